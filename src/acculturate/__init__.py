@@ -1,0 +1,94 @@
+"""Measure the cultural values a language model shows, and move them without touching a weight.
+
+The public names. Importing the package imports no torch: a name is loaded when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from acculturate.errors import AcculturateError, FailureError, UsageError
+    from acculturate.evaluation.measure import Profile, measure
+    from acculturate.export.peft import export_peft
+    from acculturate.model.answers import AnswerModel, Answers, FakeModel
+    from acculturate.model.load import load_model
+    from acculturate.model.soft_prompt import SoftPrompt
+    from acculturate.reporting.report import write_report
+    from acculturate.search.differential_evolution import DifferentialEvolution
+    from acculturate.search.optimizer import Optimizer
+    from acculturate.search.random_search import RandomSearch
+    from acculturate.survey.countries import Country, CountryTable, load_countries
+    from acculturate.survey.forms import Form, all_forms, balanced_forms
+    from acculturate.survey.instrument import Instrument, load_instrument
+    from acculturate.survey.scoring import Scoring
+    from acculturate.tuning.config import Settings
+    from acculturate.tuning.run import Run
+    from acculturate.tuning.tune import tune
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AcculturateError": "errors",
+    "AnswerModel": "model.answers",
+    "Answers": "model.answers",
+    "Country": "survey.countries",
+    "CountryTable": "survey.countries",
+    "DifferentialEvolution": "search.differential_evolution",
+    "FailureError": "errors",
+    "FakeModel": "model.answers",
+    "Form": "survey.forms",
+    "Instrument": "survey.instrument",
+    "Optimizer": "search.optimizer",
+    "Profile": "evaluation.measure",
+    "RandomSearch": "search.random_search",
+    "Run": "tuning.run",
+    "Scoring": "survey.scoring",
+    "Settings": "tuning.config",
+    "SoftPrompt": "model.soft_prompt",
+    "UsageError": "errors",
+    "all_forms": "survey.forms",
+    "balanced_forms": "survey.forms",
+    "export_peft": "export.peft",
+    "load_countries": "survey.countries",
+    "load_instrument": "survey.instrument",
+    "load_model": "model.load",
+    "measure": "evaluation.measure",
+    "tune": "tuning.tune",
+    "write_report": "reporting.report",
+}
+
+__all__ = [
+    "AcculturateError",
+    "AnswerModel",
+    "Answers",
+    "Country",
+    "CountryTable",
+    "DifferentialEvolution",
+    "FailureError",
+    "FakeModel",
+    "Form",
+    "Instrument",
+    "Optimizer",
+    "Profile",
+    "RandomSearch",
+    "Run",
+    "Scoring",
+    "Settings",
+    "SoftPrompt",
+    "UsageError",
+    "all_forms",
+    "balanced_forms",
+    "export_peft",
+    "load_countries",
+    "load_instrument",
+    "load_model",
+    "measure",
+    "tune",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,419 @@
+"""The command line: parses, calls, prints.
+
+Results go to standard output, as a table or with --json as JSON; progress and errors go to standard
+error. Exit code 2 for a wrong request, 1 for a failure, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from acculturate import display
+from acculturate.errors import AcculturateError, UsageError
+
+if TYPE_CHECKING:
+    from acculturate.model.language_model import LanguageModel
+    from acculturate.survey.scoring import Anchor
+
+app = typer.Typer(
+    name="acculturate",
+    help="Measure the cultural values a language model shows, and move them without touching a weight.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+instrument_app = typer.Typer(help="Questionnaires.", no_args_is_help=True)
+app.add_typer(instrument_app, name="instrument")
+
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model", "-m", help='"embedded", a hub name, a folder, a .gguf file, or "fake".'
+    ),
+]
+RevisionOption = Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub name.")]
+DtypeOption = Annotated[
+    Literal["auto", "float32", "bfloat16", "float16"],
+    typer.Option(help="Precision; auto takes bfloat16 where the hardware computes in it."),
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+TrustOption = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Let a hub repository run its own code here.")
+]
+InstrumentOption = Annotated[
+    str, typer.Option("--instrument", "-i", help="Name of a questionnaire, or a TOML file.")
+]
+TableOption = Annotated[
+    str, typer.Option("--table", "-t", help="Name of a table of country scores, or a CSV file.")
+]
+AnchorOption = Annotated[
+    str, typer.Option(help="Constants C: midpoint, zero, or numbers such as pdi=50,idv=40,...")
+]
+AggregateOption = Annotated[
+    Literal["mean", "sum"], typer.Option(help="Of the absolute differences to the target.")
+]
+VariantOption = Annotated[
+    str | None, typer.Option(help='A named variant of a formula, such as "cat".')
+]
+ReadingOption = Annotated[
+    Literal["expected", "modal", "sampled"], typer.Option(help="How answers become numbers.")
+]
+RespondentsOption = Annotated[int, typer.Option(help="Draws a form for the reading sampled.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Measure the cultural values a language model shows, and move them without touching a weight."""
+    if version:
+        import acculturate
+
+        print(acculturate.__version__)
+        raise typer.Exit
+
+
+@app.command()
+def measure(
+    model: ModelOption = "embedded",
+    country: Annotated[
+        str | None, typer.Option("--country", "-c", help="Compare with this country.")
+    ] = None,
+    prompt: Annotated[
+        Path | None,
+        typer.Option("--prompt", "-p", help="A run directory, or a soft prompt's file."),
+    ] = None,
+    forms: Annotated[
+        Literal["all", "tuning", "held-out"], typer.Option(help="What to ask.")
+    ] = "all",
+    instrument: InstrumentOption = "vsm13",
+    table: TableOption = "hofstede-insights",
+    anchor: AnchorOption = "midpoint",
+    aggregate: AggregateOption = "mean",
+    variant: VariantOption = None,
+    reading: ReadingOption = "expected",
+    respondents: RespondentsOption = 100,
+    seed: Annotated[int, typer.Option(help="Of the intervals and of sampled.")] = 0,
+    revision: RevisionOption = None,
+    dtype: DtypeOption = "auto",
+    device: DeviceOption = "auto",
+    trust_remote_code: TrustOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the values a model shows in a survey."""
+    import acculturate as ac
+
+    survey = ac.load_instrument(instrument)
+    countries = ac.load_countries(table)
+    target = countries[country] if country else None
+    scoring = ac.Scoring(survey, _anchor(anchor), aggregate, variant)
+    if target:
+        target.vector(survey)
+    soft_prompt = None
+    if prompt is not None:
+        soft_prompt = ac.SoftPrompt.load(prompt / "best.safetensors" if prompt.is_dir() else prompt)
+    answering = _load(model, revision, dtype, device, trust_remote_code)
+    has_all = {d.key for d in survey.dimensions} <= set(countries.dimensions)
+    result = ac.measure(
+        answering,
+        survey,
+        soft_prompt=soft_prompt,
+        forms=forms,
+        target=target,
+        table=countries if has_all else None,
+        scoring=scoring,
+        reading=reading,
+        respondents=respondents,
+        seed=seed,
+    )
+    if as_json:
+        _print_json(result.to_dict())
+    else:
+        display.show_profile(result, survey, target)
+
+
+@app.command()
+def tune(
+    country: Annotated[str, typer.Option("--country", "-c", help="Where to move the model.")],
+    model: ModelOption = "embedded",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Run directory [runs/COUNTRY-SEED].")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run.")
+    ] = False,
+    budget: Annotated[int, typer.Option(help="Candidates to evaluate.")] = 400,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    optimizer: Annotated[
+        str, typer.Option(help="de, de/rand/1, de/best/1, de/current-to-best/1, random, ...")
+    ] = "de",
+    population: Annotated[int, typer.Option(help="Candidates a generation.")] = 20,
+    tokens: Annotated[int, typer.Option(help="Virtual tokens of the soft prompt.")] = 8,
+    placement: Annotated[
+        Literal["auto", "front", "after-bos"], typer.Option(help="Where the soft prompt goes.")
+    ] = "auto",
+    init: Annotated[
+        Literal["gaussian", "tokens", "text"],
+        typer.Option(help="How the first population is made."),
+    ] = "gaussian",
+    init_scale: Annotated[
+        float, typer.Option(help="Its spread, in standard deviations of the embeddings.")
+    ] = 1.0,
+    init_text: Annotated[str | None, typer.Option(help="Start text of --init text.")] = None,
+    max_divergence: Annotated[
+        float | None, typer.Option(help="Limit on the divergence on ordinary text, nats a token.")
+    ] = None,
+    target_loss: Annotated[float | None, typer.Option(help="Stop at this loss.")] = None,
+    stall: Annotated[
+        int | None, typer.Option(help="Stop after so many candidates without a better one.")
+    ] = None,
+    forms: Annotated[
+        int | None, typer.Option(help="Tuning forms; a multiple of twice the items [that number].")
+    ] = None,
+    instrument: InstrumentOption = "vsm13",
+    table: TableOption = "hofstede-insights",
+    anchor: AnchorOption = "midpoint",
+    aggregate: AggregateOption = "mean",
+    variant: VariantOption = None,
+    reading: ReadingOption = "expected",
+    respondents: RespondentsOption = 100,
+    revision: RevisionOption = None,
+    dtype: DtypeOption = "auto",
+    device: DeviceOption = "auto",
+    trust_remote_code: TrustOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Search a soft prompt that moves a model's survey scores towards a country's."""
+    import acculturate as ac
+    from acculturate.search.names import by_name
+
+    survey = ac.load_instrument(instrument)
+    target = ac.load_countries(table)[country]
+    target.vector(survey)
+    chosen = by_name(optimizer, population=population)
+    settings: dict[str, Any] = {
+        "budget": budget,
+        "seed": seed,
+        "tokens": tokens,
+        "placement": None if placement == "auto" else placement,
+        "init": init,
+        "init_scale": init_scale,
+        "init_text": init_text,
+        "forms": forms,
+        "reading": reading,
+        "respondents": respondents,
+        "anchor": _anchor(anchor),
+        "aggregate": aggregate,
+        "variant": variant,
+        "max_divergence": max_divergence,
+        "target_loss": target_loss,
+        "stall": stall,
+    }
+    ac.Settings(**settings).check(chosen)
+    folder = out or Path("runs") / f"{_slug(target.name)}-{seed}"
+    answering = _load(model, revision, dtype, device, trust_remote_code)
+    try:
+        with display.progress_bar(budget) as on_generation:
+            run = ac.tune(
+                answering,
+                survey,
+                target,
+                out=folder,
+                optimizer=chosen,
+                resume=resume,
+                on_generation=on_generation,
+                command=shlex.join(["acculturate", *sys.argv[1:]]),
+                **settings,
+            )
+    except KeyboardInterrupt:
+        if (folder / "state.npz").is_file():
+            _say(f"Stopped. What is done is in {folder}; the same command with --resume goes on.")
+        else:
+            _say(f"Stopped before the first generation; {folder} holds the settings only.")
+        raise typer.Exit(130) from None
+    if as_json:
+        _print_json({"run": str(run.directory), **run.outcome})
+    else:
+        display.show_run(run)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Run directories.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="HTML file [RUN/report.html].")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write one HTML file about one run or several."""
+    import acculturate as ac
+
+    path = ac.write_report(runs, out)
+    if as_json:
+        _print_json({"report": str(path)})
+    else:
+        print(path)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Run directory.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the adapter.")],
+    format: Annotated[Literal["peft"], typer.Option(help="Of the adapter.")] = "peft",
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="The run's model, if it is elsewhere now.")
+    ] = None,
+    device: DeviceOption = "auto",
+    trust_remote_code: TrustOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a run's soft prompt as an adapter that others can serve, proved by loading it."""
+    import acculturate as ac
+    from acculturate.reporting.run_reader import read_run
+
+    if format != "peft":
+        raise UsageError(f"unknown format {format!r}", "Use --format peft.")
+    read = read_run(run)
+    name, revision = read.model_name, read.model_revision
+    answering = _load(model or name, revision, "float32", device, trust_remote_code)
+    path = ac.export_peft(run, answering, out)
+    if as_json:
+        _print_json({"adapter": str(path), "format": format})
+    else:
+        print(path)
+
+
+@app.command()
+def countries(
+    name: Annotated[str | None, typer.Argument(help="One country; all if left out.")] = None,
+    table: TableOption = "hofstede-insights",
+    as_json: JsonOption = False,
+) -> None:
+    """Show published country scores."""
+    import acculturate as ac
+
+    read = ac.load_countries(table)
+    shown = [read[name]] if name else list(read.countries)
+    if as_json:
+        about = {"key": read.key, "title": read.title, "source": read.source, "terms": read.terms}
+        _print_json({"table": about, "countries": [_plain(asdict(c)) for c in shown]})
+    else:
+        display.show_countries(read, shown)
+
+
+@app.command()
+def forms(
+    instrument: InstrumentOption = "vsm13",
+    split: Annotated[Literal["all", "tuning", "held-out"], typer.Option(help="Which.")] = "all",
+    language: Annotated[list[str] | None, typer.Option(help="Language code [en].")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print every form that can be asked: item, wording, frame, language, order, split, labels."""
+    import acculturate as ac
+
+    survey = ac.load_instrument(instrument)
+    every = ac.all_forms(survey, tuple(language or ("en",)))
+    shown = [form for form in every if split in ("all", form.split)]
+    if as_json:
+        _print_json([asdict(form) for form in shown])
+    else:
+        display.show_forms(shown)
+
+
+@instrument_app.command()
+def template(
+    name: Annotated[str, typer.Argument(help="Name of a questionnaire.")] = "vsm13",
+) -> None:
+    """Print a file to fill in with the official wording."""
+    from acculturate.survey.instrument import instrument_template
+
+    print(instrument_template(name), end="")
+
+
+@instrument_app.command("list")
+def list_instruments(as_json: JsonOption = False) -> None:
+    """List the questionnaires that come with the package."""
+    import acculturate as ac
+    from acculturate.survey.instrument import instrument_names
+
+    read = [ac.load_instrument(name) for name in instrument_names()]
+    if as_json:
+        _print_json([{"key": i.key, "title": i.title, "items": len(i.items)} for i in read])
+    else:
+        for one in read:
+            print(f"{one.key}: {one.title}, {len(one.items)} items")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line; an error becomes one message and an exit code, never a traceback."""
+    try:
+        app(args=None if arguments is None else list(arguments))
+    except AcculturateError as error:
+        _say(f"[bold red]Error:[/] {escape(str(error))}")
+        if error.hint:
+            _say(escape(error.hint))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _say("Stopped.")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def _load(
+    name: str, revision: str | None, dtype: str, device: str, trust_remote_code: bool
+) -> LanguageModel:
+    import acculturate as ac
+
+    with display.step("loading the model") as progress:
+        return ac.load_model(
+            name,
+            revision=revision,
+            dtype=cast("Any", dtype),
+            device=device,
+            trust_remote_code=trust_remote_code,
+            progress=progress,
+        )
+
+
+def _anchor(given: str) -> Anchor:
+    if given in ("midpoint", "zero"):
+        return cast("Anchor", given)
+    try:
+        pairs = [part.split("=") for part in given.split(",")]
+        return {key.strip().lower(): float(value) for key, value in pairs}
+    except ValueError as error:
+        raise UsageError(
+            f"anchor {given!r} is not understood",
+            "Use midpoint, zero, or a number for every dimension: pdi=50,idv=50,...",
+        ) from error
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "run"
+
+
+def _plain(country: dict[str, Any]) -> dict[str, Any]:
+    return {**country, "scores": dict(country["scores"])}
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def _say(text: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(text, highlight=False)

@@ -1,0 +1,29 @@
+"""What can go wrong, said so that a user knows the next step.
+
+Below every other room: imports nothing of the package. The command line turns a `UsageError` into
+exit code 2 and any other `AcculturateError` into exit code 1, without a traceback.
+"""
+
+
+class AcculturateError(Exception):
+    """Base of everything the package raises on purpose.
+
+    Attributes:
+        hint: The next step, as a sentence, or None where the message says it all.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(AcculturateError):
+    """What was asked for cannot be: an unknown name, a broken file, a number out of range."""
+
+    exit_code = 2
+
+
+class FailureError(AcculturateError):
+    """The request was fine and the work still failed: a full disk, a damaged state, no memory."""

@@ -1,0 +1,245 @@
+"""Measuring: a model, an instrument and a set of forms -> a `Profile`.
+
+In: answers. Out: dimension scores with intervals, the loss to a country, the nearest countries. A profile
+is what every row of every table is made of, naive or tuned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from acculturate.errors import UsageError
+from acculturate.evaluation.statistics import percentile_interval, resampled_means
+from acculturate.model.answers import AnswerModel, Answers
+from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.survey.countries import Country, CountryTable, load_countries
+from acculturate.survey.forms import Form, all_forms
+from acculturate.survey.instrument import Instrument
+from acculturate.survey.scoring import Reading, Scoring, item_means, item_values
+
+SAMPLES = 1000
+NEAREST = 5
+RESPONDENTS = 100
+
+FormChoice = Literal["all", "tuning", "held-out"]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The dimension scores of a model, and how far they are from countries.
+
+    Attributes:
+        model: The model's name.
+        instrument: Key of the instrument.
+        table: Key of the country table, or None where the instrument has none.
+        country: Name of the target country, or None.
+        anchor: The constant C of each dimension.
+        reading: How answers became numbers.
+        forms: How many forms were asked.
+        scores: Score of each dimension.
+        intervals: 95% bootstrap interval of each score over the forms: how much of the score hangs on
+            the way of asking.
+        item_means: Mean answer of each item, from 1.
+        valid_mass: Mean share of the next-token probability that the options take together.
+        nearest: The nearest countries with complete scores and their losses, nearest first.
+        loss: Loss to the target, or None without one.
+        loss_interval: Its 95% bootstrap interval.
+        floor: Least loss that whole-number answers can reach, where the reading is modal.
+        constant_answer_loss: Loss of answering every item alike.
+    """
+
+    model: str
+    instrument: str
+    table: str | None
+    country: str | None
+    anchor: dict[str, float]
+    reading: Reading
+    forms: int
+    scores: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    item_means: dict[str, float]
+    valid_mass: float | None
+    nearest: tuple[tuple[str, float], ...]
+    loss: float | None = None
+    loss_interval: tuple[float, float] | None = None
+    floor: float | None = None
+    constant_answer_loss: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON; what belongs to a target is left out where there is none."""
+        values: dict[str, Any] = dict(vars(self))
+        if self.country is None:
+            for key in ("country", "loss", "loss_interval", "floor", "constant_answer_loss"):
+                del values[key]
+        return values
+
+
+def measure(
+    model: AnswerModel,
+    instrument: Instrument,
+    *,
+    soft_prompt: SoftPrompt | None = None,
+    forms: FormChoice | Sequence[Form] = "all",
+    target: Country | None = None,
+    table: CountryTable | None = None,
+    scoring: Scoring | None = None,
+    reading: Reading = "expected",
+    respondents: int = RESPONDENTS,
+    seed: int = 0,
+) -> Profile:
+    """Measures the values a model shows in a survey.
+
+    Args:
+        model: Who answers.
+        instrument: What is asked.
+        soft_prompt: Stands in the model's context, or None for the untouched model.
+        forms: Every form in English ("all"), the tuning or the held-out ones, or forms of your own.
+        target: A country to compare with.
+        table: Where the nearest countries come from; the target's table, else hofstede-insights.
+        scoring: Anchor, loss and variant; the instrument's defaults if None.
+        reading: How answers become numbers.
+        respondents: Draws a form for the reading "sampled".
+        seed: Of the bootstrap and of "sampled".
+
+    Raises:
+        UsageError: The soft prompt was made for another width, or a name is unknown.
+    """
+    asked = choose_forms(instrument, forms) if isinstance(forms, str) else tuple(forms)
+    answers = model.ask(
+        None if soft_prompt is None else soft_prompt.embeddings[None],
+        asked,
+        placement="front" if soft_prompt is None else soft_prompt.placement,
+        valid_mass=True,
+    )
+    return profile(
+        answers,
+        model.name,
+        scoring or Scoring(instrument),
+        target=target,
+        table=table if table is not None else default_table(instrument, target),
+        reading=reading,
+        respondents=respondents,
+        seed=seed,
+    )
+
+
+def choose_forms(instrument: Instrument, choice: str) -> tuple[Form, ...]:
+    """All English forms, or those of one split.
+
+    Raises:
+        UsageError: There is no such choice.
+    """
+    if choice not in ("all", "tuning", "held-out"):
+        raise UsageError(f"no forms called {choice!r}", "Use all, tuning or held-out.")
+    return tuple(f for f in all_forms(instrument) if choice in ("all", f.split))
+
+
+def default_table(instrument: Instrument, target: Country | None) -> CountryTable | None:
+    """The target's table, else the most complete one that has the instrument's dimensions."""
+    table = load_countries(target.table if target is not None else "hofstede-insights")
+    has_all = {d.key for d in instrument.dimensions} <= set(table.dimensions)
+    return table if has_all else None
+
+
+def profile(
+    answers: Answers,
+    model: str,
+    scoring: Scoring,
+    *,
+    target: Country | None,
+    table: CountryTable | None,
+    reading: Reading = "expected",
+    respondents: int = RESPONDENTS,
+    seed: int = 0,
+    candidate: int = 0,
+) -> Profile:
+    """Makes the profile of one candidate of some answers; see `measure` for the arguments."""
+    instrument = scoring.instrument
+    drawing, resampling = np.random.SeedSequence(seed).spawn(2)
+    one = answers.probabilities[candidate : candidate + 1]
+    rng = np.random.default_rng(drawing)
+    values = item_values(one, reading, rng, respondents if reading == "sampled" else None)
+    means = item_means(values, answers.forms, instrument)
+    scores = scoring.scores(means)
+    samples = _bootstrap(values[0], answers.forms, scoring, np.random.default_rng(resampling))
+    keys = [dimension.key for dimension in scoring.dimensions]
+    vector = None if target is None else target.vector(instrument)
+    mass = None if answers.valid_mass is None else float(answers.valid_mass[candidate].mean())
+    return Profile(
+        model=model,
+        instrument=instrument.key,
+        table=None if table is None else table.key,
+        country=None if target is None else target.name,
+        anchor=_named(keys, scoring.constants),
+        reading=reading,
+        forms=len(answers.forms),
+        scores=_named(keys, scores[0]),
+        intervals={
+            key: (float(low), float(high))
+            for key, (low, high) in zip(keys, percentile_interval(samples), strict=True)
+        },
+        item_means=_named([item.id for item in instrument.items], means[0]),
+        valid_mass=mass,
+        nearest=() if table is None else nearest_countries(scores[0], scoring, table)[:NEAREST],
+        loss=None if vector is None else float(scoring.loss(scores, vector)[0]),
+        loss_interval=None if vector is None else _loss_interval(samples, scoring, vector),
+        floor=(
+            scoring.lattice_floor(vector) if vector is not None and reading == "modal" else None
+        ),
+        constant_answer_loss=None if vector is None else scoring.constant_answer_loss(vector),
+    )
+
+
+def nearest_countries(
+    scores: Float[np.ndarray, " dimension"], scoring: Scoring, table: CountryTable
+) -> tuple[tuple[str, float], ...]:
+    """Every country with complete scores and its loss, nearest first."""
+    found = [
+        (country.name, float(scoring.loss(scores[None], country.vector(scoring.instrument))[0]))
+        for country in table.complete()
+    ]
+    return tuple(sorted(found, key=lambda pair: (pair[1], pair[0])))
+
+
+def _bootstrap(
+    values: Float[np.ndarray, " form"],
+    forms: Sequence[Form],
+    scoring: Scoring,
+    rng: np.random.Generator,
+) -> Float[np.ndarray, "sample dimension"]:
+    """Scores over resampled forms.
+
+    Forms are drawn within an item and option order, which the design balances, or within an item alone
+    where an order has a single form.
+    """
+    strata: dict[str, dict[tuple[str, ...], list[int]]] = {
+        i.id: {} for i in scoring.instrument.items
+    }
+    for index, form in enumerate(forms):
+        strata[form.item].setdefault((form.order,), []).append(index)
+    single = any(len(members) < 2 for item in strata.values() for members in item.values())
+    columns: list[Float[np.ndarray, " sample"]] = []
+    for item in strata.values():
+        groups = list(item.values())
+        merged = [[m for group in groups for m in group]] if single and groups else groups
+        arrays = [np.array(members) for members in merged] or [np.array([], np.int64)]
+        columns.append(resampled_means(values, arrays, SAMPLES, rng).mean(axis=1))
+    return scoring.scores(np.stack(columns, axis=1))
+
+
+def _loss_interval(
+    samples: Float[np.ndarray, "sample dimension"],
+    scoring: Scoring,
+    target: Float[np.ndarray, " dimension"],
+) -> tuple[float, float]:
+    low, high = percentile_interval(scoring.loss(samples, target)[:, None])[0]
+    return float(low), float(high)
+
+
+def _named(keys: Sequence[str], values: Float[np.ndarray, " key"]) -> dict[str, float]:
+    return {key: float(value) for key, value in zip(keys, values, strict=True)}

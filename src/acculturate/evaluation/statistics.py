@@ -1,0 +1,45 @@
+"""Intervals. numpy only; knows no survey.
+
+In: values by form and which forms belong together. Out: bootstrap samples and percentile intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+
+
+def resampled_means(
+    values: Float[np.ndarray, " form"],
+    groups: Sequence[Int[np.ndarray, " member"]],
+    samples: int,
+    rng: np.random.Generator,
+) -> Float[np.ndarray, "sample group"]:
+    """Bootstrap means within groups: every group's members are drawn anew with replacement.
+
+    B. Efron, R. Tibshirani (1993), An Introduction to the Bootstrap, chapter 8 (several samples).
+
+    Args:
+        values: One value a form.
+        groups: Indices into `values`, one array a group.
+        samples: Bootstrap samples.
+        rng: Draws them.
+    """
+    means = np.empty((samples, len(groups)))
+    for column, members in enumerate(groups):
+        if len(members) == 0:
+            means[:, column] = np.nan
+            continue
+        drawn = rng.choice(members, size=(samples, len(members)))
+        means[:, column] = values[drawn].mean(axis=1)
+    return means
+
+
+def percentile_interval(
+    samples: Float[np.ndarray, "sample column"], level: float = 0.95
+) -> Float[np.ndarray, "column 2"]:
+    """Percentile interval of each column."""
+    tail = (1 - level) / 2
+    return np.quantile(samples, [tail, 1 - tail], axis=0).T

@@ -1,0 +1,1 @@
+"""A run becomes an adapter that others can serve."""

@@ -1,0 +1,1 @@
+"""Who answers: the only room that runs a language model."""

@@ -1,0 +1,256 @@
+"""What a model answers, who can answer, and a fake that answers with a known optimum.
+
+In: forms and a population of soft prompts. Out: `Answers`, a probability for every option. This file
+knows no torch; the real model is in `language_model.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from jaxtyping import Float
+
+from acculturate.errors import UsageError
+from acculturate.survey.forms import Form
+
+Placement = Literal["front", "after-bos"]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What every candidate answered to every form.
+
+    Attributes:
+        forms: The forms asked, in order.
+        probabilities: Probability of each option in the item's own order, given that one of the
+            options is answered; rows sum to 1, options an item does not have hold 0, and a candidate
+            that broke the model holds NaN.
+        valid_mass: Share of the next-token probability that the options take together, or None
+            where it was not asked for (it needs the whole vocabulary).
+        divergence: KL divergence of the untouched model's next-token distribution to this
+            candidate's on the guard texts, in nats a token, or None where no text was given.
+        perplexity: Perplexity of the guard texts, or None likewise.
+    """
+
+    forms: tuple[Form, ...]
+    probabilities: Float[np.ndarray, "candidate form option"]
+    valid_mass: Float[np.ndarray, "candidate form"] | None = None
+    divergence: Float[np.ndarray, " candidate"] | None = None
+    perplexity: Float[np.ndarray, " candidate"] | None = None
+
+
+class AnswerModel(Protocol):
+    """Anything that answers forms under soft prompts: a language model, or the fake one."""
+
+    @property
+    def name(self) -> str:
+        """The name it was loaded by."""
+        ...
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of a virtual token."""
+        ...
+
+    @property
+    def default_placement(self) -> Placement:
+        """The placement that measures best where the model allows it."""
+        ...
+
+    def provenance(self) -> dict[str, str]:
+        """What a record needs: name, revision, weights_hash, dtype, device, licence."""
+        ...
+
+    def embedding_scale(self) -> float:
+        """Standard deviation of the embedding layer's output over the vocabulary."""
+        ...
+
+    def embed_text(self, text: str) -> Float[np.ndarray, "token hidden"]:
+        """The embedding layer's output for a text, without special tokens."""
+        ...
+
+    def embed_random_tokens(
+        self, count: int, rng: np.random.Generator
+    ) -> Float[np.ndarray, "count hidden"]:
+        """The embedding layer's output for `count` ordinary tokens drawn uniformly."""
+        ...
+
+    def ask(
+        self,
+        prompts: Float[np.ndarray, "candidate token hidden"] | None,
+        forms: Sequence[Form],
+        *,
+        texts: Sequence[str] = (),
+        placement: Placement = "front",
+        valid_mass: bool = False,
+    ) -> Answers:
+        """Asks every form, and reads every guard text, under every soft prompt.
+
+        Args:
+            prompts: The population in the space of the embedding layer's output, or None for the
+                untouched model, which then is the single candidate.
+            forms: What is asked; may be empty when only texts are read.
+            texts: Guard texts to read in the same pass.
+            placement: Where the soft prompt goes.
+            valid_mass: Whether to compute the mass of the options in the whole vocabulary.
+        """
+        ...
+
+    def continue_text(
+        self,
+        text: str,
+        prompt: Float[np.ndarray, "token hidden"] | None = None,
+        *,
+        placement: Placement = "front",
+        max_tokens: int = 40,
+    ) -> str:
+        """Greedy continuation of a text, plain, behind an optional soft prompt."""
+        ...
+
+
+class FakeModel:
+    """A model whose answers are a formula, for tests, docs and dry runs.
+
+    Every item's answer is binomial on its scale with success rate
+    `sigmoid(bias[item] + gain * direction[item] . prompt + nudge[form])`, so that the expected answer
+    is a monotone function of one projection of the prompt and any item means strictly inside the
+    scale are reached by `optimum`. Divergence on guard texts is the mean square of the prompt, in units of the
+    embedding scale (1), times `harm`.
+
+    Args:
+        hidden_size: Width of a virtual token.
+        seed: Draws the biases, the directions and the forms' nudges.
+        form_effect: Standard deviation of the nudge that wording, frame and order give, on the logit
+            scale; 0 makes held-out forms answer exactly as tuning forms.
+        harm: Divergence, in nats a token, of a prompt whose entries have variance 1.
+    """
+
+    default_placement: Placement = "front"
+
+    def __init__(
+        self, hidden_size: int = 16, seed: int = 0, form_effect: float = 0.1, harm: float = 0.2
+    ) -> None:
+        self.name = "fake"
+        self.hidden_size = hidden_size
+        self._seed = seed
+        self._form_effect = form_effect
+        self._harm = harm
+
+    def provenance(self) -> dict[str, str]:
+        """See `AnswerModel.provenance`."""
+        return {
+            "name": self.name,
+            "revision": f"seed {self._seed}",
+            "weights_hash": hashlib.sha256(repr(vars(self)).encode()).hexdigest(),
+            "dtype": "float64",
+            "device": "cpu",
+            "licence": "Apache-2.0",
+        }
+
+    def embedding_scale(self) -> float:
+        """See `AnswerModel.embedding_scale`; 1 by construction."""
+        return 1.0
+
+    def embed_text(self, text: str) -> Float[np.ndarray, "token hidden"]:
+        """See `AnswerModel.embed_text`; a fixed random vector a word."""
+        return np.stack(
+            [self._stream("word", word).normal(size=self.hidden_size) for word in text.split()]
+        )
+
+    def embed_random_tokens(
+        self, count: int, rng: np.random.Generator
+    ) -> Float[np.ndarray, "count hidden"]:
+        """See `AnswerModel.embed_random_tokens`."""
+        return rng.normal(size=(count, self.hidden_size))
+
+    def optimum(
+        self, means: dict[str, float], tokens: int, options: int = 5
+    ) -> Float[np.ndarray, "token hidden"]:
+        """The smallest prompt whose expected answers are `means`, form effects aside.
+
+        Args:
+            means: Item to wanted mean answer, strictly between 1 and `options`.
+            tokens: Virtual tokens of the prompt.
+            options: Options of the items' scale.
+
+        Raises:
+            UsageError: A mean is not strictly inside the scale.
+        """
+        wanted: list[float] = []
+        for item, mean in means.items():
+            if not 1 < mean < options:
+                raise UsageError(
+                    f"item {item}: a mean of {mean} is not strictly between 1 and {options}"
+                )
+            rate = (mean - 1) / (options - 1)
+            wanted.append((np.log(rate / (1 - rate)) - self._bias(item)) / _GAIN)
+        directions = np.stack([self._direction(item, tokens) for item in means])
+        return (np.linalg.pinv(directions) @ np.array(wanted)).reshape(tokens, self.hidden_size)
+
+    def ask(
+        self,
+        prompts: Float[np.ndarray, "candidate token hidden"] | None,
+        forms: Sequence[Form],
+        *,
+        texts: Sequence[str] = (),
+        placement: Placement = "front",
+        valid_mass: bool = False,
+    ) -> Answers:
+        """See `AnswerModel.ask`."""
+        population = np.zeros((1, 1, self.hidden_size)) if prompts is None else prompts
+        tokens = population.shape[1]
+        flat = population.reshape(len(population), -1).astype(np.float64)
+        widest = max((len(form.options) for form in forms), default=0)
+        probabilities = np.zeros((len(flat), len(forms), widest))
+        for column, form in enumerate(forms):
+            nudge = self._form_effect * self._stream("form", form.text).normal()
+            logit = (
+                self._bias(form.item) + nudge + _GAIN * flat @ self._direction(form.item, tokens)
+            )
+            probabilities[:, column, : len(form.options)] = _binomial(logit, len(form.options))
+        divergence = self._harm * (flat**2).mean(axis=1) if texts else None
+        return Answers(
+            forms=tuple(forms),
+            probabilities=probabilities,
+            valid_mass=np.full((len(flat), len(forms)), 0.9) if valid_mass else None,
+            divergence=divergence,
+            perplexity=None if divergence is None else 17.0 * np.exp(divergence),
+        )
+
+    def continue_text(
+        self,
+        text: str,
+        prompt: Float[np.ndarray, "token hidden"] | None = None,
+        *,
+        placement: Placement = "front",
+        max_tokens: int = 40,
+    ) -> str:
+        """See `AnswerModel.continue_text`; a fixed phrase."""
+        return "(the fake model writes nothing)"
+
+    def _stream(self, *key: str) -> np.random.Generator:
+        digest = hashlib.sha256("\0".join((str(self._seed), *key)).encode()).digest()
+        return np.random.default_rng(int.from_bytes(digest[:8], "little"))
+
+    def _bias(self, item: str) -> float:
+        return float(self._stream("bias", item).normal())
+
+    def _direction(self, item: str, tokens: int) -> Float[np.ndarray, " entry"]:
+        vector = self._stream("direction", item).normal(size=tokens * self.hidden_size)
+        return vector / np.linalg.norm(vector)
+
+
+_GAIN = 1.0
+
+
+def _binomial(
+    logit: Float[np.ndarray, " candidate"], options: int
+) -> Float[np.ndarray, "candidate option"]:
+    rate = 1 / (1 + np.exp(-np.clip(logit, -60, 60)))[:, None]
+    successes = np.arange(options)
+    ways = np.cumprod(np.r_[1.0, (options - successes[1:]) / successes[1:]])
+    return ways * rate**successes * (1 - rate) ** (options - 1 - successes)

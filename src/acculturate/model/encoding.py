@@ -1,0 +1,101 @@
+"""Forms -> token ids, with the option labels proved to be single tokens where they are answered.
+
+In: a form and a tokenizer. Out: `EncodedForm`. Nothing here depends on a candidate, so it is done once
+for a set of forms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from acculturate.errors import UsageError
+from acculturate.survey.forms import Form
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class EncodedForm:
+    """A form as the model sees it.
+
+    Attributes:
+        tokens: Everything up to the answer, the beginning-of-sequence token included where the model
+            has one. The answer is the very next token.
+        options: The answer token of each option, in the item's own order.
+    """
+
+    tokens: tuple[int, ...]
+    options: tuple[int, ...]
+
+
+class FormEncoder:
+    """Encodes forms for one tokenizer: through its chat template if it has one, else as plain text.
+
+    A chat model sees the form as the user's message and the answer cue as the beginning of its own
+    reply, so that the next token is the label for both kinds of model.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._tokenizer: Any = tokenizer
+        self.bos: int | None = self._bos()
+
+    @property
+    def chat(self) -> bool:
+        """Whether forms go through a chat template."""
+        return bool(self._tokenizer.chat_template)
+
+    def encode(self, form: Form) -> EncodedForm:
+        """Encodes one form.
+
+        Raises:
+            UsageError: An option label is not a single token in its place, or two labels share one.
+        """
+        prompt = self._prompt(form)
+        whole = [self._ids(prompt, f"{form.cue} {label}") for label in form.labels]
+        stem = whole[0][:-1]
+        for label, ids in zip(form.labels, whole, strict=True):
+            if ids[:-1] != stem:
+                shown = self._tokenizer.convert_ids_to_tokens(ids[-4:])
+                raise UsageError(
+                    f"option label {label!r} is not a single token after {form.cue!r}: the text ends in "
+                    f"the tokens {shown}",
+                    "Use other labels, or another model: answers are read from one token's probability.",
+                )
+        answers = [ids[-1] for ids in whole]
+        if len(set(answers)) != len(answers):
+            raise UsageError(
+                f"the option labels {list(form.labels)} are not told apart by this tokenizer: their "
+                f"tokens are {self._tokenizer.convert_ids_to_tokens(answers)}",
+                "Use other labels, or a model whose tokenizer knows them.",
+            )
+        in_item_order = sorted(zip(form.options, answers, strict=True))
+        return EncodedForm(tuple(stem), tuple(token for _, token in in_item_order))
+
+    def encode_text(self, text: str) -> tuple[int, ...]:
+        """Token ids of a plain text, behind the beginning-of-sequence token where there is one."""
+        return tuple(self._ids("" if self.bos is None else self._tokenizer.bos_token, text))
+
+    def _prompt(self, form: Form) -> str:
+        if not self.chat:
+            return ("" if self.bos is None else self._tokenizer.bos_token) + form.text + "\n"
+        return str(
+            self._tokenizer.apply_chat_template(
+                [{"role": "user", "content": form.text}],
+                tokenize=False,
+                add_generation_prompt=True,
+                # Templates that would print today's date or open a chain of thought must not: the
+                # same form has to give the same tokens every day.
+                date_string="01 Jan 2025",
+                enable_thinking=False,
+            )
+        )
+
+    def _ids(self, prompt: str, continuation: str) -> list[int]:
+        return list(self._tokenizer(prompt + continuation, add_special_tokens=False)["input_ids"])
+
+    def _bos(self) -> int | None:
+        bos = self._tokenizer.bos_token_id
+        ids = self._tokenizer("a")["input_ids"]
+        return int(bos) if bos is not None and ids and ids[0] == bos else None

@@ -1,0 +1,63 @@
+"""One way to get a model by name: a real one, or the fake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, overload
+
+from acculturate.model.answers import AnswerModel, FakeModel
+
+if TYPE_CHECKING:
+    from acculturate.model.language_model import Dtype, LanguageModel
+
+
+@overload
+def load_model(name: Literal["fake"]) -> FakeModel: ...
+@overload
+def load_model(
+    name: str | Path,
+    *,
+    revision: str | None = None,
+    dtype: Dtype = "auto",
+    device: str = "auto",
+    trust_remote_code: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> LanguageModel: ...
+def load_model(
+    name: str | Path,
+    *,
+    revision: str | None = None,
+    dtype: Dtype = "auto",
+    device: str = "auto",
+    trust_remote_code: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> AnswerModel:
+    """Loads whoever answers.
+
+    Args:
+        name: "embedded" (Gemma 3 270M from the package index), a Hugging Face hub name, a local
+            folder, a GGUF file, or "fake" for a formula with a known optimum.
+        revision: Branch, tag or commit of a hub name.
+        dtype: "auto", "float32", "bfloat16" or "float16"; "auto" takes bfloat16 where the processor
+            or GPU computes in it.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        trust_remote_code: Whether a hub repository may run its own Python code here.
+        progress: Called with a sentence at every slow step.
+
+    Raises:
+        UsageError: There is no such model, or a package it needs is not installed.
+        FailureError: It is there and cannot be loaded.
+    """
+    if name == "fake":
+        return FakeModel()
+    from acculturate.model.language_model import load_language_model
+
+    return load_language_model(
+        name,
+        revision=revision,
+        dtype=dtype,
+        device=device,
+        trust_remote_code=trust_remote_code,
+        progress=progress,
+    )

@@ -1,0 +1,283 @@
+"""THE HOT PATH: many soft prompts x all forms -> Answers.
+
+Nearly all time goes here. What does not depend on a candidate is prepared once for a set of forms (a
+`_Plan`); a candidate then costs one row: the forms' tokens merged by their shared beginnings, the guard
+texts among them, no padding, no attention between unrelated forms, and logits of the option tokens only.
+Candidates are taken in chunks, so that on a processor the activations stay in cache and on a GPU they
+fit; a chunk that does not fit is halved.
+
+The result of a candidate does not depend on the others of its population.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from transformers import PreTrainedModel
+
+from acculturate.errors import FailureError
+from acculturate.model.answers import Answers, Placement
+from acculturate.model.encoding import FormEncoder
+from acculturate.model.prefix_tree import PrefixTree
+from acculturate.model.tree_attention import TreeLayout, attending_over_trees
+from acculturate.survey.forms import Form
+
+_TILE = 96
+_ROWS_ON_CPU = 2400
+_ROWS_ON_GPU = 65536
+_VOCABULARY_SLICE = 4096
+_PLANS_KEPT = 8
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Everything about a question set that no candidate changes."""
+
+    layout: TreeLayout
+    tokens: torch.Tensor  # [row]; virtual tokens hold id 0 here and are overwritten
+    virtual: torch.Tensor  # [virtual row]: where in the row virtual tokens stand
+    which: torch.Tensor  # [virtual row]: which virtual token stands there
+    asked: torch.Tensor  # [form]: the row index whose next token is the answer
+    option_head: torch.Tensor  # [distinct option token, hidden], float32
+    option_bias: torch.Tensor  # [distinct option token], float32
+    option_index: torch.Tensor  # [form, option] into option_head; -1 where an item has fewer
+    read: torch.Tensor  # [text position]: row indices whose next token is predicted
+    following: torch.Tensor  # [text position]: the token that follows
+
+
+class PopulationEvaluator:
+    """Runs populations of soft prompts through one frozen model.
+
+    Args:
+        network: The frozen model.
+        encoder: Encodes forms for it.
+        rows: Tokens a chunk of candidates holds at most, one candidate at least; chosen by device if
+            None.
+    """
+
+    def __init__(
+        self, network: PreTrainedModel, encoder: FormEncoder, rows: int | None = None
+    ) -> None:
+        self._network: Any = network
+        self._encoder = encoder
+        self._device: torch.device = network.device
+        self._rows = rows or (_ROWS_ON_CPU if self._device.type == "cpu" else _ROWS_ON_GPU)
+        self._plans: OrderedDict[object, _Plan] = OrderedDict()
+        self._references: OrderedDict[object, tuple[torch.Tensor, torch.Tensor]] = OrderedDict()
+        self._embed = network.get_input_embeddings()
+        self._head: torch.Tensor = network.get_output_embeddings().weight
+        self._head_bias: torch.Tensor | None = getattr(
+            network.get_output_embeddings(), "bias", None
+        )
+        config: Any = network.config.get_text_config()
+        self._softcap: float | None = getattr(config, "final_logit_softcapping", None)
+        self._logit_scale = float(getattr(config, "logit_scale", None) or 1.0) / float(
+            getattr(config, "logits_scaling", None) or 1.0
+        )
+
+    @torch.inference_mode()
+    def ask(
+        self,
+        prompts: Float[np.ndarray, "candidate token hidden"] | None,
+        forms: Sequence[Form],
+        texts: Sequence[str],
+        placement: Placement,
+        valid_mass: bool,
+    ) -> Answers:
+        """See `AnswerModel.ask`."""
+        forms, texts = tuple(forms), tuple(texts)
+        plan = self._plan(forms, texts, placement, 0 if prompts is None else prompts.shape[1])
+        reference = self._reference(texts) if texts else None
+        population = (
+            torch.empty(1, 0, self._embed.weight.shape[1], device=self._device)
+            if prompts is None
+            else torch.from_numpy(np.array(prompts, np.float32)).to(self._device)
+        )
+        parts = [
+            self._outcome(plan, hidden, reference, valid_mass)
+            for hidden in self._hidden(plan, population)
+        ]
+        probabilities, mass, divergence, perplexity = (
+            np.concatenate(column) for column in zip(*parts, strict=True)
+        )
+        return Answers(
+            forms=forms,
+            probabilities=probabilities,
+            valid_mass=mass if valid_mass else None,
+            divergence=divergence if texts else None,
+            perplexity=perplexity if texts else None,
+        )
+
+    def _hidden(self, plan: _Plan, population: torch.Tensor) -> Iterator[torch.Tensor]:
+        """Final hidden states `[candidate, row, hidden]`, chunk by chunk."""
+        fixed = self._embed(plan.tokens)
+        base = self._network.get_decoder()
+        size = max(1, self._rows // len(plan.tokens))
+        start = 0
+        while start < len(population):
+            chunk = population[start : start + size]
+            try:
+                rows = fixed.expand(len(chunk), -1, -1).clone()
+                rows[:, plan.virtual] = chunk[:, plan.which].to(rows.dtype)
+                with attending_over_trees(self._network):
+                    hidden = base(
+                        inputs_embeds=rows,
+                        position_ids=plan.layout.positions[None],
+                        use_cache=False,
+                        tree_layout=plan.layout,
+                    ).last_hidden_state
+            except torch.OutOfMemoryError as error:
+                if size == 1:
+                    raise FailureError(
+                        f"one candidate with {len(plan.tokens)} tokens does not fit into the device's memory",
+                        "Ask fewer forms (--forms), or use a smaller model or a larger device.",
+                    ) from error
+                size = max(1, size // 2)
+                torch.cuda.empty_cache()
+                continue
+            yield hidden
+            start += len(chunk)
+
+    def _outcome(
+        self,
+        plan: _Plan,
+        hidden: torch.Tensor,
+        reference: tuple[torch.Tensor, torch.Tensor] | None,
+        valid_mass: bool,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        candidates = len(hidden)
+        answered = hidden[:, plan.asked]
+        logits = self._cap(answered.float() @ plan.option_head.T + plan.option_bias)
+        shown = plan.option_index >= 0
+        index = plan.option_index.clamp(min=0).expand(candidates, -1, -1)
+        logits = logits.gather(2, index).masked_fill(~shown, -torch.inf)
+        probabilities = logits.softmax(dim=-1)
+        mass = divergence = perplexity = torch.zeros(candidates)
+        if valid_mass and len(plan.asked):
+            whole, _ = self._whole_vocabulary(answered)
+            mass = (logits.logsumexp(-1) - whole).exp()
+        if reference is not None:
+            untouched, negative_entropy = reference
+            states = hidden[:, plan.read]
+            whole, expected = self._whole_vocabulary(states, untouched)
+            # Rounding can leave a hair below zero where the divergence is zero.
+            divergence = (negative_entropy - expected + whole).mean(-1).clamp(min=0)
+            follows = (states.float() * self._head[plan.following].float()).sum(-1)
+            if self._head_bias is not None:
+                follows = follows + self._head_bias[plan.following]
+            perplexity = (whole - self._cap(follows)).mean(-1).exp()
+        return tuple(  # pyright: ignore[reportReturnType]
+            part.double().cpu().numpy() for part in (probabilities, mass, divergence, perplexity)
+        )
+
+    def _whole_vocabulary(
+        self, states: torch.Tensor, weights: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Sums over the vocabulary, taken slice by slice so that logits never leave the cache.
+
+        Args:
+            states: Final hidden states, `[candidate, position, hidden]`.
+            weights: `[position, vocabulary]`, or None.
+
+        Returns:
+            The log of the summed exponentials of the logits, `[candidate, position]`, and the logits'
+            weighted sum likewise (zeros without weights).
+        """
+        total = torch.full(states.shape[:2], -torch.inf, device=self._device)
+        weighted = torch.zeros(states.shape[:2], device=self._device)
+        for start in range(0, len(self._head), _VOCABULARY_SLICE):
+            logits = self._logits(states, slice(start, start + _VOCABULARY_SLICE))
+            total = torch.logaddexp(total, logits.logsumexp(-1))
+            if weights is not None:
+                part = weights[:, start : start + _VOCABULARY_SLICE]
+                weighted += torch.linalg.vecdot(logits, part)
+        return total, weighted
+
+    def _logits(self, states: torch.Tensor, part: slice) -> torch.Tensor:
+        bias = None if self._head_bias is None else self._head_bias[part]
+        return self._cap(torch.nn.functional.linear(states, self._head[part], bias).float())
+
+    def _cap(self, logits: torch.Tensor) -> torch.Tensor:
+        logits = logits * self._logit_scale
+        if self._softcap is None:
+            return logits
+        return torch.tanh(logits / self._softcap) * self._softcap
+
+    def _reference(self, texts: tuple[str, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The untouched model on the guard texts: probabilities, and their negative entropy."""
+        if texts not in self._references:
+            plan = self._plan((), texts, "front", 0)
+            nobody = torch.empty(1, 0, self._embed.weight.shape[1], device=self._device)
+            (hidden,) = self._hidden(plan, nobody)
+            logged = self._logits(hidden[0, plan.read], slice(None)).log_softmax(-1)
+            probabilities = logged.exp()
+            self._references[texts] = probabilities, torch.linalg.vecdot(probabilities, logged)
+            _forget_oldest(self._references, 2)
+        return self._references[texts]
+
+    def _plan(
+        self, forms: tuple[Form, ...], texts: tuple[str, ...], placement: Placement, tokens: int
+    ) -> _Plan:
+        key = (forms, texts, placement, tokens)
+        if key not in self._plans:
+            self._plans[key] = self._prepare(forms, texts, placement, tokens)
+            _forget_oldest(self._plans, _PLANS_KEPT)
+        self._plans.move_to_end(key)
+        return self._plans[key]
+
+    def _prepare(
+        self, forms: tuple[Form, ...], texts: tuple[str, ...], placement: Placement, tokens: int
+    ) -> _Plan:
+        encoded = [self._encoder.encode(form) for form in forms]
+        read = [self._encoder.encode_text(text) for text in texts]
+        prompt = tuple(-1 - index for index in range(tokens))
+        behind = 1 if placement == "after-bos" else 0
+        sequences = [
+            ids[:behind] + prompt + ids[behind:] for ids in (*(f.tokens for f in encoded), *read)
+        ]
+        tree = PrefixTree.build(sequences)
+        form_paths, text_paths = tree.paths[: len(forms)], tree.paths[len(forms) :]
+        # Every token of a text is predicted except its first, which nothing stands in front of.
+        predicted = [path[tokens:-1] for path in text_paths]
+        following = [ids[1:] for ids in read]
+        option_tokens = sorted({token for form in encoded for token in form.options})
+        place = {token: index for index, token in enumerate(option_tokens)}
+        widest = max((len(form.options) for form in encoded), default=0)
+        ids = np.full((len(forms), widest), -1)
+        for row, form in enumerate(encoded):
+            ids[row, : len(form.options)] = form.options
+        index = np.vectorize(lambda token: place.get(token, -1), otypes=[np.int64])(ids)
+        virtual = np.flatnonzero(tree.tokens < 0)
+        options = self._tensor(np.array(option_tokens, np.int64))
+        return _Plan(
+            layout=TreeLayout(tree, self._device, self._head.dtype, _TILE),
+            tokens=self._tensor(np.maximum(tree.tokens, 0)),
+            virtual=self._tensor(virtual),
+            which=self._tensor(-1 - tree.tokens[virtual]),
+            asked=self._tensor(np.array([path[-1] for path in form_paths], np.int64)),
+            option_head=self._head[options].float(),
+            option_bias=(
+                torch.zeros(len(options), device=self._device)
+                if self._head_bias is None
+                else self._head_bias[options].float()
+            ),
+            option_index=self._tensor(index),
+            read=self._tensor(np.concatenate([np.empty(0, np.int64), *predicted])),
+            following=self._tensor(
+                np.concatenate([np.empty(0, np.int64), *following]).astype(np.int64)
+            ),
+        )
+
+    def _tensor(self, array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(array).to(self._device)
+
+
+def _forget_oldest(kept: OrderedDict[Any, Any], most: int) -> None:
+    while len(kept) > most:
+        kept.popitem(last=False)

@@ -1,0 +1,185 @@
+"""Run directories -> one HTML file that needs nothing else.
+
+In: directories. Out: a page with inline styles and figures, no scripts, no network, everything that
+came from a file escaped. The words are `story.py`'s, the geometry `figures.py`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from acculturate import __version__
+from acculturate.errors import UsageError
+from acculturate.files import write_text
+from acculturate.reporting import figures, story
+from acculturate.reporting.run_reader import Continuation, Method, Run, read_run
+
+_LONGEST_EXCERPT = 1200
+_FILTERS = {
+    "loss": story.loss_text,
+    "divergence": story.divergence_text,
+    "perplexity": story.perplexity_text,
+    "share": story.share_text,
+    "seconds": story.seconds_text,
+    "short": story.short,
+    "label_name": story.label_name,
+    "label_detail": story.label_detail,
+}
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run with all that its sections show.
+
+    Attributes:
+        id: Anchor, unique on the page.
+        so_far: Best loss of the search on the tuning forms.
+        writer: What the divergence means for ordinary text, or None where it was not measured.
+        invalid: Candidates whose answers were not finite.
+    """
+
+    id: str
+    run: Run
+    title: str
+    kicker: str
+    country: str
+    headline: str
+    verdict: story.Finding | None
+    findings: tuple[story.Finding, ...]
+    naive: Method | None
+    tuned: Method | None
+    scores: figures.ScoreFigure | None
+    curve: figures.Curve | None
+    divergence: figures.Curve | None
+    continuations: tuple[Continuation, ...]
+    so_far: float | None
+    writer: str | None
+    invalid: int
+    resume: str
+
+
+def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
+    """Writes the report of one run, or of several side by side.
+
+    Args:
+        runs: Run directories; unfinished ones are shown as far as they got.
+        out: The file to write; `report.html` in the run's directory if None, and for several runs in
+            the folder that holds them all.
+
+    Returns:
+        The file written.
+
+    Raises:
+        UsageError: No directory, one that holds no run, or several without a folder in common.
+        FailureError: A file of a run is damaged, or the report cannot be written.
+    """
+    if not runs:
+        raise UsageError("no run to report", "Give one or more run directories.")
+    html = render_report([read_run(path) for path in runs])
+    target = out or _default_out(runs)
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder, not a file", "Give the name of an HTML file.")
+    write_text(target, html)
+    return target
+
+
+def render_report(runs: Sequence[Run]) -> str:
+    """The page of runs that are already read."""
+    views = [_view(run, f"run-{number}") for number, run in enumerate(runs, 1)]
+    title = views[0].title if len(views) == 1 else f"{len(views)} runs compared"
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            views=views,
+            title=title,
+            version=__version__,
+            overview=story.comparison_headline(runs),
+            tradeoff=figures.tradeoff(runs),
+            instruments=_warnings(runs),
+            hofstede=any("vsm" in (run.config.instrument or "").lower() for run in runs),
+        )
+    )
+
+
+def _view(run: Run, anchor: str) -> RunView:
+    evaluation = run.evaluation
+    tuned = evaluation.method("tuned") if evaluation else None
+    divergence = tuned.divergence if tuned else None
+    return RunView(
+        id=anchor,
+        run=run,
+        title=f"{story.model_name(run)}, moved towards {story.country(run)}",
+        kicker=_kicker(run),
+        country=story.country(run),
+        headline=story.headline(run),
+        verdict=story.verdict(run),
+        findings=story.findings(run),
+        naive=evaluation.method("naive") if evaluation else None,
+        tuned=tuned,
+        scores=figures.score_figure(evaluation) if evaluation else None,
+        curve=figures.loss_curve(run),
+        divergence=figures.divergence_curve(run),
+        continuations=evaluation.continuations if evaluation else (),
+        so_far=run.history[-1].best_loss if run.history else None,
+        writer=None if divergence is None else story.writer_words(divergence),
+        invalid=sum(line.invalid for line in run.history),
+        resume=story.resume_command(run),
+    )
+
+
+def _kicker(run: Run) -> str:
+    instrument = run.provenance.instrument_title if run.provenance else None
+    parts = [
+        f"Run {story.short(run.name)}",
+        instrument or run.config.instrument,
+        f"table {run.config.table}" if run.config.table else None,
+    ]
+    return " · ".join(story.short(part) for part in parts if part)
+
+
+def _warnings(runs: Sequence[Run]) -> list[tuple[str, tuple[str, ...]]]:
+    """The warnings of every instrument, each instrument once."""
+    found: dict[tuple[str, ...], str] = {}
+    for run in runs:
+        if run.provenance and run.provenance.warnings:
+            title = run.provenance.instrument_title or "the instrument"
+            found.setdefault(run.provenance.warnings, title)
+    return [(title, warnings) for warnings, title in found.items()]
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("acculturate.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(_FILTERS)
+    environment.filters["excerpt"] = _excerpt
+    return environment
+
+
+def _excerpt(text: str) -> str:
+    """A continuation as it is shown; an empty one says so."""
+    if not text.strip():
+        return "(nothing)"
+    kept = text.strip()
+    return kept if len(kept) <= _LONGEST_EXCERPT else kept[:_LONGEST_EXCERPT] + " …"
+
+
+def _default_out(runs: Sequence[Path]) -> Path:
+    if len(runs) == 1:
+        return runs[0] / "report.html"
+    parents = {path.resolve().parent for path in runs}
+    if len(parents) > 1:
+        raise UsageError(
+            f"the {len(runs)} runs lie in different folders, so it is not clear where their report goes",
+            "Say where with --out FILE.html.",
+        )
+    return runs[0].resolve().parent / "report.html"

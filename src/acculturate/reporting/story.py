@@ -1,0 +1,378 @@
+"""What a run's numbers say, in plain words: numbers as text, a headline, and findings.
+
+In: a `Run`. Out: sentences. The findings are honest before they are kind: a result that a constant
+answer beats, that does not hold on unseen forms, or that breaks the model as a writer says so first.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from acculturate.reporting.run_reader import Evaluation, Method, Run
+
+Tone = Literal["good", "caution", "bad"]
+
+MISSING = "–"
+
+# Read off the embedded model with 8 virtual tokens: up to 0.3 nats a token the greedy continuations
+# stay fluent, from 1 on they fall apart into fragments.
+_NOTICED_DIVERGENCE = 0.1
+_HARMFUL_DIVERGENCE = 0.5
+_BREAKING_DIVERGENCE = 1.0
+_LOW_VALID_MASS = 0.5
+_LONGEST_NAME = 60
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a reader has to know: its head says it, its text gives the numbers."""
+
+    tone: Tone
+    head: str
+    text: str
+
+
+def loss_text(value: float | None) -> str:
+    """A loss or a score with one decimal and a true minus sign."""
+    return MISSING if value is None else f"{value:.1f}".replace("-", "−").replace("−0.0", "0.0")
+
+
+def divergence_text(value: float | None) -> str:
+    """A divergence in nats a token with two decimals; what rounds to nothing is "under 0.01"."""
+    if value is None:
+        return MISSING
+    return "under 0.01" if 0 < value < 0.005 else f"{value:.2f}"
+
+
+def perplexity_text(value: float | None) -> str:
+    """A perplexity with one decimal, above a thousand with none."""
+    if value is None:
+        return MISSING
+    return f"{value:.1f}" if value < 1000 else f"{value:,.0f}"
+
+
+def share_text(value: float | None) -> str:
+    """A share as a whole percentage."""
+    return MISSING if value is None else f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
+
+
+def seconds_text(seconds: float | None) -> str:
+    """A time in the unit a person would choose."""
+    if seconds is None:
+        return MISSING
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    minutes = seconds / 60
+    return f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
+
+
+def short(name: str, longest: int = _LONGEST_NAME) -> str:
+    """A name on one line, cut where it would take over the sentence."""
+    flat = " ".join(name.split())
+    return flat if len(flat) <= longest else flat[: longest - 1] + "…"
+
+
+def label_name(label: str) -> str:
+    """The name in a label such as "Persona: answers as somebody from there"."""
+    return short(label.partition(": ")[0], 40)
+
+
+def label_detail(label: str) -> str:
+    """What such a label says about the name; empty where it says nothing."""
+    return short(label.partition(": ")[2], 60)
+
+
+def country(run: Run) -> str:
+    """The target's name, short enough for a sentence."""
+    return short(run.evaluation.country if run.evaluation else run.config.country)
+
+
+def model_name(run: Run) -> str:
+    """The model's name, as a reader knows it."""
+    name = run.config.model
+    return "Gemma 3 270M" if name == "embedded" else short(name)
+
+
+def resume_command(run: Run) -> str:
+    """What to type to go on with an interrupted run."""
+    command = run.provenance.command if run.provenance else None
+    if not command:
+        known = shlex.join(["--country", run.config.country, "--out", str(run.path)])
+        return f"acculturate tune {known} --resume"
+    return command if "--resume" in command.split() else f"{command} --resume"
+
+
+def headline(run: Run) -> str:
+    """The run in two or three sentences: what changed, whether it holds, what it costs."""
+    tuned = run.evaluation.method("tuned") if run.evaluation else None
+    naive = run.evaluation.method("naive") if run.evaluation else None
+    if run.evaluation is None or tuned is None or naive is None:
+        return _unfinished_headline(run)
+    forms = run.evaluation.tuning_forms
+    asked = f"Tuning on {forms} forms" if forms else "Tuning"
+    before, after = _loss(naive, "tuning"), _loss(tuned, "tuning")
+    sentence = f"{asked} {_moved(before, after, country(run))}"
+    unseen_before, unseen_after = _loss(naive, "held-out"), _loss(tuned, "held-out")
+    if unseen_after is None:
+        sentence += "; on forms it never saw it was not measured."
+    else:
+        sentence += f"; on forms it never saw {_unseen(unseen_before, unseen_after)}."
+    return f"{sentence} {_price(naive, tuned)}"
+
+
+def comparison_headline(runs: Sequence[Run]) -> str:
+    """Several runs in two sentences: how many are finished, and in how many the gain holds."""
+    finished = held = beating = 0
+    for run in runs:
+        tuned = run.evaluation.method("tuned") if run.evaluation else None
+        naive = run.evaluation.method("naive") if run.evaluation else None
+        if run.evaluation is None or tuned is None or naive is None:
+            continue
+        finished += 1
+        before, after = _loss(naive, "held-out"), _loss(tuned, "held-out")
+        constant = run.evaluation.constant_answer_loss
+        held += before is not None and after is not None and after < before
+        beating += constant is not None and after is not None and after < constant
+    state = f"{finished} of {len(runs)} runs are finished."
+    if not finished:
+        return state
+    return (
+        f"{state} On forms that the search never saw the loss fell in {held} of them, and "
+        f"{beating} of them came below the loss of a constant answer."
+    )
+
+
+def findings(run: Run) -> tuple[Finding, ...]:
+    """What the evaluation means, most important first; empty where there is none."""
+    evaluation = run.evaluation
+    tuned = evaluation.method("tuned") if evaluation else None
+    naive = evaluation.method("naive") if evaluation else None
+    if evaluation is None or tuned is None or naive is None:
+        return ()
+    found = (
+        _carried_over(naive, tuned),
+        _against_constant(evaluation, tuned),
+        _against_cheaper(evaluation, tuned),
+        _specific(run, evaluation),
+        _writer(run, naive, tuned),
+        _answering(tuned),
+    )
+    return tuple(finding for finding in found if finding is not None)
+
+
+def verdict(run: Run) -> Finding | None:
+    """The finding to remember: the first bad one, else the first."""
+    found = findings(run)
+    return next(
+        (finding for finding in found if finding.tone == "bad"), found[0] if found else None
+    )
+
+
+def writer_words(divergence: float) -> str:
+    """What a divergence on ordinary text means for somebody who reads the model's text."""
+    if divergence < _NOTICED_DIVERGENCE:
+        return "hardly changed"
+    if divergence < _HARMFUL_DIVERGENCE:
+        return "changed, and usually still fluent"
+    return "clearly changed" if divergence < _BREAKING_DIVERGENCE else "probably broken"
+
+
+def _moved(before: float | None, after: float | None, target: str) -> str:
+    if before is None or loss_text(before) == loss_text(after):
+        return f"left the loss to {target} at {loss_text(after)}"
+    verb = "raised" if after is None or after > before else "brought"
+    return f"{verb} the loss to {target} from {loss_text(before)} to {loss_text(after)}"
+
+
+def _unseen(before: float | None, after: float) -> str:
+    if before is None:
+        return f"it is {loss_text(after)}"
+    if loss_text(before) == loss_text(after):
+        return f"it stayed at {loss_text(after)}"
+    went = "rose" if after > before else "went"
+    return f"it {went} from {loss_text(before)} to {loss_text(after)}"
+
+
+def _price(naive: Method, tuned: Method) -> str:
+    if tuned.divergence is None:
+        return "What it does to ordinary text was not measured."
+    text = f"The price: divergence {divergence_text(tuned.divergence)} nats a token"
+    if naive.perplexity is None or tuned.perplexity is None:
+        return text + "."
+    return (
+        f"{text}, perplexity {perplexity_text(naive.perplexity)} to "
+        f"{perplexity_text(tuned.perplexity)}."
+    )
+
+
+def _unfinished_headline(run: Run) -> str:
+    of_budget = f" of {run.config.budget}" if run.config.budget else ""
+    if not run.history:
+        return "This run was stopped before its first candidates were evaluated."
+    first, last = run.history[0], run.history[-1]
+    state = "The search ended" if run.done else "This run is unfinished"
+    return (
+        f"{state}: after {last.evaluations}{of_budget} evaluations the best loss to {country(run)} "
+        f"on the tuning forms is {loss_text(last.best_loss)}, after the first {first.evaluations} it "
+        f"was {loss_text(first.best_loss)}. Nothing has been measured on other forms yet, so these "
+        "numbers alone say little."
+    )
+
+
+def _carried_over(naive: Method, tuned: Method) -> Finding | None:
+    before, after = _loss(naive, "held-out"), _loss(tuned, "held-out")
+    seen_before, seen_after = _loss(naive, "tuning"), _loss(tuned, "tuning")
+    if before is None or after is None:
+        return Finding(
+            "caution",
+            "Not checked on other forms.",
+            "Without forms that the search never saw, the result may be no more than a fit to wording.",
+        )
+    numbers = f"{loss_text(after)} against {loss_text(before)}"
+    if after >= before:
+        return Finding(
+            "bad",
+            "It does not carry over.",
+            f"On forms that the search never saw, the tuned model is no nearer to the target than the "
+            f"untouched one: {numbers}. What fell is a fit to the tuning forms.",
+        )
+    share = ""
+    if seen_before is not None and seen_after is not None and seen_after < seen_before:
+        kept = (before - after) / (seen_before - seen_after)
+        share = f", {share_text(kept)} of the gain on the tuning forms"
+    apart = _apart(naive, tuned)
+    if apart is False:
+        return Finding(
+            "caution",
+            "It may carry over.",
+            f"On forms that the search never saw the loss is {numbers}{share}, but the two intervals "
+            "overlap: with so few forms this can be chance.",
+        )
+    partly = (
+        seen_before is not None
+        and seen_after is not None
+        and (before - after < 0.5 * (seen_before - seen_after))
+    )
+    return Finding(
+        "caution" if partly else "good",
+        "It carries over in part." if partly else "It carries over.",
+        f"On forms that the search never saw the loss is {numbers}{share}.",
+    )
+
+
+def _apart(naive: Method, tuned: Method) -> bool | None:
+    before = naive.held_out.interval if naive.held_out else None
+    after = tuned.held_out.interval if tuned.held_out else None
+    return None if before is None or after is None else after[1] < before[0]
+
+
+def _against_constant(evaluation: Evaluation, tuned: Method) -> Finding | None:
+    constant = evaluation.constant_answer_loss
+    held_out, tuning = _loss(tuned, "held-out"), _loss(tuned, "tuning")
+    reached = tuning if held_out is None else held_out
+    if constant is None or reached is None:
+        return None
+    where = "the tuning forms" if held_out is None else "forms it never saw"
+    if reached >= constant:
+        return Finding(
+            "bad",
+            "It does not beat a constant answer.",
+            f"Whoever gives the same answer to every question has a loss of {loss_text(constant)}; the "
+            f"tuned model has {loss_text(reached)} on {where}. A result that does not beat that says "
+            "nothing about values.",
+        )
+    return Finding(
+        "good",
+        "It beats a constant answer.",
+        f"Giving the same answer to every question has a loss of {loss_text(constant)}; the tuned model "
+        f"has {loss_text(reached)} on {where}.",
+    )
+
+
+def _against_cheaper(evaluation: Evaluation, tuned: Method) -> Finding | None:
+    own = _loss(tuned, "held-out")
+    if own is None:
+        return None
+    rivals = [
+        (loss, row)
+        for row in evaluation.methods
+        if row.key not in ("naive", "constant", "tuned")
+        and (loss := _loss(row, "held-out")) is not None
+        and loss <= own
+    ]
+    if not rivals:
+        return None
+    loss, row = min(rivals, key=lambda rival: rival[0])
+    return Finding(
+        "bad",
+        "A simpler way does as well.",
+        f"“{label_name(row.label)}” has a loss of {loss_text(loss)} on the held-out forms, the tuned prompt "
+        f"{loss_text(own)}.",
+    )
+
+
+def _specific(run: Run, evaluation: Evaluation) -> Finding | None:
+    after = evaluation.nearest.get("tuned", ())
+    if not after:
+        return None
+    nearest, loss = after[0]
+    if nearest.casefold() == evaluation.country.casefold():
+        second = (
+            f"; next comes {short(after[1][0])} at {loss_text(after[1][1])}" if after[1:] else ""
+        )
+        return Finding(
+            "good",
+            "It is nearest to its target.",
+            f"On the held-out forms no country in the table is nearer than {country(run)}, at "
+            f"{loss_text(loss)}{second}.",
+        )
+    return Finding(
+        "caution",
+        "Another country is nearer.",
+        f"On the held-out forms the tuned model is nearest to {short(nearest)}, at {loss_text(loss)}, "
+        f"not to {country(run)}.",
+    )
+
+
+def _writer(run: Run, naive: Method, tuned: Method) -> Finding | None:
+    if tuned.divergence is None:
+        return None
+    numbers = f"Divergence {divergence_text(tuned.divergence)} nats a token"
+    if naive.perplexity is not None and tuned.perplexity is not None:
+        numbers += (
+            f", perplexity {perplexity_text(naive.perplexity)} before and "
+            f"{perplexity_text(tuned.perplexity)} after"
+        )
+    limit = run.config.max_divergence
+    if limit is not None and tuned.divergence > limit:
+        return Finding(
+            "bad",
+            "It is over its limit.",
+            f"{numbers}; the limit was {divergence_text(limit)}. The search found nothing within it.",
+        )
+    words = writer_words(tuned.divergence)
+    tone: Tone = "good" if tuned.divergence < _NOTICED_DIVERGENCE else "caution"
+    if tuned.divergence >= _BREAKING_DIVERGENCE:
+        tone = "bad"
+    within = f", within the limit of {divergence_text(limit)}" if limit is not None else ""
+    return Finding(tone, f"Its ordinary text is {words}.", f"{numbers}{within}.")
+
+
+def _answering(tuned: Method) -> Finding | None:
+    outcome = tuned.held_out or tuned.tuning
+    if outcome is None or outcome.valid_mass is None or outcome.valid_mass >= _LOW_VALID_MASS:
+        return None
+    return Finding(
+        "bad",
+        "It hardly answers.",
+        f"The options take only {share_text(outcome.valid_mass)} of the next-token probability: most of "
+        "the time the tuned model would say something else.",
+    )
+
+
+def _loss(row: Method, forms: Literal["tuning", "held-out"]) -> float | None:
+    outcome = row.tuning if forms == "tuning" else row.held_out
+    return None if outcome is None else outcome.loss

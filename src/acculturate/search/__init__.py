@@ -1,0 +1,23 @@
+"""How the next candidates are chosen; numpy only, knows no survey and no model."""
+
+from acculturate.search.differential_evolution import DifferentialEvolution
+from acculturate.search.fitness import Fitness
+from acculturate.search.jde import JDE
+from acculturate.search.l_shade import LSHADE
+from acculturate.search.names import NAMES, by_name
+from acculturate.search.optimizer import Best, Optimizer
+from acculturate.search.random_search import RandomSearch
+from acculturate.search.shade import SHADE
+
+__all__ = [
+    "JDE",
+    "LSHADE",
+    "NAMES",
+    "SHADE",
+    "Best",
+    "DifferentialEvolution",
+    "Fitness",
+    "Optimizer",
+    "RandomSearch",
+    "by_name",
+]

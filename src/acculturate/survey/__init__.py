@@ -1,0 +1,1 @@
+"""What is asked: instruments, forms, scoring and country scores. Needs numpy alone."""

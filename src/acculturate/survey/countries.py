@@ -1,0 +1,314 @@
+"""Published country scores, looked up by name, ISO code or usual alias.
+
+In: the name of a table that comes with the package, or the path of a user's own CSV file. Out: a
+`CountryTable` of countries with their scores. A missing score is left out, never guessed. This file
+knows no model; it meets an instrument only to put scores in the order of its dimensions.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from acculturate.errors import UsageError
+from acculturate.survey.files import decode, is_path, nearest, parse_toml, read_bytes, suggestion
+from acculturate.survey.instrument import Instrument
+
+DATA = Path(__file__).parent / "data" / "countries"
+
+MISSING = ("", "-", "na", "n/a", "nan", "null", "#null!", "#n/a")
+"""Cells of a CSV file, in lower case, that mean: no score published."""
+
+
+@dataclass(frozen=True)
+class Country:
+    """A country, or a region, with its scores.
+
+    Attributes:
+        name: Name in this package; every table uses the same.
+        table: Key of the table that the scores are from.
+        scores: Dimension to score; a missing score has no entry.
+        iso: ISO 3166 alpha-2 code, or None for a region.
+    """
+
+    name: str
+    table: str
+    scores: Mapping[str, float]
+    iso: str | None
+
+    def vector(self, instrument: Instrument) -> Float[np.ndarray, " dimension"]:
+        """The scores in the order of the instrument's dimensions.
+
+        Raises:
+            UsageError: A score is missing; the message names which, the hint a table that has them.
+        """
+        keys = [dimension.key for dimension in instrument.dimensions]
+        if missing := [key for key in keys if key not in self.scores]:
+            raise UsageError(
+                f"{self.name} has no {', '.join(missing)} in table {self.table}",
+                _where_complete(self.name, keys),
+            )
+        return np.array([self.scores[key] for key in keys])
+
+
+@dataclass(frozen=True)
+class CountryTable:
+    """Countries by name. Lookups ignore case, accents and punctuation.
+
+    Attributes:
+        key: Name of the table; every result names the table it used.
+        title: What it is.
+        source: Where the scores come from.
+        terms: Under which terms.
+        dimensions: Keys of the dimensions it has scores for.
+        countries: In the table's order.
+        aliases: Other names of entries that are no country; countries have theirs by ISO code.
+    """
+
+    key: str
+    title: str
+    source: str
+    terms: str
+    dimensions: tuple[str, ...]
+    countries: tuple[Country, ...]
+    aliases: Mapping[str, tuple[str, ...]]
+
+    def __getitem__(self, name: str) -> Country:
+        return self.get(name)
+
+    def __iter__(self) -> Iterator[Country]:
+        return iter(self.countries)
+
+    def __len__(self) -> int:
+        return len(self.countries)
+
+    def __contains__(self, name: str) -> bool:
+        return _plain(name) in self._by_alias
+
+    def get(self, name: str) -> Country:
+        """The country of a name, ISO code or usual alias.
+
+        Raises:
+            UsageError: There is none; the hint gives the nearest names, or a table that has it.
+        """
+        if country := self._by_alias.get(_plain(name)):
+            return country
+        elsewhere = [key for key in table_names() if key != self.key and name in _built_in(key)]
+        if elsewhere:
+            hint = f"Table {elsewhere[0]} has it."
+        else:
+            long = [alias for alias in self._by_alias if len(alias) > 3]
+            matches = [self._by_alias[alias].name for alias in nearest(_plain(name), long, 8)]
+            names = list(dict.fromkeys(matches))[:3]
+            hint = (
+                f"Did you mean {' or '.join(names)}?"
+                if names
+                else f"`acculturate countries --table {self.key}` lists its {len(self)} countries."
+            )
+        raise UsageError(f'table {self.key} has no country "{name}"', hint)
+
+    def complete(self) -> tuple[Country, ...]:
+        """The countries that have a score on every dimension of the table."""
+        return tuple(
+            country
+            for country in self.countries
+            if all(dimension in country.scores for dimension in self.dimensions)
+        )
+
+    @cached_property
+    def _by_alias(self) -> Mapping[str, Country]:
+        by_iso = {entry.iso: entry for entry in _names().values()}
+        known: dict[str, Country] = {}
+        for country in self.countries:
+            others = self.aliases.get(country.name, ())
+            if country.iso is not None:
+                others = (*others, *by_iso[country.iso].aliases)
+            for alias in (country.name, *others):
+                known.setdefault(_plain(alias), country)
+        return known
+
+
+def table_names() -> tuple[str, ...]:
+    """Names of the tables that come with the package."""
+    return tuple(sorted(path.stem for path in DATA.glob("*.toml")))
+
+
+def load_countries(name_or_path: str | Path = "hofstede-insights") -> CountryTable:
+    """Loads a country table.
+
+    Args:
+        name_or_path: "hofstede-2015", "hofstede-insights", or the path of a CSV file with a column
+            `country` and a column for each dimension; an empty cell is a missing score.
+
+    Raises:
+        UsageError: The name is unknown, or the file cannot be read as such a table.
+    """
+    if isinstance(name_or_path, str):
+        if name_or_path in table_names():
+            return _built_in(name_or_path)
+        if not is_path(name_or_path, ".csv"):
+            raise UsageError(
+                f'there is no country table "{name_or_path}"',
+                f"{suggestion(name_or_path, table_names(), 'Tables')} "
+                "A table of your own is given by its path, ending in .csv.",
+            )
+    return _read_csv(Path(name_or_path))
+
+
+@dataclass(frozen=True)
+class _Name:
+    name: str
+    iso: str
+    aliases: tuple[str, ...]
+
+
+def _plain(name: str) -> str:
+    """A name without case, accents, punctuation and article: what lookups compare."""
+    letters = unicodedata.normalize("NFKD", name.casefold().replace("&", " and "))
+    plain = "".join(" " if letter in "-,/()" else letter for letter in letters if _tells(letter))
+    return " ".join(plain.split()).removeprefix("the ")
+
+
+def _tells(letter: str) -> bool:
+    """Whether a letter tells names apart: not a dot, an apostrophe or an accent."""
+    return letter in "-,/()" or not (
+        unicodedata.combining(letter) or unicodedata.category(letter)[0] in "PSC"
+    )
+
+
+@cache
+def _names() -> Mapping[str, _Name]:
+    """Every country of ISO 3166 by each of its names and codes, plain."""
+    known: dict[str, _Name] = {}
+    with (DATA / "names.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            others = tuple(filter(None, row["aliases"].split("|")))
+            entry = _Name(
+                row["name"], row["iso2"], (row["name"], row["iso2"], row["iso3"], *others)
+            )
+            known.update((_plain(alias), entry) for alias in entry.aliases)
+    return known
+
+
+@cache
+def _built_in(key: str) -> CountryTable:
+    path = DATA / f"{key}.toml"
+    top = parse_toml(read_bytes(path, "country table"), path, "country table")
+    dimensions = top.texts("dimensions")
+    scores, aliases = top.table("scores"), top.table("aliases")
+    return CountryTable(
+        key=key,
+        title=top.text("title"),
+        source=top.text("source"),
+        terms=top.text("terms"),
+        dimensions=dimensions,
+        countries=tuple(
+            _country(name, key, dict(zip(dimensions, scores.numbers(name), strict=True)))
+            for name in scores
+        ),
+        aliases={name: aliases.texts(name) for name in aliases},
+    )
+
+
+def _country(name: str, table: str, scores: Mapping[str, float]) -> Country:
+    known = _names().get(_plain(name))
+    return Country(
+        name=name if known is None else known.name,
+        table=table,
+        scores={key: score for key, score in scores.items() if not math.isnan(score)},
+        iso=None if known is None else known.iso,
+    )
+
+
+def _where_complete(name: str, dimensions: list[str]) -> str:
+    for key in table_names():
+        table = _built_in(key)
+        if name in table and all(dimension in table[name].scores for dimension in dimensions):
+            return f"Table {key} has them."
+    return "Choose another country, or give a table of your own as a CSV file."
+
+
+def _read_csv(path: Path) -> CountryTable:
+    what = "country table"
+    text = decode(read_bytes(path, what), path, what)
+    separator = max(",;\t", key=text.lstrip().split("\n")[0].count)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    try:
+        lines = [(rows.line_num, row) for row in rows if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise UsageError(
+            f"{what} {path}, line {rows.line_num}: {error}", "Check the quotes on that line."
+        ) from error
+    header = [cell.strip().lower() for cell in lines[0][1]] if lines else []
+    _check_header(header, path)
+    countries: dict[str, tuple[int, Country]] = {}
+    for number, row in lines[1:]:
+        where = f"{what} {path}, line {number}"
+        if len(row) != len(header):
+            raise UsageError(
+                f"{where} has {len(row)} cells and the first line {len(header)}",
+                "Put a name that holds the separator between quotes.",
+            )
+        cells = dict(zip(header, (cell.strip() for cell in row), strict=True))
+        name = cells.pop("country")
+        if not _plain(name):
+            raise UsageError(f"{where} has no country", "Fill it in or take the line out.")
+        scores = {key: _number(cell, key, where) for key, cell in cells.items()}
+        country = _country(name, path.stem, scores)
+        earlier, _ = countries.setdefault(_plain(country.name), (number, country))
+        if earlier != number:
+            raise UsageError(
+                f"{where}: {name} is the same country as on line {earlier}", "Take one of them out."
+            )
+    if not countries:
+        raise UsageError(f"{what} {path} has no countries", "Add one a line below the first line.")
+    return CountryTable(
+        key=path.stem,
+        title=path.name,
+        source=str(path),
+        terms="the user's own",
+        dimensions=tuple(key for key in header if key != "country"),
+        countries=tuple(country for _, country in countries.values()),
+        aliases={},
+    )
+
+
+def _check_header(header: list[str], path: Path) -> None:
+    where = f"country table {path}"
+    if "country" not in header:
+        raise UsageError(
+            f"{where} has no column country; its columns: {', '.join(header) or 'none'}",
+            "Name the columns on the first line: country, then the dimensions, such as pdi.",
+        )
+    for column in header:
+        if not column or header.count(column) > 1:
+            raise UsageError(
+                f'{where} has the column "{column}" {header.count(column)} times',
+                "Give every column a name of its own.",
+            )
+    if len(header) == 1:
+        raise UsageError(f"{where} has no scores", "Add a column for each dimension, such as pdi.")
+
+
+def _number(cell: str, column: str, where: str) -> float:
+    if cell.lower() in MISSING:
+        return math.nan
+    try:
+        number = float(cell)
+    except ValueError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise UsageError(
+            f'{where}: {column} is "{cell}", which is not a number',
+            "Write a number with a decimal point, or nothing where no score is known.",
+        )
+    return number

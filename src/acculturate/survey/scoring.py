@@ -1,0 +1,214 @@
+"""From answers to item means, dimension scores and the distance to a target.
+
+In: probabilities of every candidate's answer to every form. Out: numbers, one row a candidate. The
+formulas are the instrument's data. This file knows neither a model nor a country.
+
+For VSM 2013 (Hofstede and Minkov, Values Survey Module 2013 Manual; m01..m24 are mean answers):
+    PDI = 35(m07-m02) + 25(m20-m23) + C      UAI = 40(m18-m15) + 25(m21-m24) + C
+    IDV = 35(m04-m01) + 35(m09-m06) + C      LTO = 40(m13-m14) + 25(m19-m22) + C
+    MAS = 35(m05-m03) + 35(m08-m10) + C      IVR = 35(m12-m11) + 40(m17-m16) + C
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from acculturate.errors import UsageError
+from acculturate.survey.files import suggestion
+from acculturate.survey.forms import Form
+from acculturate.survey.instrument import Dimension, Instrument
+
+Reading = Literal["expected", "modal", "sampled"]
+Aggregate = Literal["mean", "sum"]
+Anchor = Literal["midpoint", "zero"] | Mapping[str, float]
+
+MOST_LATTICE_SUMS = 1_000_000
+"""Reachable sums of one dimension kept while looking for its lattice floor."""
+
+
+def item_values(
+    probabilities: Float[np.ndarray, "candidate form option"],
+    reading: Reading,
+    rng: np.random.Generator | None = None,
+    respondents: int | None = None,
+) -> Float[np.ndarray, "candidate form"]:
+    """Reads answers as numbers, 1 for the first option of the item's own order.
+
+    Args:
+        probabilities: Rows sum to 1; options that an item does not have hold 0; a broken candidate
+            holds NaN and stays NaN.
+        reading: "expected" is the probability-weighted mean, "modal" the likeliest option (of
+            equally likely ones the lower), "sampled" the mean of `respondents` draws a form.
+        rng: Draws the respondents; needed by "sampled" alone.
+        respondents: Draws a form; needed by "sampled" alone.
+
+    Raises:
+        UsageError: The reading is unknown, or "sampled" has no generator or no respondents.
+    """
+    numbers = np.arange(1, probabilities.shape[2] + 1, dtype=np.float64)
+    known = probabilities.astype(np.float64)
+    broken = ~np.isfinite(known.sum(axis=2))
+    known[broken] = 0.0
+    if reading == "expected":
+        values = known @ numbers
+    elif reading == "modal":
+        values = known.argmax(axis=2) + 1.0
+    elif reading == "sampled":
+        if rng is None or respondents is None or respondents < 1:
+            raise UsageError(
+                f'reading "sampled" needs a random generator and respondents, not {respondents}',
+                "Give respondents as a whole number from 1.",
+            )
+        known[broken, 0] = 1.0
+        draws = rng.multinomial(respondents, known / known.sum(axis=2, keepdims=True))
+        values = draws @ numbers / respondents
+    else:
+        raise UsageError(f'there is no reading "{reading}"', "Readings: expected, modal, sampled.")
+    return np.where(broken, np.nan, values)
+
+
+def item_means(
+    values: Float[np.ndarray, "candidate form"], forms: Sequence[Form], instrument: Instrument
+) -> Float[np.ndarray, "candidate item"]:
+    """Averages over the forms of each item; NaN where an item has no form."""
+    means = np.full((len(values), len(instrument.items)), np.nan)
+    for column, item in enumerate(instrument.items):
+        asked = [index for index, form in enumerate(forms) if form.item == item.id]
+        if asked:
+            means[:, column] = values[:, asked].mean(axis=1)
+    return means
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How item means become scores and a loss.
+
+    Attributes:
+        instrument: Its dimensions give the formulas.
+        anchor: The constants C: "midpoint" (50 in VSM 2013, the score of a respondent who answers
+            alike everywhere), "zero", or a number for every dimension.
+        aggregate: Whether a loss is the mean or the sum of the absolute differences.
+        variant: Name of another formula for one dimension, such as "cat".
+
+    Raises:
+        UsageError: The anchor, the aggregate or the variant does not exist or does not fit.
+    """
+
+    instrument: Instrument
+    anchor: Anchor = "midpoint"
+    aggregate: Aggregate = "mean"
+    variant: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.aggregate not in ("mean", "sum"):
+            raise UsageError(f'there is no aggregate "{self.aggregate}"', "Give mean or sum.")
+        if self.variant is not None and self.variant not in self.instrument.variants:
+            raise UsageError(
+                f'instrument "{self.instrument.key}" has no variant "{self.variant}"',
+                f"Variants: {', '.join(self.instrument.variants) or 'none'}.",
+            )
+        if isinstance(self.anchor, str):
+            if self.anchor not in ("midpoint", "zero"):
+                raise UsageError(
+                    f'there is no anchor "{self.anchor}"',
+                    "Give midpoint, zero, or a number for every dimension.",
+                )
+        else:
+            self._check_numbers(self.anchor)
+
+    @cached_property
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """The dimensions in the order of every score vector, the variant in its place."""
+        variant = None if self.variant is None else self.instrument.variants[self.variant]
+        return tuple(
+            variant if variant is not None and variant.key == dimension.key else dimension
+            for dimension in self.instrument.dimensions
+        )
+
+    @cached_property
+    def constants(self) -> Float[np.ndarray, " dimension"]:
+        """The constant C of each dimension."""
+        if isinstance(self.anchor, str):
+            zero = self.anchor == "zero"
+            values = [0.0 if zero else dimension.midpoint for dimension in self.dimensions]
+        else:
+            values = [float(self.anchor[dimension.key]) for dimension in self.dimensions]
+        return np.array(values)
+
+    @cached_property
+    def weights(self) -> Float[np.ndarray, "dimension item"]:
+        """The weight of each item in each dimension; 0 where it has none."""
+        return np.array(
+            [
+                [dimension.weights.get(item.id, 0.0) for item in self.instrument.items]
+                for dimension in self.dimensions
+            ]
+        )
+
+    def scores(
+        self, means: Float[np.ndarray, "candidate item"]
+    ) -> Float[np.ndarray, "candidate dimension"]:
+        """Scores from item means; NaN where an item that weighs is NaN."""
+        terms = means[:, None, :] * self.weights
+        return np.where(self.weights != 0, terms, 0.0).sum(axis=2) + self.constants
+
+    def loss(
+        self,
+        scores: Float[np.ndarray, "candidate dimension"],
+        target: Float[np.ndarray, " dimension"],
+    ) -> Float[np.ndarray, " candidate"]:
+        """Absolute differences to the target, mean or sum; infinite where a score is not finite."""
+        differences = np.abs(scores - target)
+        total = differences.mean(axis=1) if self.aggregate == "mean" else differences.sum(axis=1)
+        return np.where(np.isfinite(total), total, np.inf)
+
+    def constant_answer_loss(self, target: Float[np.ndarray, " dimension"]) -> float:
+        """The least loss of giving every item the same answer; a result must beat it."""
+        fewest = min(scale.options for scale in self.instrument.scales.values())
+        answers = np.arange(1.0, fewest + 1)[:, None]
+        means = np.broadcast_to(answers, (fewest, len(self.instrument.items)))
+        return float(self.loss(self.scores(means), target).min())
+
+    def lattice_floor(self, target: Float[np.ndarray, " dimension"]) -> float | None:
+        """The least loss that one whole-number answer an item can reach.
+
+        Returns:
+            The floor, or None where dimensions share items or have too many reachable scores.
+        """
+        if ((self.weights != 0).sum(axis=0) > 1).any():
+            return None
+        nearest = np.empty(len(self.dimensions))
+        for row, (weights, constant) in enumerate(zip(self.weights, self.constants, strict=True)):
+            sums = np.zeros(1)
+            for item, weight in zip(self.instrument.items, weights, strict=True):
+                if weight:
+                    answers = np.arange(1, self.instrument.options_of(item) + 1)
+                    sums = np.unique(np.round(np.add.outer(sums, weight * answers), 9))
+                    if len(sums) > MOST_LATTICE_SUMS:
+                        return None
+            reachable = sums + constant
+            nearest[row] = reachable[np.abs(reachable - target[row]).argmin()]
+        return float(self.loss(nearest[None], target)[0])
+
+    def _check_numbers(self, anchor: Mapping[str, float]) -> None:
+        keys = [dimension.key for dimension in self.instrument.dimensions]
+        for key, value in anchor.items():
+            if key not in keys:
+                raise UsageError(
+                    f'the anchor names "{key}", which is no dimension of "{self.instrument.key}"',
+                    suggestion(key, keys, "Dimensions"),
+                )
+            if not math.isfinite(value):
+                raise UsageError(f"the anchor of {key} is {value}", "Give a finite number.")
+        if missing := [key for key in keys if key not in anchor]:
+            raise UsageError(
+                f"the anchor has no number for {', '.join(missing)}",
+                f"Give one for each of {', '.join(keys)}.",
+            )

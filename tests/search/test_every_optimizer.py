@@ -1,0 +1,398 @@
+"""What holds for every optimiser, whatever its algorithm."""
+
+import io
+
+import numpy as np
+import pytest
+from search_problems import (
+    OPTIMIZERS,
+    first_population,
+    generations,
+    make,
+    rastrigin,
+    rosenbrock,
+    sphere,
+    started,
+)
+
+from acculturate.errors import FailureError, UsageError
+from acculturate.search import Fitness, by_name
+
+every = pytest.mark.parametrize("name", OPTIMIZERS)
+with_parents = pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name != "random"])
+GENERATIONS = 12
+
+# What `started(name, entries=3)` asks on the sphere: the sums of the second, third and fourth
+# generation, and the last vector of the fourth.
+GOLDEN = {
+    "de/best/1": [
+        36.7315272769,
+        -4.78890202753,
+        -9.63916718295,
+        -1.79706983024,
+        -0.430190657792,
+        -0.238932977369,
+    ],
+    "de/rand/1": [
+        12.0258880294,
+        -9.48110029552,
+        -25.699729526,
+        -1.15572421735,
+        0.151812013746,
+        -5.9418714762,
+    ],
+    "de/current-to-best/1": [
+        17.9295674751,
+        -0.180556715788,
+        -4.19425447989,
+        -0.208217689862,
+        -0.868027396343,
+        -0.558669553341,
+    ],
+    "jde": [
+        8.73626808871,
+        32.8277121765,
+        25.6803983218,
+        3.09223925721,
+        -0.279460384034,
+        -0.590629280186,
+    ],
+    "shade": [
+        -28.7671831109,
+        -15.7957225994,
+        -28.5577459083,
+        0.682741437398,
+        -1.24469881782,
+        -0.323934036414,
+    ],
+    "l-shade": [
+        -6.55541652735,
+        17.3285556098,
+        4.22062709663,
+        0.595766115635,
+        0.710691538176,
+        -0.057445112559,
+    ],
+    "random": [
+        -29.3533950687,
+        12.7680272276,
+        -14.9644762622,
+        -3.63850256126,
+        -3.06077427824,
+        1.05760372822,
+    ],
+}
+
+
+def through_a_file(state):
+    """As a run keeps it: written without pickle and read back."""
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **state)
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as saved:
+        return dict(saved)
+
+
+@every
+def test_first_ask_is_the_first_population_itself(name):
+    optimizer = make(name)
+    population = first_population(optimizer, 5)
+    optimizer.start(population, np.random.default_rng(0))
+    assert np.array_equal(optimizer.ask(), population)
+
+
+@every
+def test_candidate_stream_is_the_known_one(name):
+    optimizer = started(name, entries=3)
+    stream = list(generations(optimizer, sphere, 4))
+    found = [*(float(asked.sum()) for asked in stream[1:]), *map(float, stream[-1][-1])]
+    assert found == pytest.approx(GOLDEN[name], rel=1e-9)
+
+
+@every
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_same_start_gives_the_same_candidates_bit_for_bit(name, dtype):
+    streams = []
+    for _ in range(2):
+        optimizer = make(name)
+        population = first_population(optimizer, 5).astype(dtype)
+        optimizer.start(population, np.random.default_rng(3))
+        streams.append([asked.tobytes() for asked in generations(optimizer, rastrigin, 8)])
+        assert optimizer.ask().dtype == dtype
+        assert optimizer.best.vector.dtype == dtype
+    assert streams[0] == streams[1]
+
+
+@every
+def test_asking_again_gives_the_same_until_told(name):
+    optimizer = started(name)
+    for _ in range(3):
+        asked = optimizer.ask()
+        again = optimizer.ask()
+        assert np.array_equal(asked, again)
+        again[:] = np.nan  # a copy: what the caller does to it stays with the caller
+        assert np.array_equal(asked, optimizer.ask())
+        optimizer.tell(Fitness.unconstrained(sphere(asked)))
+    assert not np.array_equal(asked, optimizer.ask())
+
+
+@every
+@pytest.mark.parametrize("asked_before_saving", [True, False])
+def test_resuming_at_any_generation_is_as_if_never_stopped(name, asked_before_saving):
+    whole = started(name)
+    expected = [asked.tobytes() for asked in generations(whole, rastrigin, GENERATIONS)]
+    for stop in range(GENERATIONS):
+        interrupted = started(name)
+        for _ in generations(interrupted, rastrigin, stop):
+            pass
+        if asked_before_saving:
+            interrupted.ask()
+        resumed = make(name)
+        resumed.restore(through_a_file(interrupted.state()))
+        rest = [asked.tobytes() for asked in generations(resumed, rastrigin, GENERATIONS - stop)]
+        assert rest == expected[stop:]
+        assert resumed.best.vector.tobytes() == whole.best.vector.tobytes()
+        assert resumed.best[1:] == whole.best[1:]
+        assert {key: value.tobytes() for key, value in resumed.state().items()} == {
+            key: value.tobytes() for key, value in whole.state().items()
+        }
+
+
+@every
+def test_a_state_is_a_snapshot(name):
+    optimizer = started(name)
+    for _ in generations(optimizer, sphere, 2):
+        pass
+    state = optimizer.state()
+    before = {key: value.tobytes() for key, value in state.items()}
+    for _ in generations(optimizer, sphere, 3):
+        pass
+    assert {key: value.tobytes() for key, value in state.items()} == before
+
+
+@every
+@pytest.mark.parametrize("kind", ["PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"])
+def test_every_generator_of_numpy_is_saved(name, kind):
+    rng = np.random.Generator(getattr(np.random, kind)(7))
+    optimizer = make(name)
+    optimizer.start(first_population(optimizer, 4), rng)
+    for _ in generations(optimizer, sphere, 3):
+        pass
+    resumed = make(name)
+    resumed.restore(through_a_file(optimizer.state()))
+    for one, other in zip(
+        generations(optimizer, sphere, 3), generations(resumed, sphere, 3), strict=True
+    ):
+        assert np.array_equal(one, other)
+
+
+@every
+def test_best_never_gets_worse_and_is_the_best_told(name):
+    optimizer = started(name)
+    least = np.inf
+    for asked in generations(optimizer, rastrigin, 15):
+        least = min(least, rastrigin(asked).min())
+        assert optimizer.best.loss == least
+        assert rastrigin(optimizer.best.vector) == pytest.approx(least)
+
+
+@every
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+def test_a_broken_candidate_never_wins(name, broken):
+    optimizer = started(name)
+    for generation in range(12):
+        asked = optimizer.ask()
+        loss = sphere(asked)
+        loss[generation % len(loss) :: 3] = broken
+        optimizer.tell(Fitness.unconstrained(loss))
+        if np.isfinite(loss).any():
+            assert np.isfinite(optimizer.best.loss)
+            assert optimizer.best.loss >= 0
+    parents = optimizer.thresholds()
+    if parents is not None and name != "l-shade":
+        assert parents.valid.sum() >= len(parents) - 4
+
+
+@every
+def test_generations_of_nothing_but_nan_are_survived(name):
+    optimizer = started(name)
+    for _ in range(4):
+        asked = optimizer.ask()
+        optimizer.tell(Fitness.unconstrained(np.full(len(asked), np.nan)))
+        assert np.isinf(optimizer.best.loss)
+        assert np.isfinite(asked).all()
+    resumed = make(name)
+    resumed.restore(through_a_file(optimizer.state()))
+    for one, other in zip(
+        generations(optimizer, sphere, 4), generations(resumed, sphere, 4), strict=True
+    ):
+        assert np.array_equal(one, other)
+    assert np.isfinite(optimizer.best.loss)
+
+
+@with_parents
+def test_a_broken_trial_replaces_not_even_a_broken_parent(name):
+    optimizer = started(name)
+    population = optimizer.ask()
+    optimizer.tell(Fitness.unconstrained(np.full(len(population), np.inf)))
+    asked = optimizer.ask()
+    optimizer.tell(Fitness.unconstrained(np.full(len(asked), np.nan)))
+    kept = optimizer.state()["population"]
+    assert all(any(np.array_equal(parent, first) for first in population) for parent in kept)
+
+
+@with_parents
+def test_ties_are_accepted(name):
+    optimizer = started(name)
+    for asked in generations(optimizer, lambda x: np.ones(len(x)), 4):
+        kept = optimizer.state()["population"]
+        assert np.array_equal(kept, asked[: len(kept)])
+
+
+@with_parents
+def test_thresholds_are_what_a_trial_must_not_lose_to(name):
+    optimizer = started(name)
+    assert optimizer.thresholds() is None  # of the first population every value counts
+    for _ in generations(optimizer, sphere, 6):
+        asked = optimizer.ask()
+        parents = optimizer.state()["population"]
+        thresholds = optimizer.thresholds()
+        assert thresholds is not None
+        assert thresholds.loss == pytest.approx(sphere(parents))
+        assert len(thresholds) == len(asked)
+
+
+@with_parents
+def test_a_trial_stopped_at_its_threshold_may_be_told_any_worse_value(name):
+    exact, stopped = started(name), started(name)
+    for _ in range(10):
+        asked = exact.ask()
+        assert np.array_equal(asked, stopped.ask())
+        loss = rastrigin(asked)
+        exact.tell(Fitness.unconstrained(loss))
+        thresholds = stopped.thresholds()
+        if thresholds is not None:
+            loss = np.where(loss > thresholds.loss, np.inf, loss)
+        stopped.tell(Fitness.unconstrained(loss))
+    assert exact.best.loss == stopped.best.loss
+
+
+@every
+def test_within_a_limit_the_best_is_feasible(name):
+    """The sphere with its minimum cut off: the sum of the entries must be at least 3."""
+    optimizer = started(name)
+    seen_feasible = False
+    for _ in range(19):
+        asked = optimizer.ask()
+        excess = np.maximum(3 - asked.sum(axis=1), 0)
+        optimizer.tell(Fitness(sphere(asked), excess))
+        seen_feasible |= bool((excess == 0).any())
+        assert (optimizer.best.excess == 0) == seen_feasible
+    assert seen_feasible
+    if name != "random":
+        assert optimizer.best.loss < 9  # the least there is is 9 / 5
+
+
+@with_parents
+def test_converges_on_the_sphere_and_beats_random_search(name):
+    budget = 600
+    settings = {**OPTIMIZERS[name], "population": 15}
+    if name == "l-shade":
+        settings["budget"] = budget
+    found, by_chance = [], []
+    for seed in range(5):
+        for best, optimizer in (
+            (found, by_name(name, **settings)),
+            (by_chance, by_name("random", population=15)),
+        ):
+            optimizer.start(first_population(optimizer, 4, seed), np.random.default_rng(seed))
+            spent = 0
+            while spent + optimizer.population_size <= budget:
+                asked = optimizer.ask()
+                spent += len(asked)
+                optimizer.tell(Fitness.unconstrained(sphere(asked)))
+            best.append(optimizer.best.loss)
+    assert np.median(found) < 0.02
+    assert np.median(found) < np.median(by_chance) / 20
+
+
+@every
+def test_settings_and_name_make_it_again(name):
+    optimizer = make(name)
+    again = by_name(optimizer.name, **optimizer.settings())
+    assert again.name == optimizer.name == name
+    assert again.settings() == optimizer.settings()
+    assert None not in optimizer.settings().values()
+
+
+@every
+def test_calls_out_of_turn_are_refused(name):
+    optimizer = make(name)
+    with pytest.raises(RuntimeError, match="start"):
+        optimizer.ask()
+    with pytest.raises(RuntimeError, match="start"):
+        optimizer.state()
+    with pytest.raises(RuntimeError, match="nothing was told"):
+        _ = optimizer.best
+    optimizer.start(first_population(optimizer, 3), np.random.default_rng(0))
+    with pytest.raises(RuntimeError, match="once"):
+        optimizer.start(first_population(optimizer, 3), np.random.default_rng(0))
+    for _ in generations(optimizer, sphere, 1):
+        pass
+    with pytest.raises(RuntimeError, match="ask"):
+        optimizer.tell(Fitness.unconstrained(np.zeros(12)))
+
+
+@every
+def test_arrays_of_the_wrong_shape_are_refused(name):
+    optimizer = make(name)
+    rng = np.random.default_rng(0)
+    population = first_population(optimizer, 3)
+    with pytest.raises(ValueError, match="12 vectors"):
+        optimizer.start(population[1:], rng)
+    population[4, 1] = np.nan
+    with pytest.raises(ValueError, match="not finite"):
+        optimizer.start(population, rng)
+    optimizer.start(first_population(optimizer, 3), rng)
+    optimizer.ask()
+    with pytest.raises(ValueError, match="12 candidates were asked for and 11 told"):
+        optimizer.tell(Fitness.unconstrained(np.zeros(11)))
+    assert len(optimizer.ask()) == 12  # and they still wait
+
+
+@every
+def test_a_damaged_state_is_a_clear_error(name):
+    optimizer = started(name)
+    for _ in generations(optimizer, sphere, 2):
+        pass
+    optimizer.ask()
+    state = optimizer.state()
+    for key in state:
+        if key != "pending" and key != "best_vector":
+            with pytest.raises(FailureError, match=f"`{key}`|no population") as error:
+                make(name).restore({k: v for k, v in state.items() if k != key})
+            assert error.value.hint
+        with pytest.raises(FailureError):
+            make(name).restore(state | {key: state[key][..., None]})
+    with pytest.raises(FailureError, match="random generator"):
+        make(name).restore(state | {"generator": np.array('{"bit_generator": "PCG')})
+    with pytest.raises(FailureError, match="random generator"):
+        make(name).restore(state | {"generator": np.array('{"bit_generator": "PCG64"}')})
+
+
+@every
+def test_a_state_of_other_settings_is_refused(name):
+    optimizer = started(name)
+    other = by_name(name, **{**OPTIMIZERS[name], "population": 13})
+    with pytest.raises(UsageError, match="13") as error:
+        other.restore(optimizer.state())
+    assert error.value.hint
+
+
+@every
+def test_rosenbrock_gets_better(name):
+    optimizer = started(name)
+    first = None
+    for _ in generations(optimizer, rosenbrock, 18):
+        first = optimizer.best.loss if first is None else first
+    assert optimizer.best.loss < first

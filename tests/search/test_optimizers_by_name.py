@@ -1,0 +1,44 @@
+import pytest
+
+from acculturate.errors import UsageError
+from acculturate.search import NAMES, DifferentialEvolution, by_name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_makes_its_optimiser(name):
+    settings = {"budget": 400} if name == "l-shade" else {}
+    assert by_name(name, **settings).name in (name, "de/best/1")
+
+
+def test_de_alone_takes_a_strategy_and_any_case_is_understood():
+    assert by_name("de", strategy="rand/1").name == "de/rand/1"
+    assert by_name(" DE/Rand/1 ").name == "de/rand/1"
+    assert by_name("de").name == DifferentialEvolution().name
+
+
+def test_lists_of_a_configuration_file_are_understood():
+    optimizer = by_name("de", F=[0.4, 0.9], bounds=[-1.0, 1.0])
+    assert optimizer.settings()["F"] == [0.4, 0.9]
+    assert optimizer.settings()["bounds"] == [-1.0, 1.0]
+
+
+def test_a_misspelt_name_gets_the_nearest():
+    with pytest.raises(UsageError, match="'shad'") as error:
+        by_name("shad")
+    assert error.value.hint and "'shade'" in error.value.hint
+    with pytest.raises(UsageError, match="de/best/2"):
+        by_name("de/best/2")
+
+
+def test_an_unknown_setting_is_named_with_the_known_ones():
+    with pytest.raises(UsageError, match="'temperature'") as error:
+        by_name("de/best/1", temperature=1)
+    assert error.value.hint == "It has population, F, CR, bounds."
+    with pytest.raises(UsageError, match="'strategy'"):
+        by_name("de/best/1", strategy="rand/1")
+
+
+def test_a_missing_setting_is_named():
+    with pytest.raises(UsageError, match="'budget'") as error:
+        by_name("l-shade")
+    assert error.value.hint

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+from search_problems import generations, sphere
+
+from acculturate.errors import UsageError
+from acculturate.search import RandomSearch
+
+
+def test_samples_follow_the_first_population():
+    rng = np.random.default_rng(0)
+    mean, deviation = np.array([0.0, 10.0, -3.0]), np.array([1.0, 0.1, 5.0])
+    optimizer = RandomSearch(2000)
+    optimizer.start(rng.normal(mean, deviation, (2000, 3)), rng)
+    first, drawn = generations(optimizer, sphere, 2)
+    assert not np.array_equal(first, drawn)
+    assert drawn.mean(axis=0) == pytest.approx(mean, abs=0.5)
+    assert drawn.std(axis=0) == pytest.approx(deviation, rel=0.1)
+
+
+def test_what_it_is_told_changes_nothing_but_the_best():
+    streams = []
+    for sign in (1, -1):
+        optimizer = RandomSearch(6)
+        rng = np.random.default_rng(1)
+        optimizer.start(rng.normal(size=(6, 3)), rng)
+        streams.append(np.array(list(generations(optimizer, lambda x, s=sign: s * sphere(x), 5))))
+    assert np.array_equal(*streams)
+
+
+def test_a_sampler_draws_every_later_generation():
+    optimizer = RandomSearch(4, sampler=lambda count, rng: rng.uniform(7, 8, (count, 3)))
+    rng = np.random.default_rng(1)
+    optimizer.start(rng.uniform(7, 8, (4, 3)).astype(np.float32), rng)
+    for asked in generations(optimizer, sphere, 5):
+        assert asked.dtype == np.float32
+        assert asked.min() >= 7 and asked.max() <= 8
+
+
+def test_a_sampler_of_the_wrong_shape_is_refused():
+    optimizer = RandomSearch(4, sampler=lambda count, rng: rng.normal(size=(count, 2)))
+    optimizer.start(np.zeros((4, 3)), np.random.default_rng(0))
+    for _ in generations(optimizer, sphere, 1):
+        pass
+    with pytest.raises(ValueError, match=r"\(4, 2\), not \(4, 3\)"):
+        optimizer.ask()
+
+
+def test_one_candidate_has_no_spread():
+    with pytest.raises(UsageError, match="population 1") as error:
+        RandomSearch(1)
+    assert error.value.hint

@@ -1,0 +1,148 @@
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from acculturate.errors import UsageError
+from acculturate.survey.forms import SPLITS, all_forms, balanced_forms, fingerprint
+from acculturate.survey.instrument import Instrument, instrument_names, load_instrument
+
+VSM13 = load_instrument("vsm13")
+
+
+def test_a_form_word_for_word():
+    first, second = (form for form in balanced_forms(load_instrument("toy"), "tuning", 8)[:2])
+    assert first.text == (
+        "Answer with the number of one option.\n"
+        "1. Always\n2. Often\n3. Sometimes\n4. Rarely\n5. Never\n"
+        "How often do you plan your day?"
+    )
+    assert first.labels == second.labels == ("1", "2", "3", "4", "5")
+    assert first.options == (0, 1, 2, 3, 4)
+    assert second.options == (4, 3, 2, 1, 0)
+    assert "1. Never\n2. Rarely" in second.text
+    assert first.cue == "Answer:"
+
+
+@pytest.mark.parametrize("name", instrument_names())
+def test_all_forms_are_different_and_tuning_comes_first(name: str):
+    instrument = load_instrument(name)
+    forms = all_forms(instrument)
+    assert len({form.text for form in forms}) == len(forms)
+    splits = [form.split for form in forms]
+    assert splits == sorted(splits, reverse=True)
+    text = instrument.languages["en"]
+    assert len(forms) == 2 * len(instrument.items) * sum(
+        len(text.wordings_of(split)) * len(text.frames_of(split)) for split in SPLITS
+    )
+    for form in forms:
+        assert form.text == form.text.strip()
+        assert "{" not in form.text
+
+
+def test_tuning_and_held_out_forms_share_no_wording_and_no_frame():
+    by_split = {split: balanced_forms(VSM13, split) for split in SPLITS}
+    for part in ("wording", "frame"):
+        tuning, held_out = ({getattr(form, part) for form in by_split[split]} for split in SPLITS)
+        assert not tuning & held_out
+
+
+def test_shown_labels_map_back_to_the_items_own_options():
+    scales = {item.id: item.scale for item in VSM13.items}
+    for form in all_forms(VSM13):
+        own = VSM13.languages["en"].labels[scales[form.item]]
+        for label, option in zip(form.labels, form.options, strict=True):
+            assert f"\n{label}. {own[option]}" in form.text
+
+
+@settings(max_examples=30, deadline=None)
+@given(name=st.sampled_from(instrument_names()), split=st.sampled_from(SPLITS), data=st.data())
+def test_balanced_forms_are_balanced(name: str, split, data: st.DataObject):
+    instrument = load_instrument(name)
+    text = instrument.languages["en"]
+    wordings, frames = text.wordings_of(split), text.frames_of(split)
+    times = data.draw(st.integers(1, len(wordings) * len(frames)))
+    count = times * 2 * len(instrument.items)
+    forms = balanced_forms(instrument, split, count)
+    assert len(set(forms)) == len(forms) == count
+    assert set(forms) <= set(all_forms(instrument))
+    assert set(Counter((form.item, form.order) for form in forms).values()) == {times}
+    for part, among in (("wording", wordings), ("frame", frames)):
+        used = Counter(getattr(form, part) for form in forms)
+        assert max(used.values()) - min(used.values()) <= len(instrument.items)
+        assert len(used) == len(among) or len(instrument.items) < len(among)
+
+
+def test_the_default_rotates_wordings_and_frames_evenly():
+    forms = balanced_forms(VSM13, "tuning")
+    assert len(forms) == 48
+    for part in ("wording", "frame"):
+        assert set(Counter(getattr(form, part) for form in forms).values()) == {16}
+    for forward, backward in zip(forms[::2], forms[1::2], strict=True):
+        assert (forward.item, forward.order, backward.order) == (
+            backward.item,
+            "forward",
+            "reversed",
+        )
+        assert forward.wording != backward.wording
+        assert forward.frame != backward.frame
+
+
+@pytest.mark.parametrize("count", [0, -48, 47, 49, 480, 10**9])
+def test_a_count_that_cannot_be_balanced(count: int):
+    with pytest.raises(UsageError) as caught:
+        balanced_forms(VSM13, "tuning", count)
+    assert str(count) in str(caught.value)
+    assert "multiple of 48, at most 432" in (caught.value.hint or "")
+
+
+def test_an_unknown_language():
+    for ask in (
+        lambda: all_forms(VSM13, ("en", "xx")),
+        lambda: balanced_forms(VSM13, "tuning", language="xx"),
+    ):
+        with pytest.raises(UsageError, match="xx"):
+            ask()
+
+
+def test_a_question_that_looks_like_a_template_is_plain_text():
+    toy = load_instrument("toy")
+    text = toy.languages["en"]
+    odd = replace(text, wordings={**text.wordings, "plans": ("{options} \\1 {x}?",) * 4})
+    instrument: Instrument = replace(toy, languages={"en": odd})
+    form = balanced_forms(instrument, "tuning")[0]
+    assert form.text.endswith("5. Never\n{options} \\1 {x}?")
+
+
+def test_right_to_left_and_other_scripts_are_plain_text():
+    toy = load_instrument("toy")
+    arabic = replace(
+        toy.languages["en"],
+        code="ar",
+        direction="rtl",
+        labels={
+            "frequency": ("دائما", "غالبا", "أحيانا", "نادرا", "أبدا"),
+            "agreement": ("ا", "ب", "ج"),
+        },
+        answer_cue="الجواب:",
+    )
+    both = replace(toy, languages={**toy.languages, "ar": arabic})
+    forms = all_forms(both, ("en", "ar"))
+    assert len(forms) == 2 * len(all_forms(toy))
+    assert [form.split for form in forms] == sorted((form.split for form in forms), reverse=True)
+    assert "1. دائما" in balanced_forms(both, "tuning", language="ar")[0].text
+
+
+def test_fingerprint_covers_what_is_shown_and_what_it_stands_for():
+    forms = balanced_forms(VSM13, "tuning")
+    assert fingerprint(forms) == fingerprint(balanced_forms(VSM13, "tuning"))
+    assert len(fingerprint(forms)) == 64
+    for changed in (
+        replace(forms[0], text=forms[0].text + "!"),
+        replace(forms[0], cue="A:"),
+        replace(forms[0], options=(4, 3, 2, 1, 0)),
+    ):
+        assert fingerprint((changed, *forms[1:])) != fingerprint(forms)
+    assert fingerprint(forms[::-1]) != fingerprint(forms)

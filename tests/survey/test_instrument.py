@@ -1,0 +1,293 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from acculturate.errors import UsageError
+from acculturate.survey.instrument import (
+    DATA,
+    instrument_names,
+    instrument_template,
+    load_instrument,
+)
+
+TOY = (DATA / "toy.toml").read_text(encoding="utf-8")
+
+# Construct and scale of every item of VSM 2013, with words that its wordings must be about.
+VSM13 = {
+    "m01": ("importance", ("home",)),
+    "m02": ("importance", ("respect",)),
+    "m03": ("importance", ("well", "good")),
+    "m04": ("importance", ("secur", "keeping", "losing")),
+    "m05": ("importance", ("colleague", "people", "co-worker")),
+    "m06": ("importance", ("interest",)),
+    "m07": ("importance", ("boss", "superior")),
+    "m08": ("importance", ("area", "place", "neighbourhood")),
+    "m09": ("importance", ("famil", "friend")),
+    "m10": ("importance", ("promot", "higher")),
+    "m11": ("importance", ("fun", "enjoy")),
+    "m12": ("importance", ("moder", "modest")),
+    "m13": ("importance", ("friend",)),
+    "m14": ("importance", ("thrift", "sparing", "economical")),
+    "m15": ("frequency", ("nerv",)),
+    "m16": ("frequency", ("happy",)),
+    "m17": ("hindrance", ("people", "others")),
+    "m18": ("health", ("health",)),
+    "m19": ("pride", ("proud",)),
+    "m20": ("occurrence", ("scared", "fear", "afraid")),
+    "m21": ("agreement", ("manage",)),
+    "m22": ("agreement", ("results",)),
+    "m23": ("agreement", ("two bosses",)),
+    "m24": ("agreement", ("rule",)),
+}
+ENDS = {
+    "importance": ("Extremely", "Hardly or not"),
+    "frequency": ("Always", "Never"),
+    "hindrance": ("Yes, always", "No, never"),
+    "health": ("Very good", "Very poor"),
+    "pride": ("Very proud", "Not at all proud"),
+    "occurrence": ("Never", "Always"),
+    "agreement": ("Strongly agree", "Strongly disagree"),
+}
+FORMULAS = {
+    "pdi": {"m07": 35, "m02": -35, "m20": 25, "m23": -25},
+    "idv": {"m04": 35, "m01": -35, "m09": 35, "m06": -35},
+    "mas": {"m05": 35, "m03": -35, "m08": 35, "m10": -35},
+    "uai": {"m18": 40, "m15": -40, "m21": 25, "m24": -25},
+    "lto": {"m13": 40, "m14": -40, "m19": 25, "m22": -25},
+    "ivr": {"m12": 35, "m11": -35, "m17": 40, "m16": -40},
+}
+
+
+def test_vsm13_is_the_questionnaire_of_the_manual():
+    vsm = load_instrument("vsm13")
+    assert {item.id: item.scale for item in vsm.items} == {
+        item: scale for item, (scale, _) in VSM13.items()
+    }
+    assert {dimension.key: dimension.weights for dimension in vsm.dimensions} == FORMULAS
+    assert {dimension.midpoint for dimension in vsm.dimensions} == {50}
+    assert vsm.variants["cat"].key == "mas"
+    assert vsm.variants["cat"].weights == {"m05": 35, "m03": -35, "m08": 25, "m10": -25}
+    assert any("matched samples" in warning for warning in vsm.warnings)
+    assert any("not comparable" in warning for warning in vsm.warnings)
+
+
+def test_vsm13_scales_run_in_the_manuals_direction():
+    labels = load_instrument("vsm13").languages["en"].labels
+    for scale, (first, last) in ENDS.items():
+        assert len(labels[scale]) == 5
+        assert labels[scale][0].startswith(first)
+        assert labels[scale][-1].startswith(last)
+
+
+@pytest.mark.parametrize("item", VSM13)
+def test_every_wording_is_about_its_construct(item: str):
+    wordings = load_instrument("vsm13").languages["en"].wordings[item]
+    assert len(wordings) == 4
+    for wording in wordings:
+        assert any(word in wording.lower() for word in VSM13[item][1]), wording
+        assert wording.endswith("?")
+        if item <= "m10":
+            assert "job" in wording
+        elif item <= "m14":
+            assert "private life" in wording or "work" in wording or "personal life" in wording
+
+
+def test_splits_share_no_wording_and_no_frame():
+    for name in instrument_names():
+        text = load_instrument(name).languages["en"]
+        assert set(text.wordings_of("tuning")) & set(text.wordings_of("held-out")) == set()
+        tuning, held_out = text.frames_of("tuning"), text.frames_of("held-out")
+        assert len(tuning) >= 3
+        assert held_out
+        assert not set(tuning) & set(held_out)
+
+
+def test_toy_needs_no_code():
+    toy = load_instrument("toy")
+    assert len(toy.items) == 4
+    assert {scale.options for scale in toy.scales.values()} == {3, 5}
+
+
+def test_the_page_about_the_format_shows_a_file_that_loads(tmp_path: Path):
+    page = (Path(__file__).parents[2] / "docs" / "instruments.md").read_text(encoding="utf-8")
+    path = tmp_path / "page.toml"
+    path.write_text(page.split("```toml\n")[1].split("```")[0], encoding="utf-8")
+    assert load_instrument(path).dimensions[1].midpoint == 50
+
+
+def test_fingerprint_changes_with_the_file(tmp_path: Path):
+    path = tmp_path / "toy.toml"
+    path.write_text(TOY, encoding="utf-8")
+    same = load_instrument(path).fingerprint
+    path.write_text(TOY.replace("Often", "Frequently"), encoding="utf-8")
+    assert load_instrument(path).fingerprint != same
+
+
+def test_byte_order_mark_and_windows_line_ends_are_fine(tmp_path: Path):
+    path = tmp_path / "toy.toml"
+    path.write_bytes(TOY.replace("\n", "\r\n").encode("utf-8-sig"))
+    assert load_instrument(str(path)).key == "toy"
+
+
+# What a user can get wrong: text replaced, its replacement, words the message and hint must hold.
+FAULTS = {
+    "not TOML": ("[scales]", "[scales", "not valid TOML", "line"),
+    "duplicate id": ("plans = { scale", "whims = { scale", "not valid TOML", "once"),
+    "no items": ("[items]", "[itemz]", "itemz", "items"),
+    "no scale": ('scale = "agreement"', 'scale = "agreemnt"', "agreemnt", "agreement"),
+    "scale without options": ("{ options = 3 }", "{}", "scales.agreement.options is missing", ""),
+    "too many options": ("options = 3", "options = 12", "is 12", "2 to 9"),
+    "options as text": ("options = 3", 'options = "3"', "'3'", "whole number"),
+    "weight for no item": ("whims = 12.5", "wimms = 12.5", "wimms", "whims"),
+    "weight as text": ("whims = 12.5", 'whims = "much"', "planning.weights.whims", "number"),
+    "weight not finite": ("whims = 12.5", "whims = nan", "nan", "finite"),
+    "no weight at all": ("crowd = -50", "crowd = 0", "weigh nothing", "weight"),
+    "variant of nothing": ('dimension = "company"', 'dimension = "comp"', "comp", "company"),
+    "wrong number of labels": ('["Agree", "Undecided",', '["Agree",', "2 labels", "option"),
+    "empty label": ('"Undecided"', '" "', "labels.agreement[2] is empty", "Fill"),
+    "repeated label": ('"Undecided"', '"Agree"', "repeats", "different"),
+    "label for no scale": ("agreement = [", "agrement = [", "agrement", "agreement"),
+    "wordings missing": ("alone = [\n", "alone2 = [\n", "alone2", "alone"),
+    "unequal wordings": (
+        '  "Is being on your own a pleasure for you?",\n',
+        "",
+        "3 wordings",
+        "same",
+    ),
+    "wording twice": ("Do you enjoy an empty house?", "Do you like to be alone?", "repeats", ""),
+    "wording on two lines": ("Do you like to be alone?", "Do you\\nlike it?", "line break", "one"),
+    "nothing held out": ("held_out_wordings = 1", "held_out_wordings = 0", "0 of 4", "Hold out"),
+    "all held out": ("held_out_wordings = 1", "held_out_wordings = 4", "4 of 4", "tuning"),
+    "no held-out frame": ("held_out = true, ", "", "no held-out frame", "held_out = true"),
+    "no question": (
+        "diary asks for one number.\\n{options}\\n{question}",
+        "{options}",
+        "{question}",
+        "",
+    ),
+    "options twice": ("A short survey.", "{options}", "{options} 2 times", "once"),
+    "direction": ('"ltr"', '"up"', '"up"', "ltr"),
+    "flag": ("validated = false", 'validated = "no"', "validated", "true or false"),
+    "unknown key": ("answer_cue =", "answercue =", "answercue", "answer_cue"),
+    "a table missing": ("[languages.en.labels]", "[languages.en.frames2]", "frames2", "frames"),
+    "text instead of table": ("frequency = { options = 5 }", 'frequency = "5"', "not a table", ""),
+    "list expected": (
+        'warnings = ["A toy: its scores mean nothing."]',
+        'warnings = ""',
+        "list",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_named(fault: str, tmp_path: Path):
+    old, new, message, hint = FAULTS[fault]
+    assert old in TOY
+    path = tmp_path / "mine.toml"
+    path.write_text(TOY.replace(old, new), encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        load_instrument(path)
+    assert message in str(caught.value)
+    assert hint in (caught.value.hint or "")
+    assert "mine.toml" in str(caught.value)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"", "is empty"),
+        (b" \n\t\n", "is empty"),
+        (b"\xef\xbb\xbf", "is empty"),
+        (b"# nothing", "scales is missing"),
+        (b"\xff\xfek\0e\0y\0", "zero bytes"),
+        (b"key = 'caf\xe9'", "not UTF-8 (line 1)"),
+        (b"#" * 2_000_001, "2,000,001 bytes"),
+        (b"a = " + b"[" * 5000, "not valid TOML"),
+        (b"a = " + b"1" * 5000, "not valid TOML"),
+        (b"key = 1", ""),
+    ],
+)
+def test_a_broken_file_is_named(raw: bytes, message: str, tmp_path: Path):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(raw)
+    with pytest.raises(UsageError) as caught:
+        load_instrument(path)
+    assert message in str(caught.value)
+    assert caught.value.hint
+
+
+def test_paths_that_cannot_be_read(tmp_path: Path):
+    (tmp_path / "folder.toml").mkdir()
+    for path, message in (
+        (tmp_path / "none.toml", "does not exist"),
+        (tmp_path / "folder.toml", "is a directory"),
+        (tmp_path / ("x" * 300 + ".toml"), "cannot be read"),
+        (Path("/dev/null"), "not an ordinary file"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            load_instrument(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("vsm2013", "vsm13"), ("zzz", "toy, vsm13"), ("", "toy")]
+)
+def test_an_unknown_name_gets_the_nearest_or_the_list(name: str, hint: str):
+    with pytest.raises(UsageError) as caught:
+        load_instrument(name)
+    assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("name", instrument_names())
+def test_an_unfilled_template_names_its_first_empty_field(name: str, tmp_path: Path):
+    path = tmp_path / "my.toml"
+    path.write_text(instrument_template(name), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"languages\.en\.source is empty"):
+        load_instrument(path)
+
+
+def test_a_template_filled_with_one_wording_serves_both_splits(tmp_path: Path):
+    filled = instrument_template("vsm13").replace('source = ""', 'source = "somebody"')
+    for number in range(200):
+        filled = filled.replace('""', f'"Text {number}."', 1) if '[""' in filled else filled
+        filled = filled.replace(', ""', f', "Text {number}, again."', 1)
+    assert "construct" in filled
+    path = tmp_path / "my.toml"
+    path.write_text(filled, encoding="utf-8")
+    mine, vsm = load_instrument(path), load_instrument("vsm13")
+    assert (mine.items, mine.scales, mine.dimensions) == (vsm.items, vsm.scales, vsm.dimensions)
+    assert mine.variants == vsm.variants
+    text = mine.languages["en"]
+    assert text.held_out_wordings == ()
+    assert text.wordings_of("tuning") == text.wordings_of("held-out") == (0,)
+    assert text.frames == vsm.languages["en"].frames
+    assert any("one wording" in warning for warning in mine.warnings)
+    assert set(vsm.warnings) <= set(mine.warnings)
+
+
+def test_the_template_gives_every_construct_beside_its_field():
+    template = instrument_template("vsm13")
+    for item in load_instrument("vsm13").items:
+        assert f'# {item.construct}\n{item.id} = [""]' in template
+    assert tomllib.loads(template)["key"] == "vsm13-own"
+
+
+def test_odd_names_survive_the_template(tmp_path: Path):
+    odd = (
+        TOY.replace("plans = ", '"pläne \\"x\\"" = ')
+        .replace("plans", "pläne")
+        .replace("pläne = -12.5", '"pläne \\"x\\"" = -12.5')
+    )
+    path = tmp_path / "odd.toml"
+    path.write_text(odd, encoding="utf-8")
+    ids = [item.id for item in load_instrument(path).items]
+    assert ids[0] == 'pläne "x"'
+    assert list(tomllib.loads(instrument_template(str(path)))["items"]) == ids
+
+
+def test_an_unknown_language_lists_what_there_is():
+    with pytest.raises(UsageError) as caught:
+        instrument_template("vsm13", "xx")
+    assert "en" in (caught.value.hint or "")
