@@ -23,7 +23,7 @@ from acculturate import display
 from acculturate.errors import AcculturateError, UsageError
 
 if TYPE_CHECKING:
-    from acculturate.model.language_model import LanguageModel
+    from acculturate.model.answers import AnswerModel
     from acculturate.survey.scoring import Anchor
 
 app = typer.Typer(
@@ -376,7 +376,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _load(
     name: str, revision: str | None, dtype: str, device: str, trust_remote_code: bool
-) -> LanguageModel:
+) -> AnswerModel:
     import acculturate as ac
 
     with display.step("loading the model") as progress:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import errno
+import json
+import math
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 from acculturate.errors import FailureError
 
@@ -29,13 +33,15 @@ def write_bytes(path: Path, content: bytes) -> None:
             file.write(content)
         Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
-    except OSError as error:
+    except BaseException as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise FailureError(
             f"cannot write {path}: {'the disk is full' if full else error.strerror or error}",
-            "Make space and run the same command again; what was written before is intact."
+            "Make space and try again; what was written before is intact."
             if full
             else "Check the path and its permissions.",
         ) from error
@@ -44,6 +50,32 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """`write_bytes` for UTF-8 text."""
     write_bytes(path, content.encode())
+
+
+def remove_leftovers(path: Path) -> None:
+    """Removes what a `write_bytes` to `path` left when its process was killed; nobody may be writing."""
+    for left in path.parent.glob(f".{path.name}-*"):
+        left.unlink(missing_ok=True)
+
+
+def is_leftover(path: Path, name: str) -> bool:
+    """Whether `path` is what a killed `write_bytes` to a file called `name` left."""
+    return path.name.startswith(f".{name}-")
+
+
+def json_text(value: object) -> str:
+    """JSON with readable letters; numbers that are not finite, which JSON does not have, are null."""
+    return json.dumps(_finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in cast("Mapping[Any, object]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in cast("list[object]", value)]
+    return value
 
 
 def _umask() -> int:

@@ -120,8 +120,8 @@ def summary() -> dict[str, Any]:
         "continuations": [
             {
                 "text": "The bakery on the corner opens at six. By the time the first customers arrive,",
-                "naive": " the smell of fresh bread is already in the air, and the ovens have been hot for hours.",
-                "tuned": " the smell of fresh bread is already in the air, and the owner has put the first loaves in the window.",
+                "naive": " the smell of fresh bread is already in the air, and the ovens are hot.",
+                "tuned": " the smell of fresh bread is already in the air, and loaves fill the window.",
             },
             {
                 "text": "To change the wheel of a bicycle, first",
@@ -274,7 +274,7 @@ def write_fake_run(
     if finished:
         (path / "DONE.json").write_text(json.dumps(DONE))
     if evaluated:
-        values = summary()
+        values = json.loads(json.dumps(summary()))
         values["target"]["country"] = country
         if change is not None:
             change(values)

@@ -17,7 +17,7 @@ from acculturate.errors import UsageError
 from acculturate.evaluation.statistics import percentile_interval, resampled_means
 from acculturate.model.answers import AnswerModel, Answers
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.survey.countries import Country, CountryTable, load_countries
+from acculturate.survey.countries import Country, CountryTable, load_countries, table_names
 from acculturate.survey.forms import Form, all_forms
 from acculturate.survey.instrument import Instrument
 from acculturate.survey.scoring import Reading, Scoring, item_means, item_values
@@ -140,8 +140,11 @@ def choose_forms(instrument: Instrument, choice: str) -> tuple[Form, ...]:
 
 
 def default_table(instrument: Instrument, target: Country | None) -> CountryTable | None:
-    """The target's table, else the most complete one that has the instrument's dimensions."""
-    table = load_countries(target.table if target is not None else "hofstede-insights")
+    """The target's table, or hofstede-insights; None where it is not built in or does not fit."""
+    key = "hofstede-insights" if target is None else target.table
+    if key not in table_names():
+        return None
+    table = load_countries(key)
     has_all = {d.key for d in instrument.dimensions} <= set(table.dimensions)
     return table if has_all else None
 

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 def resampled_means(
     values: Float[np.ndarray, " form"],
-    groups: Sequence[Int[np.ndarray, " member"]],
+    groups: Sequence[Int[np.ndarray, " _"]],
     samples: int,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "sample group"]:

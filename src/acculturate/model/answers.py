@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -43,6 +43,7 @@ class Answers:
     perplexity: Float[np.ndarray, " candidate"] | None = None
 
 
+@runtime_checkable
 class AnswerModel(Protocol):
     """Anything that answers forms under soft prompts: a language model, or the fake one."""
 

@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from acculturate.errors import FailureError, UsageError
 
@@ -80,7 +81,7 @@ def _convert(scratch: Path, made: Path, progress: Progress) -> None:
     progress("assembling the embedded model's file")
     source = package.assemble(scratch / "source" / package.MODEL_NAME)
     progress("reading its weights")
-    network = AutoModelForCausalLM.from_pretrained(
+    network: Any = AutoModelForCausalLM.from_pretrained(
         source.parent,
         gguf_file=source.name,
         dtype=torch.bfloat16,

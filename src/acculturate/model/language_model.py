@@ -73,7 +73,9 @@ def load_language_model(
                 from transformers import GgufConfig
 
                 options["quantization_config"] = GgufConfig(dequantize=True)
-            network = AutoModelForCausalLM.from_pretrained(source, dtype=chosen_dtype, **options)
+            network: Any = AutoModelForCausalLM.from_pretrained(
+                source, dtype=chosen_dtype, **options
+            )
             network = network.to(chosen_device)
     except AcculturateError:
         raise

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING
 
 from acculturate.model.answers import AnswerModel, FakeModel
 
 if TYPE_CHECKING:
-    from acculturate.model.language_model import Dtype, LanguageModel
+    from acculturate.model.language_model import Dtype
 
 
-@overload
-def load_model(name: Literal["fake"]) -> FakeModel: ...
-@overload
-def load_model(
-    name: str | Path,
-    *,
-    revision: str | None = None,
-    dtype: Dtype = "auto",
-    device: str = "auto",
-    trust_remote_code: bool = False,
-    progress: Callable[[str], None] = lambda _: None,
-) -> LanguageModel: ...
 def load_model(
     name: str | Path,
     *,

@@ -11,9 +11,11 @@ The result of a candidate does not depend on the others of its population.
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -70,11 +72,11 @@ class PopulationEvaluator:
         self._rows = rows or (_ROWS_ON_CPU if self._device.type == "cpu" else _ROWS_ON_GPU)
         self._plans: OrderedDict[object, _Plan] = OrderedDict()
         self._references: OrderedDict[object, tuple[torch.Tensor, torch.Tensor]] = OrderedDict()
-        self._embed = network.get_input_embeddings()
-        self._head: torch.Tensor = network.get_output_embeddings().weight
-        self._head_bias: torch.Tensor | None = getattr(
-            network.get_output_embeddings(), "bias", None
-        )
+        self._embed: Any = network.get_input_embeddings()
+        head: Any = network.get_output_embeddings()
+        self._head: torch.Tensor = head.weight
+        self._head_bias: torch.Tensor | None = getattr(head, "bias", None)
+        self._nobody = torch.empty(1, 0, self._embed.weight.shape[1], device=self._device)
         config: Any = network.config.get_text_config()
         self._softcap: float | None = getattr(config, "final_logit_softcapping", None)
         self._logit_scale = float(getattr(config, "logit_scale", None) or 1.0) / float(
@@ -95,7 +97,7 @@ class PopulationEvaluator:
         plan = self._plan(forms, texts, placement, 0 if prompts is None else prompts.shape[1])
         reference = self._reference(texts) if texts else None
         population = (
-            torch.empty(1, 0, self._embed.weight.shape[1], device=self._device)
+            self._nobody
             if prompts is None
             else torch.from_numpy(np.array(prompts, np.float32)).to(self._device)
         )
@@ -117,7 +119,7 @@ class PopulationEvaluator:
     def _hidden(self, plan: _Plan, population: torch.Tensor) -> Iterator[torch.Tensor]:
         """Final hidden states `[candidate, row, hidden]`, chunk by chunk."""
         fixed = self._embed(plan.tokens)
-        base = self._network.get_decoder()
+        forward = self._merged if self._merges else self._one_by_one
         size = max(1, self._rows // len(plan.tokens))
         start = 0
         while start < len(population):
@@ -125,13 +127,7 @@ class PopulationEvaluator:
             try:
                 rows = fixed.expand(len(chunk), -1, -1).clone()
                 rows[:, plan.virtual] = chunk[:, plan.which].to(rows.dtype)
-                with attending_over_trees(self._network):
-                    hidden = base(
-                        inputs_embeds=rows,
-                        position_ids=plan.layout.positions[None],
-                        use_cache=False,
-                        tree_layout=plan.layout,
-                    ).last_hidden_state
+                hidden = forward(rows, plan.layout)
             except torch.OutOfMemoryError as error:
                 if size == 1:
                     raise FailureError(
@@ -143,6 +139,47 @@ class PopulationEvaluator:
                 continue
             yield hidden
             start += len(chunk)
+
+    def _merged(self, rows: torch.Tensor, layout: TreeLayout) -> torch.Tensor:
+        """Final hidden states of whole rows, every shared beginning computed once."""
+        with attending_over_trees(self._network):
+            return self._network.get_decoder()(
+                inputs_embeds=rows,
+                position_ids=layout.positions[None],
+                use_cache=False,
+                tree_layout=layout,
+            ).last_hidden_state
+
+    def _one_by_one(self, rows: torch.Tensor, layout: TreeLayout) -> torch.Tensor:
+        """The same, sequence by sequence and slower, for a model whose attention is its own."""
+        hidden = torch.empty_like(rows)
+        for path in layout.tree.paths:
+            row = self._tensor(path)
+            hidden[:, row] = self._network.get_decoder()(
+                inputs_embeds=rows[:, row], use_cache=False
+            ).last_hidden_state
+        return hidden
+
+    @cached_property
+    def _merges(self) -> bool:
+        """Whether this model takes its attention from us; proved once, on two short sequences."""
+        layout = TreeLayout(
+            PrefixTree.build([(3, 4, 5, 6), (3, 4, 7, 8)]), self._device, self._head.dtype, _TILE
+        )
+        rows = self._embed(self._tensor(layout.tree.tokens))[None]
+        expected = self._one_by_one(rows, layout).float()
+        try:
+            merged = self._merged(rows, layout).float()
+        except Exception:
+            merged = torch.zeros_like(expected)
+        if (merged - expected).abs().mean() < 0.05 * expected.abs().mean():
+            return True
+        warnings.warn(
+            "this model computes its attention in a way of its own: forms are asked one by one, "
+            "which is right and slow",
+            stacklevel=2,
+        )
+        return False
 
     def _outcome(
         self,
@@ -213,8 +250,7 @@ class PopulationEvaluator:
         """The untouched model on the guard texts: probabilities, and their negative entropy."""
         if texts not in self._references:
             plan = self._plan((), texts, "front", 0)
-            nobody = torch.empty(1, 0, self._embed.weight.shape[1], device=self._device)
-            (hidden,) = self._hidden(plan, nobody)
+            (hidden,) = self._hidden(plan, self._nobody)
             logged = self._logits(hidden[0, plan.read], slice(None)).log_softmax(-1)
             probabilities = logged.exp()
             self._references[texts] = probabilities, torch.linalg.vecdot(probabilities, logged)
@@ -247,12 +283,10 @@ class PopulationEvaluator:
         predicted = [path[tokens:-1] for path in text_paths]
         following = [ids[1:] for ids in read]
         option_tokens = sorted({token for form in encoded for token in form.options})
-        place = {token: index for index, token in enumerate(option_tokens)}
         widest = max((len(form.options) for form in encoded), default=0)
-        ids = np.full((len(forms), widest), -1)
+        index = np.full((len(forms), widest), -1)
         for row, form in enumerate(encoded):
-            ids[row, : len(form.options)] = form.options
-        index = np.vectorize(lambda token: place.get(token, -1), otypes=[np.int64])(ids)
+            index[row, : len(form.options)] = np.searchsorted(option_tokens, form.options)
         virtual = np.flatnonzero(tree.tokens < 0)
         options = self._tensor(np.array(option_tokens, np.int64))
         return _Plan(

@@ -52,7 +52,7 @@ class PrefixTree:
     tokens: Int[np.ndarray, " row"]
     positions: Int[np.ndarray, " row"]
     end: Int[np.ndarray, " row"]
-    paths: tuple[Int[np.ndarray, " position"], ...]
+    paths: tuple[Int[np.ndarray, " _"], ...]
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -65,7 +65,7 @@ class PrefixTree:
         positions: list[int] = []
         end: list[int] = []
         path: list[int] = []
-        paths: list[Int[np.ndarray, " position"]] = [np.empty(0, np.int64)] * len(sequences)
+        paths: list[Int[np.ndarray, " _"]] = [np.empty(0, np.int64)] * len(sequences)
         previous: Sequence[int] = ()
         for index in order:
             sequence = sequences[index]

@@ -146,14 +146,14 @@ class Record:
             pair = cast("list[Any]", entry) if isinstance(entry, list) else []
             number = self._number(pair[1], key) if len(pair) == 2 else None
             if number is None or not isinstance(pair[0], str):
-                raise self._wrong("pairs of a text and a number", entry, key)
+                raise self._wrong("pairs of a text and a number", cast("object", entry), key)
             found.append((clean(pair[0]), number))
         return tuple(found)
 
     def _list(self, key: str) -> list[Any]:
         value = self._values[key]
         if not isinstance(value, list):
-            raise self._wrong("a list", value, key)
+            raise self._wrong("a list", cast("object", value), key)
         return cast("list[Any]", value)
 
     def _number(self, value: object, key: str) -> float | None:

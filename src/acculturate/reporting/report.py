@@ -6,28 +6,30 @@ came from a file escaped. The words are `story.py`'s, the geometry `figures.py`'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from acculturate import __version__
 from acculturate.errors import UsageError
 from acculturate.files import write_text
-from acculturate.reporting import figures, story
-from acculturate.reporting.run_reader import Continuation, Method, Run, read_run
+from acculturate.reporting import curves, figures, story, wording
+from acculturate.reporting.run_data import Continuation, Method, Run
+from acculturate.reporting.run_reader import read_run
 
 _LONGEST_EXCERPT = 1200
 _FILTERS = {
-    "loss": story.loss_text,
-    "divergence": story.divergence_text,
-    "perplexity": story.perplexity_text,
-    "share": story.share_text,
-    "seconds": story.seconds_text,
-    "short": story.short,
-    "label_name": story.label_name,
-    "label_detail": story.label_detail,
+    "loss": wording.loss_text,
+    "divergence": wording.divergence_text,
+    "perplexity": wording.perplexity_text,
+    "share": wording.share_text,
+    "seconds": wording.seconds_text,
+    "short": wording.short,
+    "label_name": wording.label_name,
+    "label_detail": wording.label_detail,
 }
 
 
@@ -53,8 +55,8 @@ class RunView:
     naive: Method | None
     tuned: Method | None
     scores: figures.ScoreFigure | None
-    curve: figures.Curve | None
-    divergence: figures.Curve | None
+    curve: curves.Curve | None
+    divergence: curves.Curve | None
     continuations: tuple[Continuation, ...]
     so_far: float | None
     writer: str | None
@@ -122,8 +124,8 @@ def _view(run: Run, anchor: str) -> RunView:
         naive=evaluation.method("naive") if evaluation else None,
         tuned=tuned,
         scores=figures.score_figure(evaluation) if evaluation else None,
-        curve=figures.loss_curve(run),
-        divergence=figures.divergence_curve(run),
+        curve=curves.loss_curve(run),
+        divergence=curves.divergence_curve(run),
         continuations=evaluation.continuations if evaluation else (),
         so_far=run.history[-1].best_loss if run.history else None,
         writer=None if divergence is None else story.writer_words(divergence),
@@ -135,11 +137,11 @@ def _view(run: Run, anchor: str) -> RunView:
 def _kicker(run: Run) -> str:
     instrument = run.provenance.instrument_title if run.provenance else None
     parts = [
-        f"Run {story.short(run.name)}",
+        f"Run {wording.short(run.name)}",
         instrument or run.config.instrument,
         f"table {run.config.table}" if run.config.table else None,
     ]
-    return " · ".join(story.short(part) for part in parts if part)
+    return " · ".join(wording.short(part) for part in parts if part)
 
 
 def _warnings(runs: Sequence[Run]) -> list[tuple[str, tuple[str, ...]]]:
@@ -160,8 +162,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(_FILTERS)
-    environment.filters["excerpt"] = _excerpt
+    filters = cast("dict[str, Callable[..., str]]", environment.filters)
+    filters.update(_FILTERS)
+    filters["excerpt"] = _excerpt
     return environment
 
 

@@ -1,4 +1,4 @@
-"""What a run's numbers say, in plain words: numbers as text, a headline, and findings.
+"""What a run's numbers say, in plain words: a headline and findings.
 
 In: a `Run`. Out: sentences. The findings are honest before they are kind: a result that a constant
 answer beats, that does not hold on unseen forms, or that breaks the model as a writer says so first.
@@ -11,11 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from acculturate.reporting.run_reader import Evaluation, Method, Run
+from acculturate.reporting.run_data import Evaluation, Method, Run
+from acculturate.reporting.wording import (
+    divergence_text,
+    label_name,
+    loss_text,
+    perplexity_text,
+    share_text,
+    short,
+)
 
 Tone = Literal["good", "caution", "bad"]
-
-MISSING = "–"
 
 # Read off the embedded model with 8 virtual tokens: up to 0.3 nats a token the greedy continuations
 # stay fluent, from 1 on they fall apart into fragments.
@@ -23,7 +29,6 @@ _NOTICED_DIVERGENCE = 0.1
 _HARMFUL_DIVERGENCE = 0.5
 _BREAKING_DIVERGENCE = 1.0
 _LOW_VALID_MASS = 0.5
-_LONGEST_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -35,56 +40,6 @@ class Finding:
     text: str
 
 
-def loss_text(value: float | None) -> str:
-    """A loss or a score with one decimal and a true minus sign."""
-    return MISSING if value is None else f"{value:.1f}".replace("-", "−").replace("−0.0", "0.0")
-
-
-def divergence_text(value: float | None) -> str:
-    """A divergence in nats a token with two decimals; what rounds to nothing is "under 0.01"."""
-    if value is None:
-        return MISSING
-    return "under 0.01" if 0 < value < 0.005 else f"{value:.2f}"
-
-
-def perplexity_text(value: float | None) -> str:
-    """A perplexity with one decimal, above a thousand with none."""
-    if value is None:
-        return MISSING
-    return f"{value:.1f}" if value < 1000 else f"{value:,.0f}"
-
-
-def share_text(value: float | None) -> str:
-    """A share as a whole percentage."""
-    return MISSING if value is None else f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
-
-
-def seconds_text(seconds: float | None) -> str:
-    """A time in the unit a person would choose."""
-    if seconds is None:
-        return MISSING
-    if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    minutes = seconds / 60
-    return f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
-
-
-def short(name: str, longest: int = _LONGEST_NAME) -> str:
-    """A name on one line, cut where it would take over the sentence."""
-    flat = " ".join(name.split())
-    return flat if len(flat) <= longest else flat[: longest - 1] + "…"
-
-
-def label_name(label: str) -> str:
-    """The name in a label such as "Persona: answers as somebody from there"."""
-    return short(label.partition(": ")[0], 40)
-
-
-def label_detail(label: str) -> str:
-    """What such a label says about the name; empty where it says nothing."""
-    return short(label.partition(": ")[2], 60)
-
-
 def country(run: Run) -> str:
     """The target's name, short enough for a sentence."""
     return short(run.evaluation.country if run.evaluation else run.config.country)
@@ -92,8 +47,8 @@ def country(run: Run) -> str:
 
 def model_name(run: Run) -> str:
     """The model's name, as a reader knows it."""
-    name = run.config.model
-    return "Gemma 3 270M" if name == "embedded" else short(name)
+    known = {"embedded": "Gemma 3 270M", "fake": "The fake model"}
+    return known.get(run.config.model, short(run.config.model))
 
 
 def resume_command(run: Run) -> str:

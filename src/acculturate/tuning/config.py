@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from acculturate.errors import UsageError
 from acculturate.model.answers import Placement
@@ -72,14 +72,28 @@ class Settings:
             )
         if self.seed < 0:
             raise UsageError(f"seed {self.seed} is negative", "Use 0 or a positive number.")
-        for name in ("max_divergence", "target_loss"):
+        for name in ("init_scale", "max_divergence", "target_loss"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= 0):
-                raise UsageError(f"{name} {value} is not a number from 0 on")
+                raise UsageError(
+                    f"{_words(name)} {value} is not a number from 0 on",
+                    "Use 0 or a positive number.",
+                )
         for name in ("tokens", "respondents", "stall"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise UsageError(f"{name} {value} is smaller than 1")
+                raise UsageError(f"{name} {value} is smaller than 1", "Use a whole number from 1.")
+        if self.init not in get_args(Init):
+            raise UsageError(f"unknown init {self.init!r}", f"Use {', '.join(get_args(Init))}.")
+        if self.init_scale == 0 and self.init != "tokens":
+            raise UsageError(
+                f"an init scale of 0 makes all candidates of init {self.init!r} alike",
+                "Use a positive number, such as 1.",
+            )
+        if self.init_text is not None and self.init != "text":
+            raise UsageError("a start text is used by init 'text' alone", "Add --init text.")
+        if self.init == "text" and not (self.init_text or "").strip():
+            raise UsageError("a start at a text needs one", "Give --init-text TEXT.")
 
 
 def to_toml(
@@ -140,5 +154,13 @@ def first_difference(
             if inner:
                 return inner
         elif here != there:
-            return f"{name} is {here!r} there and {there!r} here"
+            return f"{name} is {_shown(here)} there and {_shown(there)} here"
     return None
+
+
+def _shown(value: object) -> str:
+    return "not set" if value is None else repr(value)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from acculturate.evaluation.guard import guard_fingerprint
-from acculturate.survey.countries import Country, load_countries
+from acculturate.survey.countries import Country, CountryTable
 from acculturate.survey.forms import Form, fingerprint
 from acculturate.survey.instrument import Instrument
 from acculturate.survey.scoring import Scoring
@@ -23,13 +23,13 @@ def provenance(
     model: Mapping[str, str],
     instrument: Instrument,
     target: Country,
+    table: CountryTable | None,
     scoring: Scoring,
     tuning: Sequence[Form],
     held_out: Sequence[Form],
     command: str,
 ) -> dict[str, Any]:
     """The record of what ran, for provenance.json."""
-    table = load_countries(target.table)
     keys = [dimension.key for dimension in scoring.dimensions]
     return {
         **{name: _version(name) for name in _PACKAGES},
@@ -47,7 +47,11 @@ def provenance(
             "held_out": fingerprint(held_out),
             "guard": guard_fingerprint(),
         },
-        "table": {"key": table.key, "source": table.source, "terms": table.terms},
+        "table": {
+            "key": target.table,
+            "source": None if table is None else table.source,
+            "terms": None if table is None else table.terms,
+        },
         "target": {"country": target.name, "scores": {key: target.scores[key] for key in keys}},
         "anchor": dict(zip(keys, scoring.constants.tolist(), strict=True)),
         "command": command,

@@ -10,8 +10,8 @@ import hashlib
 import io
 import json
 import tomllib
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -20,11 +20,22 @@ import numpy as np
 import tomli_w
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.files import write_bytes, write_text
+from acculturate.files import is_leftover, json_text, remove_leftovers, write_bytes, write_text
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.tuning.config import first_difference
 
 State = dict[str, np.ndarray]
+
+FILES = (
+    "config.toml",
+    "provenance.json",
+    "history.jsonl",
+    "best.safetensors",
+    "state.npz",
+    "evaluation/summary.json",
+    "DONE.json",
+)
+"""What a finished run directory holds, in the order of its first writing."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +94,8 @@ class RunDirectory:
 
     def __init__(self, path: str | Path, config: Mapping[str, Any], *, resume: bool) -> None:
         self.path = Path(path)
-        self._check(config, resume)
         try:
+            self._check(config, resume)
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FailureError(
@@ -92,8 +103,15 @@ class RunDirectory:
             ) from error
         self._lock = _lock(self.path / ".lock")
         self._config = tomli_w.dumps(dict(config)).encode()
-        if not (self.path / "config.toml").is_file():
-            write_bytes(self.path / "config.toml", self._config)
+        try:
+            for name in FILES:
+                remove_leftovers(self.path / name)
+            if not (self.path / "config.toml").is_file():
+                with _resumable():
+                    write_bytes(self.path / "config.toml", self._config)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Lets another process write."""
@@ -106,7 +124,8 @@ class RunDirectory:
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Writes one JSON file."""
-        write_text(self.path / name, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+        with _resumable():
+            write_text(self.path / name, json_text(value))
 
     def read_json(self, name: str) -> dict[str, Any] | None:
         """Reads one JSON file, or None where it was not written yet."""
@@ -117,11 +136,13 @@ class RunDirectory:
     ) -> None:
         """Writes a generation: history first, the state that makes it true last."""
         lines = "".join(json.dumps(line) + "\n" for line in history)
-        write_text(self.path / "history.jsonl", lines)
-        best.save(self.path / "best.safetensors")
+        whole = state | {"config": np.array(_hash(self._config)), "history": _text_hash(lines)}
         buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, config=np.array(self._config_hash()), **state)
-        write_bytes(self.path / "state.npz", buffer.getvalue())
+        np.savez(buffer, allow_pickle=False, digest=_digest(whole), **whole)
+        with _resumable():
+            write_text(self.path / "history.jsonl", lines)
+            best.save(self.path / "best.safetensors")
+            write_bytes(self.path / "state.npz", buffer.getvalue())
 
     def read_state(self) -> tuple[State, list[dict[str, Any]]] | None:
         """The saved state and the history up to it, or None where no generation was finished.
@@ -129,42 +150,46 @@ class RunDirectory:
         Raises:
             FailureError: The state or the history is damaged.
         """
-        file = self.path / "state.npz"
-        if not file.is_file():
-            return None
         try:
-            with np.load(file, allow_pickle=False) as saved:
-                state = {name: saved[name] for name in saved.files}
+            if not (self.path / "state.npz").is_file():
+                if len(self._history_lines()) > 1:
+                    raise ValueError("state.npz is missing")
+                return None
+            state = _read_arrays(self.path / "state.npz")
+            if str(state.pop("digest")) != str(_digest(state)):
+                raise ValueError("state.npz was changed")
+            if str(state.pop("config")) != _hash(self._config):
+                raise ValueError("state.npz belongs to another configuration")
             generations = int(state["generation"])
-            if str(state.pop("config")) != self._config_hash():
-                raise ValueError("it belongs to another configuration")
-            lines = (self.path / "history.jsonl").read_text().splitlines()[:generations]
-            history = [json.loads(line) for line in lines]
-            if len(history) != generations:
-                raise ValueError(f"the history has {len(history)} of {generations} generations")
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            lines = self._history_lines()[:generations]
+            if len(lines) != generations:
+                raise ValueError(f"history.jsonl has {len(lines)} of {generations} generations")
+            if str(state.pop("history")) != str(_text_hash("".join(lines))):
+                raise ValueError("history.jsonl was changed")
+            return state, [json.loads(line) for line in lines]
+        except (OSError, ValueError, KeyError) as error:
             raise FailureError(
                 f"the state of the run in {self.path} is damaged: {error}",
                 f"Its best prompt so far is still in {self.path / 'best.safetensors'}; to tune again, "
                 "use another --out.",
             ) from error
-        return state, history
 
-    def _config_hash(self) -> str:
-        return hashlib.sha256(self._config).hexdigest()
+    def _history_lines(self) -> list[str]:
+        file = self.path / "history.jsonl"
+        return file.read_text("utf-8").splitlines(keepends=True) if file.is_file() else []
 
     def _check(self, config: Mapping[str, Any], resume: bool) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path} is not a directory", "Choose another --out.")
         file = self.path / "config.toml"
         if not file.is_file():
-            if self.path.is_dir() and any(p.name != ".lock" for p in self.path.iterdir()):
+            if self.path.is_dir() and not all(map(_is_trace, self.path.iterdir())):
                 raise UsageError(
                     f"{self.path} holds files and no run", "Choose an empty or new directory."
                 )
             return
         try:
-            saved = tomllib.loads(file.read_text())
+            saved = tomllib.loads(file.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise FailureError(f"{file} is damaged: {error}", "Use another --out.") from error
         difference = first_difference(saved, config)
@@ -182,9 +207,53 @@ class RunDirectory:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return cast("dict[str, Any]", json.loads(path.read_text()))
+        return cast("dict[str, Any]", json.loads(path.read_text("utf-8")))
     except (OSError, ValueError) as error:
-        raise FailureError(f"{path} is missing or damaged: {error}") from error
+        raise FailureError(
+            f"{path} is missing or damaged: {error}", "Tune again with another --out."
+        ) from error
+
+
+def _read_arrays(file: Path) -> State:
+    """Reads a file of arrays; a damaged one can make numpy raise anything."""
+    try:
+        with np.load(file, allow_pickle=False) as saved:
+            return {name: saved[name] for name in saved.files}
+    except Exception as error:
+        raise ValueError(f"{file.name} cannot be read") from error
+
+
+def _digest(state: State) -> np.ndarray:
+    """A hash over every array, so that a changed file is not taken for the saved one."""
+    parts = [
+        f"{name} {array.dtype.str} {array.shape} {_hash(np.ascontiguousarray(array).tobytes())}"
+        for name, array in sorted(state.items())
+    ]
+    return _text_hash("\n".join(parts))
+
+
+def _text_hash(text: str) -> np.ndarray:
+    return np.array(_hash(text.encode()))
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _is_trace(path: Path) -> bool:
+    """Whether a file is what a run leaves that was killed before it had written its settings."""
+    return path.name == ".lock" or is_leftover(path, "config.toml")
+
+
+@contextmanager
+def _resumable() -> Generator[None]:
+    """Adds to a failed writing how the run goes on."""
+    try:
+        yield
+    except FailureError as error:
+        raise FailureError(
+            str(error), f"{error.hint} The same command with --resume goes on."
+        ) from error
 
 
 def _lock(path: Path) -> IO[str]:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.evaluation.guard import HELD_OUT_TEXTS, OPENINGS, TUNING_TEXTS, read_guard
-from acculturate.evaluation.measure import Profile, default_table, profile
+from acculturate.evaluation.measure import Profile, profile
 from acculturate.model.answers import AnswerModel, Placement
 from acculturate.survey.countries import Country, CountryTable
 from acculturate.survey.forms import Form
@@ -30,6 +30,7 @@ class Question:
     Attributes:
         scoring: Weights, anchor, loss.
         target: The country.
+        table: Where the nearest countries come from, or None.
         tuning: Forms of the objective.
         held_out: Forms it never saw.
         placement: Of soft prompts.
@@ -40,6 +41,7 @@ class Question:
 
     scoring: Scoring
     target: Country
+    table: CountryTable | None
     tuning: tuple[Form, ...]
     held_out: tuple[Form, ...]
     placement: Placement
@@ -68,28 +70,23 @@ def summarise(
         evaluations: How many the tuned prompt took.
     """
     scoring, target = question.scoring, question.target
-    table = default_table(scoring.instrument, target)
     constant = scoring.constant_answer_loss(target.vector(scoring.instrument))
-    naive_row, naive = _row(model, question, table, "naive", "Naive: the model as it is")
+    naive_row, naive = _row(model, question, "naive", "Naive: the model as it is")
     persona = persona_line(target.name)
     in_context = in_context_line(target, scoring.dimensions)
     rows = [
         naive_row,
-        _row(model, question, table, "persona", "Persona line", line=persona)[0],
-        _row(
-            model, question, table, "in-context", "In-context: the scores in words", line=in_context
-        )[0],
+        _row(model, question, "persona", "Persona line", line=persona)[0],
+        _row(model, question, "in-context", "In-context: the scores in words", line=in_context)[0],
         _constant_row(question, constant),
     ]
     if start is not None:
         label = f"Random start: best of {population} random prompts"
         rows.append(
-            _row(
-                model, question, table, "random start", label, prompt=start, evaluations=population
-            )[0]
+            _row(model, question, "random start", label, prompt=start, evaluations=population)[0]
         )
     tuned_row, after = _row(
-        model, question, table, "tuned", "Tuned soft prompt", prompt=tuned, evaluations=evaluations
+        model, question, "tuned", "Tuned soft prompt", prompt=tuned, evaluations=evaluations
     )
     return {
         "target": {
@@ -125,7 +122,6 @@ def summarise(
 def _row(
     model: AnswerModel,
     question: Question,
-    table: CountryTable | None,
     method: str,
     label: str,
     *,
@@ -148,7 +144,7 @@ def _row(
             model.name,
             question.scoring,
             target=question.target,
-            table=table,
+            table=question.table,
             reading=question.reading,
             respondents=question.respondents,
             seed=question.seed,

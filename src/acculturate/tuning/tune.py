@@ -7,6 +7,7 @@ resumed run goes on bit for bit.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,11 +20,12 @@ from jaxtyping import Float
 
 from acculturate.errors import FailureError
 from acculturate.evaluation.guard import TUNING_TEXTS, read_guard
+from acculturate.evaluation.measure import default_table
 from acculturate.model.answers import AnswerModel, Placement
 from acculturate.model.soft_prompt import SoftPrompt, start_population
 from acculturate.search.differential_evolution import DifferentialEvolution
 from acculturate.search.optimizer import Optimizer
-from acculturate.survey.countries import Country
+from acculturate.survey.countries import Country, CountryTable
 from acculturate.survey.forms import balanced_forms
 from acculturate.survey.instrument import Instrument
 from acculturate.survey.scoring import Scoring
@@ -97,6 +99,7 @@ def tune(
     target: Country,
     *,
     out: str | Path,
+    table: CountryTable | None = None,
     optimizer: Optimizer | None = None,
     resume: bool = False,
     on_generation: Callable[[Progress], None] = lambda _: None,
@@ -110,9 +113,11 @@ def tune(
         instrument: What is asked.
         target: The scores to reach.
         out: The run directory: new, empty, or with `resume` one that holds this very run.
+        table: Where the target comes from: for the nearest countries and the record. One that comes
+            with the package is found by itself.
         optimizer: Chooses the candidates; differential evolution with its defaults if None.
         resume: Go on with an interrupted run.
-        on_generation: Called after every generation.
+        on_generation: Called after every generation, and first of all where a run is resumed.
         command: The command line, for the record.
         settings: Fields of `Settings`: budget, seed, tokens, placement, max_divergence, ...
 
@@ -121,23 +126,26 @@ def tune(
 
     Raises:
         UsageError: A setting, the target or the directory does not fit.
-        FailureError: A file cannot be written, or the state to resume from is damaged.
+        FailureError: A file cannot be written, the state to resume from is damaged, or no candidate
+            gave finite answers.
     """
     chosen = Settings(**settings)
     optimizer = optimizer or DifferentialEvolution()
     chosen.check(optimizer)
+    population = optimizer.population_size
     scoring = Scoring(instrument, chosen.anchor, chosen.aggregate, chosen.variant)
     vector = target.vector(instrument)
     forms = balanced_forms(instrument, "tuning", chosen.forms, chosen.language)
     held_out = balanced_forms(instrument, "held-out", None, chosen.language)
     placement: Placement = chosen.placement or model.default_placement
+    table = table or default_table(instrument, target)
     about = model.provenance()
     config = to_toml(chosen, placement, len(forms), about, instrument, target, optimizer)
     directory = RunDirectory(out, config, resume=resume)
     try:
         if directory.finished:
             return Run.load(directory.path)
-        record = provenance(about, instrument, target, scoring, forms, held_out, command)
+        record = provenance(about, instrument, target, table, scoring, forms, held_out, command)
         _begin_or_compare(directory, record)
         objective = Objective(
             model,
@@ -151,9 +159,15 @@ def tune(
         )
         search = _Search(model, objective, optimizer, chosen, placement, directory, scoring)
         reason = search.run(on_generation)
+        if not np.isfinite(search.best_loss):
+            raise FailureError(
+                f"none of {search.loop.evaluations} candidates gave finite answers",
+                "Use another --out and --dtype float32, or a smaller --init-scale.",
+            )
         question = Question(
             scoring,
             target,
+            table,
             forms,
             held_out,
             placement,
@@ -167,7 +181,7 @@ def tune(
             question,
             best.embeddings,
             loop.start,
-            optimizer.population_size,
+            population,
             loop.evaluations,
         )
         directory.write_json("evaluation/summary.json", summary)
@@ -215,18 +229,20 @@ class _Search:
 
     def run(self, on_generation: Callable[[Progress], None]) -> StopReason:
         """Runs generations until there is a reason to stop."""
+        if self.loop.generation:
+            on_generation(self._progress())
         while (reason := self._stop()) is None:
             began = time.monotonic()
             candidates = self._optimizer.ask()
             prompts = candidates.reshape(len(candidates), *self._shape)
             evaluation = self._objective.evaluate(prompts, self._stream(2, self.loop.generation))
-            before = self._optimizer.best if self.loop.generation else None
+            before = self._rank() if self.loop.generation else None
             self._optimizer.tell(evaluation.fitness)
             leader = int(evaluation.fitness.order()[0])
             if self.loop.generation == 0:
                 self.loop.start = prompts[leader].copy()
             self.loop.since_better += len(prompts)
-            if before is None or self._optimizer.best is not before:
+            if self._rank() != before:
                 self.loop.since_better = 0
                 self._take_best(evaluation, leader, prompts[leader])
             self.loop.generation += 1
@@ -237,13 +253,21 @@ class _Search:
             state = {f"search_{k}": v for k, v in self._optimizer.state().items()}
             self._directory.write_generation(self._history, self.best(), self.loop.state() | state)
             on_generation(self._progress())
-        on_generation(self._progress())
         return reason
+
+    @property
+    def best_loss(self) -> float:
+        """The best candidate's loss; infinite while none was valid."""
+        return self._optimizer.best.loss
 
     def best(self) -> SoftPrompt:
         """The best candidate so far."""
         vector = np.asarray(self._optimizer.best.vector, np.float32)
         return SoftPrompt(vector.reshape(self._shape), self._placement, self._model.name)
+
+    def _rank(self) -> tuple[float, float]:
+        """What a better candidate changes: a tie leaves the best so far in place."""
+        return self._optimizer.best.excess, self._optimizer.best.loss
 
     def _progress(self) -> Progress:
         best = self._optimizer.best
@@ -320,17 +344,20 @@ def _begin_or_compare(directory: RunDirectory, record: dict[str, Any]) -> None:
         directory.write_json("provenance.json", record)
         return
     for what, at in (
-        ("weights", ("model", "weights_hash")),
+        ("model's weights", ("model", "weights_hash")),
+        ("instrument's contents", ("instrument", "fingerprint")),
         ("tuning forms", ("forms", "tuning")),
+        ("held-out forms", ("forms", "held_out")),
         ("guard texts", ("forms", "guard")),
+        ("target's scores", ("target", "scores")),
     ):
         there, here = (source.get(at[0], {}).get(at[1]) for source in (saved, record))
         if there != here:
             raise FailureError(
                 f"the {what} are not those that the run in {directory.path} started with "
-                f"({str(there)[:12]} there, {str(here)[:12]} here)",
-                "Go on with the version of the model and of acculturate that began it, or use "
-                "another --out.",
+                f"({_short(there)} there, {_short(here)} here)",
+                "Go on with the model, the files and the version of acculturate that began it, or "
+                "use another --out.",
             )
 
 
@@ -352,6 +379,11 @@ def _outcome(reason: StopReason, search: _Search, summary: dict[str, Any]) -> di
         "held_out_perplexity": tuned["held_out_perplexity"],
         "seconds": search.loop.seconds,
     }
+
+
+def _short(value: object) -> str:
+    """A hash as far as anybody compares it; anything else whole."""
+    return value[:12] if isinstance(value, str) else json.dumps(value)
 
 
 def _number(value: float) -> float | None:

@@ -1,0 +1,56 @@
+"""Numbers and names as text, the same everywhere in a report."""
+
+from __future__ import annotations
+
+MISSING = "–"
+_LONGEST_NAME = 60
+
+
+def loss_text(value: float | None) -> str:
+    """A loss or a score with one decimal and a true minus sign."""
+    return MISSING if value is None else f"{value:.1f}".replace("-", "−").replace("−0.0", "0.0")
+
+
+def divergence_text(value: float | None) -> str:
+    """A divergence in nats a token with two decimals; what rounds to nothing is "under 0.01"."""
+    if value is None:
+        return MISSING
+    return "under 0.01" if 0 < value < 0.005 else f"{value:.2f}"
+
+
+def perplexity_text(value: float | None) -> str:
+    """A perplexity with one decimal, above a thousand with none."""
+    if value is None:
+        return MISSING
+    return f"{value:.1f}" if value < 1000 else f"{value:,.0f}"
+
+
+def share_text(value: float | None) -> str:
+    """A share as a whole percentage."""
+    return MISSING if value is None else f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
+
+
+def seconds_text(seconds: float | None) -> str:
+    """A time in the unit a person would choose."""
+    if seconds is None:
+        return MISSING
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    minutes = seconds / 60
+    return f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
+
+
+def short(name: str, longest: int = _LONGEST_NAME) -> str:
+    """A name on one line, cut where it would take over the sentence."""
+    flat = " ".join(name.split())
+    return flat if len(flat) <= longest else flat[: longest - 1] + "…"
+
+
+def label_name(label: str) -> str:
+    """The name in a label such as "Persona: answers as somebody from there"."""
+    return short(label.partition(": ")[0], 40)
+
+
+def label_detail(label: str) -> str:
+    """What such a label says about the name; empty where it says nothing."""
+    return short(label.partition(": ")[2], 60)

@@ -1,0 +1,43 @@
+"""What every test stands on: no network, checked array shapes, repeatable examples."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import jaxtyping
+
+jaxtyping.install_import_hook("acculturate", "beartype.beartype")
+
+import pytest
+from hypothesis import settings
+
+from acculturate.model.answers import FakeModel
+from acculturate.survey.forms import Form, balanced_forms
+from acculturate.survey.instrument import Instrument, load_instrument
+
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session")
+def toy() -> Instrument:
+    """Two dimensions, four items, scales of five and three options."""
+    return load_instrument("toy")
+
+
+@pytest.fixture(scope="session")
+def vsm13() -> Instrument:
+    return load_instrument("vsm13")
+
+
+@pytest.fixture(scope="session")
+def toy_forms(toy: Instrument) -> tuple[Form, ...]:
+    """Every item of the toy survey once in each order."""
+    return balanced_forms(toy, "tuning")
+
+
+@pytest.fixture
+def fake() -> FakeModel:
+    return FakeModel()

@@ -1,0 +1,63 @@
+"""The reference: transformers as anyone would call it, one form and one candidate at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from acculturate.survey.forms import Form
+
+
+@torch.inference_mode()
+def plain_logits(
+    network: Any, ids: Sequence[int], prompt: np.ndarray | None, placement: str, last: int = 0
+) -> torch.Tensor:
+    """Logits behind every token, or the last few, with the soft prompt in the embeddings."""
+    rows = network.get_input_embeddings()(torch.tensor([list(ids)]))
+    if prompt is not None:
+        cut = 1 if placement == "after-bos" else 0
+        virtual = torch.from_numpy(prompt).to(rows)[None]
+        rows = torch.cat([rows[:, :cut], virtual, rows[:, cut:]], dim=1)
+    return network(inputs_embeds=rows, use_cache=False, logits_to_keep=last).logits[0].float()
+
+
+def plain_tokens(tokenizer: Any, form: Form) -> tuple[list[int], list[int]]:
+    """A form's tokens up to the answer, and the answer tokens in the item's own order."""
+    shown = [tokenizer(f"{form.text}\n{form.cue} {label}")["input_ids"] for label in form.labels]
+    answers = {option: ids[-1] for option, ids in zip(form.options, shown, strict=True)}
+    return shown[0][:-1], [answers[option] for option in sorted(answers)]
+
+
+def plain_answers(
+    network: Any, tokenizer: Any, forms: Sequence[Form], prompt: np.ndarray | None, placement: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities `[form, option]` among the options, and the options' mass, from the whole softmax."""
+    widest = max(len(form.options) for form in forms)
+    probabilities, mass = np.zeros((len(forms), widest)), np.zeros(len(forms))
+    for row, form in enumerate(forms):
+        ids, options = plain_tokens(tokenizer, form)
+        logits = plain_logits(network, ids, prompt, placement, last=1)[-1]
+        chosen = logits.double().softmax(-1)[options].numpy()
+        mass[row] = chosen.sum()
+        probabilities[row, : len(options)] = chosen / chosen.sum()
+    return probabilities, mass
+
+
+def plain_guard(
+    network: Any, tokenizer: Any, texts: Sequence[str], prompt: np.ndarray | None, placement: str
+) -> tuple[float, float]:
+    """Divergence KL(untouched || prompted) in nats a token, and perplexity, over all predicted tokens."""
+    divergences: list[torch.Tensor] = []
+    surprises: list[torch.Tensor] = []
+    virtual = 0 if prompt is None else len(prompt)
+    for text in texts:
+        ids = tokenizer(text)["input_ids"]
+        untouched = plain_logits(network, ids, None, placement)[:-1].double().log_softmax(-1)
+        prompted = plain_logits(network, ids, prompt, placement)[virtual:-1]
+        prompted = prompted.double().log_softmax(-1)
+        divergences.append((untouched.exp() * (untouched - prompted)).sum(-1))
+        surprises.append(-prompted[torch.arange(len(ids) - 1), torch.tensor(ids[1:])])
+    return float(torch.cat(divergences).mean()), float(torch.cat(surprises).mean().exp())
