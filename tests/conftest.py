@@ -8,7 +8,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import jaxtyping
 
-jaxtyping.install_import_hook("acculturate", "beartype.beartype")
+jaxtyping.install_import_hook("acculturate", "array_checks.checked")
 
 import pytest
 from hypothesis import settings

@@ -6,21 +6,23 @@ error. Exit code 2 for a wrong request, 1 for a failure, 130 after Ctrl-C.
 
 from __future__ import annotations
 
-import json
+import os
 import re
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from acculturate import display
+from acculturate.bench_cli import bench_app
 from acculturate.errors import AcculturateError, UsageError
+from acculturate.files import json_text
 
 if TYPE_CHECKING:
     from acculturate.model.answers import AnswerModel
@@ -36,6 +38,7 @@ app = typer.Typer(
 )
 instrument_app = typer.Typer(help="Questionnaires.", no_args_is_help=True)
 app.add_typer(instrument_app, name="instrument")
+app.add_typer(bench_app, name="bench")
 
 ModelOption = Annotated[
     str,
@@ -106,7 +109,7 @@ def measure(
     variant: VariantOption = None,
     reading: ReadingOption = "expected",
     respondents: RespondentsOption = 100,
-    seed: Annotated[int, typer.Option(help="Of the intervals and of sampled.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the intervals and of sampled.")] = 0,
     revision: RevisionOption = None,
     dtype: DtypeOption = "auto",
     device: DeviceOption = "auto",
@@ -118,7 +121,7 @@ def measure(
 
     survey = ac.load_instrument(instrument)
     countries = ac.load_countries(table)
-    target = countries[country] if country else None
+    target = None if country is None else countries[country]
     scoring = ac.Scoring(survey, _anchor(anchor), aggregate, variant)
     if target:
         target.vector(survey)
@@ -163,8 +166,8 @@ def tune(
     population: Annotated[int, typer.Option(help="Candidates a generation.")] = 20,
     tokens: Annotated[int, typer.Option(help="Virtual tokens of the soft prompt.")] = 8,
     placement: Annotated[
-        Literal["auto", "front", "after-bos"], typer.Option(help="Where the soft prompt goes.")
-    ] = "auto",
+        Literal["front", "after-bos"], typer.Option(help="Where the soft prompt goes.")
+    ] = "front",
     init: Annotated[
         Literal["gaussian", "tokens", "text"],
         typer.Option(help="How the first population is made."),
@@ -198,17 +201,19 @@ def tune(
 ) -> None:
     """Search a soft prompt that moves a model's survey scores towards a country's."""
     import acculturate as ac
-    from acculturate.search.names import by_name
+    from acculturate.search.names import by_name, takes
 
     survey = ac.load_instrument(instrument)
-    target = ac.load_countries(table)[country]
+    countries = ac.load_countries(table)
+    target = countries[country]
     target.vector(survey)
-    chosen = by_name(optimizer, population=population)
+    own = {"budget": budget} if takes(optimizer, "budget") else {}
+    chosen = by_name(optimizer, population=population, **own)
     settings: dict[str, Any] = {
         "budget": budget,
         "seed": seed,
         "tokens": tokens,
-        "placement": None if placement == "auto" else placement,
+        "placement": placement,
         "init": init,
         "init_scale": init_scale,
         "init_text": init_text,
@@ -223,6 +228,8 @@ def tune(
         "stall": stall,
     }
     ac.Settings(**settings).check(chosen)
+    ac.Scoring(survey, settings["anchor"], aggregate, variant)
+    ac.balanced_forms(survey, "tuning", forms)
     folder = out or Path("runs") / f"{_slug(target.name)}-{seed}"
     answering = _load(model, revision, dtype, device, trust_remote_code)
     try:
@@ -232,6 +239,7 @@ def tune(
                 survey,
                 target,
                 out=folder,
+                table=countries,
                 optimizer=chosen,
                 resume=resume,
                 on_generation=on_generation,
@@ -239,10 +247,8 @@ def tune(
                 **settings,
             )
     except KeyboardInterrupt:
-        if (folder / "state.npz").is_file():
-            _say(f"Stopped. What is done is in {folder}; the same command with --resume goes on.")
-        else:
-            _say(f"Stopped before the first generation; {folder} holds the settings only.")
+        done = "What is done" if (folder / "state.npz").is_file() else "Nothing but the settings"
+        display.say(f"Stopped. {done} is in {folder}; the same command with --resume goes on.")
         raise typer.Exit(130) from None
     if as_json:
         _print_json({"run": str(run.directory), **run.outcome})
@@ -306,7 +312,7 @@ def countries(
     import acculturate as ac
 
     read = ac.load_countries(table)
-    shown = [read[name]] if name else list(read.countries)
+    shown = list(read.countries) if name is None else [read[name]]
     if as_json:
         about = {"key": read.key, "title": read.title, "source": read.source, "terms": read.terms}
         _print_json({"table": about, "countries": [_plain(asdict(c)) for c in shown]})
@@ -359,18 +365,28 @@ def list_instruments(as_json: JsonOption = False) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line; an error becomes one message and an exit code, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app(args=None if arguments is None else list(arguments))
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        _check_text(given)
+        try:
+            app(args=given)
+        finally:
+            sys.stdout.flush()
     except AcculturateError as error:
-        _say(f"[bold red]Error:[/] {escape(str(error))}")
+        display.say(f"Error: {error}", "bold red")
         if error.hint:
-            _say(escape(error.hint))
+            display.say(error.hint)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _say("Stopped.")
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
+    except OSError as error:
+        # What is left in the buffer of a broken or full output would fail once more at exit.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            display.say(f"Error: cannot write the output: {error.strerror or error}", "bold red")
+            display.say("Check where it goes and that there is space.")
         sys.exit(1)
 
 
@@ -388,6 +404,16 @@ def _load(
             trust_remote_code=trust_remote_code,
             progress=progress,
         )
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(
+                f"the argument {argument!a} is not UTF-8 text", "Rename the file."
+            ) from error
 
 
 def _anchor(given: str) -> Anchor:
@@ -412,8 +438,5 @@ def _plain(country: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=1, ensure_ascii=False))
-
-
-def _say(text: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(text, highlight=False)
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    print(json_text(value, ascii_only=not unicode), end="")

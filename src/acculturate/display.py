@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 @contextmanager
 def step(what: str) -> Generator[Callable[[str], None]]:
     """A spinner with the time spent, while something slow of unknown length happens."""
-    console = Console(stderr=True)
+    console = _console(stderr=True)
     if not console.is_terminal:
         yield lambda text: print(text, file=sys.stderr, flush=True)
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what)
-        yield lambda text: bar.update(task, description=escape(text))
+        yield lambda text: bar.update(task, description=text)
 
 
 @contextmanager
 def progress_bar(budget: int) -> Generator[Callable[[Progress], None]]:
     """A bar over the budget with the best loss; plain lines where there is no terminal."""
-    console = Console(stderr=True)
+    console = _console(stderr=True)
     if not console.is_terminal:
         yield lambda at: print(_progress_line(at), file=sys.stderr, flush=True)
         return
@@ -62,83 +62,84 @@ def progress_bar(budget: int) -> Generator[Callable[[Progress], None]]:
         task = bar.add_task("tuning", total=budget, best="-")
 
         def show(at: Progress) -> None:
-            over = f" ({at.best_excess:.2f} past the limit)" if at.best_excess else ""
-            bar.update(task, completed=at.evaluations, best=f"{at.best_loss:.2f}{over}")
+            bar.update(task, completed=at.evaluations, best=_best(at))
 
         yield show
 
 
 def show_profile(profile: Profile, instrument: Instrument, target: Country | None) -> None:
     """The six scores with intervals, the loss, the nearest countries."""
-    table = Table(title=f"{escape(profile.model)} in {escape(instrument.title)}")
+    table = Table(title=f"{profile.model} in {instrument.title}")
     table.add_column("dimension")
     table.add_column("score", justify="right")
     table.add_column("95% over forms", justify="right")
     if target is not None:
-        table.add_column(escape(target.name), justify="right")
+        table.add_column(target.name, justify="right")
     for dimension in instrument.dimensions:
         low, high = profile.intervals[dimension.key]
         cells = [
-            f"{escape(dimension.name)} ({dimension.key})",
+            f"{dimension.name} ({dimension.key})",
             f"{profile.scores[dimension.key]:.1f}",
             f"{low:.1f} to {high:.1f}",
         ]
         if target is not None:
             cells.append(f"{target.scores[dimension.key]:.0f}")
         table.add_row(*cells)
-    console = Console()
+    console = _console()
     console.print(table)
-    if profile.loss is not None and profile.loss_interval is not None:
+    if target is not None and profile.loss is not None and profile.loss_interval is not None:
         low, high = profile.loss_interval
         console.print(
-            f"loss to {escape(str(profile.country))} ({profile.table}): {profile.loss:.2f} "
-            f"({low:.2f} to {high:.2f}); answering everything alike: {profile.constant_answer_loss:.2f}",
-            highlight=False,
+            f"loss to {target.name} ({target.table}): {profile.loss:.2f} "
+            f"({low:.2f} to {high:.2f}); answering everything alike: {profile.constant_answer_loss:.2f}"
         )
     if profile.floor is not None:
-        console.print(f"least loss with whole-number answers: {profile.floor:.2f}", highlight=False)
+        console.print(f"least loss with whole-number answers: {profile.floor:.2f}")
     if profile.nearest:
-        near = ", ".join(f"{escape(name)} {loss:.1f}" for name, loss in profile.nearest)
-        console.print(f"nearest: {near}", highlight=False)
+        near = ", ".join(f"{name} {loss:.1f}" for name, loss in profile.nearest)
+        console.print(f"nearest: {near}")
     mass = "" if profile.valid_mass is None else f"; valid mass {profile.valid_mass:.3f}"
-    console.print(f"{profile.forms} forms, reading {profile.reading}{mass}", highlight=False)
+    console.print(f"{profile.forms} forms, reading {profile.reading}{mass}")
 
 
 def show_run(run: Run) -> None:
     """The result table of a run, and what to do next."""
-    country = escape(run.summary["target"]["country"])
-    table = Table(title=f"Loss to {country} ({escape(run.summary['target']['table'])})")
+    country = run.summary["target"]["country"]
+    table = Table(title=f"Loss to {country} ({run.summary['target']['table']})")
     for name in ("", "tuning forms", "held-out forms", "divergence", "perplexity"):
         table.add_column(name, justify="right" if name else "left")
     for row in run.summary["rows"]:
         table.add_row(
-            escape(row["label"]),
+            row["label"],
             _number(row["tuning"]["loss"]),
             _number(row["held_out"]["loss"]),
             _number(row["divergence"]),
             _number(row["perplexity"], 1),
         )
-    console = Console()
+    console = _console()
     console.print(table)
     done = run.outcome
     console.print(
-        f"{done['evaluations']} evaluations in {done['seconds']:.0f} s; {done['stop_reason']}.",
-        highlight=False,
+        f"{done['evaluations']} evaluations in {done['seconds']:.0f} s; {done['stop_reason']}."
     )
-    console.print(f"run: {escape(str(run.directory))}", highlight=False, soft_wrap=True)
+    if done["excess"]:
+        console.print(
+            f"No candidate was within the divergence limit; the best is {done['excess']:.2f} past it."
+        )
+    console.print(f"run: {run.directory!s}", soft_wrap=True)
 
 
 def show_countries(table: CountryTable, countries: Sequence[Country]) -> None:
     """Countries and their scores; a missing score is a dash."""
-    shown = Table(title=escape(table.title), caption=escape(f"{table.source}. {table.terms}"))
+    shown = Table(title=table.title, caption=f"{table.source}. {table.terms}")
     shown.add_column("country")
     shown.add_column("ISO")
     for key in table.dimensions:
         shown.add_column(key, justify="right")
     for country in countries:
         scores = [_number(country.scores.get(key), 0) for key in table.dimensions]
-        shown.add_row(escape(country.name), country.iso or "", *scores)
-    Console().print(shown)
+        shown.add_row(country.name, country.iso or "", *scores)
+    _console().print(shown)
 
 
 def show_forms(forms: Sequence[Form]) -> None:
@@ -150,9 +151,29 @@ def show_forms(forms: Sequence[Form]) -> None:
         )
 
 
+def say(text: str, style: str = "") -> None:
+    """A message on standard error, without line breaks of our own."""
+    _console(stderr=True).print(text, style=style, soft_wrap=True)
+
+
+def _console(stderr: bool = False) -> Console:
+    """Names and files may hold anything: what looks like markup or an emoji code is shown as it is."""
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
 def _progress_line(at: Progress) -> str:
-    over = f", {at.best_excess:.2f} past the limit" if at.best_excess else ""
-    return f"{at.evaluations}/{at.budget} evaluations, best loss {at.best_loss:.2f}{over}, {at.seconds:.0f} s"
+    left = at.seconds / at.evaluations * (at.budget - at.evaluations)
+    return (
+        f"{at.evaluations}/{at.budget} evaluations, best loss {_best(at)}, "
+        f"{at.seconds:.0f} s spent, about {left:.0f} s left"
+    )
+
+
+def _best(at: Progress) -> str:
+    if not math.isfinite(at.best_loss):
+        return "none yet"
+    over = f" ({at.best_excess:.2f} past the limit)" if at.best_excess else ""
+    return f"{at.best_loss:.2f}{over}"
 
 
 def _number(value: Any, digits: int = 2) -> str:

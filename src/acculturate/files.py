@@ -63,9 +63,9 @@ def is_leftover(path: Path, name: str) -> bool:
     return path.name.startswith(f".{name}-")
 
 
-def json_text(value: object) -> str:
+def json_text(value: object, ascii_only: bool = False) -> str:
     """JSON with readable letters; numbers that are not finite, which JSON does not have, are null."""
-    return json.dumps(_finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(_finite(value), indent=1, ensure_ascii=ascii_only, allow_nan=False) + "\n"
 
 
 def _finite(value: object) -> object:

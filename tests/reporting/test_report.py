@@ -7,7 +7,10 @@ import pytest
 from fake_run import TUNED, write_fake_run
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.reporting import write_report
+from acculturate.model.answers import FakeModel
+from acculturate.reporting import read_run, write_report
+from acculturate.survey.countries import load_countries
+from acculturate.tuning.tune import tune
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 
@@ -194,3 +197,16 @@ def test_where_it_cannot_go(tmp_path):
     with pytest.raises(FailureError):
         write_report([run], tmp_path / "file" / "report.html")
     assert write_report([run, other], tmp_path / "new" / "two.html").is_file()
+
+
+def test_a_run_that_was_really_made(tmp_path, vsm13):
+    target = load_countries()["India"]
+    run = tune(FakeModel(), vsm13, target, budget=60, out=tmp_path / "in", max_divergence=0.3)
+    read = read_run(run.directory)
+    assert read.done.evaluations == 60
+    assert [row.key for row in read.evaluation.methods][-1] == "tuned"
+    shown = Page(write_report([run.directory]).read_text(encoding="utf-8"))
+    assert shown.open == []
+    assert "loss to India from" in shown.text
+    assert "Answer as a person from India would." in shown.text
+    assert len([attrs for attrs in shown.all("svg") if attrs.get("role") == "img"]) == 8

@@ -45,6 +45,21 @@ def test_held_out_worse_than_naive(tmp_path):
     assert tones(run)["A simpler way does as well."] == "bad"
 
 
+def test_a_search_that_added_nothing(tmp_path):
+    def change(values):
+        values["rows"][5]["held_out"] = values["rows"][4]["held_out"]
+
+    assert tones(told(tmp_path / "r", change))["The search added nothing."] == "bad"
+
+
+def test_an_interval_beside_its_loss_is_noticed(tmp_path):
+    def change(values):
+        values["rows"][5]["tuning"]["loss_interval"] = [20.0, 40.0]
+
+    assert story.has_odd_interval(told(tmp_path / "odd", change).evaluation)
+    assert not story.has_odd_interval(told(tmp_path / "r").evaluation)
+
+
 def test_overlapping_intervals_are_no_proof(tmp_path):
     def change(values):
         tuned_held_out(between(0.1), spread=30.0)(values)

@@ -240,7 +240,8 @@ def _loss_interval(
     scoring: Scoring,
     target: Float[np.ndarray, " dimension"],
 ) -> tuple[float, float]:
-    low, high = percentile_interval(scoring.loss(samples, target)[:, None])[0]
+    with np.errstate(invalid="ignore"):  # between infinite losses of answers that are not finite
+        low, high = percentile_interval(scoring.loss(samples, target)[:, None])[0]
     return float(low), float(high)
 
 

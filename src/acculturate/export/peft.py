@@ -36,7 +36,7 @@ from acculturate.survey.instrument import load_instrument
 if TYPE_CHECKING:
     from acculturate.model.language_model import LanguageModel
 
-_EVERY = 8  # of the VSM 2013's tuning forms, both option orders among them: six forms
+_FORMS = slice(0, 40, 11)  # of the VSM 2013's tuning forms: four, both option orders among them
 _EMBEDDED_BASE = "google/gemma-3-270m"
 
 
@@ -55,7 +55,7 @@ def export_peft(
         model: The model that the prompt was tuned on. The proof is computed in float32; a model of
             another precision is cast for it and back, exactly.
         out: The adapter's folder; must not exist, or be empty.
-        forms: What the proof asks; six VSM 2013 forms if None.
+        forms: What the proof asks; four VSM 2013 forms if None.
 
     Returns:
         The folder.
@@ -128,7 +128,7 @@ def _check(prompt: SoftPrompt, model: Any, target: Path) -> None:
         )
     if not np.isfinite(prompt.embeddings).all():
         raise UsageError("the soft prompt holds values that are not finite", "Tune it again.")
-    if prompt.placement == "after-bos" and model.default_placement != "after-bos":
+    if prompt.placement == "after-bos" and model.bos is None:
         raise UsageError(
             f"the soft prompt stands behind the beginning-of-sequence token; {model.name} has none",
             "A soft prompt works only on the model that it was tuned on.",
@@ -203,4 +203,4 @@ def _base_name(model: LanguageModel) -> str:
 
 
 def _default_forms() -> tuple[Form, ...]:
-    return balanced_forms(load_instrument("vsm13"), "tuning")[::_EVERY]
+    return balanced_forms(load_instrument("vsm13"), "tuning")[_FORMS]

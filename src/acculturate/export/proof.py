@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from acculturate.errors import FailureError, UsageError
+from acculturate.errors import FailureError
 from acculturate.model.encoding import EncodedForm
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.soft_prompt import SoftPrompt
@@ -24,6 +24,7 @@ from acculturate.survey.forms import Form
 
 TOLERANCE = 1e-4
 """Largest difference of an option probability that rounding in float32 explains."""
+_SINGLE_ROWS = 2
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,12 @@ def prove(
         forms: What is asked, at least one.
 
     Raises:
-        UsageError: A form does not begin with the token that the adapter carries.
-        FailureError: PEFT cannot load the adapter, or its answers differ.
+        FailureError: PEFT cannot load the adapter, its answers differ, or the prompt changes nothing.
     """
     encoded = [model.encode(form) for form in forms]
-    rows = [_without_bos(form, prompt, model) for form in encoded]
+    # Every form begins with the token that an after-bos adapter carries itself.
+    carried = 1 if prompt.placement == "after-bos" else 0
+    rows = [form.tokens[carried:] for form in encoded]
     own = model.ask(prompt.embeddings[None], forms, placement=prompt.placement).probabilities[0]
     untouched = model.ask(None, forms).probabilities[0]
     try:
@@ -70,7 +72,9 @@ def prove(
             adapted = peft.PeftModel.from_pretrained(model.network, str(folder))
             virtual = int(adapted.active_peft_config.num_virtual_tokens)
             ways = {
-                "one row at a time": [_forward(adapted, [row], virtual, model)[0] for row in rows],
+                "one row at a time": [
+                    _forward(adapted, [row], virtual, model)[0] for row in rows[:_SINGLE_ROWS]
+                ], virtual, model)[0] for row in rows],
                 "a right-padded batch": _forward(adapted, rows, virtual, model),
                 "the first step of a generation": [_generate(adapted, rows[0], model)],
             }
@@ -90,6 +94,12 @@ def prove(
                 )
             difference = max(difference, found)
     effect = float(np.nanmax(np.abs(own - untouched)))
+    if effect <= TOLERANCE:
+        raise FailureError(
+            f"the soft prompt moves no option probability of the {len(forms)} forms by more than "
+            f"{TOLERANCE:g}, so comparing them proves nothing",
+            "Give forms that it changes, or check that it was tuned on this model.",
+        )
     return Proof(len(forms), difference, effect, str(peft.__version__))
 
 
@@ -116,18 +126,6 @@ def computing_in_float32(model: LanguageModel) -> Generator[LanguageModel]:
     finally:
         for tensor, dtype in cast:
             tensor.data = tensor.data.to(dtype)
-
-
-def _without_bos(form: EncodedForm, prompt: SoftPrompt, model: LanguageModel) -> tuple[int, ...]:
-    if prompt.placement == "front":
-        return form.tokens
-    if form.tokens[0] != model.tokenizer.bos_token_id:
-        raise UsageError(
-            "the soft prompt was tuned behind a first token that is not the beginning-of-sequence "
-            "token, which PEFT cannot express",
-            "Tune with --placement front.",
-        )
-    return form.tokens[1:]
 
 
 def _forward(

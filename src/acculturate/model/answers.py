@@ -57,11 +57,6 @@ class AnswerModel(Protocol):
         """Width of a virtual token."""
         ...
 
-    @property
-    def default_placement(self) -> Placement:
-        """The placement that measures best where the model allows it."""
-        ...
-
     def provenance(self) -> dict[str, str]:
         """What a record needs: name, revision, weights_hash, dtype, device, licence."""
         ...
@@ -130,8 +125,6 @@ class FakeModel:
         harm: Divergence, in nats a token, of a prompt whose entries have variance 1.
     """
 
-    default_placement: Placement = "front"
-
     def __init__(
         self, hidden_size: int = 16, seed: int = 0, form_effect: float = 0.1, harm: float = 0.2
     ) -> None:
@@ -158,9 +151,8 @@ class FakeModel:
 
     def embed_text(self, text: str) -> Float[np.ndarray, "token hidden"]:
         """See `AnswerModel.embed_text`; a fixed random vector a word."""
-        return np.stack(
-            [self._stream("word", word).normal(size=self.hidden_size) for word in text.split()]
-        )
+        words = [self._stream("word", word).normal(size=self.hidden_size) for word in text.split()]
+        return np.array(words).reshape(-1, self.hidden_size)
 
     def embed_random_tokens(
         self, count: int, rng: np.random.Generator

@@ -12,7 +12,9 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ from acculturate.errors import FailureError, UsageError
 LICENCE = "Gemma Terms of Use (https://ai.google.dev/gemma/terms)"
 _FOLDER = "gemma-3-270m-bfloat16-1"
 _MANIFEST = "manifest.json"
+_SCRATCH = "converting-"
+_ABANDONED_AFTER = 3600.0  # seconds; a conversion takes one minute
 
 Progress = Callable[[str], None]
 
@@ -52,7 +56,8 @@ def embedded_folder(progress: Progress = lambda _: None) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="converting-") as scratch:
+        _remove_abandoned(folder.parent)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=_SCRATCH) as scratch:
             made = Path(scratch) / _FOLDER
             _convert(Path(scratch), made, progress)
             try:
@@ -104,9 +109,17 @@ def _convert(scratch: Path, made: Path, progress: Progress) -> None:
 def _intact(folder: Path) -> bool:
     try:
         files: dict[str, str] = json.loads((folder / _MANIFEST).read_text())["files"]
-        return all(_sha256(folder / name) == digest for name, digest in files.items())
-    except (OSError, ValueError, KeyError):
+        return bool(files) and all(_sha256(folder / name) == files[name] for name in files)
+    except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def _remove_abandoned(cache: Path) -> None:
+    """Removes what a killed conversion left behind: half a gigabyte each."""
+    for scratch in cache.glob(f"{_SCRATCH}*"):
+        with suppress(FileNotFoundError):  # another process may just have finished
+            if time.time() - scratch.stat().st_mtime > _ABANDONED_AFTER:
+                shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _sha256(path: Path) -> str:

@@ -56,7 +56,7 @@ class FormEncoder:
         whole = [self._ids(prompt, f"{form.cue} {label}") for label in form.labels]
         stem = whole[0][:-1]
         for label, ids in zip(form.labels, whole, strict=True):
-            if ids[:-1] != stem:
+            if ids[:-1] != stem or self._tokenizer.decode(ids[-1:]).strip() != label:
                 shown = self._tokenizer.convert_ids_to_tokens(ids[-4:])
                 raise UsageError(
                     f"option label {label!r} is not a single token after {form.cue!r}: the text ends in "
@@ -78,9 +78,10 @@ class FormEncoder:
         return tuple(self._ids("" if self.bos is None else self._tokenizer.bos_token, text))
 
     def _prompt(self, form: Form) -> str:
+        start = "" if self.bos is None else self._tokenizer.bos_token
         if not self.chat:
-            return ("" if self.bos is None else self._tokenizer.bos_token) + form.text + "\n"
-        return str(
+            return f"{start}{form.text}\n"
+        prompt = str(
             self._tokenizer.apply_chat_template(
                 [{"role": "user", "content": form.text}],
                 tokenize=False,
@@ -91,6 +92,8 @@ class FormEncoder:
                 enable_thinking=False,
             )
         )
+        # Some templates leave the beginning-of-sequence token to the tokenizer.
+        return prompt if prompt.startswith(start) else start + prompt
 
     def _ids(self, prompt: str, continuation: str) -> list[int]:
         return list(self._tokenizer(prompt + continuation, add_special_tokens=False)["input_ids"])

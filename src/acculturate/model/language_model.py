@@ -24,9 +24,11 @@ from acculturate.model.answers import Answers, Placement
 from acculturate.model.embedded import LICENCE, embedded_folder
 from acculturate.model.encoding import EncodedForm, FormEncoder
 from acculturate.model.population import PopulationEvaluator
+from acculturate.model.proof import prove
 from acculturate.survey.forms import Form
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+_MODELS = 'Give "embedded", a Hugging Face hub name, a folder with config.json, or a .gguf file.'
 
 
 def load_language_model(
@@ -63,6 +65,8 @@ def load_language_model(
         if not path.is_file():
             raise UsageError(f"no GGUF file at {name}", "Check the path.")
         source, file = str(path.parent), path.name
+    elif Path(name).is_dir() and not (Path(name) / "config.json").is_file():
+        raise UsageError(f"the folder {name} has no config.json", _MODELS)
     progress(f"loading {name}")
     options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     options |= {"gguf_file": file} if file else {}
@@ -123,13 +127,14 @@ class LanguageModel:
         self._revision = revision
         self._encoder = FormEncoder(tokenizer)
         self._evaluator = PopulationEvaluator(network, self._encoder, rows)
+        self._proved = False
         self._embed: Any = network.get_input_embeddings()
         self.hidden_size = int(self._embed.weight.shape[1])
 
     @property
-    def default_placement(self) -> Placement:
-        """Behind the beginning-of-sequence token where the model has one, else in front."""
-        return "front" if self._encoder.bos is None else "after-bos"
+    def bos(self) -> int | None:
+        """The beginning-of-sequence token that every text starts with, or None."""
+        return self._encoder.bos
 
     def provenance(self) -> dict[str, str]:
         """See `AnswerModel.provenance`. Hashes all weights: seconds a gigabyte."""
@@ -197,6 +202,7 @@ class LanguageModel:
         Raises:
             UsageError: The prompts are of another width than the model's, or the placement needs a
                 beginning-of-sequence token that the model does not have.
+            FailureError: This kind of model cannot be run our way (found out at the first call).
         """
         if prompts is not None and prompts.shape[2] != self.hidden_size:
             raise UsageError(
@@ -208,6 +214,9 @@ class LanguageModel:
                 f"{self.name} starts no text with a beginning-of-sequence token",
                 "Use --placement front.",
             )
+        if not self._proved:
+            prove(self.name, self.network, self._encoder, self._evaluator)
+            self._proved = True
         return self._evaluator.ask(prompts, forms, texts, placement, valid_mass)
 
     @torch.inference_mode()
@@ -273,10 +282,12 @@ def _load_error(name: str | Path, revision: str | None, error: Exception) -> Acc
         shown = f"{name}@{revision}" if revision else str(name)
         return UsageError(
             f"no usable model {shown!r}: {first}",
-            'Give "embedded", a Hugging Face hub name, a folder with config.json, or a .gguf file; '
-            "a gated model needs `hf auth login`.",
+            f"{_MODELS} A gated model needs `hf auth login`.",
         )
-    return FailureError(f"{name} could not be loaded: {first}")
+    return FailureError(
+        f"{name} could not be loaded: {first.removesuffix(':')}",
+        "Check that it is a causal language model, complete and with its tokenizer.",
+    )
 
 
 @contextmanager

@@ -195,7 +195,8 @@ class PopulationEvaluator:
         index = plan.option_index.clamp(min=0).expand(candidates, -1, -1)
         logits = logits.gather(2, index).masked_fill(~shown, -torch.inf)
         probabilities = logits.softmax(dim=-1)
-        mass = divergence = perplexity = torch.zeros(candidates)
+        mass = torch.zeros(candidates, len(plan.asked))
+        divergence = perplexity = torch.zeros(candidates)
         if valid_mass and len(plan.asked):
             whole, _ = self._whole_vocabulary(answered)
             mass = (logits.logsumexp(-1) - whole).exp()

@@ -6,6 +6,7 @@ statistics, and a file of it, mean the same for every model.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -38,14 +39,14 @@ class SoftPrompt:
     model: str
 
     def save(self, path: Path) -> None:
-        """Writes a safetensors file, whole or not at all.
+        """Writes a safetensors file, whole or not at all; the same prompt gives the same bytes.
 
         Raises:
             FailureError: The file cannot be written.
         """
         about = {"placement": self.placement, "model": self.model, "format": "acculturate-1"}
         tensor = np.ascontiguousarray(self.embeddings, np.float32)
-        write_bytes(path, save({TENSOR: tensor}, metadata=about))
+        write_bytes(path, _in_order(save({TENSOR: tensor}, metadata=about)))
 
     @classmethod
     def load(cls, path: Path) -> SoftPrompt:
@@ -70,6 +71,14 @@ class SoftPrompt:
         if placement not in get_args(Placement) or embeddings.ndim != 2:
             raise UsageError(f"{path} is not a soft prompt of acculturate's")
         return cls(embeddings, cast("Placement", placement), about.get("model", ""))
+
+
+def _in_order(content: bytes) -> bytes:
+    """A safetensors file with its header sorted; the library writes metadata in a random order."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[end:]
 
 
 def start_population(

@@ -49,25 +49,28 @@ class TreeLayout:
         self._longest = int(tree.positions.max()) + 1
         self._device = device
         self._dtype = dtype
-        self._masks: dict[int | None, list[torch.Tensor]] = {}
+        self._masks: dict[tuple[int | None, int], list[torch.Tensor]] = {}
 
     def tiles(
-        self, window: int | None
+        self, window: int | None, repeat: int
     ) -> list[tuple[int, int, list[tuple[int, int]], torch.Tensor]]:
-        """Start, stop, key ranges and additive mask of every tile; no window where none bites."""
+        """Start, stop, key ranges and additive mask of every tile; no window where none bites.
+
+        The mask holds `repeat` copies of the queries, for the query heads that share a key head.
+        """
         limit = window if window is not None and window < self._longest else None
-        if limit not in self._masks:
-            self._masks[limit] = [
+        if (limit, repeat) not in self._masks:
+            self._masks[limit, repeat] = [
                 torch.where(
                     torch.from_numpy(self.tree.mask(tile, limit)).to(self._device),
                     torch.zeros((), dtype=self._dtype, device=self._device),
                     torch.full((), -torch.inf, dtype=self._dtype, device=self._device),
-                )
+                ).repeat(repeat, 1)
                 for tile in self._tiles
             ]
         return [
             (tile.start, tile.stop, [*tile.ancestors, (tile.start, tile.stop)], mask)
-            for tile, mask in zip(self._tiles, self._masks[limit], strict=True)
+            for tile, mask in zip(self._tiles, self._masks[limit, repeat], strict=True)
         ]
 
 
@@ -105,21 +108,21 @@ def tree_attention(
     if unknown or attention_mask is not None:
         raise FailureError(f"this model's attention needs {unknown or ['a mask of its own']}")
     candidates, heads, rows, _ = query.shape
+    groups = key.shape[1]
     out = query.new_empty(candidates, rows, heads, value.shape[-1])
-    for start, stop, ranges, mask in tree_layout.tiles(sliding_window):
-        q = query[:, :, start:stop]
+    for start, stop, ranges, mask in tree_layout.tiles(sliding_window, heads // groups):
+        # Query heads that share a key head go in as more queries of that head: larger products.
+        q = query[:, :, start:stop].reshape(candidates, groups, -1, query.shape[-1])
         if len(ranges) == 1:
             k, v = key[:, :, start:stop], value[:, :, start:stop]
         else:
             k = torch.cat([key[:, :, a:b] for a, b in ranges], dim=2)
             v = torch.cat([value[:, :, a:b] for a, b in ranges], dim=2)
         if softcap is None:
-            part = scaled_dot_product_attention(
-                q, k, v, attn_mask=mask, scale=scaling, enable_gqa=k.shape[1] != heads
-            )
+            part = scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling)
         else:
             part = _softcapped(q, k, v, mask, scaling, softcap)
-        out[:, start:stop] = part.transpose(1, 2)
+        out[:, start:stop] = part.reshape(candidates, heads, stop - start, -1).transpose(1, 2)
     return out, None
 
 
@@ -131,8 +134,6 @@ def _softcapped(
     scaling: float | None,
     softcap: float,
 ) -> torch.Tensor:
-    repeat = query.shape[1] // key.shape[1]
-    key, value = (t.repeat_interleave(repeat, dim=1) for t in (key, value))
     scores = query @ key.transpose(2, 3) * (scaling or query.shape[-1] ** -0.5)
     scores = torch.tanh(scores / softcap) * softcap + mask
     return scores.softmax(dim=-1, dtype=torch.float32).to(query.dtype) @ value

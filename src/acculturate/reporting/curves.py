@@ -122,14 +122,18 @@ def _curve(
     # x of a band is the end of its generation, like that of the best so far.
     known = [(line, band) for line, band in zip(run.history, bands, strict=True) if band]
     last_line, last = points[-1]
-    end = (across.percent(last_line.evaluations), 100 - up.percent(last))
+    end = (across.percent(float(last_line.evaluations)), 100 - up.percent(last))
     named = [*levels, ("best", last, f"best {text(last)}")]
     return Curve(
         best=best,
         beyond=beyond,
-        median=_line([(line.evaluations, band[2]) for line, band in known], across, up),
-        inner=_outline([(line.evaluations, band[1], band[3]) for line, band in known], across, up),
-        outer=_outline([(line.evaluations, band[0], band[4]) for line, band in known], across, up),
+        median=_line([(float(line.evaluations), band[2]) for line, band in known], across, up),
+        inner=_outline(
+            [(float(line.evaluations), band[1], band[3]) for line, band in known], across, up
+        ),
+        outer=_outline(
+            [(float(line.evaluations), band[0], band[4]) for line, band in known], across, up
+        ),
         levels=_levels(named, up, 100 * _LINE_OF_TEXT / height, end[0] > _LABELLED_END),
         end=end,
         height=height,
@@ -147,8 +151,8 @@ def _best_paths(
 ) -> tuple[str, str]:
     """Steps of the best so far, split where the best comes within the guard's limit."""
     split = next((i for i, (line, _) in enumerate(points) if line.best_excess <= 0), len(points))
-    beyond = [(line.evaluations, value) for line, value in points[: split + 1]]
-    best = [(line.evaluations, value) for line, value in points[split:]]
+    beyond = [(float(line.evaluations), value) for line, value in points[: split + 1]]
+    best = [(float(line.evaluations), value) for line, value in points[split:]]
     return _steps(best, across, up), _steps(beyond, across, up) if split else ""
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from acculturate import __version__
 from acculturate.errors import UsageError
 from acculturate.files import write_text
 from acculturate.reporting import curves, figures, story, wording
@@ -39,6 +39,7 @@ class RunView:
 
     Attributes:
         id: Anchor, unique on the page.
+        odd_interval: Whether the interval of some loss lies beside the loss itself.
         so_far: Best loss of the search on the tuning forms.
         writer: What the divergence means for ordinary text, or None where it was not measured.
         invalid: Candidates whose answers were not finite.
@@ -58,6 +59,7 @@ class RunView:
     curve: curves.Curve | None
     divergence: curves.Curve | None
     continuations: tuple[Continuation, ...]
+    odd_interval: bool
     so_far: float | None
     writer: str | None
     invalid: int
@@ -99,7 +101,7 @@ def render_report(runs: Sequence[Run]) -> str:
         .render(
             views=views,
             title=title,
-            version=__version__,
+            version=version("acculturate"),
             overview=story.comparison_headline(runs),
             tradeoff=figures.tradeoff(runs),
             instruments=_warnings(runs),
@@ -127,6 +129,7 @@ def _view(run: Run, anchor: str) -> RunView:
         curve=curves.loss_curve(run),
         divergence=curves.divergence_curve(run),
         continuations=evaluation.continuations if evaluation else (),
+        odd_interval=evaluation is not None and story.has_odd_interval(evaluation),
         so_far=run.history[-1].best_loss if run.history else None,
         writer=None if divergence is None else story.writer_words(divergence),
         invalid=sum(line.invalid for line in run.history),

@@ -75,5 +75,5 @@ def y_ticks(scale: Scale) -> tuple[Tick, ...]:
 
 
 def _round_step(step: float) -> float:
-    power = 10 ** math.floor(math.log10(step))
+    power = 10.0 ** math.floor(math.log10(step))
     return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= step * 0.999)

@@ -126,6 +126,18 @@ def verdict(run: Run) -> Finding | None:
     )
 
 
+def has_odd_interval(evaluation: Evaluation) -> bool:
+    """Whether the interval of some loss lies beside the loss itself."""
+    return any(
+        outcome.loss is not None
+        and outcome.interval is not None
+        and not outcome.interval[0] <= outcome.loss <= outcome.interval[1]
+        for row in evaluation.methods
+        for outcome in (row.tuning, row.held_out)
+        if outcome is not None
+    )
+
+
 def writer_words(divergence: float) -> str:
     """What a divergence on ordinary text means for somebody who reads the model's text."""
     if divergence < _NOTICED_DIVERGENCE:
@@ -261,6 +273,13 @@ def _against_cheaper(evaluation: Evaluation, tuned: Method) -> Finding | None:
     if not rivals:
         return None
     loss, row = min(rivals, key=lambda rival: rival[0])
+    if row.key == "random start" and loss_text(loss) == loss_text(own):
+        return Finding(
+            "bad",
+            "The search added nothing.",
+            f"Its best prompt does no better on the held-out forms than the best of its first, random "
+            f"population: {loss_text(own)}. Give it a larger budget or other settings.",
+        )
     return Finding(
         "bad",
         "A simpler way does as well.",

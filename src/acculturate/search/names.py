@@ -27,6 +27,12 @@ NAMES: tuple[str, ...] = (*_KINDS, *(f"de/{strategy}" for strategy in STRATEGIES
 """Every name that `by_name` knows; "de" alone is its default strategy."""
 
 
+def takes(name: str, setting: str) -> bool:
+    """Whether an optimiser has a setting; an unknown one has none."""
+    make = _KINDS.get(name.strip().lower().partition("/")[0])
+    return make is not None and setting in inspect.signature(make).parameters
+
+
 def by_name(name: str, **settings: Any) -> Optimizer:
     """Makes an optimiser.
 

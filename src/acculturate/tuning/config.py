@@ -24,7 +24,7 @@ class Settings:
         budget: Candidates to evaluate at most; a whole number of generations fits into it.
         seed: Of everything random.
         tokens: Virtual tokens of the soft prompt.
-        placement: Where it goes; None takes the model's default.
+        placement: Where it goes.
         init: How the first population is made; see `start_population`.
         init_scale: Multiple of the embeddings' standard deviation.
         init_text: Start text of init "text".
@@ -43,7 +43,7 @@ class Settings:
     budget: int = 400
     seed: int = 0
     tokens: int = 8
-    placement: Placement | None = None
+    placement: Placement = "front"
     init: Init = "gaussian"
     init_scale: float = 1.0
     init_text: str | None = None
@@ -98,7 +98,6 @@ class Settings:
 
 def to_toml(
     settings: Settings,
-    placement: Placement,
     forms: int,
     model: Mapping[str, str],
     instrument: Instrument,
@@ -126,7 +125,7 @@ def to_toml(
             "budget": settings.budget,
             "seed": settings.seed,
             "tokens": settings.tokens,
-            "placement": placement,
+            "placement": settings.placement,
             "init": settings.init,
             "init_scale": settings.init_scale,
             "init_text": settings.init_text,

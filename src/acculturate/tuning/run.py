@@ -207,7 +207,10 @@ class RunDirectory:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return cast("dict[str, Any]", json.loads(path.read_text("utf-8")))
+        read = json.loads(path.read_text("utf-8"))
+        if not isinstance(read, dict):
+            raise ValueError("it holds no object")
+        return cast("dict[str, Any]", read)
     except (OSError, ValueError) as error:
         raise FailureError(
             f"{path} is missing or damaged: {error}", "Tune again with another --out."
@@ -217,7 +220,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _read_arrays(file: Path) -> State:
     """Reads a file of arrays; a damaged one can make numpy raise anything."""
     try:
-        with np.load(file, allow_pickle=False) as saved:
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as saved:
             return {name: saved[name] for name in saved.files}
     except Exception as error:
         raise ValueError(f"{file.name} cannot be read") from error

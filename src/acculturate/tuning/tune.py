@@ -21,7 +21,7 @@ from jaxtyping import Float
 from acculturate.errors import FailureError
 from acculturate.evaluation.guard import TUNING_TEXTS, read_guard
 from acculturate.evaluation.measure import default_table
-from acculturate.model.answers import AnswerModel, Placement
+from acculturate.model.answers import AnswerModel
 from acculturate.model.soft_prompt import SoftPrompt, start_population
 from acculturate.search.differential_evolution import DifferentialEvolution
 from acculturate.search.optimizer import Optimizer
@@ -137,10 +137,9 @@ def tune(
     vector = target.vector(instrument)
     forms = balanced_forms(instrument, "tuning", chosen.forms, chosen.language)
     held_out = balanced_forms(instrument, "held-out", None, chosen.language)
-    placement: Placement = chosen.placement or model.default_placement
     table = table or default_table(instrument, target)
     about = model.provenance()
-    config = to_toml(chosen, placement, len(forms), about, instrument, target, optimizer)
+    config = to_toml(chosen, len(forms), about, instrument, target, optimizer)
     directory = RunDirectory(out, config, resume=resume)
     try:
         if directory.finished:
@@ -152,12 +151,12 @@ def tune(
             forms,
             scoring,
             vector,
-            placement=placement,
+            placement=chosen.placement,
             reading=chosen.reading,
             respondents=chosen.respondents,
             max_divergence=chosen.max_divergence,
         )
-        search = _Search(model, objective, optimizer, chosen, placement, directory, scoring)
+        search = _Search(model, objective, optimizer, chosen, directory, scoring)
         reason = search.run(on_generation)
         if not np.isfinite(search.best_loss):
             raise FailureError(
@@ -170,7 +169,7 @@ def tune(
             table,
             forms,
             held_out,
-            placement,
+            chosen.placement,
             chosen.reading,
             chosen.respondents,
             chosen.seed,
@@ -203,7 +202,6 @@ class _Search:
         objective: Objective,
         optimizer: Optimizer,
         settings: Settings,
-        placement: Placement,
         directory: RunDirectory,
         scoring: Scoring,
     ) -> None:
@@ -211,7 +209,6 @@ class _Search:
         self._objective = objective
         self._optimizer = optimizer
         self._settings = settings
-        self._placement: Placement = placement
         self._directory = directory
         self._keys = [dimension.key for dimension in scoring.dimensions]
         self._shape = (settings.tokens, model.hidden_size)
@@ -260,10 +257,15 @@ class _Search:
         """The best candidate's loss; infinite while none was valid."""
         return self._optimizer.best.loss
 
+    @property
+    def best_excess(self) -> float:
+        """How far the best candidate is past the divergence limit."""
+        return self._optimizer.best.excess
+
     def best(self) -> SoftPrompt:
         """The best candidate so far."""
         vector = np.asarray(self._optimizer.best.vector, np.float32)
-        return SoftPrompt(vector.reshape(self._shape), self._placement, self._model.name)
+        return SoftPrompt(vector.reshape(self._shape), self._settings.placement, self._model.name)
 
     def _rank(self) -> tuple[float, float]:
         """What a better candidate changes: a tie leaves the best so far in place."""
@@ -314,11 +316,12 @@ class _Search:
             self.loop.divergence = float(evaluation.divergence[leader])
             self.loop.perplexity = float(evaluation.perplexity[leader])
         else:
-            guard = read_guard(self._model, prompt, self._placement, TUNING_TEXTS)
+            guard = read_guard(self._model, prompt, self._settings.placement, TUNING_TEXTS)
             self.loop.divergence, self.loop.perplexity = guard.divergence, guard.perplexity
 
     def _line(self, evaluation: Evaluation, seconds: float) -> dict[str, Any]:
-        finite = evaluation.loss[np.isfinite(evaluation.loss)]
+        fitness = evaluation.fitness
+        finite = fitness.loss[fitness.valid]
         quantiles = np.quantile(finite, [0.05, 0.25, 0.5, 0.75, 0.95]) if len(finite) else None
         best, loop = self._optimizer.best, self.loop
         scores = np.full(len(self._keys), np.nan) if loop.scores is None else loop.scores
@@ -331,7 +334,7 @@ class _Search:
             "best_perplexity": _number(loop.perplexity),
             "mean_loss": float(finite.mean()) if len(finite) else None,
             "quantiles": None if quantiles is None else [float(q) for q in quantiles],
-            "invalid": int(len(evaluation.loss) - len(finite)),
+            "invalid": int(len(fitness) - len(finite)),
             "seconds": seconds,
             "scores": {key: _number(value) for key, value in zip(self._keys, scores, strict=True)},
         }
@@ -351,7 +354,7 @@ def _begin_or_compare(directory: RunDirectory, record: dict[str, Any]) -> None:
         ("guard texts", ("forms", "guard")),
         ("target's scores", ("target", "scores")),
     ):
-        there, here = (source.get(at[0], {}).get(at[1]) for source in (saved, record))
+        there, here = (_entry(source, *at) for source in (saved, record))
         if there != here:
             raise FailureError(
                 f"the {what} are not those that the run in {directory.path} started with "
@@ -377,8 +380,14 @@ def _outcome(reason: StopReason, search: _Search, summary: dict[str, Any]) -> di
         "naive_perplexity": naive["perplexity"],
         "held_out_divergence": tuned["held_out_divergence"],
         "held_out_perplexity": tuned["held_out_perplexity"],
+        "excess": search.best_excess,
         "seconds": search.loop.seconds,
     }
+
+
+def _entry(record: dict[str, Any], table: str, key: str) -> object:
+    inner: dict[str, object] | object = record.get(table)
+    return inner.get(key) if isinstance(inner, dict) else None
 
 
 def _short(value: object) -> str:

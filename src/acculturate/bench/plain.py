@@ -1,0 +1,126 @@
+"""The three usual ways to ask a model: what our own is measured against.
+
+In: soft prompts and forms. Out: option probabilities, the same as `LanguageModel.ask` gives. Each way is
+what a careful script does with transformers and no more; tokens are made once, for all candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch.nn.utils.rnn import pad_sequence
+
+from acculturate.model.answers import Placement
+from acculturate.model.language_model import LanguageModel
+from acculturate.survey.forms import Form
+
+
+class PlainWays:
+    """Asks the same forms in the usual ways.
+
+    Args:
+        model: Who is asked.
+        forms: What is asked.
+        placement: Where the soft prompt goes.
+        new_tokens: Tokens that `generate` writes at most; the first one is the answer.
+    """
+
+    def __init__(
+        self, model: LanguageModel, forms: Sequence[Form], placement: Placement, new_tokens: int
+    ) -> None:
+        self._network: Any = model.network
+        self._embed: Any = model.network.get_input_embeddings()
+        self._device: torch.device = model.network.device
+        self._behind = 1 if placement == "after-bos" else 0
+        self._new_tokens = new_tokens
+        encoded = [model.encode(form) for form in forms]
+        self._ids = [torch.tensor(form.tokens, device=self._device) for form in encoded]
+        self._options = [torch.tensor(form.options, device=self._device) for form in encoded]
+        self._widest = max(len(form.options) for form in encoded)
+        pad = model.tokenizer.pad_token_id
+        self._pad = model.tokenizer.eos_token_id if pad is None else pad
+
+    def lengths(self, virtual_tokens: int) -> list[int]:
+        """Tokens of each form, the soft prompt included."""
+        return [len(ids) + virtual_tokens for ids in self._ids]
+
+    def generate(
+        self, population: Float[np.ndarray, "candidate token hidden"]
+    ) -> Float[np.ndarray, "candidate form option"]:
+        """Greedy generation, one form at a time: what most research scripts do."""
+
+        def last(row: torch.Tensor) -> torch.Tensor:
+            made = self._network.generate(
+                inputs_embeds=row,
+                attention_mask=torch.ones(row.shape[:2], dtype=torch.int64, device=row.device),
+                max_new_tokens=self._new_tokens,
+                do_sample=False,
+                pad_token_id=self._pad,
+                return_dict_in_generate=True,
+                output_logits=True,
+            )
+            return made.logits[0][0]
+
+        return self._form_by_form(population, last)
+
+    def single(
+        self, population: Float[np.ndarray, "candidate token hidden"]
+    ) -> Float[np.ndarray, "candidate form option"]:
+        """One forward a form, logits of its last position only."""
+
+        def last(row: torch.Tensor) -> torch.Tensor:
+            return self._network(inputs_embeds=row, use_cache=False, logits_to_keep=1).logits[0, -1]
+
+        return self._form_by_form(population, last)
+
+    @torch.inference_mode()
+    def padded(
+        self, population: Float[np.ndarray, "candidate token hidden"]
+    ) -> Float[np.ndarray, "candidate form option"]:
+        """All forms of a candidate in one batch, padded on the right, logits of every position."""
+        asked: list[torch.Tensor] = []
+        for prompt in self._prompts(population):
+            rows = [self._row(prompt, ids)[0] for ids in self._ids]
+            lengths = torch.tensor([len(row) for row in rows], device=self._device)
+            batch = pad_sequence(rows, batch_first=True)
+            mask = torch.arange(batch.shape[1], device=self._device) < lengths[:, None]
+            logits = self._network(
+                inputs_embeds=batch, attention_mask=mask.long(), use_cache=False
+            ).logits
+            last = logits[torch.arange(len(rows), device=self._device), lengths - 1]
+            answers = zip(last, self._options, strict=True)
+            asked.append(torch.stack([self._probabilities(*answer) for answer in answers]))
+        return torch.stack(asked).double().cpu().numpy()
+
+    @torch.inference_mode()
+    def _form_by_form(
+        self,
+        population: Float[np.ndarray, "candidate token hidden"],
+        last: Callable[[torch.Tensor], torch.Tensor],
+    ) -> Float[np.ndarray, "candidate form option"]:
+        asked = [
+            torch.stack(
+                [
+                    self._probabilities(last(self._row(prompt, ids)), options)
+                    for ids, options in zip(self._ids, self._options, strict=True)
+                ]
+            )
+            for prompt in self._prompts(population)
+        ]
+        return torch.stack(asked).double().cpu().numpy()
+
+    def _prompts(self, population: Float[np.ndarray, "candidate token hidden"]) -> torch.Tensor:
+        weight = self._embed.weight
+        return torch.from_numpy(np.array(population, np.float32)).to(weight.device, weight.dtype)
+
+    def _row(self, prompt: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        words = self._embed(ids)
+        return torch.cat([words[: self._behind], prompt, words[self._behind :]])[None]
+
+    def _probabilities(self, logits: torch.Tensor, options: torch.Tensor) -> torch.Tensor:
+        shown = logits[options].float().softmax(-1)
+        return torch.nn.functional.pad(shown, (0, self._widest - len(options)))

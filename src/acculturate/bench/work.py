@@ -1,0 +1,99 @@
+"""How many operations a candidate takes, counted from the tree of tokens and the shape of the model.
+
+Two operations for a multiply-add. For one candidate whose forms merge into a row of T tokens:
+
+- linear layers: 2 x T x their weights, the head left out;
+- attention: 4 x pairs x heads x width x layers, two for the score of a query with a key and two for the
+  value that it brings. *Computed* pairs are the area of all tiles, keys times queries, what the mask
+  throws away included; *needed* pairs are those that the mask leaves, windows aside;
+- options: 2 x forms x distinct option tokens x hidden.
+
+Norms, rotary positions, activations, softmax and the sums of residuals are not counted, as usual: they
+take time and hardly an operation. Experts of a mixture are not linear layers here and are left out too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch.nn import Linear
+from transformers.pytorch_utils import Conv1D
+
+from acculturate.model.answers import Placement
+from acculturate.model.language_model import LanguageModel
+from acculturate.model.population import _TILE  # pyright: ignore[reportPrivateUsage]
+from acculturate.model.prefix_tree import PrefixTree
+from acculturate.survey.forms import Form
+
+
+@dataclass(frozen=True)
+class Work:
+    """Operations of one candidate.
+
+    Attributes:
+        tokens: Tokens computed, each once.
+        linear: Operations of the linear layers.
+        attention: Operations of the attention, those that a mask throws away included.
+        attention_needed: Those that no mask throws away.
+        options: Operations of the options' logits.
+    """
+
+    tokens: int
+    linear: int
+    attention: int
+    attention_needed: int
+    options: int
+
+    @property
+    def computed(self) -> int:
+        """All that is computed."""
+        return self.linear + self.attention + self.options
+
+    @property
+    def needed(self) -> int:
+        """All that is computed, less what masks throw away."""
+        return self.linear + self.attention_needed + self.options
+
+
+def population_work(
+    model: LanguageModel, forms: Sequence[Form], virtual_tokens: int, placement: Placement
+) -> Work:
+    """Operations that `LanguageModel.ask` spends on one candidate."""
+    encoded = [model.encode(form) for form in forms]
+    behind = 1 if placement == "after-bos" else 0
+    prompt = tuple(-1 - index for index in range(virtual_tokens))
+    tree = PrefixTree.build(
+        [form.tokens[:behind] + prompt + form.tokens[behind:] for form in encoded]
+    )
+    distinct = len({token for form in encoded for token in form.options})
+    return tree_work(model.network, tree, _TILE, len(forms) * distinct)
+
+
+def tree_work(network: Any, tree: PrefixTree, tile: int, logits: int) -> Work:
+    """Operations of one row.
+
+    Args:
+        network: The transformers model.
+        tree: The row.
+        tile: Tokens an attention tile holds at most.
+        logits: Logits computed, over all forms.
+    """
+    config = network.config.get_text_config()
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    a_pair = 4 * config.num_attention_heads * width * config.num_hidden_layers
+    computed = sum((one.stop - one.start) * len(one.keys) for one in tree.tiles(tile))
+    return Work(
+        tokens=len(tree),
+        linear=2 * len(tree) * linear_weights(network),
+        attention=a_pair * computed,
+        attention_needed=a_pair * int((tree.positions + 1).sum()),
+        options=2 * logits * config.hidden_size,
+    )
+
+
+def linear_weights(network: Any) -> int:
+    """Weights of the linear layers that every token goes through."""
+    layers = network.get_decoder().modules()
+    return sum(layer.weight.numel() for layer in layers if isinstance(layer, Linear | Conv1D))

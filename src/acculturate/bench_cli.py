@@ -1,0 +1,198 @@
+"""`acculturate bench`: parses, calls, prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from acculturate import display
+from acculturate.errors import UsageError
+from acculturate.files import json_text
+
+if TYPE_CHECKING:
+    from acculturate.bench.evaluate import Benchmark, Way
+    from acculturate.bench.scaling import Scaling
+
+bench_app = typer.Typer(help="What asking a model costs.", no_args_is_help=True)
+
+_LABELS = {
+    "generate": "(a) generate, form by form",
+    "single": "(b) one forward a form",
+    "padded": "(c) one padded batch",
+    "population": "(d) ours",
+}
+
+
+@bench_app.callback()
+def bench() -> None:
+    """What asking a model costs."""
+
+
+@bench_app.command()
+def evaluate(
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="embedded, a hub name, a folder, a .gguf file."),
+    ] = None,
+    random_weights: Annotated[
+        Literal["llama-3-8b", "gemma-3-270m", "tiny"] | None,
+        typer.Option(help="A shape with random weights instead: nothing is downloaded."),
+    ] = None,
+    forms: Annotated[
+        int, typer.Option(help="Tuning forms: one an item, or a multiple of twice the items.")
+    ] = 48,
+    candidates: Annotated[int, typer.Option(help="Soft prompts, of 8 tokens each.")] = 4,
+    rounds: Annotated[int, typer.Option(help="Turns of every way; the fastest counts.")] = 3,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="generate, single, padded or population alone; may be repeated."),
+    ] = None,
+    new_tokens: Annotated[int, typer.Option(help="Tokens that generate writes at most.")] = 4,
+    scaling: Annotated[
+        bool,
+        typer.Option("--scaling", help="Ours over 24, 48, 96 forms and 10, 20, 40 candidates."),
+    ] = False,
+    instrument: Annotated[
+        str, typer.Option("--instrument", "-i", help="Name of a questionnaire, or a TOML file.")
+    ] = "vsm13",
+    revision: Annotated[
+        str | None, typer.Option(help="Branch, tag or commit of a hub name.")
+    ] = None,
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        typer.Option(help="Precision; auto takes bfloat16 where the hardware computes in it."),
+    ] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    trust_remote_code: Annotated[
+        bool,
+        typer.Option("--trust-remote-code", help="Let a hub repository run its own code here."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Time the evaluation of soft prompts, beside the usual ways to do it."""
+    if model is not None and random_weights is not None:
+        raise UsageError(
+            f"--model {model} and --random-weights {random_weights} are two models",
+            "Give one of them.",
+        )
+    for way in only or ():
+        if way not in _LABELS:
+            raise UsageError(f"unknown way {way!r} of asking", f"Give {', '.join(_LABELS)}.")
+    if min(forms, candidates, rounds, new_tokens) < 1:
+        raise UsageError("forms, candidates, rounds and new tokens are at least 1", "Give more.")
+    from acculturate.bench import evaluate as benchmark
+    from acculturate.bench import scaling as growth
+    from acculturate.bench.setting import bench_forms
+    from acculturate.survey.instrument import load_instrument
+
+    survey = load_instrument(instrument)
+    asked = bench_forms(survey, forms)
+    with display.step("loading the model") as progress:
+        if random_weights is not None:
+            from acculturate.bench.random_weights import load_random_model
+
+            progress(f"drawing random weights: {random_weights}")
+            answering = load_random_model(random_weights, survey, dtype=dtype, device=device)
+        else:
+            from acculturate.model.language_model import load_language_model
+
+            if model == "fake":
+                raise UsageError("the fake model costs nothing", "Give a language model.")
+            answering = load_language_model(
+                model or "embedded",
+                revision=revision,
+                dtype=dtype,
+                device=device,
+                trust_remote_code=trust_remote_code,
+                progress=progress,
+            )
+        if scaling:
+            result = growth.scaling(answering, survey, rounds=rounds, progress=progress)
+        else:
+            result = benchmark.evaluate(
+                answering,
+                asked,
+                candidates=candidates,
+                rounds=rounds,
+                ways=cast("list[Way]", only) or benchmark.WAYS,
+                new_tokens=new_tokens,
+                progress=progress,
+            )
+    if as_json:
+        print(json_text(result.to_dict()), end="")
+    elif isinstance(result, growth.Scaling):
+        _show_scaling(result)
+    else:
+        _show(result)
+
+
+def _show(result: Benchmark) -> None:
+    table = Table(title=f"{escape(result.model)}: {result.forms} forms")
+    table.add_column("")
+    for name in ("candidates/s", "tokens a candidate", "tokens/s", "ours is faster", "peak MB"):
+        table.add_column(name, justify="right")
+    for way, label in _LABELS.items():
+        if way not in result.seconds:
+            continue
+        ratio = result.ratio(way)
+        table.add_row(
+            label,
+            _number(result.candidates_per_second(way), 3),
+            _number(result.tokens_per_candidate[way]),
+            _number(result.tokens_per_second(way)),
+            "" if way == "population" or ratio is None else f"{ratio:.2f} x",
+            _number(result.peak_memory_mb[way]),
+        )
+    console = Console()
+    console.print(table)
+    lines = [
+        f"{result.candidates} candidates of {result.virtual_tokens} virtual tokens, {result.placement}; "
+        f"generate writes {result.new_tokens} tokens; {_machine(result.about)}",
+        f"matrix multiplication: {_number(result.matmul_gflops)} GFLOP/s ("
+        + ", ".join(f"{shape}: {_number(rate)}" for shape, rate in result.matmul_shapes.items())
+        + ")",
+        f"ours: {result.work.computed / 1e9:,.1f} GFLOP a candidate, of them "
+        f"{(result.work.computed - result.work.needed) / 1e9:,.1f} behind masks",
+    ]
+    if result.matmul_share is not None:
+        lines[-1] += (
+            f"; {_number(result.population_gflops)} GFLOP/s, "
+            f"{result.matmul_share:.1%} of the matrix multiplication"
+        )
+    if result.largest_difference is not None:
+        lines.append(
+            f"option probabilities: largest difference between two ways {result.largest_difference:.1e}"
+        )
+    lines.append(f"memory before the first pass: {_number(result.loaded_memory_mb)} MB")
+    for line in lines:
+        console.print(line, highlight=False, markup=False)
+
+
+def _show_scaling(result: Scaling) -> None:
+    table = Table(title=f"{escape(result.model)}: ours over forms and candidates")
+    for name in ("forms", "candidates", "seconds", "ms a candidate", "tokens/s"):
+        table.add_column(name, justify="right")
+    for forms, candidates, seconds in result.seconds:
+        tokens = result.tokens[forms] * candidates
+        table.add_row(
+            str(forms),
+            str(candidates),
+            f"{seconds:.2f}",
+            f"{1000 * seconds / candidates:,.1f}",
+            _number(tokens / seconds),
+        )
+    console = Console()
+    console.print(table)
+    console.print(_machine(result.about), highlight=False, markup=False)
+
+
+def _machine(about: dict[str, Any]) -> str:
+    return f"{about['device_name']}, {about['dtype']}, {about['threads']} threads"
+
+
+def _number(value: float | None, digits: int = 0) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"

@@ -1,0 +1,276 @@
+"""Every command does what it says: help, tables, JSON."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from cli_runs import CommandLine
+
+import acculturate
+from acculturate.survey.countries import load_countries
+from acculturate.survey.forms import all_forms
+from acculturate.survey.instrument import load_instrument
+
+OPTIONS = {
+    "measure": "--model --country --prompt --forms --instrument --table --anchor --aggregate --variant "
+    "--reading --respondents --seed --revision --dtype --device --trust-remote-code --json",
+    "tune": "--country --model --out --resume --budget --seed --optimizer --population --tokens "
+    "--placement --init --init-scale --init-text --max-divergence --target-loss --stall --forms "
+    "--instrument --table --anchor --aggregate --variant --reading --respondents --revision --dtype "
+    "--device --trust-remote-code --json",
+    "report": "--out --json",
+    "export": "--out --format --model --device --trust-remote-code --json",
+    "countries": "--table --json",
+    "forms": "--instrument --split --language --json",
+    "instrument": "template list",
+    "instrument template": "name",
+    "instrument list": "--json",
+    "": "--version measure tune report export countries forms instrument",
+}
+MEASURED = {
+    "model",
+    "instrument",
+    "table",
+    "anchor",
+    "reading",
+    "forms",
+    "scores",
+    "intervals",
+    "item_means",
+    "valid_mass",
+    "nearest",
+}
+COMPARED = {"loss", "floor", "constant_answer_loss"}
+
+
+@pytest.mark.parametrize("command", OPTIONS)
+def test_help(command: str, cli: CommandLine):
+    shown = cli(*command.split(), "--help")
+    assert shown.code == 0
+    assert shown.err == ""
+    for word in OPTIONS[command].split():
+        assert word in shown.out, word
+    assert "Usage: acculturate" in shown.out
+
+
+def test_no_command_shows_the_help(cli: CommandLine):
+    shown = cli()
+    assert shown.code in (0, 2)
+    assert "measure" in shown.out + shown.err
+
+
+def test_version(cli: CommandLine):
+    assert cli("--version").out == f"{acculturate.__version__}\n"
+
+
+def test_measure_as_json(cli: CommandLine):
+    free = cli("measure", "--model", "fake", "--json").json
+    assert set(free) == MEASURED
+    assert free["forms"] == len(all_forms(load_instrument("vsm13")))
+    assert list(free["scores"]) == list(free["intervals"]) == list(free["anchor"])
+    assert len(free["item_means"]) == 24
+    assert len(free["nearest"]) == 5
+    compared = cli("measure", "--model", "fake", "--json", "--country", "china").json
+    assert set(compared) == MEASURED | COMPARED | {"country", "loss_interval"}
+    assert compared["country"] == "China"
+    assert compared["floor"] is None
+    assert compared["loss_interval"][0] <= compared["loss"] <= compared["loss_interval"][1]
+    modal = cli("measure", "--model", "fake", "--json", "-c", "china", "--reading", "modal").json
+    assert modal["floor"] > 0
+
+
+def test_measure_as_a_table(cli: CommandLine):
+    shown = cli(
+        "measure", "--model", "fake", "-c", "usa", "-t", "hofstede-2015", "--forms", "tuning"
+    )
+    assert shown.code == 0
+    for word in (
+        "Power distance (pdi)",
+        "United States",
+        "hofstede-2015",
+        "nearest:",
+        "valid mass",
+    ):
+        assert word in shown.out, word
+
+
+def test_measure_takes_a_soft_prompt(cli: CommandLine):
+    naive = cli("measure", "--model", "fake", "-c", "us", "--json").json
+    run = cli.tune("--out", "run", "--budget", 120, "--json").json
+    for prompt in ("run", "run/best.safetensors"):
+        tuned = cli("measure", "--model", "fake", "-c", "us", "--prompt", prompt, "--json").json
+        assert tuned["loss"] < naive["loss"]
+    assert run["best_loss"] < run["naive_loss"]
+
+
+def test_tune_as_json(cli: CommandLine):
+    shown = cli.tune("--out", "here/run", "--json")
+    assert shown.json == {"run": "here/run", **json.loads(Path("here/run/DONE.json").read_text())}
+    for key in (
+        "stop_reason",
+        "evaluations",
+        "naive_loss",
+        "best_loss",
+        "held_out_naive_loss",
+        "held_out_loss",
+        "divergence",
+        "perplexity",
+        "naive_perplexity",
+        "seconds",
+    ):
+        assert key in shown.json
+    lines = [line for line in shown.err.splitlines() if "evaluations" in line]
+    assert [line.split()[0] for line in lines] == ["6/12", "12/12"]
+    assert "best loss" in lines[0]
+    assert "left" in lines[0]
+
+
+def test_tune_as_a_table(cli: CommandLine):
+    shown = cli.tune()
+    assert shown.code == 0
+    for word in (
+        "Loss to United States (hofstede-insights)",
+        "Naive",
+        "Persona",
+        "In-context",
+        "Constant",
+        "Random start: best of 6",
+        "Tuned soft prompt",
+        "12 evaluations",
+        "the budget is used up.",
+        "run: runs/united-states-0",
+    ):
+        assert word in shown.out, word
+    record = json.loads(Path("runs/united-states-0/provenance.json").read_text())
+    assert record["command"].startswith("acculturate tune --model fake --country us --budget 12")
+
+
+def test_tune_says_that_no_candidate_was_within_the_limit(cli: CommandLine):
+    shown = cli.tune("--max-divergence", 0)
+    assert "No candidate was within the divergence limit; the best is 0." in shown.out
+    assert "past the limit" in shown.err
+    assert "No candidate" not in cli.tune("--max-divergence", 5, "--out", "b").out
+
+
+@pytest.mark.parametrize(
+    "name", ["de", "DE/rand/1", "de/current-to-best/1", "random", "jde", "shade", "l-shade"]
+)
+def test_every_optimiser_by_name(name: str, cli: CommandLine):
+    done = cli.tune("--optimizer", name, "--budget", 20, "--json").json
+    assert done["evaluations"] <= 20
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--init", "tokens", "--init-scale", "0"),
+        ("--init", "text", "--init-text", "In Türkiye, [bold] people's `rm -rf` $HOME"),
+        ("--reading", "sampled", "--respondents", "9"),
+        ("--reading", "modal", "--aggregate", "sum", "--variant", "cat", "--anchor", "zero"),
+        ("--anchor", "pdi=50, IDV=1.5,mas=2,uai=3,lto=4,ivr=5e1"),
+        ("--placement", "after-bos", "--forms", "96", "--stall", "6", "--target-loss", "1"),
+    ],
+)
+def test_settings_reach_the_run(arguments: tuple[str, ...], cli: CommandLine):
+    assert cli.tune("--out", "run", *arguments).code == 0
+    again = cli.tune("--out", "run", *arguments, "--resume", "--json")
+    assert again.code == 0
+    assert again.json["run"] == "run"
+
+
+def test_a_table_and_a_survey_of_ones_own(cli: CommandLine):
+    Path("mine.csv").write_text("country,planning,company\nToyland,80,20\n[red]<script>,10,90\n")
+    own = ("--table", "mine.csv", "--instrument", "toy")
+    assert cli.tune("-c", "TOYLAND", "--country", "toyland", *own).code == 0
+    shown = cli("measure", "-m", "fake", "-c", "[red]<script>", *own)
+    assert shown.code == 0
+    assert "[red]<script>" in shown.out
+    assert cli("countries", "--table", "mine.csv").out.count("[red]<script>") == 1
+    assert cli("measure", "-m", "fake", "-i", "toy", "--json").json["table"] is None
+
+
+def test_countries(cli: CommandLine):
+    table = load_countries("hofstede-2015")
+    read = cli("countries", "--json", "--table", "hofstede-2015").json
+    assert set(read["table"]) == {"key", "title", "source", "terms"}
+    assert [c["name"] for c in read["countries"]] == [c.name for c in table.countries]
+    one = cli("countries", "deutschland" if "deutschland" in table else "Germany", "--json").json
+    assert [c["iso"] for c in one["countries"]] == ["DE"]
+    assert set(one["countries"][0]["scores"]) == {"pdi", "idv", "mas", "uai", "lto", "ivr"}
+    assert "Germany" in cli("countries", "DE").out
+
+
+def test_forms(cli: CommandLine):
+    every = cli("forms", "--json").json
+    forms = all_forms(load_instrument("vsm13"))
+    assert len(every) == len(forms)
+    for shown, form in zip(every, forms, strict=True):
+        assert shown["item"] == form.item
+        assert shown["wording"] == form.wording
+        assert shown["frame"] == form.frame
+        assert shown["language"] == "en"
+        assert shown["order"] == form.order
+        assert shown["split"] == form.split
+        assert shown["labels"] == list(form.labels)
+        assert shown["text"] == form.text
+    held_out = cli("forms", "--json", "--split", "held-out", "-i", "toy").json
+    assert {form["split"] for form in held_out} == {"held-out"}
+    assert "--- plans wording 0 frame plain en forward tuning" in cli("forms", "-i", "toy").out
+
+
+def test_the_template_is_a_file_to_fill_in(cli: CommandLine):
+    text = cli("instrument", "template", "vsm13").out
+    read = tomllib.loads(text)
+    assert len(read["items"]) == 24
+    assert set(read["dimensions"]) == {"pdi", "idv", "mas", "uai", "lto", "ivr"}
+    Path("mine.toml").write_text(text)
+    assert '""' in text
+    words = cli.tune("--instrument", "mine.toml").message(2)
+    assert "mine.toml" in words
+    number = itertools.count()
+    Path("mine.toml").write_text(re.sub('""', lambda _: f'"word {next(number)}"', text))
+    assert cli.tune("--instrument", "mine.toml").code == 0
+
+
+def test_the_list_of_instruments(cli: CommandLine):
+    assert {one["key"] for one in cli("instrument", "list", "--json").json} == {"vsm13", "toy"}
+    assert "vsm13: " in cli("instrument", "list").out
+
+
+def test_report_of_a_finished_run_of_several_and_of_an_interrupted_one(cli: CommandLine):
+    cli.tune("--out", "a")
+    cli.tune("--out", "b", "--seed", 1)
+    assert cli("report", "a").out == "a/report.html\n"
+    page = Path("a/report.html").read_text()
+    assert page.startswith("<!doctype html") or page.startswith("<!DOCTYPE html")
+    assert "United States" in page
+    assert cli("report", "a", "b", "--out", "both.html", "--json").json == {"report": "both.html"}
+    Path("b/DONE.json").unlink()
+    assert cli("report", "b").code == 0
+
+
+def test_resuming_a_finished_run_shows_it_again(cli: CommandLine):
+    first = cli.tune("--out", "run", "--json").json
+    assert cli.tune("--out", "run", "--json", "--resume").json == first
+
+
+def test_odd_names_of_folders_are_names(cli: CommandLine):
+    for out in (
+        "[red]x[/]",
+        "[/]",
+        ":smile:",
+        "a b; $HOME `x` <script>",
+        "../up-and-down",
+        "tail\\",
+    ):
+        shown = cli.tune("--out", out)
+        assert shown.code == 0, shown.err
+        assert f"run: {out}\n" in shown.out
+        assert Path(out, "DONE.json").is_file()
+        assert cli("report", out).out == f"{out}/report.html\n"
+        assert f"Error: {out} already holds this run" in cli.tune("--out", out).message(2)

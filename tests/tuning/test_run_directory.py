@@ -1,0 +1,499 @@
+"""Directories that are not what a run expects: each gets one message, and nothing in them is lost."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tuning_runs import (
+    HIDDEN,
+    TOY,
+    TOYLAND,
+    Interrupter,
+    contents,
+    optimizer,
+    read_json,
+    same,
+    tune_toy,
+)
+
+from acculturate.errors import AcculturateError, FailureError, UsageError
+from acculturate.model.answers import FakeModel
+from acculturate.survey.countries import load_countries
+from acculturate.survey.instrument import DATA, load_instrument
+from acculturate.tuning.run import Run
+from acculturate.tuning.tune import tune
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return contents(tune_toy(tmp_path_factory.mktemp("whole")).directory)
+
+
+@pytest.fixture(scope="module")
+def _interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("interrupted")
+    with pytest.raises(KeyboardInterrupt):
+        tune_toy(folder, on_generation=Interrupter(3))
+    return folder
+
+
+@pytest.fixture
+def interrupted(_interrupted: Path, tmp_path: Path) -> Path:
+    """A run stopped after three of five generations."""
+    return Path(shutil.copytree(_interrupted, tmp_path / "interrupted"))
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Everything in a folder but the lock."""
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in folder.rglob("*")
+        if p.is_file() and p.name != ".lock"
+    }
+
+
+def refused(folder: Path, kind: type[AcculturateError], *words: str, **settings: Any) -> None:
+    """Asserts that a tuning raises one message with a next step and changes no file."""
+    before = files(folder) if folder.is_dir() else folder.read_bytes()
+    with pytest.raises(kind) as caught:
+        tune_toy(folder, **{"resume": True, **settings})
+    assert type(caught.value) is kind
+    for word in words:
+        assert word in str(caught.value), str(caught.value)
+    assert caught.value.hint
+    assert (files(folder) if folder.is_dir() else folder.read_bytes()) == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "there", "here"),
+    [
+        ({"seed": 7}, "search.seed", "0", "7"),
+        ({"budget": 36}, "search.budget", "30", "36"),
+        ({"tokens": 3}, "search.tokens", "2", "3"),
+        ({"max_divergence": 0.3}, "search.max_divergence", "not set", "0.3"),
+        ({"target_loss": 3.0}, "search.target_loss", "not set", "3.0"),
+        ({"placement": "after-bos"}, "search.placement", "'front'", "'after-bos'"),
+        ({"init_scale": 2.0}, "search.init_scale", "1.0", "2.0"),
+        ({"init": "tokens"}, "search.init", "'gaussian'", "'tokens'"),
+        ({"reading": "modal"}, "survey.reading", "'expected'", "'modal'"),
+        ({"aggregate": "sum"}, "survey.aggregate", "'mean'", "'sum'"),
+        ({"anchor": "zero"}, "survey.anchor", "'midpoint'", "'zero'"),
+        ({"forms": 16}, "survey.forms", "8", "16"),
+        ({"variant": "crowd-only"}, "survey.variant", "not set", "'crowd-only'"),
+        ({"optimizer": optimizer("jde")}, "search.optimizer", "'de/best/1'", "'jde'"),
+        ({"optimizer": optimizer(population=7)}, "search.settings.population", "6", "7"),
+        ({"model": FakeModel(HIDDEN, seed=3)}, "model.revision", "'seed 0'", "'seed 3'"),
+    ],
+)
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_of_another_configuration(
+    settings: dict[str, Any], name: str, there: str, here: str, resume: bool, interrupted: Path
+):
+    words = f"another configuration: {name} is {there} there and {here} here"
+    refused(interrupted, UsageError, str(interrupted), words, **settings, resume=resume)
+
+
+def test_a_run_of_another_country_or_instrument(interrupted: Path):
+    other = replace(TOYLAND, name="Elsewhere")
+    with pytest.raises(UsageError, match="country is 'Toyland' there and 'Elsewhere' here"):
+        tune(FakeModel(HIDDEN), TOY, other, out=interrupted, tokens=2, budget=30, resume=True)
+
+
+def test_the_same_run_without_resume(interrupted: Path):
+    with pytest.raises(UsageError, match="already holds this run") as caught:
+        tune_toy(interrupted)
+    assert "--resume" in (caught.value.hint or "")
+
+
+def test_the_same_run_finished_without_resume(tmp_path):
+    tune_toy(tmp_path)
+    refused(tmp_path, UsageError, "already holds this run", resume=False)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize(
+    "name", ["thesis.txt", ".hidden", "state.npz", "history.jsonl", ".bashrc-x"]
+)
+def test_a_directory_with_other_files(name: str, resume: bool, tmp_path):
+    (tmp_path / name).write_text("mine")
+    refused(tmp_path, UsageError, str(tmp_path), "holds files and no run", resume=resume)
+
+
+def test_an_empty_directory_is_fine(tmp_path, whole):
+    (tmp_path / "run").mkdir()
+    tune_toy(tmp_path / "run")
+    same(tmp_path / "run", whole)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_file_for_a_directory(resume: bool, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    refused(tmp_path / "file", UsageError, str(tmp_path / "file"), "not a directory", resume=resume)
+
+
+@pytest.mark.parametrize("tail", ["below/a/file", "x" * 300])
+def test_a_directory_that_cannot_be_made(tail: str, tmp_path):
+    (tmp_path / "below").write_text("a file")
+    with pytest.raises(FailureError, match="cannot make") as caught:
+        tune_toy(tmp_path / tail)
+    assert "--out" in (caught.value.hint or "")
+
+
+def test_a_truncated_state(interrupted: Path):
+    whole = (interrupted / "state.npz").read_bytes()
+    for length in (0, 1, 4, 100, len(whole) // 2, len(whole) - 1):
+        (interrupted / "state.npz").write_bytes(whole[:length])
+        refused(interrupted, FailureError, str(interrupted), "damaged", "state.npz cannot be read")
+
+
+def test_an_edited_state_of_flipped_bytes(interrupted: Path, whole):
+    """Every byte counts, or changes nothing that the run goes on with."""
+    original = (interrupted / "state.npz").read_bytes()
+    refused_at = 0
+    for position in range(0, len(original), 151):
+        for flip in (0x01, 0xFF):
+            changed = bytearray(original)
+            changed[position] ^= flip
+            (interrupted / "state.npz").write_bytes(changed)
+            try:
+                tune_toy(interrupted, resume=True, on_generation=Interrupter(1))
+            except FailureError as error:
+                assert str(interrupted) in str(error)
+                assert (interrupted / "state.npz").read_bytes() == changed
+                refused_at += 1
+            except KeyboardInterrupt:  # a time stamp or a flag of the archive: went on
+                (interrupted / "state.npz").write_bytes(original)
+    assert refused_at > 0.6 * 2 * len(original) / 151
+    (interrupted / "state.npz").write_bytes(original)
+    tune_toy(interrupted, resume=True)
+    same(interrupted, whole)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda state: state | {"evaluations": np.array(6)},
+        lambda state: state | {"search_best_vector": state["search_best_vector"] + 1},
+        lambda state: state | {"extra": np.array(1)},
+        lambda state: {k: v for k, v in state.items() if k != "search_generator"},
+        lambda state: {k: v for k, v in state.items() if k != "generation"},
+        lambda state: {k: v for k, v in state.items() if k != "digest"},
+        lambda state: {},
+    ],
+)
+def test_an_edited_state_of_changed_arrays(edit: Callable[..., Any], interrupted: Path):
+    with np.load(interrupted / "state.npz") as saved:
+        state = {name: saved[name] for name in saved.files}
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **edit(state))
+    (interrupted / "state.npz").write_bytes(buffer.getvalue())
+    refused(interrupted, FailureError, str(interrupted), "damaged")
+
+
+def test_a_state_that_would_run_code(interrupted: Path):
+    buffer = io.BytesIO()
+    np.savez(buffer, generation=np.array([object()], dtype=object))
+    (interrupted / "state.npz").write_bytes(buffer.getvalue())
+    refused(interrupted, FailureError, "damaged")
+
+
+def test_the_state_of_another_run(interrupted: Path, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        tune_toy(tmp_path / "other", seed=1, on_generation=Interrupter(3))
+    shutil.copy(tmp_path / "other" / "state.npz", interrupted / "state.npz")
+    refused(interrupted, FailureError, "belongs to another configuration")
+
+
+def test_a_missing_state(interrupted: Path):
+    (interrupted / "state.npz").unlink()
+    refused(interrupted, FailureError, "state.npz is missing")
+
+
+def test_a_missing_history(interrupted: Path):
+    (interrupted / "history.jsonl").unlink()
+    refused(interrupted, FailureError, "history.jsonl has 0 of 3 generations")
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda text: text[: text.index("\n") + 1], "1 of 3 generations"),
+        (lambda text: text[:-20], "history.jsonl was changed"),
+        (
+            lambda text: text.replace('"generation": 2', '"generation": 5'),
+            "history.jsonl was changed",
+        ),
+        (lambda text: text.replace("{", "", 1), "history.jsonl was changed"),
+    ],
+)
+def test_an_edited_history(edit: Callable[[str], str], words: str, interrupted: Path):
+    file = interrupted / "history.jsonl"
+    file.write_text(edit(file.read_text()))
+    refused(interrupted, FailureError, words)
+
+
+def test_a_history_that_is_no_text(interrupted: Path):
+    (interrupted / "history.jsonl").write_bytes(b"\xff\xfe\0")
+    refused(interrupted, FailureError, "damaged")
+
+
+def test_a_history_beyond_the_state_is_made_again(interrupted: Path, whole):
+    with (interrupted / "history.jsonl").open("a") as file:
+        file.write('{"generation": 4, "evaluations": 24}\n')
+    tune_toy(interrupted, resume=True)
+    same(interrupted, whole)
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (("seed = 0", "seed = 1"), "search.seed is 1 there and 0 here"),
+        (("[search]\n", "[search]\nmore = 3\n"), "search.more is 3 there and not set here"),
+        (('language = "en"\n', ""), "survey.language is not set there and 'en' here"),
+    ],
+)
+def test_edited_settings(edit: tuple[str, str], words: str, interrupted: Path):
+    file = interrupted / "config.toml"
+    file.write_text(file.read_text().replace(*edit))
+    refused(interrupted, UsageError, words)
+
+
+@pytest.mark.parametrize("text", ["seed = = 3", "\0", "[model\n"])
+def test_settings_that_cannot_be_read(text: str, interrupted: Path):
+    (interrupted / "config.toml").write_text(text)
+    refused(interrupted, FailureError, "config.toml is damaged")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"model": 3}'])
+def test_a_provenance_that_cannot_be_read(text: str, interrupted: Path):
+    (interrupted / "provenance.json").write_text(text)
+    refused(interrupted, FailureError, str(interrupted))
+
+
+def test_leftovers_of_a_killed_process_are_removed(interrupted: Path, whole):
+    (interrupted / "evaluation").mkdir()
+    for name in (".state.npz-abc123", ".history.jsonl-x_1", "evaluation/.summary.json-y"):
+        (interrupted / name).write_bytes(b"half")
+    (interrupted / "notes.txt").write_text("mine")
+    tune_toy(interrupted, resume=True)
+    assert (interrupted / "notes.txt").read_text() == "mine"
+    (interrupted / "notes.txt").unlink()
+    same(interrupted, whole)
+
+
+def test_a_second_writer_in_the_same_process(tmp_path):
+    def meddle(_: Any) -> None:
+        with pytest.raises(UsageError, match="another process is writing to"):
+            tune_toy(tmp_path, resume=True)
+
+    tune_toy(tmp_path, on_generation=meddle)
+    tune_toy(tmp_path, resume=True)
+
+
+def test_the_lock_is_let_go_of_when_a_run_cannot_begin(interrupted: Path):
+    (interrupted / "state.npz").write_bytes(b"")
+    for _ in range(3):
+        refused(interrupted, FailureError, "state.npz cannot be read")
+
+
+def test_a_finished_run_that_was_damaged_afterwards(tmp_path):
+    tune_toy(tmp_path)
+    (tmp_path / "DONE.json").write_text("{")
+    refused(tmp_path, FailureError, "DONE.json")
+
+
+def test_reading_a_run_that_is_none_or_not_finished(interrupted: Path, tmp_path):
+    for folder, words in (
+        (tmp_path / "nowhere", "no run in"),
+        (tmp_path, "no run in"),
+        (interrupted, "is not finished"),
+    ):
+        with pytest.raises(UsageError, match=words) as caught:
+            Run.load(folder)
+        assert caught.value.hint
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("where", "call"),
+    [("write", call) for call in range(1, 18)]
+    + [(where, call) for where in ("open", "rename") for call in (1, 5, 9, 17)],
+)
+def test_a_full_disk(where: str, call: int, tmp_path, monkeypatch, whole):
+    """At every write of a run: one message, what was there stays, and with space it goes on."""
+    calls = 0
+
+    def full(real: Callable[..., Any]) -> Callable[..., Any]:
+        def maybe(*arguments: Any, **options: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls >= call:
+                raise FULL
+            return real(*arguments, **options)
+
+        return maybe
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        if where == "open":
+            patched.setattr(tempfile, "mkstemp", full(tempfile.mkstemp))
+        elif where == "rename":
+            patched.setattr(Path, "replace", full(Path.replace))
+        else:
+            patched.setattr("acculturate.files.os.fdopen", filling_disk(call))
+        with pytest.raises(FailureError, match=r"cannot write .*: the disk is full") as caught:
+            tune_toy(run)
+        assert str(run) in str(caught.value)
+        assert "Make space" in (caught.value.hint or "")
+        assert "--resume" in (caught.value.hint or "")
+    assert not list(run.rglob(".*-*")), "a half-written file is left"
+    for name, content in files(run).items():
+        if name.endswith(".json"):
+            json.loads(content)
+    tune_toy(run, resume=True)
+    same(run, whole)
+
+
+def filling_disk(call: int) -> Callable[..., Any]:
+    """An `os.fdopen` whose files are full from the so-manieth on, after half of their content."""
+    import os
+
+    real, calls = os.fdopen, 0
+
+    class Full(io.FileIO):
+        def write(self, content: Any, /) -> int:
+            super().write(memoryview(content)[: len(content) // 2])
+            raise FULL
+
+    def fdopen(handle: int, mode: str) -> Any:
+        nonlocal calls
+        calls += 1
+        return Full(handle, mode) if calls >= call else real(handle, mode)
+
+    return fdopen
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 128 KiB, where the machine lets us mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(mount, capture_output=True, check=False)
+    except OSError:
+        pytest.skip("no mount here")
+    if done.returncode:
+        pytest.skip("not allowed to mount")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_is_really_full(small_disk: Path, whole):
+    with pytest.raises(KeyboardInterrupt):
+        tune_toy(small_disk / "run", on_generation=Interrupter(2))
+    before = files(small_disk / "run")
+    with pytest.raises(OSError), (small_disk / "filler").open("wb", buffering=0) as filler:
+        while True:
+            filler.write(bytes(4096))
+    refused(small_disk / "run", FailureError, "the disk is full")
+    assert files(small_disk / "run") == before
+    (small_disk / "filler").unlink()
+    tune_toy(small_disk / "run", resume=True)
+    same(small_disk / "run", whole)
+
+
+def test_another_reason_for_a_failed_write(interrupted: Path, monkeypatch):
+    def denied(*_: Any, **__: Any) -> Any:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "mkstemp", denied)
+    refused(interrupted, FailureError, "cannot write", "Permission denied")
+
+
+def tune_table(out: Path, table: Path, survey: Path, **settings: Any) -> Run:
+    countries = load_countries(table)
+    return tune(
+        FakeModel(HIDDEN),
+        load_instrument(survey),
+        countries["Toyland"],
+        out=out,
+        table=countries,
+        budget=40,
+        tokens=2,
+        **settings,
+    )
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> tuple[Path, Path]:
+    """A table and a survey of the user's own."""
+    table, survey = tmp_path / "mine.csv", tmp_path / "mine.toml"
+    table.write_text("country,planning,company\nToyland,80,20\nElsewhere,10,90\nGap,1,\n")
+    shutil.copy(DATA / "toy.toml", survey)
+    return table, survey
+
+
+def test_a_table_and_a_survey_of_ones_own(own: tuple[Path, Path], tmp_path):
+    run = tune_table(tmp_path / "run", *own)
+    assert [name for name, _ in run.summary["nearest"]["tuned"]] == ["Toyland", "Elsewhere"]
+    assert run.summary["target"]["table"] == "mine"
+    assert read_json(tmp_path / "run" / "provenance.json")["table"] == {
+        "key": "mine",
+        "source": str(own[0]),
+        "terms": "the user's own",
+    }
+
+
+def test_a_country_of_ones_own_without_a_table(tmp_path):
+    run = tune_toy(tmp_path)
+    assert run.summary["nearest"] == {"naive": [], "tuned": []}
+    assert read_json(tmp_path / "provenance.json")["table"]["key"] == "toy-table"
+
+
+@pytest.mark.parametrize(
+    ("which", "edit", "words"),
+    [
+        (0, ("80", "81"), 'target\'s scores are not those .* .*"planning": 80.*"planning": 81'),
+        (1, ("plans = -12.5", "plans = -12"), "instrument's contents are not those"),
+        (1, ("Do you like to be alone?", "Do you like being alone?"), "are not those"),
+    ],
+)
+def test_a_table_or_survey_that_changed_since(
+    which: int, edit: tuple[str, str], words: str, own: tuple[Path, Path], tmp_path
+):
+    with pytest.raises(KeyboardInterrupt):
+        tune_table(tmp_path / "run", *own, on_generation=Interrupter(1))
+    text = own[which].read_text()
+    assert edit[0] in text
+    own[which].write_text(text.replace(*edit))
+    before = files(tmp_path / "run")
+    with pytest.raises(FailureError, match=words) as caught:
+        tune_table(tmp_path / "run", *own, resume=True)
+    assert caught.value.hint
+    assert files(tmp_path / "run") == before
+
+
+def test_a_run_needs_no_network(tmp_path, monkeypatch, whole):
+    def no(*_: Any, **__: Any) -> Any:
+        raise AssertionError("the network was used")
+
+    for name in ("socket.socket.connect", "socket.getaddrinfo", "socket.create_connection"):
+        monkeypatch.setattr(name, no)
+    tune_toy(tmp_path / "run")
+    same(tmp_path / "run", whole)

@@ -1,0 +1,154 @@
+"""Small tunings of the fake model, and what of a run directory has to be the same after a resume."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from acculturate.model.answers import Answers, FakeModel
+from acculturate.search.differential_evolution import DifferentialEvolution
+from acculturate.search.names import by_name, takes
+from acculturate.search.optimizer import Optimizer
+from acculturate.survey.countries import Country
+from acculturate.survey.instrument import load_instrument
+from acculturate.tuning.run import Run
+from acculturate.tuning.tune import Progress, tune
+
+TOY = load_instrument("toy")
+TOYLAND = Country("Toyland", "toy-table", {"planning": 80.0, "company": 20.0}, None)
+POPULATION, BUDGET, TOKENS, HIDDEN = 6, 30, 2, 4
+METHODS = ["naive", "persona", "in-context", "constant", "random start", "tuned"]
+
+
+def optimizer(name: str = "de", population: int = POPULATION, budget: int = BUDGET) -> Optimizer:
+    own = {"budget": budget} if takes(name, "budget") else {}
+    return by_name(name, population=population, **own)
+
+
+def tune_toy(out: Path, model: FakeModel | None = None, **settings: Any) -> Run:
+    """A tuning that takes some hundredths of a second; `settings` are those of `tune`."""
+    chosen: dict[str, Any] = {"budget": BUDGET, "tokens": TOKENS, "out": out} | settings
+    chosen.setdefault("optimizer", DifferentialEvolution(POPULATION))
+    return tune(model or FakeModel(HIDDEN), TOY, TOYLAND, **chosen)
+
+
+def read_history(directory: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (directory / "history.jsonl").read_text().splitlines()]
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text("utf-8"))
+
+
+def contents(directory: Path) -> dict[str, Any]:
+    """All that a run directory holds, wall times aside."""
+    history = read_history(directory)
+    for line in history:
+        del line["seconds"]
+    with np.load(directory / "state.npz", allow_pickle=False) as saved:
+        state = {
+            name: (saved[name].dtype.str, saved[name].shape, saved[name].tobytes())
+            for name in saved.files
+            if name not in ("seconds", "history", "digest")
+        }
+    done = read_json(directory / "DONE.json")
+    del done["seconds"]
+    provenance = read_json(directory / "provenance.json")
+    del provenance["started"], provenance["git"]
+    return {
+        "files": sorted(str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file()),
+        "config": tomllib.loads((directory / "config.toml").read_text("utf-8")),
+        "provenance": provenance,
+        "history": history,
+        "state": state,
+        "best": (directory / "best.safetensors").read_bytes(),
+        "summary": read_json(directory / "evaluation" / "summary.json"),
+        "done": done,
+    }
+
+
+def same(directory: Path, expected: dict[str, Any]) -> None:
+    """Asserts that a finished run equals another one, part by part."""
+    found = contents(directory)
+    for part, value in expected.items():
+        assert found[part] == value, part
+
+
+class Interrupter:
+    """Presses Ctrl-C after so many new generations, the same number in every session."""
+
+    def __init__(self, generations: int = 1) -> None:
+        self.left = self._generations = generations
+        self.seen = 0
+
+    def __call__(self, at: Progress) -> None:
+        if at.evaluations > self.seen:
+            self.seen = at.evaluations
+            self.left -= 1
+        if self.left == 0:
+            self.left = self._generations
+            raise KeyboardInterrupt
+
+
+def tune_interrupted(tuning: Callable[..., Run], generations: int = 1) -> tuple[Run, int]:
+    """Repeats a tuning with Ctrl-C after every so many generations until it is finished."""
+    interrupter, interruptions = Interrupter(generations), 0
+    while True:
+        try:
+            return tuning(resume=True, on_generation=interrupter), interruptions
+        except KeyboardInterrupt:
+            interruptions += 1
+            assert interruptions < 100
+
+
+class Recorder(FakeModel):
+    """Keeps what it was asked; the record is no part of the weights, so it is kept outside."""
+
+    asked: list[tuple[np.ndarray | None, tuple[str, ...], Answers]]
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        _RECORDS[id(self)] = []
+
+    @property
+    def record(self) -> list[tuple[np.ndarray | None, tuple[str, ...], Answers]]:
+        """Prompts, splits of the forms, answers of every call."""
+        return _RECORDS[id(self)]
+
+    @property
+    def populations(self) -> list[tuple[np.ndarray, Answers]]:
+        """The calls that evaluated candidates of the search, in order."""
+        return [
+            (prompts, answers)
+            for prompts, splits, answers in self.record
+            if prompts is not None and len(prompts) > 1 and splits
+        ]
+
+    def ask(self, prompts: Any, forms: Sequence[Any], **options: Any) -> Answers:
+        answers = super().ask(prompts, forms, **options)
+        kept = None if prompts is None else np.array(prompts)
+        self.record.append((kept, tuple(form.split for form in forms), answers))
+        return answers
+
+
+_RECORDS: dict[int, list[tuple[np.ndarray | None, tuple[str, ...], Answers]]] = {}
+
+
+class Broken(Recorder):
+    """Answers NaN to every prompt whose first entry is above a threshold."""
+
+    threshold = 0.0
+
+    def ask(self, prompts: Any, forms: Sequence[Any], **options: Any) -> Answers:
+        answers = super().ask(prompts, forms, **options)
+        if prompts is not None and len(forms):
+            probabilities = answers.probabilities.copy()
+            probabilities[prompts[:, 0, 0] > self.threshold] = np.nan
+            answers = replace(answers, probabilities=probabilities)
+        return answers
