@@ -6,9 +6,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
-import jaxtyping
+import array_checks  # noqa: F401
 
-jaxtyping.install_import_hook("acculturate", "array_checks.checked")
+# isort: split
 
 import pytest
 from hypothesis import settings

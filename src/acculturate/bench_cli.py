@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 bench_app = typer.Typer(help="What asking a model costs.", no_args_is_help=True)
 
 _LABELS = {
-    "generate": "(a) generate, form by form",
-    "single": "(b) one forward a form",
-    "padded": "(c) one padded batch",
+    "generate": "(a) generate",
+    "single": "(b) single",
+    "padded": "(c) padded",
     "population": "(d) ours",
 }
 
@@ -51,6 +51,10 @@ def evaluate(
         list[str] | None,
         typer.Option(help="generate, single, padded or population alone; may be repeated."),
     ] = None,
+    placement: Annotated[
+        Literal["auto", "front", "after-bos", "before-answer"],
+        typer.Option(help="Where the soft prompts go."),
+    ] = "auto",
     new_tokens: Annotated[int, typer.Option(help="Tokens that generate writes at most.")] = 4,
     scaling: Annotated[
         bool,
@@ -91,6 +95,7 @@ def evaluate(
 
     survey = load_instrument(instrument)
     asked = bench_forms(survey, forms)
+    place = None if placement == "auto" else placement
     with display.step("loading the model") as progress:
         if random_weights is not None:
             from acculturate.bench.random_weights import load_random_model
@@ -111,7 +116,9 @@ def evaluate(
                 progress=progress,
             )
         if scaling:
-            result = growth.scaling(answering, survey, rounds=rounds, progress=progress)
+            result = growth.scaling(
+                answering, survey, rounds=rounds, placement=place, progress=progress
+            )
         else:
             result = benchmark.evaluate(
                 answering,
@@ -119,6 +126,7 @@ def evaluate(
                 candidates=candidates,
                 rounds=rounds,
                 ways=cast("list[Way]", only) or benchmark.WAYS,
+                placement=place,
                 new_tokens=new_tokens,
                 progress=progress,
             )
@@ -133,7 +141,7 @@ def evaluate(
 def _show(result: Benchmark) -> None:
     table = Table(title=f"{escape(result.model)}: {result.forms} forms")
     table.add_column("")
-    for name in ("candidates/s", "tokens a candidate", "tokens/s", "ours is faster", "peak MB"):
+    for name in ("candidates/s", "tokens each", "tokens/s", "ours faster", "peak MB"):
         table.add_column(name, justify="right")
     for way, label in _LABELS.items():
         if way not in result.seconds:
@@ -169,7 +177,7 @@ def _show(result: Benchmark) -> None:
         )
     lines.append(f"memory before the first pass: {_number(result.loaded_memory_mb)} MB")
     for line in lines:
-        console.print(line, highlight=False, markup=False)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _show_scaling(result: Scaling) -> None:
@@ -187,7 +195,7 @@ def _show_scaling(result: Scaling) -> None:
         )
     console = Console()
     console.print(table)
-    console.print(_machine(result.about), highlight=False, markup=False)
+    console.print(f"{result.placement}; {_machine(result.about)}", highlight=False, markup=False)
 
 
 def _machine(about: dict[str, Any]) -> str:

@@ -166,7 +166,8 @@ def tune(
     population: Annotated[int, typer.Option(help="Candidates a generation.")] = 20,
     tokens: Annotated[int, typer.Option(help="Virtual tokens of the soft prompt.")] = 8,
     placement: Annotated[
-        Literal["front", "after-bos"], typer.Option(help="Where the soft prompt goes.")
+        Literal["front", "after-bos", "before-answer"],
+        typer.Option(help="Where the soft prompt goes."),
     ] = "front",
     init: Annotated[
         Literal["gaussian", "tokens", "text"],
@@ -183,6 +184,12 @@ def tune(
     stall: Annotated[
         int | None, typer.Option(help="Stop after so many candidates without a better one.")
     ] = None,
+    stages: Annotated[
+        int, typer.Option(help="Ask in so many parts and drop a trial that is already beaten.")
+    ] = 1,
+    reject: Annotated[
+        bool, typer.Option("--reject/--no-reject", help="With --stages: drop it, or only check.")
+    ] = True,
     forms: Annotated[
         int | None, typer.Option(help="Tuning forms; a multiple of twice the items [that number].")
     ] = None,
@@ -226,6 +233,8 @@ def tune(
         "max_divergence": max_divergence,
         "target_loss": target_loss,
         "stall": stall,
+        "stages": stages,
+        "reject": reject,
     }
     ac.Settings(**settings).check(chosen)
     ac.Scoring(survey, settings["anchor"], aggregate, variant)

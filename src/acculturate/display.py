@@ -76,22 +76,21 @@ def show_profile(profile: Profile, instrument: Instrument, target: Country | Non
     if target is not None:
         table.add_column(target.name, justify="right")
     for dimension in instrument.dimensions:
-        low, high = profile.intervals[dimension.key]
         cells = [
             f"{dimension.name} ({dimension.key})",
             f"{profile.scores[dimension.key]:.1f}",
-            f"{low:.1f} to {high:.1f}",
+            _interval(profile.intervals.get(dimension.key), 1),
         ]
         if target is not None:
             cells.append(f"{target.scores[dimension.key]:.0f}")
         table.add_row(*cells)
     console = _console()
     console.print(table)
-    if target is not None and profile.loss is not None and profile.loss_interval is not None:
-        low, high = profile.loss_interval
+    if target is not None and profile.loss is not None:
         console.print(
             f"loss to {target.name} ({target.table}): {profile.loss:.2f} "
-            f"({low:.2f} to {high:.2f}); answering everything alike: {profile.constant_answer_loss:.2f}"
+            f"({_interval(profile.loss_interval, 2)}); "
+            f"answering everything alike: {profile.constant_answer_loss:.2f}"
         )
     if profile.floor is not None:
         console.print(f"least loss with whole-number answers: {profile.floor:.2f}")
@@ -178,3 +177,7 @@ def _best(at: Progress) -> str:
 
 def _number(value: Any, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _interval(pair: tuple[float, float] | None, digits: int) -> str:
+    return "no interval" if pair is None else f"{pair[0]:.{digits}f} to {pair[1]:.{digits}f}"

@@ -20,8 +20,8 @@ OPTIONS = {
     "measure": "--model --country --prompt --forms --instrument --table --anchor --aggregate --variant "
     "--reading --respondents --seed --revision --dtype --device --trust-remote-code --json",
     "tune": "--country --model --out --resume --budget --seed --optimizer --population --tokens "
-    "--placement --init --init-scale --init-text --max-divergence --target-loss --stall --forms "
-    "--instrument --table --anchor --aggregate --variant --reading --respondents --revision --dtype "
+    "--placement --init --init-scale --init-text --max-divergence --target-loss --stall --stages --reject "
+    "--forms --instrument --table --anchor --aggregate --variant --reading --respondents --revision --dtype "
     "--device --trust-remote-code --json",
     "report": "--out --json",
     "export": "--out --format --model --device --trust-remote-code --json",
@@ -30,7 +30,7 @@ OPTIONS = {
     "instrument": "template list",
     "instrument template": "name",
     "instrument list": "--json",
-    "": "--version measure tune report export countries forms instrument",
+    "": "--version bench measure tune report export countries forms instrument",
 }
 MEASURED = {
     "model",
@@ -261,8 +261,7 @@ def test_resuming_a_finished_run_shows_it_again(cli: CommandLine):
 
 def test_odd_names_of_folders_are_names(cli: CommandLine):
     for out in (
-        "[red]x[/]",
-        "[/]",
+        "[/red]",
         ":smile:",
         "a b; $HOME `x` <script>",
         "../up-and-down",

@@ -19,7 +19,7 @@ TUNE = ["tune", "-m", "fake", "-c", "us", "--population", "6", "--tokens", "2", 
 
 def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "acculturate", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, **options)  # type: ignore[call-overload]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=3000, **options)  # type: ignore[call-overload]
     assert "Traceback" not in done.stderr
     return done
 
@@ -34,7 +34,9 @@ def test_neither_the_package_nor_its_help_imports_a_framework():
         "heavy = {'torch', 'transformers', 'peft', 'scipy', 'pandas'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=3000
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -44,7 +46,9 @@ def test_the_fake_model_needs_no_framework(tmp_path):
         "for name in ('torch', 'transformers', 'peft'): sys.modules[name] = None\n"
         f"acculturate.cli.main({[*TUNE[:-1], '12', '--out', str(tmp_path / 'run'), '--json']!r})\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=3000
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["evaluations"] == 12
 
@@ -58,7 +62,7 @@ def test_ctrl_c_and_resume(tmp_path):
     assert process.stderr is not None
     assert "6/120 evaluations" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     assert out == ""
     assert "Traceback" not in err
@@ -86,7 +90,7 @@ def test_a_reader_that_stops_reading():
         process.stdout.close()
         errors = process.stderr.read().decode()
         process.stderr.close()
-        process.wait(timeout=30)
+        process.wait(timeout=300)
         assert errors == ""
 
 
@@ -101,7 +105,7 @@ def test_an_output_that_is_full(arguments: tuple[str, ...]):
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=3000,
         )
     assert done.returncode == 1
     assert done.stderr.startswith("Error: cannot write the output: No space left on device\n")
@@ -123,14 +127,22 @@ def test_a_terminal_that_knows_only_ascii(tmp_path):
 
 def test_a_terminal_gets_a_bar_with_best_loss_evaluations_and_time_left(tmp_path):
     ours, theirs = pty.openpty()
-    command = [sys.executable, str(SLOW), *TUNE, "--out", str(tmp_path / "run"), "--json"]
+    command = [
+        sys.executable,
+        str(SLOW),
+        *TUNE[:-1],
+        "30",
+        "--out",
+        str(tmp_path / "run"),
+        "--json",
+    ]
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=theirs, env=environment
     ) as process:
         os.close(theirs)
         shown = b""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             try:
                 read = os.read(ours, 4096)
@@ -143,7 +155,7 @@ def test_a_terminal_gets_a_bar_with_best_loss_evaluations_and_time_left(tmp_path
         out = process.stdout.read()
     os.close(ours)
     assert process.returncode == 0
-    assert json.loads(out)["evaluations"] == 120
+    assert json.loads(out)["evaluations"] == 30
     text = shown.decode()
-    for word in ("tuning", "120/120", "best loss", "left", "0:00:0"):
+    for word in ("tuning", "30/30", "best loss", "left", "0:00:0"):
         assert word in text, text

@@ -142,9 +142,11 @@ def test_what_peft_raises_is_one_message(tmp_path, toy_forms, monkeypatch):
 
 def test_placements_that_peft_cannot_express(tmp_path, toy_forms):
     model = tiny_model("llama")
-    object.__setattr__(prompt := soft_prompt(model), "placement", "before-answer")
-    with pytest.raises(UsageError, match="before-answer"):
-        export_peft(prompt, model, tmp_path / "adapter", forms=toy_forms)
+    with pytest.raises(UsageError, match="before-answer") as caught:
+        export_peft(
+            soft_prompt(model, "before-answer"), model, tmp_path / "adapter", forms=toy_forms
+        )
+    assert caught.value.hint == "Tune with --placement front or after-bos."
     without = LanguageModel("plain", None, tiny_network("llama"), tiny_tokenizer(bos=False))
     with pytest.raises(UsageError, match="has none"):
         export_peft(soft_prompt(model, "after-bos"), without, tmp_path / "a", forms=toy_forms)

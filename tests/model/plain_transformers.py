@@ -13,12 +13,11 @@ from acculturate.survey.forms import Form
 
 @torch.inference_mode()
 def plain_logits(
-    network: Any, ids: Sequence[int], prompt: np.ndarray | None, placement: str, last: int = 0
+    network: Any, ids: Sequence[int], prompt: np.ndarray | None, cut: int, last: int = 0
 ) -> torch.Tensor:
-    """Logits behind every token, or the last few, with the soft prompt in the embeddings."""
+    """Logits behind every token, or the last few, with the soft prompt in the embeddings at `cut`."""
     rows = network.get_input_embeddings()(torch.tensor([list(ids)]))
     if prompt is not None:
-        cut = 1 if placement == "after-bos" else 0
         virtual = torch.from_numpy(prompt).to(rows)[None]
         rows = torch.cat([rows[:, :cut], virtual, rows[:, cut:]], dim=1)
     return network(inputs_embeds=rows, use_cache=False, logits_to_keep=last).logits[0].float()
@@ -39,7 +38,9 @@ def plain_answers(
     probabilities, mass = np.zeros((len(forms), widest)), np.zeros(len(forms))
     for row, form in enumerate(forms):
         ids, options = plain_tokens(tokenizer, form)
-        logits = plain_logits(network, ids, prompt, placement, last=1)[-1]
+        question = len(tokenizer(f"{form.text}\n")["input_ids"])
+        cut = {"front": 0, "after-bos": 1, "before-answer": question}[placement]
+        logits = plain_logits(network, ids, prompt, cut, last=1)[-1]
         chosen = logits.double().softmax(-1)[options].numpy()
         mass[row] = chosen.sum()
         probabilities[row, : len(options)] = chosen / chosen.sum()
@@ -49,15 +50,21 @@ def plain_answers(
 def plain_guard(
     network: Any, tokenizer: Any, texts: Sequence[str], prompt: np.ndarray | None, placement: str
 ) -> tuple[float, float]:
-    """Divergence KL(untouched || prompted) in nats a token, and perplexity, over all predicted tokens."""
+    """Divergence KL(untouched || prompted) in nats a token, and perplexity, over all predicted tokens.
+
+    The soft prompt goes behind a third of a text where there is no answer; what stands before it is not read.
+    """
     divergences: list[torch.Tensor] = []
     surprises: list[torch.Tensor] = []
     virtual = 0 if prompt is None else len(prompt)
     for text in texts:
         ids = tokenizer(text)["input_ids"]
-        untouched = plain_logits(network, ids, None, placement)[:-1].double().log_softmax(-1)
-        prompted = plain_logits(network, ids, prompt, placement)[virtual:-1]
-        prompted = prompted.double().log_softmax(-1)
+        third = 1 + max(1, (len(ids) - 1) // 3)
+        cut = {"front": 0, "after-bos": 1, "before-answer": third}[placement]
+        known = max(cut, 1)
+        untouched = plain_logits(network, ids, None, cut)[known - 1 : -1]
+        prompted = plain_logits(network, ids, prompt, cut)[virtual + known - 1 : -1]
+        untouched, prompted = (rows.double().log_softmax(-1) for rows in (untouched, prompted))
         divergences.append((untouched.exp() * (untouched - prompted)).sum(-1))
-        surprises.append(-prompted[torch.arange(len(ids) - 1), torch.tensor(ids[1:])])
+        surprises.append(-prompted[torch.arange(len(ids) - known), torch.tensor(ids[known:])])
     return float(torch.cat(divergences).mean()), float(torch.cat(surprises).mean().exp())

@@ -1,4 +1,4 @@
-"""The embedded model's folder in the user's cache: whole or not at all. A small writer stands in for the model."""
+"""The embedded model's folder in the cache: whole or not at all. A small writer stands in for the model."""
 
 import builtins
 import json

@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tiny_models import CHAT_TEMPLATE, tiny_tokenizer
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
@@ -12,6 +11,7 @@ from acculturate.errors import UsageError
 from acculturate.model.encoding import FormEncoder
 from acculturate.survey.forms import Form, all_forms
 from acculturate.survey.instrument import Instrument
+from tiny_models import CHAT_TEMPLATE, tiny_tokenizer
 
 
 def word_tokenizer(*labels: str) -> Any:
@@ -34,6 +34,40 @@ def test_the_answer_is_the_very_next_token(form: Form) -> None:
     encoded = FormEncoder(tokenizer).encode(form)
     assert tokenizer.decode(encoded.tokens[1:]) == f"{form.text}\n{form.cue} "
     assert [tokenizer.decode([token]) for token in encoded.options] == ["1", "2", "3", "4", "5"]
+
+
+@pytest.mark.parametrize("chat_template", [None, CHAT_TEMPLATE])
+def test_the_cue_ends_the_tokens(form: Form, chat_template: str | None) -> None:
+    tokenizer = tiny_tokenizer(chat_template=chat_template)
+    encoded = FormEncoder(tokenizer).encode(form)
+    # This template ends in a space, which the cue's first token takes in.
+    joined = " " if chat_template else ""
+    assert tokenizer.decode(encoded.tokens[-encoded.cue :]) == f"{joined}{form.cue} "
+    assert encoded.prompt_at("front") == 0
+    assert encoded.prompt_at("after-bos") == 1
+    assert encoded.prompt_at("before-answer") == len(encoded.tokens) - encoded.cue
+
+
+def test_a_token_that_joins_question_and_cue_is_the_cues(form: Form) -> None:
+    tokenizer = Tokenizer(
+        models.BPE({"a": 0, "\n": 1, "b": 2, "1": 3, " ": 4, "\nb": 5}, [("\n", "b")])
+    )
+    encoded = FormEncoder(PreTrainedTokenizerFast(tokenizer_object=tokenizer)).encode(
+        replace(form, text="aa", cue="b", labels=("1",), options=(0,))
+    )
+    assert (encoded.tokens, encoded.cue) == ((0, 0, 5, 4), 2)
+
+
+@pytest.mark.parametrize("bos", [True, False])
+@pytest.mark.parametrize(("words", "before"), [(2, 1), (3, 1), (5, 1), (6, 2), (20, 6)])
+def test_a_text_has_the_soft_prompt_behind_its_first_third(
+    bos: bool, words: int, before: int
+) -> None:
+    encoder, start = FormEncoder(tiny_tokenizer(bos=bos)), int(bos)
+    text = (0,) * start + (7,) * words
+    assert encoder.prompt_at(text, "before-answer") == start + before
+    assert encoder.prompt_at(text[: start + 1], "before-answer") == start
+    assert encoder.prompt_at(text, "front") == 0
 
 
 def test_every_form_of_both_surveys_is_encoded(toy: Instrument, vsm13: Instrument) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from tiny_models import CHAT_TEMPLATE, shared_model, tiny_network, tiny_tokenizer
 
 from acculturate.errors import AcculturateError, FailureError, UsageError
 from acculturate.model import language_model
@@ -17,6 +16,7 @@ from acculturate.model.answers import AnswerModel, FakeModel
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.load import load_model
 from acculturate.survey.forms import Form
+from tiny_models import CHAT_TEMPLATE, shared_model, tiny_network, tiny_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,13 @@ import pytest
 import torch
 import transformers
 from plain_transformers import plain_answers
-from tiny_models import tiny_tokenizer
 
 from acculturate.errors import FailureError
+from acculturate.model.answers import Placement
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.proof import TEXTS
 from acculturate.survey.forms import Form
+from tiny_models import tiny_tokenizer
 
 SHARED: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
 WIDTHS: dict[str, Any] = {
@@ -73,13 +74,16 @@ def random_model(config: Any) -> LanguageModel:
         ),
     ],
 )
+@pytest.mark.parametrize("placement", ["after-bos", "before-answer"])
 @pytest.mark.filterwarnings("ignore:.*one by one")
-def test_attention_of_its_own_answers_right(config: Any, toy_forms: tuple[Form, ...]) -> None:
+def test_attention_of_its_own_answers_right(
+    config: Any, placement: Placement, toy_forms: tuple[Form, ...]
+) -> None:
     model = random_model(config)
     prompts = np.random.default_rng(0).normal(size=(2, 3, 32)).astype(np.float32)
-    ours = model.ask(prompts, toy_forms, placement="after-bos").probabilities
+    ours = model.ask(prompts, toy_forms, placement=placement).probabilities
     for candidate, prompt in enumerate(prompts):
-        plain, _ = plain_answers(model.network, model.tokenizer, toy_forms, prompt, "after-bos")
+        plain, _ = plain_answers(model.network, model.tokenizer, toy_forms, prompt, placement)
         np.testing.assert_allclose(ours[candidate], plain, atol=1e-5)
 
 

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 from plain_transformers import plain_answers, plain_guard
-from tiny_models import ARCHITECTURES, WINDOW, shared_model, tiny_model, tiny_network
 
 from acculturate.evaluation.guard import TUNING_TEXTS
 from acculturate.model import population
 from acculturate.model.answers import Placement
 from acculturate.survey.forms import Form
+from tiny_models import ARCHITECTURES, WINDOW, shared_model, tiny_model, tiny_network
 
 every_architecture = pytest.mark.parametrize("name", ARCHITECTURES)
-placements = pytest.mark.parametrize("placement", ["front", "after-bos"])
+placements = pytest.mark.parametrize("placement", ["front", "after-bos", "before-answer"])
 TEXTS = TUNING_TEXTS[:3]
 TOKENS = 3
 
@@ -64,18 +64,20 @@ def test_the_untouched_model(name: str, placement: Placement, toy_forms: tuple[F
     assert ours.perplexity == pytest.approx([perplexity], rel=1e-5)
 
 
+@placements
 @pytest.mark.parametrize("tile", [1, 7, 1000])
 @pytest.mark.parametrize("name", ["llama", "mistral", "gemma2", "gemma3"])
 def test_any_cut_into_tiles(
     name: str,
     tile: int,
+    placement: Placement,
     prompts: np.ndarray,
     toy_forms: tuple[Form, ...],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    expected = shared_model(name).ask(prompts, toy_forms).probabilities
+    expected = shared_model(name).ask(prompts, toy_forms, placement=placement).probabilities
     monkeypatch.setattr(population, "_TILE", tile)
-    ours = tiny_model(name).ask(prompts, toy_forms).probabilities
+    ours = tiny_model(name).ask(prompts, toy_forms, placement=placement).probabilities
     np.testing.assert_allclose(ours, expected, atol=2e-6)
 
 

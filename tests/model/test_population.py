@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_models import shared_model, tiny_model
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.evaluation.guard import TUNING_TEXTS
@@ -14,6 +13,7 @@ from acculturate.model.answers import Answers
 from acculturate.model.language_model import LanguageModel
 from acculturate.survey.forms import Form, balanced_forms
 from acculturate.survey.instrument import Instrument
+from tiny_models import shared_model, tiny_model
 
 TEXTS = TUNING_TEXTS[:2]
 CANDIDATES = 5

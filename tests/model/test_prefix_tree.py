@@ -1,7 +1,9 @@
 """The tree against the plainest possible reading of its sequences."""
 
+from itertools import takewhile
+
 import numpy as np
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from acculturate.model.prefix_tree import PrefixTree
@@ -80,6 +82,35 @@ def test_a_token_sees_its_own_past_and_nothing_else(
         for query, seen in zip(range(tile.start, tile.stop), mask, strict=True):
             past = above[query]
             assert sorted(keys[seen].tolist()) == (past if window is None else past[-window:])
+
+
+@given(sequences_of_tokens)
+def test_what_no_virtual_token_stands_before_is_frozen(sequences: list[list[int]]) -> None:
+    tree = PrefixTree.build(sequences)
+    for row, above in enumerate(ancestors_or_self(tree)):
+        assert tree.frozen[row] == (tree.tokens[above] >= 0).all()
+    assert tree.kept.tolist() in ([False] * len(tree), tree.frozen.tolist())
+
+
+@given(sequences_of_tokens)
+def test_the_frozen_part_is_a_tree_of_the_beginnings(sequences: list[list[int]]) -> None:
+    tree = PrefixTree.build(sequences)
+    part = tree.part(tree.frozen)
+    beginnings = [list(takewhile(lambda token: token >= 0, one)) for one in sequences]
+    assume(any(beginnings))
+    expected = PrefixTree.build(beginnings)
+    assert part.tokens.tolist() == expected.tokens.tolist() == tree.tokens[tree.frozen].tolist()
+    assert part.positions.tolist() == expected.positions.tolist()
+    assert part.end.tolist() == expected.end.tolist()
+    assert [path.tolist() for path in part.paths] == [path.tolist() for path in expected.paths]
+
+
+def test_a_lone_beginning_is_not_worth_keeping() -> None:
+    forms = [[0, -1, -2, 10, 11], [0, -1, -2, 20, 21]]
+    assert not PrefixTree.build(forms).kept.any()
+    assert not PrefixTree.build([[0, 10, 11]]).kept.any()
+    behind = PrefixTree.build([[0, 10, 11, -1, 12], [0, 20, 21, -1, 12]])
+    assert behind.tokens[behind.kept].tolist() == [0, 10, 11, 20, 21]
 
 
 def test_a_family_of_forms_shares_its_frame() -> None:

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from tiny_models import shared_model
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.model.answers import FakeModel, Placement
 from acculturate.model.soft_prompt import SoftPrompt, start_population
+from tiny_models import shared_model
 
 SIZE, TOKENS = 6, 5
 
@@ -21,7 +21,7 @@ def prompt() -> SoftPrompt:
     return SoftPrompt(embeddings, "after-bos", "fake")
 
 
-@pytest.mark.parametrize("placement", ["front", "after-bos"])
+@pytest.mark.parametrize("placement", ["front", "after-bos", "before-answer"])
 def test_what_is_saved_is_loaded(tmp_path: Path, prompt: SoftPrompt, placement: Placement) -> None:
     path = tmp_path / "deep" / "prompt.safetensors"
     SoftPrompt(prompt.embeddings, placement, "org/name").save(path)

@@ -48,6 +48,7 @@ def test_held_out_worse_than_naive(tmp_path):
 def test_a_search_that_added_nothing(tmp_path):
     def change(values):
         values["rows"][5]["held_out"] = values["rows"][4]["held_out"]
+        values["rows"][2]["held_out"] = values["rows"][0]["held_out"]
 
     assert tones(told(tmp_path / "r", change))["The search added nothing."] == "bad"
 

@@ -31,6 +31,7 @@ VARIATIONS: dict[str, dict[str, Any]] = {
     "sum": {"aggregate": "sum", "anchor": {"planning": 3.5, "company": -2.0}},
     "target": {"target_loss": 12.0, "budget": 300},
     "stall": {"stall": 6, "budget": 300},
+    "stages": {"stages": 2, "max_divergence": 0.2},
     "odd budget": {"budget": 29},
 }
 

@@ -91,7 +91,7 @@ def refused(folder: Path, kind: type[AcculturateError], *words: str, **settings:
         ({"anchor": "zero"}, "survey.anchor", "'midpoint'", "'zero'"),
         ({"forms": 16}, "survey.forms", "8", "16"),
         ({"variant": "crowd-only"}, "survey.variant", "not set", "'crowd-only'"),
-        ({"optimizer": optimizer("jde")}, "search.optimizer", "'de/best/1'", "'jde'"),
+        ({"optimizer": optimizer("jde")}, "search.optimizer", "'de/current-to-best/1'", "'jde'"),
         ({"optimizer": optimizer(population=7)}, "search.settings.population", "6", "7"),
         ({"model": FakeModel(HIDDEN, seed=3)}, "model.revision", "'seed 0'", "'seed 3'"),
     ],

@@ -29,6 +29,7 @@ from acculturate.survey.forms import Form
 Way = Literal["generate", "single", "padded", "population"]
 WAYS: tuple[Way, ...] = get_args(Way)
 NEW_TOKENS = 4
+_SQUARE = 2048
 
 Progress = Callable[[str], None]
 _Ask = Callable[[np.ndarray], np.ndarray]
@@ -143,6 +144,7 @@ def evaluate(
     candidates: int = 4,
     rounds: int = 3,
     ways: Sequence[Way] = WAYS,
+    placement: Placement | None = None,
     new_tokens: int = NEW_TOKENS,
     progress: Progress = lambda _: None,
 ) -> Benchmark:
@@ -154,6 +156,7 @@ def evaluate(
         candidates: Soft prompts in the population: Gaussian, with the spread of the embeddings.
         rounds: Turns of every way.
         ways: Which ways; ours alone is ("population",).
+        placement: Where the soft prompts go; the model's default if None.
         new_tokens: Tokens that `generate` may write.
         progress: Called with a sentence at every step.
 
@@ -259,5 +262,7 @@ def _matmul_shapes(model: LanguageModel, rows: int) -> list[tuple[int, int, int]
     """A square that fits the cache, the model's own widest layer, and on a GPU a square that fills it."""
     config: Any = model.network.config.get_text_config()
     inner = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
-    shapes = [(2048, 2048, 2048), (rows, int(config.hidden_size), int(inner))]
-    return [*shapes, (8192, 8192, 8192)] if model.network.device.type == "cuda" else shapes
+    shapes = [(_SQUARE, _SQUARE, _SQUARE), (rows, int(config.hidden_size), int(inner))]
+    if model.network.device.type == "cuda":
+        shapes.append((4 * _SQUARE, 4 * _SQUARE, 4 * _SQUARE))
+    return shapes

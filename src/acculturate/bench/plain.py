@@ -6,7 +6,7 @@ what a careful script does with transformers and no more; tokens are made once, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,10 +35,10 @@ class PlainWays:
         self._network: Any = model.network
         self._embed: Any = model.network.get_input_embeddings()
         self._device: torch.device = model.network.device
-        self._behind = 1 if placement == "after-bos" else 0
         self._new_tokens = new_tokens
         encoded = [model.encode(form) for form in forms]
         self._ids = [torch.tensor(form.tokens, device=self._device) for form in encoded]
+        self._cuts = [form.prompt_at(placement) for form in encoded]
         self._options = [torch.tensor(form.options, device=self._device) for form in encoded]
         self._widest = max(len(form.options) for form in encoded)
         pad = model.tokenizer.pad_token_id
@@ -84,7 +84,7 @@ class PlainWays:
         """All forms of a candidate in one batch, padded on the right, logits of every position."""
         asked: list[torch.Tensor] = []
         for prompt in self._prompts(population):
-            rows = [self._row(prompt, ids)[0] for ids in self._ids]
+            rows = [row[0] for row in self._rows(prompt)]
             lengths = torch.tensor([len(row) for row in rows], device=self._device)
             batch = pad_sequence(rows, batch_first=True)
             mask = torch.arange(batch.shape[1], device=self._device) < lengths[:, None]
@@ -105,8 +105,8 @@ class PlainWays:
         asked = [
             torch.stack(
                 [
-                    self._probabilities(last(self._row(prompt, ids)), options)
-                    for ids, options in zip(self._ids, self._options, strict=True)
+                    self._probabilities(last(row), options)
+                    for row, options in zip(self._rows(prompt), self._options, strict=True)
                 ]
             )
             for prompt in self._prompts(population)
@@ -117,9 +117,10 @@ class PlainWays:
         weight = self._embed.weight
         return torch.from_numpy(np.array(population, np.float32)).to(weight.device, weight.dtype)
 
-    def _row(self, prompt: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        words = self._embed(ids)
-        return torch.cat([words[: self._behind], prompt, words[self._behind :]])[None]
+    def _rows(self, prompt: torch.Tensor) -> Iterator[torch.Tensor]:
+        for ids, cut in zip(self._ids, self._cuts, strict=True):
+            words = self._embed(ids)
+            yield torch.cat([words[:cut], prompt, words[cut:]])[None]
 
     def _probabilities(self, logits: torch.Tensor, options: torch.Tensor) -> torch.Tensor:
         shown = logits[options].float().softmax(-1)

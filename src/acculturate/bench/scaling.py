@@ -16,6 +16,7 @@ from acculturate.bench import machine
 from acculturate.bench.setting import VIRTUAL_TOKENS, about, bench_forms, gaussian_population
 from acculturate.bench.work import population_work
 from acculturate.errors import UsageError
+from acculturate.model.answers import Placement
 from acculturate.model.language_model import LanguageModel
 from acculturate.survey.instrument import Instrument
 
@@ -29,12 +30,14 @@ class Scaling:
 
     Attributes:
         model: The model's name.
+        placement: Where the soft prompts stood.
         seconds: Number of forms, number of candidates, seconds of the fastest round.
         tokens: Number of forms to tokens computed for a candidate.
         about: Machine and versions.
     """
 
     model: str
+    placement: Placement
     seconds: tuple[tuple[int, int, float], ...]
     tokens: dict[int, int]
     about: dict[str, Any]
@@ -46,7 +49,13 @@ class Scaling:
             for forms, candidates, seconds in self.seconds
         ]
         tokens = {str(forms): tokens for forms, tokens in self.tokens.items()}
-        return {"model": self.model, "scaling": cells, "tokens_per_candidate": tokens, **self.about}
+        return {
+            "model": self.model,
+            "placement": self.placement,
+            "scaling": cells,
+            "tokens_per_candidate": tokens,
+            **self.about,
+        }
 
 
 def scaling(
@@ -56,6 +65,7 @@ def scaling(
     forms: Sequence[int] = FORMS,
     candidates: Sequence[int] = CANDIDATES,
     rounds: int = 3,
+    placement: Placement | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Scaling:
     """Times ours over numbers of forms and of candidates, every cell once a round.
@@ -66,6 +76,7 @@ def scaling(
         forms: Numbers of forms.
         candidates: Numbers of candidates.
         rounds: Turns of every cell.
+        placement: Where the soft prompts go; the model's default if None.
         progress: Called with a sentence at every step.
 
     Raises:
@@ -93,5 +104,9 @@ def scaling(
         for count in forms
     }
     return Scaling(
-        model.name, tuple((*cell, fastest[cell]) for cell in cells), tokens, about(model)
+        model=model.name,
+        placement=placement,
+        seconds=tuple((*cell, fastest[cell]) for cell in cells),
+        tokens=tokens,
+        about=about(model),
     )

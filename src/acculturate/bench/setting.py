@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import platform
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import torch
-import transformers
 from jaxtyping import Float
 
-import acculturate
 from acculturate.bench import machine
 from acculturate.model.language_model import LanguageModel
 from acculturate.survey.forms import ORDERS, Form, balanced_forms
 from acculturate.survey.instrument import Instrument
 
 VIRTUAL_TOKENS = 8
+_PACKAGES = ("acculturate", "torch", "transformers", "numpy")
 
 
 def bench_forms(instrument: Instrument, count: int) -> tuple[Form, ...]:
@@ -53,10 +53,7 @@ def about(model: LanguageModel) -> dict[str, Any]:
         "attention": model.network.config._attn_implementation,
         "threads": torch.get_num_threads(),
         "versions": {
-            "acculturate": acculturate.__version__,
             "python": platform.python_version(),
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-            "numpy": np.__version__,
+            **{name: version(name) for name in _PACKAGES},
         },
     }

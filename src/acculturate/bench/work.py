@@ -1,6 +1,7 @@
 """How many operations a candidate takes, counted from the tree of tokens and the shape of the model.
 
-Two operations for a multiply-add. For one candidate whose forms merge into a row of T tokens:
+Two operations for a multiply-add. For one candidate whose forms merge into a row of T tokens, those left
+out that are computed once for all candidates:
 
 - linear layers: 2 x T x their weights, the head left out;
 - attention: 4 x pairs x heads x width x layers, two for the score of a query with a key and two for the
@@ -33,7 +34,7 @@ class Work:
     """Operations of one candidate.
 
     Attributes:
-        tokens: Tokens computed, each once.
+        tokens: Tokens computed for each candidate, each once.
         linear: Operations of the linear layers.
         attention: Operations of the attention, those that a mask throws away included.
         attention_needed: Those that no mask throws away.
@@ -62,11 +63,9 @@ def population_work(
 ) -> Work:
     """Operations that `LanguageModel.ask` spends on one candidate."""
     encoded = [model.encode(form) for form in forms]
-    behind = 1 if placement == "after-bos" else 0
     prompt = tuple(-1 - index for index in range(virtual_tokens))
-    tree = PrefixTree.build(
-        [form.tokens[:behind] + prompt + form.tokens[behind:] for form in encoded]
-    )
+    placed = [(form.tokens, form.prompt_at(placement)) for form in encoded]
+    tree = PrefixTree.build([ids[:cut] + prompt + ids[cut:] for ids, cut in placed])
     distinct = len({token for form in encoded for token in form.options})
     return tree_work(model.network, tree, _TILE, len(forms) * distinct)
 
@@ -83,12 +82,14 @@ def tree_work(network: Any, tree: PrefixTree, tile: int, logits: int) -> Work:
     config = network.config.get_text_config()
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     a_pair = 4 * config.num_attention_heads * width * config.num_hidden_layers
-    computed = sum((one.stop - one.start) * len(one.keys) for one in tree.tiles(tile))
+    run = ~tree.kept
+    computed = sum(int(run[one.start : one.stop].sum()) * len(one.keys) for one in tree.tiles(tile))
+    tokens = int(run.sum())
     return Work(
-        tokens=len(tree),
-        linear=2 * len(tree) * linear_weights(network),
+        tokens=tokens,
+        linear=2 * tokens * linear_weights(network),
         attention=a_pair * computed,
-        attention_needed=a_pair * int((tree.positions + 1).sum()),
+        attention_needed=a_pair * int((tree.positions[run] + 1).sum()),
         options=2 * logits * config.hidden_size,
     )
 

@@ -43,7 +43,7 @@ class Profile:
         forms: How many forms were asked.
         scores: Score of each dimension.
         intervals: 95% bootstrap interval of each score over the forms: how much of the score hangs on
-            the way of asking.
+            the way of asking. Empty where an item has fewer than two forms in an option order.
         item_means: Mean answer of each item, from 1.
         valid_mass: Mean share of the next-token probability that the options take together.
         nearest: The nearest countries with complete scores and their losses, nearest first.
@@ -182,15 +182,14 @@ def profile(
         reading=reading,
         forms=len(answers.forms),
         scores=_named(keys, scores[0]),
-        intervals={
-            key: (float(low), float(high))
-            for key, (low, high) in zip(keys, percentile_interval(samples), strict=True)
-        },
+        intervals={} if samples is None else _intervals(keys, samples),
         item_means=_named([item.id for item in instrument.items], means[0]),
         valid_mass=mass,
         nearest=() if table is None else nearest_countries(scores[0], scoring, table)[:NEAREST],
         loss=None if vector is None else float(scoring.loss(scores, vector)[0]),
-        loss_interval=None if vector is None else _loss_interval(samples, scoring, vector),
+        loss_interval=(
+            None if vector is None or samples is None else _loss_interval(samples, scoring, vector)
+        ),
         floor=(
             scoring.lattice_floor(vector) if vector is not None and reading == "modal" else None
         ),
@@ -214,25 +213,29 @@ def _bootstrap(
     forms: Sequence[Form],
     scoring: Scoring,
     rng: np.random.Generator,
-) -> Float[np.ndarray, "sample dimension"]:
-    """Scores over resampled forms.
+) -> Float[np.ndarray, "sample dimension"] | None:
+    """Scores over forms resampled within an item and option order, which the design balances.
 
-    Forms are drawn within an item and option order, which the design balances, or within an item alone
-    where an order has a single form.
+    None where an item has a single form in an order: what another way of asking would have given cannot
+    be told from one.
     """
-    strata: dict[str, dict[tuple[str, ...], list[int]]] = {
-        i.id: {} for i in scoring.instrument.items
-    }
+    strata: dict[str, dict[str, list[int]]] = {i.id: {} for i in scoring.instrument.items}
     for index, form in enumerate(forms):
-        strata[form.item].setdefault((form.order,), []).append(index)
-    single = any(len(members) < 2 for item in strata.values() for members in item.values())
+        strata[form.item].setdefault(form.order, []).append(index)
+    if any(len(members) < 2 for item in strata.values() for members in item.values()):
+        return None
     columns: list[Float[np.ndarray, " sample"]] = []
     for item in strata.values():
-        groups = list(item.values())
-        merged = [[m for group in groups for m in group]] if single and groups else groups
-        arrays = [np.array(members) for members in merged] or [np.array([], np.int64)]
-        columns.append(resampled_means(values, arrays, SAMPLES, rng).mean(axis=1))
+        groups = [np.array(members) for members in item.values()] or [np.array([], np.int64)]
+        columns.append(resampled_means(values, groups, SAMPLES, rng).mean(axis=1))
     return scoring.scores(np.stack(columns, axis=1))
+
+
+def _intervals(
+    keys: Sequence[str], samples: Float[np.ndarray, "sample dimension"]
+) -> dict[str, tuple[float, float]]:
+    pairs = percentile_interval(samples)
+    return {key: (float(low), float(high)) for key, (low, high) in zip(keys, pairs, strict=True)}
 
 
 def _loss_interval(

@@ -15,7 +15,7 @@ import importlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,7 +26,6 @@ from acculturate.errors import FailureError, UsageError
 from acculturate.export.card import model_card
 from acculturate.export.proof import computing_in_float32, prove
 from acculturate.files import write_bytes, write_text
-from acculturate.model.answers import Placement
 from acculturate.model.soft_prompt import TENSOR, SoftPrompt
 from acculturate.reporting.run_data import Run
 from acculturate.reporting.run_reader import read_run
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
 _FORMS = slice(0, 40, 11)  # of the VSM 2013's tuning forms: four, both option orders among them
 _EMBEDDED_BASE = "google/gemma-3-270m"
+_PLACEMENTS = ("front", "after-bos")
 
 
 def export_peft(
@@ -114,11 +114,10 @@ def _check(prompt: SoftPrompt, model: Any, target: Path) -> None:
             f"the model {model.name!r} has no weights that PEFT could load",
             "Export a prompt that was tuned on a Hugging Face model.",
         )
-    placements = get_args(Placement)
-    if prompt.placement not in placements:
+    if prompt.placement not in _PLACEMENTS:
         raise UsageError(
             f"PEFT cannot put a soft prompt at {prompt.placement!r}, only before everything",
-            f"Tune with --placement {' or '.join(placements)}.",
+            f"Tune with --placement {' or '.join(_PLACEMENTS)}.",
         )
     shape = prompt.embeddings.shape
     if len(shape) != 2 or shape[0] < 1 or shape[1] != model.hidden_size:

@@ -74,7 +74,7 @@ def prove(
             ways = {
                 "one row at a time": [
                     _forward(adapted, [row], virtual, model)[0] for row in rows[:_SINGLE_ROWS]
-                ], virtual, model)[0] for row in rows],
+                ],
                 "a right-padded batch": _forward(adapted, rows, virtual, model),
                 "the first step of a generation": [_generate(adapted, rows[0], model)],
             }

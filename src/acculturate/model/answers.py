@@ -17,7 +17,11 @@ from jaxtyping import Float
 from acculturate.errors import UsageError
 from acculturate.survey.forms import Form
 
-Placement = Literal["front", "after-bos"]
+Placement = Literal["front", "after-bos", "before-answer"]
+"""Where a soft prompt goes: before everything; behind the beginning-of-sequence token; or behind the
+question, just before the answer cue, where everything in front of it is computed once for a whole run.
+Text that is no form has no cue: a guard text has the soft prompt behind the first third of its tokens,
+one that is continued has it at its end."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,10 @@ class Answers:
         valid_mass: Share of the next-token probability that the options take together, or None
             where it was not asked for (it needs the whole vocabulary).
         divergence: KL divergence of the untouched model's next-token distribution to this
-            candidate's on the guard texts, in nats a token, or None where no text was given.
-        perplexity: Perplexity of the guard texts, or None likewise.
+            candidate's on the guard texts, in nats a token, or None where no text was given. Only
+            tokens behind the place of the soft prompt count, for the untouched model too.
+        perplexity: Perplexity of the guard texts over the same tokens, or None likewise.
+        tokens: Tokens that one candidate took through the model.
     """
 
     forms: tuple[Form, ...]
@@ -41,6 +47,7 @@ class Answers:
     valid_mass: Float[np.ndarray, "candidate form"] | None = None
     divergence: Float[np.ndarray, " candidate"] | None = None
     perplexity: Float[np.ndarray, " candidate"] | None = None
+    tokens: int = 0
 
 
 @runtime_checkable
@@ -201,9 +208,9 @@ class FakeModel:
         probabilities = np.zeros((len(flat), len(forms), widest))
         for column, form in enumerate(forms):
             nudge = self._form_effect * self._stream("form", form.text).normal()
-            logit = (
-                self._bias(form.item) + nudge + _GAIN * flat @ self._direction(form.item, tokens)
-            )
+            # A sum a row, not a matrix product, whose bits depend on how many rows there are.
+            moved = (flat * self._direction(form.item, tokens)).sum(axis=1)
+            logit = self._bias(form.item) + nudge + _GAIN * moved
             probabilities[:, column, : len(form.options)] = _binomial(logit, len(form.options))
         divergence = self._harm * (flat**2).mean(axis=1) if texts else None
         return Answers(
@@ -212,6 +219,7 @@ class FakeModel:
             valid_mass=np.full((len(flat), len(forms)), 0.9) if valid_mass else None,
             divergence=divergence,
             perplexity=None if divergence is None else 17.0 * np.exp(divergence),
+            tokens=sum(len(words.split()) for words in (*(form.text for form in forms), *texts)),
         )
 
     def continue_text(

@@ -6,10 +6,13 @@ for a set of forms.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from acculturate.errors import UsageError
+from acculturate.model.answers import Placement
+from acculturate.model.prefix_tree import shared_length
 from acculturate.survey.forms import Form
 
 if TYPE_CHECKING:
@@ -24,10 +27,16 @@ class EncodedForm:
         tokens: Everything up to the answer, the beginning-of-sequence token included where the model
             has one. The answer is the very next token.
         options: The answer token of each option, in the item's own order.
+        cue: How many of the tokens, at their end, belong to the answer cue.
     """
 
     tokens: tuple[int, ...]
     options: tuple[int, ...]
+    cue: int
+
+    def prompt_at(self, placement: Placement) -> int:
+        """How many of the tokens stand before a soft prompt."""
+        return _prompt_at(placement, len(self.tokens) - self.cue)
 
 
 class FormEncoder:
@@ -71,11 +80,26 @@ class FormEncoder:
                 "Use other labels, or a model whose tokenizer knows them.",
             )
         in_item_order = sorted(zip(form.options, answers, strict=True))
-        return EncodedForm(tuple(stem), tuple(token for _, token in in_item_order))
+        return EncodedForm(
+            tokens=tuple(stem),
+            options=tuple(token for _, token in in_item_order),
+            # A tokenizer may join the end of the question with the cue: that token is the cue's.
+            cue=len(stem) - shared_length(self._ids(prompt, ""), stem),
+        )
 
     def encode_text(self, text: str) -> tuple[int, ...]:
         """Token ids of a plain text, behind the beginning-of-sequence token where there is one."""
         return tuple(self._ids("" if self.bos is None else self._tokenizer.bos_token, text))
+
+    def prompt_at(self, tokens: Sequence[int], placement: Placement) -> int:
+        """How many tokens of a plain text stand before a soft prompt.
+
+        A text has no answer cue: "before-answer" puts the soft prompt behind the first third of the
+        tokens that follow the beginning-of-sequence token, behind one at least.
+        """
+        start = 0 if self.bos is None else 1
+        third = max(1, (len(tokens) - start) // 3)
+        return _prompt_at(placement, min(start + third, len(tokens) - 1))
 
     def _prompt(self, form: Form) -> str:
         start = "" if self.bos is None else self._tokenizer.bos_token
@@ -102,3 +126,7 @@ class FormEncoder:
         bos = self._tokenizer.bos_token_id
         ids = self._tokenizer("a")["input_ids"]
         return int(bos) if bos is not None and ids and ids[0] == bos else None
+
+
+def _prompt_at(placement: Placement, before_answer: int) -> int:
+    return {"front": 0, "after-bos": 1, "before-answer": before_answer}[placement]

@@ -232,9 +232,9 @@ class LanguageModel:
         ids = torch.tensor([self.encode_text(text)], device=self.network.device)
         rows = self._embed(ids)
         if prompt is not None:
-            behind = 1 if placement == "after-bos" else 0
+            at = {"front": 0, "after-bos": 1, "before-answer": rows.shape[1]}[placement]
             virtual = torch.from_numpy(np.asarray(prompt, np.float32)).to(rows)[None]
-            rows = torch.cat([rows[:, :behind], virtual, rows[:, behind:]], dim=1)
+            rows = torch.cat([rows[:, :at], virtual, rows[:, at:]], dim=1)
         with _quiet():
             made = self.network.generate(
                 inputs_embeds=rows,

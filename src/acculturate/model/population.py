@@ -3,6 +3,7 @@
 Nearly all time goes here. What does not depend on a candidate is prepared once for a set of forms (a
 `_Plan`); a candidate then costs one row: the forms' tokens merged by their shared beginnings, the guard
 texts among them, no padding, no attention between unrelated forms, and logits of the option tokens only.
+Behind the question, a soft prompt leaves the question itself as it is: that runs once, for the whole set.
 Candidates are taken in chunks, so that on a processor the activations stay in cache and on a GPU they
 fit; a chunk that does not fit is halved.
 
@@ -31,7 +32,7 @@ from acculturate.model.tree_attention import TreeLayout, attending_over_trees
 from acculturate.survey.forms import Form
 
 _TILE = 96
-_ROWS_ON_CPU = 2400
+_ROWS_ON_CPU = 512
 _ROWS_ON_GPU = 65536
 _VOCABULARY_SLICE = 4096
 _PLANS_KEPT = 8
@@ -42,7 +43,7 @@ class _Plan:
     """Everything about a question set that no candidate changes."""
 
     layout: TreeLayout
-    tokens: torch.Tensor  # [row]; virtual tokens hold id 0 here and are overwritten
+    tokens: torch.Tensor  # [row that runs]; virtual tokens hold id 0 here and are overwritten
     virtual: torch.Tensor  # [virtual row]: where in the row virtual tokens stand
     which: torch.Tensor  # [virtual row]: which virtual token stands there
     asked: torch.Tensor  # [form]: the row index whose next token is the answer
@@ -95,7 +96,7 @@ class PopulationEvaluator:
         """See `AnswerModel.ask`."""
         forms, texts = tuple(forms), tuple(texts)
         plan = self._plan(forms, texts, placement, 0 if prompts is None else prompts.shape[1])
-        reference = self._reference(texts) if texts else None
+        reference = self._reference(texts, placement) if texts else None
         population = (
             self._nobody
             if prompts is None
@@ -114,6 +115,7 @@ class PopulationEvaluator:
             valid_mass=mass if valid_mass else None,
             divergence=divergence if texts else None,
             perplexity=perplexity if texts else None,
+            tokens=len(plan.tokens),
         )
 
     def _hidden(self, plan: _Plan, population: torch.Tensor) -> Iterator[torch.Tensor]:
@@ -130,10 +132,7 @@ class PopulationEvaluator:
                 hidden = forward(rows, plan.layout)
             except torch.OutOfMemoryError as error:
                 if size == 1:
-                    raise FailureError(
-                        f"one candidate with {len(plan.tokens)} tokens does not fit into the device's memory",
-                        "Ask fewer forms (--forms), or use a smaller model or a larger device.",
-                    ) from error
+                    raise _does_not_fit(len(plan.tokens)) from error
                 size = max(1, size // 2)
                 torch.cuda.empty_cache()
                 continue
@@ -247,16 +246,19 @@ class PopulationEvaluator:
             return logits
         return torch.tanh(logits / self._softcap) * self._softcap
 
-    def _reference(self, texts: tuple[str, ...]) -> tuple[torch.Tensor, torch.Tensor]:
-        """The untouched model on the guard texts: probabilities, and their negative entropy."""
-        if texts not in self._references:
-            plan = self._plan((), texts, "front", 0)
+    def _reference(
+        self, texts: tuple[str, ...], placement: Placement
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The untouched model where the guard texts are read: probabilities, their negative entropy."""
+        key = texts, placement
+        if key not in self._references:
+            plan = self._plan((), texts, placement, 0)
             (hidden,) = self._hidden(plan, self._nobody)
             logged = self._logits(hidden[0, plan.read], slice(None)).log_softmax(-1)
             probabilities = logged.exp()
-            self._references[texts] = probabilities, torch.linalg.vecdot(probabilities, logged)
+            self._references[key] = probabilities, torch.linalg.vecdot(probabilities, logged)
             _forget_oldest(self._references, 2)
-        return self._references[texts]
+        return self._references[key]
 
     def _plan(
         self, forms: tuple[Form, ...], texts: tuple[str, ...], placement: Placement, tokens: int
@@ -274,28 +276,37 @@ class PopulationEvaluator:
         encoded = [self._encoder.encode(form) for form in forms]
         read = [self._encoder.encode_text(text) for text in texts]
         prompt = tuple(-1 - index for index in range(tokens))
-        behind = 1 if placement == "after-bos" else 0
-        sequences = [
-            ids[:behind] + prompt + ids[behind:] for ids in (*(f.tokens for f in encoded), *read)
-        ]
-        tree = PrefixTree.build(sequences)
+        cuts = [self._encoder.prompt_at(ids, placement) for ids in read]
+        placed = [(form.tokens, form.prompt_at(placement)) for form in encoded]
+        tree = PrefixTree.build(
+            [
+                ids[:cut] + prompt + ids[cut:]
+                for ids, cut in (*placed, *zip(read, cuts, strict=True))
+            ]
+        )
+        layout = self._layout(tree)
+        row_of = np.full(len(tree), -1)
+        row_of[layout.run] = np.arange(len(layout.run))
         form_paths, text_paths = tree.paths[: len(forms)], tree.paths[len(forms) :]
-        # Every token of a text is predicted except its first, which nothing stands in front of.
-        predicted = [path[tokens:-1] for path in text_paths]
-        following = [ids[1:] for ids in read]
+        # What stands before the soft prompt does not feel it, and nothing stands before a first token:
+        # all other tokens of a text are predicted.
+        first = [max(cut, 1) for cut in cuts]
+        predicted = [path[tokens + k - 1 : -1] for path, k in zip(text_paths, first, strict=True)]
+        following = [ids[k:] for ids, k in zip(read, first, strict=True)]
         option_tokens = sorted({token for form in encoded for token in form.options})
         widest = max((len(form.options) for form in encoded), default=0)
         index = np.full((len(forms), widest), -1)
         for row, form in enumerate(encoded):
             index[row, : len(form.options)] = np.searchsorted(option_tokens, form.options)
-        virtual = np.flatnonzero(tree.tokens < 0)
+        running = tree.tokens[layout.run]
+        virtual = np.flatnonzero(running < 0)
         options = self._tensor(np.array(option_tokens, np.int64))
         return _Plan(
-            layout=TreeLayout(tree, self._device, self._head.dtype, _TILE),
-            tokens=self._tensor(np.maximum(tree.tokens, 0)),
+            layout=layout,
+            tokens=self._tensor(np.maximum(running, 0)),
             virtual=self._tensor(virtual),
-            which=self._tensor(-1 - tree.tokens[virtual]),
-            asked=self._tensor(np.array([path[-1] for path in form_paths], np.int64)),
+            which=self._tensor(-1 - running[virtual]),
+            asked=self._tensor(row_of[np.array([path[-1] for path in form_paths], np.int64)]),
             option_head=self._head[options].float(),
             option_bias=(
                 torch.zeros(len(options), device=self._device)
@@ -303,14 +314,34 @@ class PopulationEvaluator:
                 else self._head_bias[options].float()
             ),
             option_index=self._tensor(index),
-            read=self._tensor(np.concatenate([np.empty(0, np.int64), *predicted])),
+            read=self._tensor(row_of[np.concatenate([np.empty(0, np.int64), *predicted])]),
             following=self._tensor(
                 np.concatenate([np.empty(0, np.int64), *following]).astype(np.int64)
             ),
         )
 
+    def _layout(self, tree: PrefixTree) -> TreeLayout:
+        """A row's layout, with the keys and values of what is worth keeping already in it."""
+        keep = tree.kept if self._merges else None
+        layout = TreeLayout(tree, self._device, self._head.dtype, _TILE, keep)
+        beginning = layout.beginning()
+        if beginning is not None:
+            tokens = beginning.tree.tokens
+            try:
+                self._merged(self._embed(self._tensor(tokens))[None], beginning)
+            except torch.OutOfMemoryError as error:
+                raise _does_not_fit(len(tokens)) from error
+        return layout
+
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(self._device)
+
+
+def _does_not_fit(tokens: int) -> FailureError:
+    return FailureError(
+        f"one candidate with {tokens} tokens does not fit into the device's memory",
+        "Ask fewer forms (--forms), or use a smaller model or a larger device.",
+    )
 
 
 def _forget_oldest(kept: OrderedDict[Any, Any], most: int) -> None:

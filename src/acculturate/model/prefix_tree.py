@@ -15,6 +15,8 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Int
 
+_WORTH_KEEPING = 0.25  # share of the row; below it, keeping keys and values saves too little
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -69,7 +71,7 @@ class PrefixTree:
         previous: Sequence[int] = ()
         for index in order:
             sequence = sequences[index]
-            shared = _shared_length(previous, sequence)
+            shared = shared_length(previous, sequence)
             for row in path[shared:]:
                 end[row] = len(tokens)
             path = path[:shared]
@@ -83,6 +85,30 @@ class PrefixTree:
         for row in path:
             end[row] = len(tokens)
         return cls(np.array(tokens), np.array(positions), np.array(end), tuple(paths))
+
+    @cached_property
+    def frozen(self) -> Bool[np.ndarray, " row"]:
+        """Which tokens no virtual token stands before: they are the same for every candidate."""
+        frozen = np.ones(len(self), bool)
+        for row in np.flatnonzero(self.tokens < 0):
+            frozen[row : self.end[row]] = False
+        return frozen
+
+    @cached_property
+    def kept(self) -> Bool[np.ndarray, " row"]:
+        """Which tokens are computed once for all candidates: the frozen ones, if that saves much."""
+        worth_it = _WORTH_KEEPING < self.frozen.mean() < 1
+        return self.frozen if worth_it else np.zeros(len(self), bool)
+
+    def part(self, rows: Bool[np.ndarray, " row"]) -> PrefixTree:
+        """The tree of some tokens; with a token, all that stand before it have to be among them."""
+        before = np.append(0, rows.cumsum())
+        return PrefixTree(
+            self.tokens[rows],
+            self.positions[rows],
+            before[self.end[rows]],
+            tuple(before[path[rows[path]]] for path in self.paths),
+        )
 
     def tiles(self, size: int) -> tuple[Tile, ...]:
         """Cuts the row into tiles of at most about `size` tokens.
@@ -121,7 +147,8 @@ class PrefixTree:
         return seen
 
 
-def _shared_length(left: Sequence[int], right: Sequence[int]) -> int:
+def shared_length(left: Sequence[int], right: Sequence[int]) -> int:
+    """How many tokens two sequences have in common at their beginning."""
     length = 0
     for a, b in zip(left, right, strict=False):
         if a != b:

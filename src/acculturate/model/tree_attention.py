@@ -10,16 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Bool
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 
 from acculturate.errors import FailureError
-from acculturate.model.prefix_tree import PrefixTree
+from acculturate.model.prefix_tree import PrefixTree, Tile
 
 NAME = "acculturate_tree"
+Kept = dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor]]
+"""Attention layer -> keys and values of the rows that are kept, each `[1, key head, row, width]`."""
 _HANDLED = {
     "dropout",
     "is_causal",
@@ -30,52 +35,114 @@ _HANDLED = {
 }
 
 
+@dataclass(frozen=True)
+class Block:
+    """A tile as a layer computes it.
+
+    Attributes:
+        start: First of its queries among the rows that run.
+        stop: Behind its last.
+        kept: Ranges of its keys among the rows that are kept.
+        run: Ranges of its keys among the rows that run.
+        mask: Added to the scores, `[query, key]`; kept keys come first.
+    """
+
+    start: int
+    stop: int
+    kept: list[tuple[int, int]]
+    run: list[tuple[int, int]]
+    mask: torch.Tensor
+
+
 class TreeLayout:
     """A prefix tree's tiles as tensors, made once for all layers, candidates and generations.
+
+    Rows that are the same for every candidate may be kept: one pass over the `beginning` leaves their
+    keys and values here, and every further pass runs only the other rows, behind them.
 
     Args:
         tree: The merged sequences.
         device: Where the model runs.
         dtype: The model's precision, in which masks are added to the scores.
         tile: Tokens a tile holds at most; what a tile computes for nothing stays below this.
+        keep: Which rows of the tree are kept, each with all that stands before it; none if None.
+
+    Attributes:
+        tree: The merged sequences.
+        run: The rows of the tree that run, in order.
+        positions: Their positions.
+        kept: What each attention layer attends to of the rows that are kept.
     """
 
     def __init__(
-        self, tree: PrefixTree, device: torch.device, dtype: torch.dtype, tile: int
+        self,
+        tree: PrefixTree,
+        device: torch.device,
+        dtype: torch.dtype,
+        tile: int,
+        keep: Bool[np.ndarray, " row"] | None = None,
     ) -> None:
+        self._keep = np.zeros(len(tree), bool) if keep is None else keep
         self.tree = tree
-        self.positions = torch.from_numpy(tree.positions).to(device)
-        self._tiles = tree.tiles(tile)
+        self.run = np.flatnonzero(~self._keep)
+        self.positions = torch.from_numpy(tree.positions[self.run]).to(device)
+        self.kept: Kept = {}
+        self.record: Kept | None = None
+        self._tiles = [
+            one for one in tree.tiles(tile) if not self._keep[one.start : one.stop].all()
+        ]
+        self._tile = tile
         self._longest = int(tree.positions.max()) + 1
         self._device = device
         self._dtype = dtype
-        self._masks: dict[tuple[int | None, int], list[torch.Tensor]] = {}
+        self._blocks: dict[tuple[int | None, int], list[Block]] = {}
 
-    def tiles(
-        self, window: int | None, repeat: int
-    ) -> list[tuple[int, int, list[tuple[int, int]], torch.Tensor]]:
-        """Start, stop, key ranges and additive mask of every tile; no window where none bites.
+    def beginning(self) -> TreeLayout | None:
+        """The layout of the rows that are kept, if there are any; a pass over it fills `kept`."""
+        if not self._keep.any():
+            return None
+        layout = TreeLayout(self.tree.part(self._keep), self._device, self._dtype, self._tile)
+        layout.record = self.kept
+        return layout
 
-        The mask holds `repeat` copies of the queries, for the query heads that share a key head.
+    def blocks(self, window: int | None, repeat: int) -> list[Block]:
+        """Every tile that has something to run.
+
+        Args:
+            window: How many positions back the layer looks; masks nothing where none is so far back.
+            repeat: Copies of the queries in a mask, for the query heads that share a key head.
         """
         limit = window if window is not None and window < self._longest else None
-        if (limit, repeat) not in self._masks:
-            self._masks[limit, repeat] = [
-                torch.where(
-                    torch.from_numpy(self.tree.mask(tile, limit)).to(self._device),
-                    torch.zeros((), dtype=self._dtype, device=self._device),
-                    torch.full((), -torch.inf, dtype=self._dtype, device=self._device),
-                ).repeat(repeat, 1)
-                for tile in self._tiles
-            ]
-        return [
-            (tile.start, tile.stop, [*tile.ancestors, (tile.start, tile.stop)], mask)
-            for tile, mask in zip(self._tiles, self._masks[limit, repeat], strict=True)
-        ]
+        if (limit, repeat) not in self._blocks:
+            self._blocks[limit, repeat] = [self._block(one, limit, repeat) for one in self._tiles]
+        return self._blocks[limit, repeat]
+
+    def _block(self, tile: Tile, window: int | None, repeat: int) -> Block:
+        kept_first = np.argsort(~self._keep[tile.keys], kind="stable")
+        running = ~self._keep[tile.start : tile.stop]
+        seen = torch.from_numpy(self.tree.mask(tile, window)[running][:, kept_first])
+        mask = torch.where(
+            seen.to(self._device),
+            torch.zeros((), dtype=self._dtype, device=self._device),
+            torch.full((), -torch.inf, dtype=self._dtype, device=self._device),
+        )
+        ranges = [*tile.ancestors, (tile.start, tile.stop)]
+        run = _ranges_among(~self._keep, ranges)
+        start, stop = _ranges_among(~self._keep, ranges[-1:])[0]
+        return Block(start, stop, _ranges_among(self._keep, ranges), run, mask.repeat(repeat, 1))
+
+
+def _ranges_among(
+    rows: Bool[np.ndarray, " row"], ranges: list[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """Ranges counted in some of the rows alone; those that hold none of them are left out."""
+    before = np.append(0, rows.cumsum())
+    found = [(int(before[start]), int(before[stop])) for start, stop in ranges]
+    return [(start, stop) for start, stop in found if start < stop]
 
 
 def tree_attention(
-    module: torch.nn.Module,  # noqa: ARG001
+    module: torch.nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
@@ -90,7 +157,7 @@ def tree_attention(
     """One layer's attention.
 
     Args:
-        module: The layer, unused; part of transformers' interface.
+        module: The layer.
         query: `[candidate, head, row, width]`.
         key: `[candidate, key head, row, width]`.
         value: As `key`.
@@ -110,20 +177,37 @@ def tree_attention(
     candidates, heads, rows, _ = query.shape
     groups = key.shape[1]
     out = query.new_empty(candidates, rows, heads, value.shape[-1])
-    for start, stop, ranges, mask in tree_layout.tiles(sliding_window, heads // groups):
+    if tree_layout.record is not None:
+        _record(tree_layout.record, module, key, value)
+    kept_key, kept_value = tree_layout.kept.get(module, (key[:1], value[:1]))
+    for block in tree_layout.blocks(sliding_window, heads // groups):
         # Query heads that share a key head go in as more queries of that head: larger products.
-        q = query[:, :, start:stop].reshape(candidates, groups, -1, query.shape[-1])
-        if len(ranges) == 1:
-            k, v = key[:, :, start:stop], value[:, :, start:stop]
-        else:
-            k = torch.cat([key[:, :, a:b] for a, b in ranges], dim=2)
-            v = torch.cat([value[:, :, a:b] for a, b in ranges], dim=2)
+        q = query[:, :, block.start : block.stop].reshape(candidates, groups, -1, query.shape[-1])
+        k, v = _keys(block, kept_key, key), _keys(block, kept_value, value)
         if softcap is None:
-            part = scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling)
+            part = scaled_dot_product_attention(q, k, v, attn_mask=block.mask, scale=scaling)
         else:
-            part = _softcapped(q, k, v, mask, scaling, softcap)
-        out[:, start:stop] = part.reshape(candidates, heads, stop - start, -1).transpose(1, 2)
+            part = _softcapped(q, k, v, block.mask, scaling, softcap)
+        part = part.reshape(candidates, heads, block.stop - block.start, -1)
+        out[:, block.start : block.stop] = part.transpose(1, 2)
     return out, None
+
+
+def _keys(block: Block, kept: torch.Tensor, run: torch.Tensor) -> torch.Tensor:
+    """A block's keys, or its values: the kept ones, which all candidates share, then their own."""
+    parts = [kept[:, :, start:stop].expand(len(run), -1, -1, -1) for start, stop in block.kept]
+    parts += [run[:, :, start:stop] for start, stop in block.run]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+
+
+def _record(kept: Kept, module: torch.nn.Module, key: torch.Tensor, value: torch.Tensor) -> None:
+    if module in kept:
+        raise FailureError(
+            "this model runs one attention layer twice, so that its keys and values cannot be kept",
+            "Use --placement front.",
+        )
+    # Copies: a view would hold on to all that the layer projected.
+    kept[module] = key.clone(), value.clone()
 
 
 def _softcapped(

@@ -23,11 +23,11 @@ from acculturate.reporting.wording import (
 
 Tone = Literal["good", "caution", "bad"]
 
-# Read off the embedded model with 8 virtual tokens: up to 0.3 nats a token the greedy continuations
-# stay fluent, from 1 on they fall apart into fragments.
+# Rules of thumb, read off the embedded model with 8 virtual tokens: up to 0.45 nats a token its greedy
+# continuations stay fluent, near 1 they fall into loops and fragments.
 _NOTICED_DIVERGENCE = 0.1
 _HARMFUL_DIVERGENCE = 0.5
-_BREAKING_DIVERGENCE = 1.0
+_BREAKING_DIVERGENCE = 0.9
 _LOW_VALID_MASS = 0.5
 
 

@@ -38,6 +38,9 @@ class Settings:
         max_divergence: Limit on the guard's divergence, nats a token, handled feasible first.
         target_loss: Stop when a feasible candidate is at or below it.
         stall: Stop after this many candidates without a better one.
+        stages: In how many parts the dimensions are asked; from 2 on, a trial that is already beaten
+            after a part is dropped, which changes nothing but the time. 1 asks everything at once.
+        reject: False asks the parts of everyone, to check that.
     """
 
     budget: int = 400
@@ -57,6 +60,8 @@ class Settings:
     max_divergence: float | None = None
     target_loss: float | None = None
     stall: int | None = None
+    stages: int = 1
+    reject: bool = True
 
     def check(self, optimizer: Optimizer) -> None:
         """Refuses what cannot be run.
@@ -79,7 +84,7 @@ class Settings:
                     f"{_words(name)} {value} is not a number from 0 on",
                     "Use 0 or a positive number.",
                 )
-        for name in ("tokens", "respondents", "stall"):
+        for name in ("tokens", "respondents", "stall", "stages"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} {value} is smaller than 1", "Use a whole number from 1.")
@@ -94,6 +99,11 @@ class Settings:
             raise UsageError("a start text is used by init 'text' alone", "Add --init text.")
         if self.init == "text" and not (self.init_text or "").strip():
             raise UsageError("a start at a text needs one", "Give --init-text TEXT.")
+        if self.stages > 1 and self.reading == "sampled":
+            raise UsageError(
+                "the reading sampled draws respondents, so that a dropped trial would change the next",
+                "Use --stages 1, or the reading expected or modal.",
+            )
 
 
 def to_toml(
@@ -132,6 +142,8 @@ def to_toml(
             "max_divergence": settings.max_divergence,
             "target_loss": settings.target_loss,
             "stall": settings.stall,
+            "stages": settings.stages,
+            "reject": settings.reject,
             "settings": optimizer.settings(),
         },
     }

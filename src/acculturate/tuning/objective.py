@@ -1,6 +1,8 @@
 """What a candidate is worth: soft prompts -> loss, and how far past the divergence limit.
 
-The objective is made of tuning forms and tuning guard texts; it refuses held-out forms.
+The objective is made of tuning forms and tuning guard texts; it refuses held-out forms. It can ask the
+dimensions in stages and drop a trial as soon as its parent is certain to stay: the loss is a sum over
+dimensions, so the part already known is a lower bound.
 """
 
 from __future__ import annotations
@@ -23,11 +25,13 @@ class Evaluation:
     """What a population is worth.
 
     Attributes:
-        loss: Loss to the target; infinite where answers are not finite.
+        loss: Loss to the target; infinite where answers are not finite. A trial dropped early holds
+            the part of its loss that beat it.
         excess: Divergence past the limit, 0 within it or without one.
-        scores: Dimension scores.
+        scores: Dimension scores; NaN where a dropped trial was not asked.
         divergence: On the tuning guard texts, or None without a limit.
         perplexity: Likewise.
+        tokens: Tokens that went through the model, all candidates together.
     """
 
     loss: Float[np.ndarray, " candidate"]
@@ -35,6 +39,7 @@ class Evaluation:
     scores: Float[np.ndarray, "candidate dimension"]
     divergence: Float[np.ndarray, " candidate"] | None
     perplexity: Float[np.ndarray, " candidate"] | None
+    tokens: int
 
     @property
     def fitness(self) -> Fitness:
@@ -54,6 +59,9 @@ class Objective:
         reading: How answers become numbers.
         respondents: Draws a form for the reading "sampled".
         max_divergence: Limit on the guard's divergence, or None: the guard is then not read here.
+        stages: In how many parts the dimensions are asked where thresholds are given.
+        reject: Whether a beaten trial is dropped between the parts; without, the same parts are asked
+            of everyone, to check that dropping changes nothing.
 
     Raises:
         ValueError: A form is held out.
@@ -70,6 +78,8 @@ class Objective:
         reading: Reading = "expected",
         respondents: int = 100,
         max_divergence: float | None = None,
+        stages: int = 1,
+        reject: bool = True,
     ) -> None:
         if any(form.split != "tuning" for form in forms):
             raise ValueError("the objective never sees a held-out form")
@@ -81,19 +91,100 @@ class Objective:
         self._reading: Reading = reading
         self._respondents = respondents if reading == "sampled" else None
         self._limit = max_divergence
+        self._stages = stages
+        self._reject = reject
 
     def evaluate(
-        self, prompts: Float[np.ndarray, "candidate token hidden"], rng: np.random.Generator
+        self,
+        prompts: Float[np.ndarray, "candidate token hidden"],
+        rng: np.random.Generator,
+        thresholds: Fitness | None = None,
+        seen: Float[np.ndarray, " dimension"] | None = None,
     ) -> Evaluation:
-        """Evaluates a population; `rng` draws the respondents of the reading "sampled"."""
-        texts = () if self._limit is None else TUNING_TEXTS
-        answers = self._model.ask(prompts, self._forms, texts=texts, placement=self._placement)
-        values = item_values(answers.probabilities, self._reading, rng, self._respondents)
-        means = item_means(values, answers.forms, self._scoring.instrument)
-        scores = self._scoring.scores(means)
+        """Evaluates a population.
+
+        Args:
+            prompts: The candidates.
+            rng: Draws the respondents of the reading "sampled".
+            thresholds: What each candidate must not lose to; None asks everything of everyone.
+            seen: Scores of the best so far: the dimension it misses most is asked first.
+        """
+        count, forms = len(prompts), len(self._forms)
+        values = np.full((count, forms), np.nan)
+        excess = np.zeros(count)
+        divergence = perplexity = None
+        alive = np.arange(count)
+        tokens = 0
+        asked: list[int] = []
+        for number, (part, dimensions) in enumerate(self._parts(thresholds, seen)):
+            if not len(alive):
+                break
+            texts = TUNING_TEXTS if number == 0 and self._limit is not None else ()
+            answers = self._model.ask(
+                prompts[alive],
+                [self._forms[index] for index in part],
+                texts=texts,
+                placement=self._placement,
+            )
+            tokens += answers.tokens * len(alive)
+            read = item_values(answers.probabilities, self._reading, rng, self._respondents)
+            values[np.ix_(alive, part)] = read
+            if self._limit is not None and answers.divergence is not None:
+                divergence, perplexity = answers.divergence, answers.perplexity
+                over = np.where(np.isfinite(divergence), divergence, np.inf)
+                excess = np.maximum(0.0, over - self._limit)
+            asked += dimensions
+            if thresholds is not None and self._reject:
+                alive = alive[
+                    ~self._beaten(values[alive], asked, excess[alive], thresholds.take(alive))
+                ]
+        scores = self._scores(values)
         loss = self._scoring.loss(scores, self._target)
-        excess = np.zeros(len(loss))
-        if self._limit is not None and answers.divergence is not None:
-            over = np.where(np.isfinite(answers.divergence), answers.divergence, np.inf)
-            excess = np.maximum(0.0, over - self._limit)
-        return Evaluation(loss, excess, scores, answers.divergence, answers.perplexity)
+        dropped = np.setdiff1d(np.arange(count), alive)
+        loss[dropped] = self._bound(scores[dropped])
+        return Evaluation(loss, excess, scores, divergence, perplexity, tokens)
+
+    def _parts(
+        self, thresholds: Fitness | None, seen: Float[np.ndarray, " dimension"] | None
+    ) -> list[tuple[list[int], list[int]]]:
+        """The forms of each part, and the dimensions that are complete after it."""
+        every = list(range(len(self._target)))
+        if thresholds is None or self._stages == 1:
+            return [(list(range(len(self._forms))), every)]
+        if seen is not None and np.isfinite(seen).all():
+            every = [int(d) for d in np.argsort(-np.abs(seen - self._target), kind="stable")]
+        column = {item.id: i for i, item in enumerate(self._scoring.instrument.items)}
+        left = list(range(len(self._forms)))
+        parts: list[tuple[list[int], list[int]]] = []
+        for split in np.array_split(np.array(every), min(self._stages, len(every))):
+            weighs = (self._scoring.weights[split] != 0).any(axis=0)
+            part = [index for index in left if weighs[column[self._forms[index].item]]]
+            left = [index for index in left if index not in part]
+            parts.append((part, [int(d) for d in split]))
+        return parts
+
+    def _beaten(
+        self,
+        values: Float[np.ndarray, "candidate form"],
+        asked: Sequence[int],
+        excess: Float[np.ndarray, " candidate"],
+        thresholds: Fitness,
+    ) -> np.ndarray:
+        """Who is certain to lose to its threshold, whatever the rest of its answers."""
+        if len(asked) == len(self._target):
+            return np.zeros(len(values), bool)
+        bound = self._bound(self._scores(values))
+        lost = (thresholds.excess == 0) & (bound > thresholds.loss)
+        return lost | (excess > thresholds.excess)
+
+    def _scores(
+        self, values: Float[np.ndarray, "candidate form"]
+    ) -> Float[np.ndarray, "candidate dimension"]:
+        return self._scoring.scores(item_means(values, self._forms, self._scoring.instrument))
+
+    def _bound(
+        self, scores: Float[np.ndarray, "candidate dimension"]
+    ) -> Float[np.ndarray, " candidate"]:
+        """Least loss that the dimensions known so far allow."""
+        known = np.where(np.isnan(scores), self._target, scores)
+        return self._scoring.loss(known, self._target)

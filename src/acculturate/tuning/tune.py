@@ -24,6 +24,7 @@ from acculturate.evaluation.measure import default_table
 from acculturate.model.answers import AnswerModel
 from acculturate.model.soft_prompt import SoftPrompt, start_population
 from acculturate.search.differential_evolution import DifferentialEvolution
+from acculturate.search.fitness import Fitness
 from acculturate.search.optimizer import Optimizer
 from acculturate.survey.countries import Country, CountryTable
 from acculturate.survey.forms import balanced_forms
@@ -70,11 +71,19 @@ class _Loop:
     generation: int = 0
     evaluations: int = 0
     since_better: int = 0
+    tokens: int = 0
+    tokens_each: float = 0.0
     seconds: float = 0.0
     divergence: float = np.nan
     perplexity: float = np.nan
     scores: Float[np.ndarray, " dimension"] | None = None
     start: Float[np.ndarray, "token hidden"] | None = None
+
+    @property
+    def tokens_saved(self) -> float:
+        """Share of tokens that early rejection saved, against asking everything at once."""
+        whole = self.tokens_each * self.evaluations
+        return 1 - self.tokens / whole if whole else 0.0
 
     def state(self) -> State:
         return {name: np.asarray(value) for name, value in vars(self).items()}
@@ -85,6 +94,8 @@ class _Loop:
             generation=int(state["generation"]),
             evaluations=int(state["evaluations"]),
             since_better=int(state["since_better"]),
+            tokens=int(state["tokens"]),
+            tokens_each=float(state["tokens_each"]),
             seconds=float(state["seconds"]),
             divergence=float(state["divergence"]),
             perplexity=float(state["perplexity"]),
@@ -155,6 +166,8 @@ def tune(
             reading=chosen.reading,
             respondents=chosen.respondents,
             max_divergence=chosen.max_divergence,
+            stages=chosen.stages,
+            reject=chosen.reject,
         )
         search = _Search(model, objective, optimizer, chosen, directory, scoring)
         reason = search.run(on_generation)
@@ -232,7 +245,10 @@ class _Search:
             began = time.monotonic()
             candidates = self._optimizer.ask()
             prompts = candidates.reshape(len(candidates), *self._shape)
-            evaluation = self._objective.evaluate(prompts, self._stream(2, self.loop.generation))
+            thresholds = self._optimizer.thresholds()
+            evaluation = self._objective.evaluate(
+                prompts, self._stream(2, self.loop.generation), thresholds, self.loop.scores
+            )
             before = self._rank() if self.loop.generation else None
             self._optimizer.tell(evaluation.fitness)
             leader = int(evaluation.fitness.order()[0])
@@ -244,9 +260,12 @@ class _Search:
                 self._take_best(evaluation, leader, prompts[leader])
             self.loop.generation += 1
             self.loop.evaluations += len(prompts)
+            self.loop.tokens += evaluation.tokens
+            if self.loop.generation == 1:
+                self.loop.tokens_each = evaluation.tokens / len(prompts)
             spent = time.monotonic() - began
             self.loop.seconds += spent
-            self._history.append(self._line(evaluation, spent))
+            self._history.append(self._line(evaluation.fitness, thresholds, spent))
             state = {f"search_{k}": v for k, v in self._optimizer.state().items()}
             self._directory.write_generation(self._history, self.best(), self.loop.state() | state)
             on_generation(self._progress())
@@ -319,9 +338,12 @@ class _Search:
             guard = read_guard(self._model, prompt, self._settings.placement, TUNING_TEXTS)
             self.loop.divergence, self.loop.perplexity = guard.divergence, guard.perplexity
 
-    def _line(self, evaluation: Evaluation, seconds: float) -> dict[str, Any]:
-        fitness = evaluation.fitness
-        finite = fitness.loss[fitness.valid]
+    def _line(self, trials: Fitness, parents: Fitness | None, seconds: float) -> dict[str, Any]:
+        """A generation's line: the population after selection, where the optimiser has one."""
+        kept = trials
+        if parents is not None:
+            kept = Fitness.where(trials.not_worse(parents), trials, parents)
+        finite = kept.loss[kept.valid]
         quantiles = np.quantile(finite, [0.05, 0.25, 0.5, 0.75, 0.95]) if len(finite) else None
         best, loop = self._optimizer.best, self.loop
         scores = np.full(len(self._keys), np.nan) if loop.scores is None else loop.scores
@@ -334,7 +356,7 @@ class _Search:
             "best_perplexity": _number(loop.perplexity),
             "mean_loss": float(finite.mean()) if len(finite) else None,
             "quantiles": None if quantiles is None else [float(q) for q in quantiles],
-            "invalid": int(len(fitness) - len(finite)),
+            "invalid": int((~trials.valid).sum()),
             "seconds": seconds,
             "scores": {key: _number(value) for key, value in zip(self._keys, scores, strict=True)},
         }
@@ -381,6 +403,8 @@ def _outcome(reason: StopReason, search: _Search, summary: dict[str, Any]) -> di
         "held_out_divergence": tuned["held_out_divergence"],
         "held_out_perplexity": tuned["held_out_perplexity"],
         "excess": search.best_excess,
+        "tokens": search.loop.tokens,
+        "tokens_saved": search.loop.tokens_saved,
         "seconds": search.loop.seconds,
     }
 
