@@ -26,6 +26,7 @@ from acculturate.files import json_text
 
 if TYPE_CHECKING:
     from acculturate.model.answers import AnswerModel
+    from acculturate.model.language_model import LanguageModel
     from acculturate.survey.scoring import Anchor
 
 app = typer.Typer(
@@ -304,7 +305,7 @@ def export(
     read = read_run(run)
     name, revision = read.model_name, read.model_revision
     answering = _load(model or name, revision, "float32", device, trust_remote_code)
-    path = ac.export_peft(run, answering, out)
+    path = ac.export_peft(run, cast("LanguageModel", answering), out)
     if as_json:
         _print_json({"adapter": str(path), "format": format})
     else:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from acculturate.survey.countries import Country, CountryTable
     from acculturate.survey.forms import Form
     from acculturate.survey.instrument import Instrument
+    from acculturate.tuning.loop import Progress
     from acculturate.tuning.run import Run
-    from acculturate.tuning.tune import Progress
 
 
 @contextmanager

@@ -31,8 +31,11 @@ def tiny(toy: Instrument) -> LanguageModel:
     return load_random_model("tiny", toy, dtype="float32", device="cpu")
 
 
-def test_all_ways_give_the_same_answers(tiny: LanguageModel, toy_forms: tuple[Form, ...]) -> None:
-    result = evaluate(tiny, toy_forms, candidates=2, rounds=2, new_tokens=2)
+@pytest.mark.parametrize("placement", get_args(Placement))
+def test_all_ways_give_the_same_answers(
+    tiny: LanguageModel, toy_forms: tuple[Form, ...], placement: Placement
+) -> None:
+    result = evaluate(tiny, toy_forms, candidates=2, rounds=2, new_tokens=2, placement=placement)
     assert len(result.differences) == 6
     assert result.largest_difference is not None
     assert result.largest_difference < 1e-4

@@ -7,11 +7,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from cli_runs import CommandLine
 
+from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.instrument import DATA
-from acculturate.tuning.tune import Progress
+from acculturate.tuning.loop import Progress
 
 TOY = (DATA / "toy.toml").read_text("utf-8")
 HOSTILE = [
@@ -151,6 +153,9 @@ def test_files_that_are_not_what_they_should_be(name: str, cli: CommandLine):
 def test_a_prompt_that_is_not_one(cli: CommandLine):
     Path("text").write_text("not a tensor")
     assert "text is damaged" in cli("measure", "-m", "fake", "-p", "text").message(1)
+    SoftPrompt(np.zeros((2, 4), np.float32), "front", "other").save(Path("narrow"))
+    message = cli("measure", "-m", "fake", "-p", "narrow").message(2)
+    assert "4 wide, fake needs 16" in message
     Path("empty").mkdir()
     assert "no soft prompt" in cli("measure", "-m", "fake", "-p", "empty").message(2)
 

@@ -90,7 +90,7 @@ def test_a_profile_equals_plain_transformers(
     assert profile.forms == 48
 
 
-@pytest.mark.parametrize("placement", ["front", "after-bos"])
+@pytest.mark.parametrize("placement", ["front", "after-bos", "before-answer"])
 def test_a_soft_prompt_and_the_guard_equal_plain_transformers(
     model: LanguageModel, forms: tuple[Form, ...], placement: str
 ) -> None:

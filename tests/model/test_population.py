@@ -199,7 +199,7 @@ def test_a_prompt_of_another_width_is_refused(toy_forms: tuple[Form, ...]) -> No
         shared_model("llama").ask(np.zeros((1, 2, 48), np.float32), toy_forms)
 
 
-@pytest.mark.parametrize("placement", ["front", "after-bos"])
+@pytest.mark.parametrize("placement", ["front", "after-bos", "before-answer"])
 def test_a_text_goes_on_behind_a_soft_prompt(placement: Any, prompts: np.ndarray) -> None:
     model = shared_model("llama")
     plain = model.continue_text("A short survey.", max_tokens=8)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import io
-import json
 import shutil
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,59 +16,16 @@ from tuning_runs import (
     TOY,
     TOYLAND,
     Interrupter,
-    contents,
     optimizer,
-    read_json,
+    refused,
     same,
     tune_toy,
 )
 
-from acculturate.errors import AcculturateError, FailureError, UsageError
+from acculturate.errors import FailureError, UsageError
 from acculturate.model.answers import FakeModel
-from acculturate.survey.countries import load_countries
-from acculturate.survey.instrument import DATA, load_instrument
 from acculturate.tuning.run import Run
 from acculturate.tuning.tune import tune
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return contents(tune_toy(tmp_path_factory.mktemp("whole")).directory)
-
-
-@pytest.fixture(scope="module")
-def _interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("interrupted")
-    with pytest.raises(KeyboardInterrupt):
-        tune_toy(folder, on_generation=Interrupter(3))
-    return folder
-
-
-@pytest.fixture
-def interrupted(_interrupted: Path, tmp_path: Path) -> Path:
-    """A run stopped after three of five generations."""
-    return Path(shutil.copytree(_interrupted, tmp_path / "interrupted"))
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """Everything in a folder but the lock."""
-    return {
-        str(p.relative_to(folder)): p.read_bytes()
-        for p in folder.rglob("*")
-        if p.is_file() and p.name != ".lock"
-    }
-
-
-def refused(folder: Path, kind: type[AcculturateError], *words: str, **settings: Any) -> None:
-    """Asserts that a tuning raises one message with a next step and changes no file."""
-    before = files(folder) if folder.is_dir() else folder.read_bytes()
-    with pytest.raises(kind) as caught:
-        tune_toy(folder, **{"resume": True, **settings})
-    assert type(caught.value) is kind
-    for word in words:
-        assert word in str(caught.value), str(caught.value)
-    assert caught.value.hint
-    assert (files(folder) if folder.is_dir() else folder.read_bytes()) == before
 
 
 @pytest.mark.parametrize(
@@ -322,171 +275,6 @@ def test_reading_a_run_that_is_none_or_not_finished(interrupted: Path, tmp_path)
         with pytest.raises(UsageError, match=words) as caught:
             Run.load(folder)
         assert caught.value.hint
-
-
-FULL = OSError(errno.ENOSPC, "No space left on device")
-
-
-@pytest.mark.parametrize(
-    ("where", "call"),
-    [("write", call) for call in range(1, 18)]
-    + [(where, call) for where in ("open", "rename") for call in (1, 5, 9, 17)],
-)
-def test_a_full_disk(where: str, call: int, tmp_path, monkeypatch, whole):
-    """At every write of a run: one message, what was there stays, and with space it goes on."""
-    calls = 0
-
-    def full(real: Callable[..., Any]) -> Callable[..., Any]:
-        def maybe(*arguments: Any, **options: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            if calls >= call:
-                raise FULL
-            return real(*arguments, **options)
-
-        return maybe
-
-    run = tmp_path / "run"
-    with monkeypatch.context() as patched:
-        if where == "open":
-            patched.setattr(tempfile, "mkstemp", full(tempfile.mkstemp))
-        elif where == "rename":
-            patched.setattr(Path, "replace", full(Path.replace))
-        else:
-            patched.setattr("acculturate.files.os.fdopen", filling_disk(call))
-        with pytest.raises(FailureError, match=r"cannot write .*: the disk is full") as caught:
-            tune_toy(run)
-        assert str(run) in str(caught.value)
-        assert "Make space" in (caught.value.hint or "")
-        assert "--resume" in (caught.value.hint or "")
-    assert not list(run.rglob(".*-*")), "a half-written file is left"
-    for name, content in files(run).items():
-        if name.endswith(".json"):
-            json.loads(content)
-    tune_toy(run, resume=True)
-    same(run, whole)
-
-
-def filling_disk(call: int) -> Callable[..., Any]:
-    """An `os.fdopen` whose files are full from the so-manieth on, after half of their content."""
-    import os
-
-    real, calls = os.fdopen, 0
-
-    class Full(io.FileIO):
-        def write(self, content: Any, /) -> int:
-            super().write(memoryview(content)[: len(content) // 2])
-            raise FULL
-
-    def fdopen(handle: int, mode: str) -> Any:
-        nonlocal calls
-        calls += 1
-        return Full(handle, mode) if calls >= call else real(handle, mode)
-
-    return fdopen
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 128 KiB, where the machine lets us mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True, check=False)
-    except OSError:
-        pytest.skip("no mount here")
-    if done.returncode:
-        pytest.skip("not allowed to mount")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
-def test_a_disk_that_is_really_full(small_disk: Path, whole):
-    with pytest.raises(KeyboardInterrupt):
-        tune_toy(small_disk / "run", on_generation=Interrupter(2))
-    before = files(small_disk / "run")
-    with pytest.raises(OSError), (small_disk / "filler").open("wb", buffering=0) as filler:
-        while True:
-            filler.write(bytes(4096))
-    refused(small_disk / "run", FailureError, "the disk is full")
-    assert files(small_disk / "run") == before
-    (small_disk / "filler").unlink()
-    tune_toy(small_disk / "run", resume=True)
-    same(small_disk / "run", whole)
-
-
-def test_another_reason_for_a_failed_write(interrupted: Path, monkeypatch):
-    def denied(*_: Any, **__: Any) -> Any:
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(tempfile, "mkstemp", denied)
-    refused(interrupted, FailureError, "cannot write", "Permission denied")
-
-
-def tune_table(out: Path, table: Path, survey: Path, **settings: Any) -> Run:
-    countries = load_countries(table)
-    return tune(
-        FakeModel(HIDDEN),
-        load_instrument(survey),
-        countries["Toyland"],
-        out=out,
-        table=countries,
-        budget=40,
-        tokens=2,
-        **settings,
-    )
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> tuple[Path, Path]:
-    """A table and a survey of the user's own."""
-    table, survey = tmp_path / "mine.csv", tmp_path / "mine.toml"
-    table.write_text("country,planning,company\nToyland,80,20\nElsewhere,10,90\nGap,1,\n")
-    shutil.copy(DATA / "toy.toml", survey)
-    return table, survey
-
-
-def test_a_table_and_a_survey_of_ones_own(own: tuple[Path, Path], tmp_path):
-    run = tune_table(tmp_path / "run", *own)
-    assert [name for name, _ in run.summary["nearest"]["tuned"]] == ["Toyland", "Elsewhere"]
-    assert run.summary["target"]["table"] == "mine"
-    assert read_json(tmp_path / "run" / "provenance.json")["table"] == {
-        "key": "mine",
-        "source": str(own[0]),
-        "terms": "the user's own",
-    }
-
-
-def test_a_country_of_ones_own_without_a_table(tmp_path):
-    run = tune_toy(tmp_path)
-    assert run.summary["nearest"] == {"naive": [], "tuned": []}
-    assert read_json(tmp_path / "provenance.json")["table"]["key"] == "toy-table"
-
-
-@pytest.mark.parametrize(
-    ("which", "edit", "words"),
-    [
-        (0, ("80", "81"), 'target\'s scores are not those .* .*"planning": 80.*"planning": 81'),
-        (1, ("plans = -12.5", "plans = -12"), "instrument's contents are not those"),
-        (1, ("Do you like to be alone?", "Do you like being alone?"), "are not those"),
-    ],
-)
-def test_a_table_or_survey_that_changed_since(
-    which: int, edit: tuple[str, str], words: str, own: tuple[Path, Path], tmp_path
-):
-    with pytest.raises(KeyboardInterrupt):
-        tune_table(tmp_path / "run", *own, on_generation=Interrupter(1))
-    text = own[which].read_text()
-    assert edit[0] in text
-    own[which].write_text(text.replace(*edit))
-    before = files(tmp_path / "run")
-    with pytest.raises(FailureError, match=words) as caught:
-        tune_table(tmp_path / "run", *own, resume=True)
-    assert caught.value.hint
-    assert files(tmp_path / "run") == before
 
 
 def test_a_run_needs_no_network(tmp_path, monkeypatch, whole):

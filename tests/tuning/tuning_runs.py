@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from acculturate.errors import AcculturateError
 from acculturate.model.answers import Answers, FakeModel
 from acculturate.search.differential_evolution import DifferentialEvolution
 from acculturate.search.names import by_name, takes
 from acculturate.search.optimizer import Optimizer
 from acculturate.survey.countries import Country
 from acculturate.survey.instrument import load_instrument
+from acculturate.tuning.loop import Progress
 from acculturate.tuning.run import Run
-from acculturate.tuning.tune import Progress, tune
+from acculturate.tuning.tune import tune
 
 TOY = load_instrument("toy")
 TOYLAND = Country("Toyland", "toy-table", {"planning": 80.0, "company": 20.0}, None)
@@ -152,3 +155,24 @@ class Broken(Recorder):
             probabilities[prompts[:, 0, 0] > self.threshold] = np.nan
             answers = replace(answers, probabilities=probabilities)
         return answers
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Everything in a folder but the lock."""
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in folder.rglob("*")
+        if p.is_file() and p.name != ".lock"
+    }
+
+
+def refused(folder: Path, kind: type[AcculturateError], *words: str, **settings: Any) -> None:
+    """Asserts that a tuning raises one message with a next step and changes no file."""
+    before = files(folder) if folder.is_dir() else folder.read_bytes()
+    with pytest.raises(kind) as caught:
+        tune_toy(folder, **{"resume": True, **settings})
+    assert type(caught.value) is kind
+    for word in words:
+        assert word in str(caught.value), str(caught.value)
+    assert caught.value.hint
+    assert (files(folder) if folder.is_dir() else folder.read_bytes()) == before

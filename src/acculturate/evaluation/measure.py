@@ -6,6 +6,7 @@ is what every row of every table is made of, naive or tuned.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -191,7 +192,11 @@ def profile(
             None if vector is None or samples is None else _loss_interval(samples, scoring, vector)
         ),
         floor=(
-            scoring.lattice_floor(vector) if vector is not None and reading == "modal" else None
+            scoring.lattice_floor(
+                vector, forms=max(Counter(f.item for f in answers.forms).values())
+            )
+            if vector is not None and reading == "modal"
+            else None
         ),
         constant_answer_loss=None if vector is None else scoring.constant_answer_loss(vector),
     )

@@ -202,6 +202,11 @@ class FakeModel:
     ) -> Answers:
         """See `AnswerModel.ask`."""
         population = np.zeros((1, 1, self.hidden_size)) if prompts is None else prompts
+        if population.shape[2] != self.hidden_size:
+            raise UsageError(
+                f"the soft prompt is {population.shape[2]} wide, {self.name} needs {self.hidden_size}",
+                "A soft prompt works only on the model it was tuned on.",
+            )
         tokens = population.shape[1]
         flat = population.reshape(len(population), -1).astype(np.float64)
         widest = max((len(form.options) for form in forms), default=0)

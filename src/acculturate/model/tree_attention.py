@@ -72,6 +72,7 @@ class TreeLayout:
         run: The rows of the tree that run, in order.
         positions: Their positions.
         kept: What each attention layer attends to of the rows that are kept.
+        record: Where a pass leaves the keys and values of all its rows; nowhere if None.
     """
 
     def __init__(

@@ -176,8 +176,14 @@ class Scoring:
         means = np.broadcast_to(answers, (fewest, len(self.instrument.items)))
         return float(self.loss(self.scores(means), target).min())
 
-    def lattice_floor(self, target: Float[np.ndarray, " dimension"]) -> float | None:
-        """The least loss that one whole-number answer an item can reach.
+    def lattice_floor(
+        self, target: Float[np.ndarray, " dimension"], forms: int = 1
+    ) -> float | None:
+        """The least loss that whole-number answers can reach.
+
+        Args:
+            target: Published scores.
+            forms: Answers an item whose mean counts; with one, IDV and MAS move in steps of 35.
 
         Returns:
             The floor, or None where dimensions share items or have too many reachable scores.
@@ -189,7 +195,8 @@ class Scoring:
             sums = np.zeros(1)
             for item, weight in zip(self.instrument.items, weights, strict=True):
                 if weight:
-                    answers = np.arange(1, self.instrument.options_of(item) + 1)
+                    steps = (self.instrument.options_of(item) - 1) * forms + 1
+                    answers = 1 + np.arange(steps) / forms
                     sums = np.unique(np.round(np.add.outer(sums, weight * answers), 9))
                     if len(sums) > MOST_LATTICE_SUMS:
                         return None

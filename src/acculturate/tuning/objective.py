@@ -113,6 +113,7 @@ class Objective:
         values = np.full((count, forms), np.nan)
         excess = np.zeros(count)
         divergence = perplexity = None
+        broken = np.zeros(count, bool)
         alive = np.arange(count)
         tokens = 0
         asked: list[int] = []
@@ -128,7 +129,8 @@ class Objective:
             )
             tokens += answers.tokens * len(alive)
             read = item_values(answers.probabilities, self._reading, rng, self._respondents)
-            values[np.ix_(alive, part)] = read
+            values[np.ix_(alive, np.array(part, np.intp))] = read
+            broken[alive] |= ~np.isfinite(read).all(axis=1)
             if self._limit is not None and answers.divergence is not None:
                 divergence, perplexity = answers.divergence, answers.perplexity
                 over = np.where(np.isfinite(divergence), divergence, np.inf)
@@ -142,6 +144,7 @@ class Objective:
         loss = self._scoring.loss(scores, self._target)
         dropped = np.setdiff1d(np.arange(count), alive)
         loss[dropped] = self._bound(scores[dropped])
+        loss[broken] = np.inf
         return Evaluation(loss, excess, scores, divergence, perplexity, tokens)
 
     def _parts(

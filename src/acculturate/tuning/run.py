@@ -156,7 +156,7 @@ class RunDirectory:
                     raise ValueError("state.npz is missing")
                 return None
             state = _read_arrays(self.path / "state.npz")
-            if str(state.pop("digest")) != str(_digest(state)):
+            if str(state.pop("digest", "")) != str(_digest(state)):
                 raise ValueError("state.npz was changed")
             if str(state.pop("config")) != _hash(self._config):
                 raise ValueError("state.npz belongs to another configuration")
