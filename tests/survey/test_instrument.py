@@ -15,7 +15,7 @@ TOY = (DATA / "toy.toml").read_text(encoding="utf-8")
 
 # Construct and scale of every item of VSM 2013, with words that its wordings must be about.
 VSM13 = {
-    "m01": ("importance", ("home",)),
+    "m01": ("importance", ("home", "family life")),
     "m02": ("importance", ("respect",)),
     "m03": ("importance", ("well", "good")),
     "m04": ("importance", ("secur", "keeping", "losing")),
