@@ -52,9 +52,9 @@ def evaluate(
         typer.Option(help="generate, single, padded or population alone; may be repeated."),
     ] = None,
     placement: Annotated[
-        Literal["auto", "front", "after-bos", "before-answer"],
+        Literal["front", "after-bos", "before-answer"],
         typer.Option(help="Where the soft prompts go."),
-    ] = "auto",
+    ] = "front",
     new_tokens: Annotated[int, typer.Option(help="Tokens that generate writes at most.")] = 4,
     scaling: Annotated[
         bool,
@@ -95,7 +95,6 @@ def evaluate(
 
     survey = load_instrument(instrument)
     asked = bench_forms(survey, forms)
-    place = None if placement == "auto" else placement
     with display.step("loading the model") as progress:
         if random_weights is not None:
             from acculturate.bench.random_weights import load_random_model
@@ -117,7 +116,7 @@ def evaluate(
             )
         if scaling:
             result = growth.scaling(
-                answering, survey, rounds=rounds, placement=place, progress=progress
+                answering, survey, rounds=rounds, placement=placement, progress=progress
             )
         else:
             result = benchmark.evaluate(
@@ -126,7 +125,7 @@ def evaluate(
                 candidates=candidates,
                 rounds=rounds,
                 ways=cast("list[Way]", only) or benchmark.WAYS,
-                placement=place,
+                placement=placement,
                 new_tokens=new_tokens,
                 progress=progress,
             )

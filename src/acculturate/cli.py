@@ -382,7 +382,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         given = sys.argv[1:] if arguments is None else list(arguments)
         _check_text(given)
         try:
-            app(args=given)
+            app(args=given, prog_name="acculturate")
         finally:
             sys.stdout.flush()
     except AcculturateError as error:

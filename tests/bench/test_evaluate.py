@@ -36,6 +36,7 @@ def test_all_ways_give_the_same_answers(
     tiny: LanguageModel, toy_forms: tuple[Form, ...], placement: Placement
 ) -> None:
     result = evaluate(tiny, toy_forms, candidates=2, rounds=2, new_tokens=2, placement=placement)
+    assert result.placement == placement
     assert len(result.differences) == 6
     assert result.largest_difference is not None
     assert result.largest_difference < 1e-4

@@ -148,7 +148,16 @@ def test_the_floor_is_there_for_whole_answers_alone(vsm13: Instrument, fake: Fak
         reading: measure(fake, vsm13, forms=forms, target=target, reading=reading).floor
         for reading in ("expected", "modal", "sampled")
     }
-    assert found == {"expected": None, "modal": pytest.approx(3.67, abs=0.005), "sampled": None}
+    # Two forms an item: means move in halves. By hand, 0 + 6 + 5.5 + 1 + 1 + 0.5 over six dimensions.
+    assert found == {"expected": None, "modal": pytest.approx(14 / 6), "sampled": None}
+    one = measure(
+        fake,
+        vsm13,
+        forms=[f for f in forms if f.order == "forward"],
+        target=target,
+        reading="modal",
+    )
+    assert one.floor == pytest.approx(3.67, abs=0.005)
 
 
 def test_intervals_hang_on_the_forms_and_the_seed_alone(vsm13: Instrument) -> None:
@@ -312,10 +321,13 @@ def test_a_broken_candidate_has_no_scores_and_an_infinite_loss(
 def test_a_dimension_whose_items_were_not_asked_has_no_score(
     toy: Instrument, fake: FakeModel, toy_table: CountryTable
 ) -> None:
-    forms = tuple(form for form in balanced_forms(toy, "tuning") if form.item in ("plans", "whims"))
+    twice = balanced_forms(toy, "tuning", 16)
+    forms = tuple(form for form in twice if form.item in ("plans", "whims"))
     found = measure(fake, toy, forms=forms, target=toy_table["France"])
     assert np.isfinite(found.scores["planning"]) and np.isnan(found.scores["company"])
     assert np.isfinite(found.intervals["planning"]).all()
+    single = measure(fake, toy, forms=balanced_forms(toy, "tuning"), target=toy_table["France"])
+    assert (single.intervals, single.loss_interval) == ({}, None)
     assert np.isnan(found.intervals["company"]).all()
     assert np.isnan(found.item_means["crowd"])
     assert found.loss == np.inf

@@ -144,7 +144,7 @@ def evaluate(
     candidates: int = 4,
     rounds: int = 3,
     ways: Sequence[Way] = WAYS,
-    placement: Placement | None = None,
+    placement: Placement = "front",
     new_tokens: int = NEW_TOKENS,
     progress: Progress = lambda _: None,
 ) -> Benchmark:
@@ -156,7 +156,7 @@ def evaluate(
         candidates: Soft prompts in the population: Gaussian, with the spread of the embeddings.
         rounds: Turns of every way.
         ways: Which ways; ours alone is ("population",).
-        placement: Where the soft prompts go; the model's default if None.
+        placement: Where the soft prompts go.
         new_tokens: Tokens that `generate` may write.
         progress: Called with a sentence at every step.
 
@@ -169,7 +169,6 @@ def evaluate(
             "Give at least 1 of each.",
         )
     device: torch.device = model.network.device
-    placement = "front"
     population = gaussian_population(model, candidates)
     plain = PlainWays(model, forms, placement, new_tokens)
 

@@ -65,7 +65,7 @@ def scaling(
     forms: Sequence[int] = FORMS,
     candidates: Sequence[int] = CANDIDATES,
     rounds: int = 3,
-    placement: Placement | None = None,
+    placement: Placement = "front",
     progress: Callable[[str], None] = lambda _: None,
 ) -> Scaling:
     """Times ours over numbers of forms and of candidates, every cell once a round.
@@ -76,7 +76,7 @@ def scaling(
         forms: Numbers of forms.
         candidates: Numbers of candidates.
         rounds: Turns of every cell.
-        placement: Where the soft prompts go; the model's default if None.
+        placement: Where the soft prompts go.
         progress: Called with a sentence at every step.
 
     Raises:
@@ -85,7 +85,6 @@ def scaling(
     if rounds < 1:
         raise UsageError(f"{rounds} rounds measure nothing", "Give at least 1.")
     device: torch.device = model.network.device
-    placement = "front"
     ask = partial(model.ask, placement=placement)
     asked = {count: bench_forms(instrument, count) for count in forms}
     population = gaussian_population(model, max(candidates))

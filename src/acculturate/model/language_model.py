@@ -59,7 +59,8 @@ def load_language_model(
     chosen_dtype = _dtype(dtype, chosen_device)
     source, file = str(name), None
     if name == "embedded":
-        source = str(embedded_folder(progress))
+        with _quiet():
+            source = str(embedded_folder(progress))
     elif Path(name).suffix == ".gguf":
         path = Path(name)
         if not path.is_file():

@@ -1,0 +1,53 @@
+"""The README is a program: its Python block runs, its commands exist, its file tree is the tree."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from acculturate.cli import app
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_python_block_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "README.md", "exec"), {})
+    shown = capsys.readouterr().out
+    assert re.search(r"loss \d+\.\d -> \d+\.\d on forms the search never saw", shown)
+    assert (tmp_path / "runs" / "us" / "report.html").is_file()
+
+
+def test_the_commands_and_their_options_exist() -> None:
+    lines = re.findall(r"^acculturate .*$|`acculturate ([^`]*)`", README, re.M)
+    block = re.findall(r"^(acculturate .*)$", README, re.M)
+    assert lines and block
+    root = get_command(app)
+    for line in block:
+        words = shlex.split(line, comments=True)[1:]
+        command = root.commands[words[0]]  # pyright: ignore
+        known = {name for parameter in command.params for name in parameter.opts}
+        for option in (word for word in words if word.startswith("--")):
+            assert option in known, (line, option)
+
+
+@pytest.mark.parametrize("target", ["demo", "test"])
+def test_the_make_targets_exist(target: str) -> None:
+    assert f"make {target}" in README
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M)
+
+
+def test_the_file_tree_is_the_tree() -> None:
+    tree = README[README.index("```\nsrc/acculturate/") :]
+    tree = tree[4 : tree.index("```", 4)]
+    inside = re.findall(r"^  (\S+)", tree[: tree.index("docs/")], re.M)
+    for name in inside:
+        assert (ROOT / "src" / "acculturate" / name).exists(), name
+    folders = {p.name + "/" for p in (ROOT / "src" / "acculturate").iterdir() if p.is_dir()}
+    assert folders - {"__pycache__/"} <= set(inside)
