@@ -6,7 +6,8 @@ what a careful script does with transformers and no more; tokens are made once, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,12 @@ class PlainWays:
         self, population: Float[np.ndarray, "candidate token hidden"]
     ) -> Float[np.ndarray, "candidate form option"]:
         """All forms of a candidate in one batch, padded on the right, logits of every position."""
+        with self._as_loaded():
+            return self._padded(population)
+
+    def _padded(
+        self, population: Float[np.ndarray, "candidate token hidden"]
+    ) -> Float[np.ndarray, "candidate form option"]:
         asked: list[torch.Tensor] = []
         for prompt in self._prompts(population):
             rows = [row[0] for row in self._rows(prompt)]
@@ -102,16 +109,30 @@ class PlainWays:
         population: Float[np.ndarray, "candidate token hidden"],
         last: Callable[[torch.Tensor], torch.Tensor],
     ) -> Float[np.ndarray, "candidate form option"]:
-        asked = [
-            torch.stack(
-                [
-                    self._probabilities(last(row), options)
-                    for row, options in zip(self._rows(prompt), self._options, strict=True)
-                ]
-            )
-            for prompt in self._prompts(population)
-        ]
+        with self._as_loaded():
+            asked = [
+                torch.stack(
+                    [
+                        self._probabilities(last(row), options)
+                        for row, options in zip(self._rows(prompt), self._options, strict=True)
+                    ]
+                )
+                for prompt in self._prompts(population)
+            ]
         return torch.stack(asked).double().cpu().numpy()
+
+    @contextmanager
+    def _as_loaded(self) -> Generator[None]:
+        """The weights as a script loads them, still marked as trainable; nothing is trained here.
+
+        Torch 2.13 on a CPU takes another way through the output layer for one position of bfloat16 where
+        weights are marked as frozen, twelve times slower; the usual ways must not pay for our marking.
+        """
+        self._network.requires_grad_(True)
+        try:
+            yield
+        finally:
+            self._network.requires_grad_(False)
 
     def _prompts(self, population: Float[np.ndarray, "candidate token hidden"]) -> torch.Tensor:
         weight = self._embed.weight
