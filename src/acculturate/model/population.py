@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -102,10 +102,21 @@ class PopulationEvaluator:
             if prompts is None
             else torch.from_numpy(np.array(prompts, np.float32)).to(self._device)
         )
-        parts = [
-            self._outcome(plan, hidden, reference, valid_mass)
-            for hidden in self._hidden(plan, population)
-        ]
+        parts: list[tuple[np.ndarray, ...]] = []
+        size, start = max(1, self._rows // len(plan.tokens)), 0
+        while start < len(population):
+            chunk = population[start : start + size]
+            try:
+                hidden = self._hidden(plan, chunk)
+                parts.append(self._outcome(plan, hidden, reference, valid_mass))
+            except torch.OutOfMemoryError as error:
+                if size == 1:
+                    raise _does_not_fit(len(plan.tokens)) from error
+                size = max(1, size // 2)
+                self._rows = size * len(plan.tokens)  # the next generation starts where it fits
+                torch.cuda.empty_cache()
+                continue
+            start += len(chunk)
         probabilities, mass, divergence, perplexity = (
             np.concatenate(column) for column in zip(*parts, strict=True)
         )
@@ -118,26 +129,12 @@ class PopulationEvaluator:
             tokens=len(plan.tokens),
         )
 
-    def _hidden(self, plan: _Plan, population: torch.Tensor) -> Iterator[torch.Tensor]:
-        """Final hidden states `[candidate, row, hidden]`, chunk by chunk."""
-        fixed = self._embed(plan.tokens)
+    def _hidden(self, plan: _Plan, chunk: torch.Tensor) -> torch.Tensor:
+        """Final hidden states of some candidates, `[candidate, row, hidden]`."""
+        rows = self._embed(plan.tokens).repeat(len(chunk), 1, 1)
+        rows[:, plan.virtual] = chunk[:, plan.which].to(rows.dtype)
         forward = self._merged if self._merges else self._one_by_one
-        size = max(1, self._rows // len(plan.tokens))
-        start = 0
-        while start < len(population):
-            chunk = population[start : start + size]
-            try:
-                rows = fixed.expand(len(chunk), -1, -1).clone()
-                rows[:, plan.virtual] = chunk[:, plan.which].to(rows.dtype)
-                hidden = forward(rows, plan.layout)
-            except torch.OutOfMemoryError as error:
-                if size == 1:
-                    raise _does_not_fit(len(plan.tokens)) from error
-                size = max(1, size // 2)
-                torch.cuda.empty_cache()
-                continue
-            yield hidden
-            start += len(chunk)
+        return forward(rows, plan.layout)
 
     def _merged(self, rows: torch.Tensor, layout: TreeLayout) -> torch.Tensor:
         """Final hidden states of whole rows, every shared beginning computed once."""
@@ -253,7 +250,7 @@ class PopulationEvaluator:
         key = texts, placement
         if key not in self._references:
             plan = self._plan((), texts, placement, 0)
-            (hidden,) = self._hidden(plan, self._nobody)
+            hidden = self._hidden(plan, self._nobody)
             logged = self._logits(hidden[0, plan.read], slice(None)).log_softmax(-1)
             probabilities = logged.exp()
             self._references[key] = probabilities, torch.linalg.vecdot(probabilities, logged)
