@@ -55,6 +55,12 @@ class ScoreFigure:
     strips: tuple[Strip, ...]
     ticks: tuple[Tick, ...]
 
+    @property
+    def intervals(self) -> bool:
+        """Whether any score has one; forms asked once an item and order give none."""
+        lanes = [lane for strip in self.strips for lane in strip.lanes]
+        return any(lane.naive_interval or lane.tuned_interval for lane in lanes)
+
 
 @dataclass(frozen=True)
 class Spot:

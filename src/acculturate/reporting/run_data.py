@@ -176,6 +176,12 @@ class Evaluation:
     tuning_forms: int | None
     held_out_forms: int | None
 
+    @property
+    def intervals(self) -> bool:
+        """Whether any loss has an interval."""
+        cells = [cell for method in self.methods for cell in (method.tuning, method.held_out)]
+        return any(cell is not None and cell.interval is not None for cell in cells)
+
     def method(self, key: str) -> Method | None:
         """The row of a method, or None where it was not measured."""
         return next((row for row in self.methods if row.key == key), None)
