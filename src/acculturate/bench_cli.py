@@ -12,6 +12,14 @@ from rich.table import Table
 from acculturate import display
 from acculturate.errors import UsageError
 from acculturate.files import json_text
+from acculturate.options import (
+    DeviceOption,
+    DtypeOption,
+    InstrumentOption,
+    JsonOption,
+    RevisionOption,
+    TrustOption,
+)
 
 if TYPE_CHECKING:
     from acculturate.bench.evaluate import Benchmark, Way
@@ -60,22 +68,12 @@ def evaluate(
         bool,
         typer.Option("--scaling", help="Ours over 24, 48, 96 forms and 10, 20, 40 candidates."),
     ] = False,
-    instrument: Annotated[
-        str, typer.Option("--instrument", "-i", help="Name of a questionnaire, or a TOML file.")
-    ] = "vsm13",
-    revision: Annotated[
-        str | None, typer.Option(help="Branch, tag or commit of a hub name.")
-    ] = None,
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"],
-        typer.Option(help="Precision; auto takes bfloat16 where the hardware computes in it."),
-    ] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    trust_remote_code: Annotated[
-        bool,
-        typer.Option("--trust-remote-code", help="Let a hub repository run its own code here."),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    instrument: InstrumentOption = "vsm13",
+    revision: RevisionOption = None,
+    dtype: DtypeOption = "auto",
+    device: DeviceOption = "auto",
+    trust_remote_code: TrustOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Time the evaluation of soft prompts, beside the usual ways to do it."""
     if model is not None and random_weights is not None:
