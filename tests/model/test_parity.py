@@ -76,7 +76,7 @@ def test_any_cut_into_tiles(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected = shared_model(name).ask(prompts, toy_forms, placement=placement).probabilities
-    monkeypatch.setattr(population, "_TILE", tile)
+    monkeypatch.setattr(population, "_TILE_ON_CPU", tile)
     ours = tiny_model(name).ask(prompts, toy_forms, placement=placement).probabilities
     np.testing.assert_allclose(ours, expected, atol=2e-6)
 

@@ -21,8 +21,8 @@ from acculturate.errors import FailureError
 from acculturate.model.language_model import (
     Dtype,
     LanguageModel,
-    _device,  # pyright: ignore[reportPrivateUsage]
-    _dtype,  # pyright: ignore[reportPrivateUsage]
+    resolve_device,
+    resolve_dtype,
 )
 from acculturate.survey.forms import all_forms
 from acculturate.survey.instrument import Instrument
@@ -49,8 +49,8 @@ def load_random_model(
         UsageError: There is no such device or precision.
         FailureError: The device has too little memory.
     """
-    where = _device(device)
-    precision = _dtype(dtype, where)
+    where = resolve_device(device)
+    precision = resolve_dtype(dtype, where)
     tokenizer = survey_tokenizer(instrument)
     try:
         with torch.random.fork_rng(), torch.device(where):

@@ -24,7 +24,7 @@ from transformers.pytorch_utils import Conv1D
 
 from acculturate.model.answers import Placement
 from acculturate.model.language_model import LanguageModel
-from acculturate.model.population import _TILE  # pyright: ignore[reportPrivateUsage]
+from acculturate.model.population import tile_size
 from acculturate.model.prefix_tree import PrefixTree
 from acculturate.survey.forms import Form
 
@@ -67,7 +67,7 @@ def population_work(
     placed = [(form.tokens, form.prompt_at(placement)) for form in encoded]
     tree = PrefixTree.build([ids[:cut] + prompt + ids[cut:] for ids, cut in placed])
     distinct = len({token for form in encoded for token in form.options})
-    return tree_work(model.network, tree, _TILE, len(forms) * distinct)
+    return tree_work(model.network, tree, tile_size(model.network.device), len(forms) * distinct)
 
 
 def tree_work(network: Any, tree: PrefixTree, tile: int, logits: int) -> Work:

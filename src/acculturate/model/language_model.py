@@ -55,8 +55,8 @@ def load_language_model(
         UsageError: There is no such model, or a package it needs is not installed.
         FailureError: It is there and cannot be loaded.
     """
-    chosen_device = _device(device)
-    chosen_dtype = _dtype(dtype, chosen_device)
+    chosen_device = resolve_device(device)
+    chosen_dtype = resolve_dtype(dtype, chosen_device)
     source, file = str(name), None
     if name == "embedded":
         with _quiet():
@@ -246,7 +246,8 @@ class LanguageModel:
         return str(self.tokenizer.decode(made[0], skip_special_tokens=True))
 
 
-def _device(asked: str) -> torch.device:
+def resolve_device(asked: str) -> torch.device:
+    """The device of a name; "auto" is a GPU where there is one."""
     if asked == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -259,7 +260,8 @@ def _device(asked: str) -> torch.device:
     return device
 
 
-def _dtype(asked: str, device: torch.device) -> torch.dtype:
+def resolve_dtype(asked: str, device: torch.device) -> torch.dtype:
+    """The precision of a name; "auto" is bfloat16 where the device multiplies it fast."""
     if asked != "auto":
         known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
         if asked not in known:

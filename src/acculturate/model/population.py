@@ -15,6 +15,7 @@ from __future__ import annotations
 import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,12 +27,14 @@ from transformers import PreTrainedModel
 
 from acculturate.errors import FailureError
 from acculturate.model.answers import Answers, Placement
+from acculturate.model.compilation import CompiledLayers
 from acculturate.model.encoding import FormEncoder
 from acculturate.model.prefix_tree import PrefixTree
 from acculturate.model.tree_attention import TreeLayout, attending_over_trees
 from acculturate.survey.forms import Form
 
-_TILE = 96
+_TILE_ON_CPU = 96
+_TILE_ON_GPU = 256
 _ROWS_ON_CPU = 512
 _ROWS_ON_GPU = 65536
 _VOCABULARY_SLICE = 4096
@@ -62,15 +65,22 @@ class PopulationEvaluator:
         encoder: Encodes forms for it.
         rows: Tokens a chunk of candidates holds at most, one candidate at least; chosen by device if
             None.
+        compiled: Whether the layers are compiled, which takes a while at first; on a GPU alone if None.
     """
 
     def __init__(
-        self, network: PreTrainedModel, encoder: FormEncoder, rows: int | None = None
+        self,
+        network: PreTrainedModel,
+        encoder: FormEncoder,
+        rows: int | None = None,
+        compiled: bool | None = None,
     ) -> None:
         self._network: Any = network
         self._encoder = encoder
         self._device: torch.device = network.device
         self._rows = rows or (_ROWS_ON_CPU if self._device.type == "cpu" else _ROWS_ON_GPU)
+        wanted = self._device.type == "cuda" if compiled is None else compiled
+        self._compiled = CompiledLayers(network) if wanted else None
         self._plans: OrderedDict[object, _Plan] = OrderedDict()
         self._references: OrderedDict[object, tuple[torch.Tensor, torch.Tensor]] = OrderedDict()
         self._embed: Any = network.get_input_embeddings()
@@ -138,13 +148,23 @@ class PopulationEvaluator:
 
     def _merged(self, rows: torch.Tensor, layout: TreeLayout) -> torch.Tensor:
         """Final hidden states of whole rows, every shared beginning computed once."""
-        with attending_over_trees(self._network):
-            return self._network.get_decoder()(
-                inputs_embeds=rows,
-                position_ids=layout.positions[None],
-                use_cache=False,
-                tree_layout=layout,
-            ).last_hidden_state
+        compiled = nullcontext() if self._compiled is None else self._compiled.running()
+        try:
+            with attending_over_trees(self._network), compiled:
+                return self._network.get_decoder()(
+                    inputs_embeds=rows,
+                    position_ids=layout.positions[None],
+                    use_cache=False,
+                    tree_layout=layout,
+                ).last_hidden_state
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            if self._compiled is None:
+                raise
+            self._compiled = None
+            warnings.warn(f"the model's layers run uncompiled: {error}", stacklevel=2)
+            return self._merged(rows, layout)
 
     def _one_by_one(self, rows: torch.Tensor, layout: TreeLayout) -> torch.Tensor:
         """The same, sequence by sequence and slower, for a model whose attention is its own."""
@@ -160,7 +180,10 @@ class PopulationEvaluator:
     def _merges(self) -> bool:
         """Whether this model takes its attention from us; proved once, on two short sequences."""
         layout = TreeLayout(
-            PrefixTree.build([(3, 4, 5, 6), (3, 4, 7, 8)]), self._device, self._head.dtype, _TILE
+            PrefixTree.build([(3, 4, 5, 6), (3, 4, 7, 8)]),
+            self._device,
+            self._head.dtype,
+            tile_size(self._device),
         )
         rows = self._embed(self._tensor(layout.tree.tokens))[None]
         expected = self._one_by_one(rows, layout).float()
@@ -320,7 +343,7 @@ class PopulationEvaluator:
     def _layout(self, tree: PrefixTree) -> TreeLayout:
         """A row's layout, with the keys and values of what is worth keeping already in it."""
         keep = tree.kept if self._merges else None
-        layout = TreeLayout(tree, self._device, self._head.dtype, _TILE, keep)
+        layout = TreeLayout(tree, self._device, self._head.dtype, tile_size(self._device), keep)
         beginning = layout.beginning()
         if beginning is not None:
             tokens = beginning.tree.tokens
@@ -332,6 +355,11 @@ class PopulationEvaluator:
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(self._device)
+
+
+def tile_size(device: torch.device) -> int:
+    """Tokens a tile of attention holds at most: on a GPU few calls count for more than few masked pairs."""
+    return _TILE_ON_CPU if device.type == "cpu" else _TILE_ON_GPU
 
 
 def _does_not_fit(tokens: int) -> FailureError:

@@ -1,0 +1,54 @@
+"""Compiled layers answer as the others do, and a machine that cannot compile goes on without."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from acculturate.model.compilation import CompiledLayers
+from acculturate.model.encoding import FormEncoder
+from acculturate.model.population import PopulationEvaluator
+from acculturate.survey.forms import Form
+from tiny_models import tiny_model
+
+PROMPTS = np.random.default_rng(1).normal(size=(2, 3, 32)).astype(np.float32)
+
+
+def evaluator(name: str, compiled: bool) -> PopulationEvaluator:
+    model = tiny_model(name)
+    return PopulationEvaluator(model.network, FormEncoder(model.tokenizer), compiled=compiled)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
+@pytest.mark.parametrize("name", ["gemma3", "llama"])
+def test_compiled_layers_change_nothing(name: str, toy_forms: tuple[Form, ...]) -> None:
+    plain, compiled = (evaluator(name, choice) for choice in (False, True))
+    asked = PROMPTS, toy_forms, (), "front", True
+    expected, found = plain.ask(*asked), compiled.ask(*asked)
+    assert compiled._compiled is not None, "the layers were not compiled"
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
+    again = plain.ask(*asked)
+    assert again.probabilities.tobytes() == expected.probabilities.tobytes()
+
+
+def test_where_nothing_compiles_the_layers_run_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, toy_forms: tuple[Form, ...]
+) -> None:
+    def no_compiler(*_: object, **__: object) -> torch.Tensor:
+        raise RuntimeError("no compiler here")
+
+    monkeypatch.setattr(torch, "compile", lambda _: no_compiler)
+    expected = evaluator("llama", False).ask(PROMPTS, toy_forms, (), "front", False)
+    broken = evaluator("llama", True)
+    with pytest.warns(UserWarning, match="no compiler here"):
+        found = broken.ask(PROMPTS, toy_forms, (), "front", False)
+    assert found.probabilities.tobytes() == expected.probabilities.tobytes()
+
+
+def test_a_model_keeps_its_own_layers() -> None:
+    network = tiny_model("llama").network
+    before = [vars(module).get("forward") for module in network.modules()]
+    with CompiledLayers(network).running():
+        pass
+    assert [vars(module).get("forward") for module in network.modules()] == before
