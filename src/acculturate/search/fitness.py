@@ -1,15 +1,21 @@
 """How good each candidate of a population is, and which of two is better.
 
-In: a loss and the amount by which a limit is exceeded. Out: an order. This file knows neither what
-the loss measures nor what the limit is on.
+In: a loss and the amount by which a limit is exceeded. Out: an order. An evaluation may show more than
+that: what an optimiser asks for in `Optimizer.learns_from` comes along. This file knows neither what the
+loss measures nor what the limit is on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+
+Evidence = Literal["residuals", "price", "gradient"]
+"""What an evaluation may show beside loss and excess; see `Fitness`."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +31,20 @@ class Fitness:
     Attributes:
         loss: To be minimised, any finite number.
         excess: Amount past the limit; 0 within it.
+        residuals: What the loss is made of: signed distances that would all be 0 at a perfect
+            candidate; or None.
+        price: A second thing to be minimised, which the limit is on; or None.
+        gradient: Of what a search by gradients descends, in the entries of the candidate; or None.
 
     Raises:
-        ValueError: The two differ in length, are not vectors, or an excess is negative.
+        ValueError: The parts differ in length, are not of the right shape, or an excess is negative.
     """
 
     loss: Float[np.ndarray, " candidate"]
     excess: Float[np.ndarray, " candidate"]
+    residuals: Float[np.ndarray, "candidate residual"] | None = None
+    price: Float[np.ndarray, " candidate"] | None = None
+    gradient: Float[np.ndarray, "candidate entry"] | None = None
 
     def __post_init__(self) -> None:
         loss = np.array(self.loss, dtype=np.float64)
@@ -40,6 +53,10 @@ class Fitness:
             raise ValueError(
                 f"loss {loss.shape} and excess {excess.shape} must be vectors of one length"
             )
+        for name, axes in (("residuals", 2), ("price", 1), ("gradient", 2)):
+            part = getattr(self, name)
+            if part is not None and (part.ndim != axes or len(part) != len(loss)):
+                raise ValueError(f"{name} {part.shape} do not belong to {len(loss)} candidates")
         if np.any(excess < 0):
             raise ValueError(f"an excess is at least 0, not {excess.min()}: clip it at the limit")
         broken = ~(np.isfinite(loss) & np.isfinite(excess))
@@ -83,11 +100,24 @@ class Fitness:
 
     def take(self, index: Int[np.ndarray, " chosen"]) -> Fitness:
         """The candidates at `index`, in that order."""
-        return Fitness(self.loss[index], self.excess[index])
+        return self._each(lambda part, _: part[index], self)
 
     @staticmethod
     def where(mask: Bool[np.ndarray, " candidate"], chosen: Fitness, other: Fitness) -> Fitness:
         """`chosen` where the mask holds, `other` elsewhere."""
-        return Fitness(
-            np.where(mask, chosen.loss, other.loss), np.where(mask, chosen.excess, other.excess)
-        )
+
+        def choose(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+            return np.where(mask if one.ndim == 1 else mask[:, None], one, two)
+
+        return chosen._each(choose, other)
+
+    def _each(
+        self, change: Callable[[np.ndarray, np.ndarray], np.ndarray], other: Fitness
+    ) -> Fitness:
+        """Every part that both have, changed; the others are left out."""
+        parts: dict[str, np.ndarray] = {}
+        for name, mine in vars(self).items():
+            theirs = getattr(other, name)
+            if mine is not None and theirs is not None:
+                parts[name] = change(mine, theirs)
+        return Fitness(**parts)

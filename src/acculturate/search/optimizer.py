@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import UsageError
-from acculturate.search.fitness import Fitness
+from acculturate.search.fitness import Evidence, Fitness
 from acculturate.search.settings import Setting
 from acculturate.search.state import (
     State,
@@ -61,6 +61,11 @@ class Optimizer(ABC):
     @abstractmethod
     def settings(self) -> dict[str, Setting]:
         """What `by_name` needs besides the name to make it again; never None, as in TOML."""
+
+    @property
+    def learns_from(self) -> frozenset[Evidence]:
+        """What the fitness told next has to hold beside loss and excess; nothing by default."""
+        return frozenset()
 
     @property
     @final
@@ -114,7 +119,8 @@ class Optimizer(ABC):
         """Takes the fitness of the candidates of the last `ask`, in its order.
 
         Raises:
-            ValueError: There are more or fewer fitness values than candidates.
+            ValueError: There are more or fewer fitness values than candidates, or the fitness lacks
+                what `learns_from` names.
             RuntimeError: No candidates are waiting.
         """
         if self._pending is None:
@@ -123,6 +129,9 @@ class Optimizer(ABC):
             raise ValueError(
                 f"{len(self._pending)} candidates were asked for and {len(fitness)} told"
             )
+        missing = [name for name in self.learns_from if getattr(fitness, name) is None]
+        if missing:
+            raise ValueError(f"{self.name} learns from {sorted(missing)}, which was not told")
         candidates, self._pending = self._pending, None
         first = self._best is None
         self._keep_best(candidates, fitness)
