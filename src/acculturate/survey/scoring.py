@@ -169,6 +169,15 @@ class Scoring:
         total = differences.mean(axis=1) if self.aggregate == "mean" else differences.sum(axis=1)
         return np.where(np.isfinite(total), total, np.inf)
 
+    def loss_slope(
+        self,
+        scores: Float[np.ndarray, "candidate dimension"],
+        target: Float[np.ndarray, " dimension"],
+    ) -> Float[np.ndarray, "candidate dimension"]:
+        """How the loss changes with each score; 0 where a score is met exactly."""
+        slope = np.sign(scores - target)
+        return slope / scores.shape[1] if self.aggregate == "mean" else slope
+
     def constant_answer_loss(self, target: Float[np.ndarray, " dimension"]) -> float:
         """The least loss of giving every item the same answer; a result must beat it."""
         fewest = min(scale.options for scale in self.instrument.scales.values())
