@@ -1,12 +1,13 @@
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acculturate.errors import UsageError
-from acculturate.survey.forms import SPLITS, all_forms, balanced_forms, fingerprint
+from acculturate.survey.forms import SPLITS, all_forms, balanced_forms, draw_forms, fingerprint
 from acculturate.survey.instrument import Instrument, instrument_names, load_instrument
 
 VSM13 = load_instrument("vsm13")
@@ -96,6 +97,72 @@ def test_a_count_that_cannot_be_balanced(count: int):
         balanced_forms(VSM13, "tuning", count)
     assert str(count) in str(caught.value)
     assert "multiple of 48, at most 432" in (caught.value.hint or "")
+
+
+POOL = all_forms(VSM13, split="tuning")
+
+
+def test_the_pool_of_a_split_is_all_its_forms():
+    assert tuple(form for form in all_forms(VSM13) if form.split == "tuning") == POOL
+    assert all_forms(VSM13, split="held-out") == all_forms(VSM13)[len(POOL) :]
+
+
+@settings(max_examples=30, deadline=None)
+@given(times=st.integers(1, 9), seed=st.integers(0, 2**32))
+def test_drawn_forms_are_balanced(times: int, seed: int):
+    forms = draw_forms(POOL, times * 48, np.random.default_rng(seed))
+    assert len(set(forms)) == len(forms) == times * 48
+    assert set(forms) <= set(POOL)
+    assert set(Counter((form.item, form.order) for form in forms).values()) == {times}
+    assert [form.item for form in forms] == sorted(form.item for form in forms)
+    for part in ("wording", "frame"):
+        used = Counter(getattr(form, part) for form in forms)
+        assert len(used) == 3
+        assert max(used.values()) - min(used.values()) <= 4
+    if times == 1:
+        for forward, backward in zip(forms[::2], forms[1::2], strict=True):
+            assert (forward.order, backward.order) == ("forward", "reversed")
+            assert forward.wording != backward.wording
+            assert forward.frame != backward.frame
+
+
+def test_a_draw_is_the_states_own_and_many_cover_the_pool():
+    rng = np.random.default_rng(3)
+    draws = [draw_forms(POOL, 48, rng) for _ in range(60)]
+    assert draws[0] == draw_forms(POOL, 48, np.random.default_rng(3))
+    assert len({fingerprint(forms) for forms in draws}) == 60
+    drawn = Counter(form for forms in draws for form in forms)
+    assert set(drawn) == set(POOL)
+    assert max(drawn.values()) < 20  # 60/9 expected
+    assert set(draw_forms(POOL, len(POOL), rng)) == set(POOL)
+
+
+def test_a_pool_of_two_languages_has_them_rotate():
+    toy = load_instrument("toy")
+    other = replace(toy.languages["en"], code="xx", answer_cue="Reply:")
+    both = replace(toy, languages={**toy.languages, "xx": other})
+    pool = all_forms(both, ("en", "xx"), "tuning")
+    for times in (1, 2, 5, 18):
+        forms = draw_forms(pool, times * 8, np.random.default_rng(times))
+        assert len(set(forms)) == len(forms) == times * 8
+        assert set(Counter(form.language for form in forms).values()) == {times * 4}
+
+
+@pytest.mark.parametrize(
+    ("pool", "count", "message", "hint"),
+    [
+        (POOL, 47, "47 forms", "multiple of 48, at most 432"),
+        (POOL, 0, "0 forms", "multiple of 48"),
+        (POOL, 480, "480 forms", "at most 432"),
+        ((), 48, "0 splits", "one split"),
+        (all_forms(VSM13), 48, "2 splits", "one split"),
+        (POOL[1:], 48, "17 forms of m01", "every wording"),
+    ],
+)
+def test_a_pool_that_cannot_be_drawn_from(pool, count: int, message: str, hint: str):
+    with pytest.raises(UsageError, match=message) as caught:
+        draw_forms(pool, count, np.random.default_rng(0))
+    assert hint in (caught.value.hint or "")
 
 
 def test_an_unknown_language():
