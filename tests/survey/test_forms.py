@@ -1,5 +1,6 @@
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from acculturate.errors import UsageError
 from acculturate.survey.forms import SPLITS, all_forms, balanced_forms, draw_forms, fingerprint
-from acculturate.survey.instrument import Instrument, instrument_names, load_instrument
+from acculturate.survey.instrument import DATA, Instrument, instrument_names, load_instrument
 
 VSM13 = load_instrument("vsm13")
 
@@ -97,6 +98,57 @@ def test_a_count_that_cannot_be_balanced(count: int):
         balanced_forms(VSM13, "tuning", count)
     assert str(count) in str(caught.value)
     assert "multiple of 48, at most 432" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("name", instrument_names())
+@pytest.mark.parametrize("split", SPLITS)
+def test_letters_differ_from_digits_in_labels_and_what_the_frame_calls_them(name: str, split):
+    instrument = load_instrument(name)
+    for code in instrument.languages:
+        digits, letters = (
+            balanced_forms(instrument, split, None, code, kind) for kind in ("digits", "letters")
+        )
+        for one, other in zip(digits, letters, strict=True):
+            assert replace(one, labels=other.labels, text=other.text) == other
+            count = len(other.labels)
+            assert other.labels == tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:count])
+            assert one.labels == (other.labels if count > 9 else tuple("123456789"[:count]))
+            lines = other.text.splitlines()
+            for label in other.labels:
+                assert sum(line.startswith(f"{label}. ") for line in lines) == 1
+        assert not any("number" in form.text for form in letters)
+
+
+def test_a_scale_of_ten_has_letters_in_every_form(tmp_path: Path):
+    toy = (DATA / "toy.toml").read_text(encoding="utf-8")
+    ten = str([f"{number} of 10" for number in range(1, 11)]).replace("'", '"')
+    path = tmp_path / "ten.toml"
+    text = toy.replace("agreement = { options = 3 }", "agreement = { options = 10 }")
+    path.write_text(text.replace('["Agree", "Undecided", "Disagree"]', ten), encoding="utf-8")
+    instrument = load_instrument(path)
+    for form in all_forms(instrument):
+        ten_options = form.item in ("crowd", "alone")
+        assert form.labels == tuple("ABCDEFGHIJ" if ten_options else "12345")
+        assert ("letter" in form.text, "number" in form.text) == (ten_options, not ten_options)
+    pool = all_forms(instrument, split="tuning")
+    assert len(draw_forms(pool, 8, np.random.default_rng(0))) == 8
+
+
+def test_a_frame_without_words_for_letters_serves_both():
+    assert "These are the possible answers:\nA. Extremely" in next(
+        form.text for form in all_forms(VSM13, labels="letters") if form.frame == "survey"
+    )
+
+
+def test_a_pool_of_both_kinds_of_labels_has_them_rotate():
+    pool = (*POOL, *all_forms(VSM13, split="tuning", labels="letters"))
+    forms = draw_forms(pool, 96, np.random.default_rng(0))
+    assert Counter(form.labels[0] for form in forms) == {"1": 48, "A": 48}
+
+
+def test_labels_that_do_not_exist():
+    with pytest.raises((UsageError, TypeError), match="runes"):  # TypeError where types are checked
+        all_forms(VSM13, labels="runes")  # pyright: ignore[reportArgumentType]
 
 
 POOL = all_forms(VSM13, split="tuning")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -22,6 +23,9 @@ from acculturate.survey.instrument import Frame, Instrument, Item, LanguageText,
 Order = Literal["forward", "reversed"]
 ORDERS: tuple[Order, Order] = ("forward", "reversed")
 SPLITS: tuple[Split, Split] = ("tuning", "held-out")
+LabelKind = Literal["digits", "letters"]
+MOST_DIGITS = 9
+"""Options that digits have room for: a label is one digit, or else one letter."""
 
 T = TypeVar("T")
 
@@ -39,7 +43,7 @@ class Form:
         split: "tuning" or "held-out".
         text: Everything shown before the cue, without white space at its end.
         cue: What stands before the answer, on a line of its own.
-        labels: Shown labels in shown order, ("1", "2", ...).
+        labels: Shown labels in shown order, ("1", "2", ...) or ("A", "B", ...).
         options: `options[k]` is the 0-based index, in the item's own order, of the option that
             `labels[k]` stands for; (4, 3, 2, 1, 0) for a reversed scale of five.
     """
@@ -57,7 +61,10 @@ class Form:
 
 
 def all_forms(
-    instrument: Instrument, languages: Sequence[str] = ("en",), split: Split | None = None
+    instrument: Instrument,
+    languages: Sequence[str] = ("en",),
+    split: Split | None = None,
+    labels: LabelKind = "digits",
 ) -> tuple[Form, ...]:
     """Every form there is: all tuning forms, then all held-out forms.
 
@@ -65,13 +72,16 @@ def all_forms(
         instrument: The questionnaire.
         languages: Language codes, in the order of the result.
         split: The forms of one split alone.
+        labels: What options are labelled with; more than nine always with letters.
 
     Raises:
-        UsageError: The instrument has no such language.
+        UsageError: The instrument has no such language, or there are no such labels.
     """
+    if labels not in ("digits", "letters"):
+        raise UsageError(f'there are no labels "{labels}"', "Give digits or letters.")
     texts = [instrument.language(code) for code in languages]
     return tuple(
-        _form(instrument, text, item, wording, frame, order, part)
+        _form(instrument, text, item, wording, frame, order, part, labels)
         for part in (SPLITS if split is None else (split,))
         for text in texts
         for item in instrument.items
@@ -82,7 +92,11 @@ def all_forms(
 
 
 def balanced_forms(
-    instrument: Instrument, split: Split, count: int | None = None, language: str = "en"
+    instrument: Instrument,
+    split: Split,
+    count: int | None = None,
+    language: str = "en",
+    labels: LabelKind = "digits",
 ) -> tuple[Form, ...]:
     """A selection that asks every item equally often in each option order.
 
@@ -94,12 +108,13 @@ def balanced_forms(
         split: "tuning" or "held-out".
         count: How many forms; a multiple of twice the number of items, which is the default.
         language: Language code.
+        labels: What options are labelled with; more than nine always with letters.
 
     Raises:
-        UsageError: The count is not such a multiple or more than there are, or the language is
-            unknown.
+        UsageError: The count is not such a multiple or more than there are, or the language or the
+            kind of labels is unknown.
     """
-    pool = all_forms(instrument, (language,), split)
+    pool = all_forms(instrument, (language,), split, labels)
     grids = _grids(pool)
     return _select(grids, len(ORDERS) * len(grids) if count is None else count, range(len(grids)))
 
@@ -235,9 +250,12 @@ def _form(
     frame: Frame,
     order: Order,
     split: Split,
+    kind: LabelKind,
 ) -> Form:
     count = instrument.options_of(item)
-    labels = tuple(str(number) for number in range(1, count + 1))
+    lettered = kind == "letters" or count > MOST_DIGITS
+    labels = tuple((string.ascii_uppercase if lettered else string.digits[1:])[:count])
+    template = frame.letters_template if lettered and frame.letters_template else frame.template
     options = tuple(range(count) if order == "forward" else reversed(range(count)))
     own = text.labels[item.scale]
     parts = {
@@ -253,7 +271,7 @@ def _form(
         language=text.code,
         order=order,
         split=split,
-        text=re.sub(r"\{question\}|\{options\}", lambda part: parts[part[0]], frame.template),
+        text=re.sub(r"\{question\}|\{options\}", lambda part: parts[part[0]], template),
         cue=text.answer_cue,
         labels=labels,
         options=options,
