@@ -314,14 +314,17 @@ def forms(
     instrument: InstrumentOption = "vsm13",
     split: Annotated[Literal["all", "tuning", "held-out"], typer.Option(help="Which.")] = "all",
     language: Annotated[list[str] | None, typer.Option(help="Language code [en].")] = None,
+    labels: Annotated[
+        Literal["digits", "letters"], typer.Option(help="Of the options; from ten on letters.")
+    ] = "digits",
     as_json: JsonOption = False,
 ) -> None:
     """Print every form that can be asked: item, wording, frame, language, order, split, labels."""
     import acculturate as ac
 
     survey = ac.load_instrument(instrument)
-    every = ac.all_forms(survey, tuple(language or ("en",)))
-    shown = [form for form in every if split in ("all", form.split)]
+    chosen = None if split == "all" else split
+    shown = ac.all_forms(survey, tuple(language or ("en",)), chosen, labels)
     if as_json:
         _print_json([asdict(form) for form in shown])
     else:

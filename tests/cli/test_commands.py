@@ -26,7 +26,7 @@ OPTIONS = {
     "report": "--out --json",
     "export": "--out --format --model --device --trust-remote-code --json",
     "countries": "--table --json",
-    "forms": "--instrument --split --language --json",
+    "forms": "--instrument --split --language --labels --json",
     "instrument": "template list",
     "instrument template": "name",
     "instrument list": "--json",
@@ -220,6 +220,8 @@ def test_forms(cli: CommandLine):
         assert shown["text"] == form.text
     held_out = cli("forms", "--json", "--split", "held-out", "-i", "toy").json
     assert {form["split"] for form in held_out} == {"held-out"}
+    letters = cli("forms", "--json", "--labels", "letters", "-i", "toy").json
+    assert {form["labels"][0] for form in letters} == {"A"}
     assert "--- plans wording 0 frame plain en forward tuning" in cli("forms", "-i", "toy").out
 
 

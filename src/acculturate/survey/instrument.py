@@ -32,8 +32,8 @@ __all__ = [
     "load_instrument",
 ]
 
-MOST_OPTIONS = 9
-"""Options are labelled with one digit."""
+MOST_OPTIONS = 26
+"""Options are labelled with one digit, or from ten on with one letter."""
 
 DATA = Path(__file__).parent / "data"
 
@@ -330,7 +330,9 @@ def _template_lines(instrument: Instrument, language: str) -> Iterator[str]:
     yield f"\n[languages.{_key(text.code)}.frames]"
     for frame in text.frames:
         held_out = "held_out = true, " if frame.held_out else ""
-        yield f"{_key(frame.key)} = {{ {held_out}template = {_quoted(frame.template)} }}"
+        letters = frame.letters_template and f", letters = {_quoted(frame.letters_template)}"
+        template = f"template = {_quoted(frame.template)}{letters or ''}"
+        yield f"{_key(frame.key)} = {{ {held_out}{template} }}"
     yield f"\n[languages.{_key(text.code)}.wordings]"
     for item in instrument.items:
         yield f"# {item.construct}"
