@@ -85,6 +85,7 @@ class Adam(Optimizer):
         return self._theta.astype(self._dtype)
 
     def _learn(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+        assert fitness.gradient is not None
         self._dtype = candidates.dtype
         g = np.where(fitness.valid[:, None], fitness.gradient, 0.0)
         self._t += 1

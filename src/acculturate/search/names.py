@@ -8,8 +8,11 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from acculturate.errors import UsageError
+from acculturate.search.adam import Adam
 from acculturate.search.differential_evolution import STRATEGIES, DifferentialEvolution
+from acculturate.search.hybrid import Hybrid
 from acculturate.search.jde import JDE
+from acculturate.search.kalman import KalmanInversion
 from acculturate.search.l_shade import LSHADE
 from acculturate.search.optimizer import Optimizer
 from acculturate.search.random_search import RandomSearch
@@ -20,7 +23,10 @@ _KINDS: dict[str, Callable[..., Optimizer]] = {
     "jde": JDE,
     "shade": SHADE,
     "l-shade": LSHADE,
+    "eki": KalmanInversion,
     "random": RandomSearch,
+    "adam": Adam,
+    "adam+de": Hybrid,
 }
 
 NAMES: tuple[str, ...] = (*_KINDS, *(f"de/{strategy}" for strategy in STRATEGIES))

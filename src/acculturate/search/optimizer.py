@@ -30,9 +30,8 @@ from acculturate.search.state import (
     generator_to_text,
 )
 
-
 COST_OF_A_GRADIENT = 3
-"""Evaluations that a candidate with its gradient counts for: a forward and a backward pass of twice its work."""
+"""Evaluations that a candidate with its gradient counts for: a pass forward, and one back of twice its work."""
 
 
 class Best(NamedTuple):

@@ -167,9 +167,7 @@ class LowRank(Space):
         spread: Standard deviation of the first offsets' entries.
     """
 
-    def __init__(
-        self, base: Float[np.ndarray, "token hidden"], rank: int, spread: float
-    ) -> None:
+    def __init__(self, base: Float[np.ndarray, "token hidden"], rank: int, spread: float) -> None:
         tokens, hidden = base.shape
         super().__init__(base, rank * (tokens + hidden))
         self._rank = rank
@@ -205,9 +203,7 @@ class Convex(Space):
         spread: Standard deviation of the first logits: the larger, the nearer to single tokens.
     """
 
-    def __init__(
-        self, tokens: int, real: Float[np.ndarray, "real hidden"], spread: float
-    ) -> None:
+    def __init__(self, tokens: int, real: Float[np.ndarray, "real hidden"], spread: float) -> None:
         super().__init__(np.zeros((tokens, real.shape[1])), tokens * len(real))
         self._real = real.astype(np.float64)
         self._spread = spread
@@ -244,9 +240,7 @@ def random_projection(
     return Linear(base, matrix, 1.0)
 
 
-def mixture(
-    tokens: int, real: Float[np.ndarray, "real hidden"], spread: float
-) -> Space:
+def mixture(tokens: int, real: Float[np.ndarray, "real hidden"], spread: float) -> Space:
     """Every virtual token is a free linear mixture of the same real ones.
 
     Args:
