@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from acculturate.reporting.report import write_report
     from acculturate.search.differential_evolution import DifferentialEvolution
     from acculturate.search.optimizer import Optimizer
+    from acculturate.search.particle_swarm import ParticleSwarm
     from acculturate.search.random_search import RandomSearch
     from acculturate.survey.countries import Country, CountryTable, load_countries
     from acculturate.survey.forms import Form, all_forms, balanced_forms
@@ -39,6 +40,7 @@ _HOMES = {
     "Form": "survey.forms",
     "Instrument": "survey.instrument",
     "Optimizer": "search.optimizer",
+    "ParticleSwarm": "search.particle_swarm",
     "Profile": "evaluation.measure",
     "RandomSearch": "search.random_search",
     "Run": "tuning.run",
@@ -69,6 +71,7 @@ __all__ = [
     "Form",
     "Instrument",
     "Optimizer",
+    "ParticleSwarm",
     "Profile",
     "RandomSearch",
     "Run",

@@ -6,6 +6,7 @@ from acculturate.search.jde import JDE
 from acculturate.search.l_shade import LSHADE
 from acculturate.search.names import NAMES, by_name
 from acculturate.search.optimizer import Best, Optimizer
+from acculturate.search.particle_swarm import ParticleSwarm
 from acculturate.search.random_search import RandomSearch
 from acculturate.search.shade import SHADE
 
@@ -18,6 +19,7 @@ __all__ = [
     "DifferentialEvolution",
     "Fitness",
     "Optimizer",
+    "ParticleSwarm",
     "RandomSearch",
     "by_name",
 ]

@@ -12,6 +12,7 @@ from acculturate.search.differential_evolution import STRATEGIES, DifferentialEv
 from acculturate.search.jde import JDE
 from acculturate.search.l_shade import LSHADE
 from acculturate.search.optimizer import Optimizer
+from acculturate.search.particle_swarm import ParticleSwarm
 from acculturate.search.random_search import RandomSearch
 from acculturate.search.shade import SHADE
 
@@ -20,6 +21,7 @@ _KINDS: dict[str, Callable[..., Optimizer]] = {
     "jde": JDE,
     "shade": SHADE,
     "l-shade": LSHADE,
+    "pso": ParticleSwarm,
     "random": RandomSearch,
 }
 
