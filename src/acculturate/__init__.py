@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from acculturate.model.load import load_model
     from acculturate.model.soft_prompt import SoftPrompt
     from acculturate.reporting.report import write_report
+    from acculturate.search.cma_es import CMAES, SepCMAES
     from acculturate.search.differential_evolution import DifferentialEvolution
     from acculturate.search.optimizer import Optimizer
     from acculturate.search.particle_swarm import ParticleSwarm
@@ -32,6 +33,7 @@ _HOMES = {
     "AcculturateError": "errors",
     "AnswerModel": "model.answers",
     "Answers": "model.answers",
+    "CMAES": "search.cma_es",
     "Country": "survey.countries",
     "CountryTable": "survey.countries",
     "DifferentialEvolution": "search.differential_evolution",
@@ -45,6 +47,7 @@ _HOMES = {
     "RandomSearch": "search.random_search",
     "Run": "tuning.run",
     "Scoring": "survey.scoring",
+    "SepCMAES": "search.cma_es",
     "Settings": "tuning.config",
     "SoftPrompt": "model.soft_prompt",
     "UsageError": "errors",
@@ -60,6 +63,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "CMAES",
     "AcculturateError",
     "AnswerModel",
     "Answers",
@@ -76,6 +80,7 @@ __all__ = [
     "RandomSearch",
     "Run",
     "Scoring",
+    "SepCMAES",
     "Settings",
     "SoftPrompt",
     "UsageError",

@@ -16,6 +16,8 @@ OPTIMIZERS = {
     "jde": {"population": 12},
     "shade": {"population": 12},
     "l-shade": {"population": 12, "budget": 240},
+    "cma-es": {"population": 12},
+    "sep-cma-es": {"population": 12},
     "pso": {"population": 12},
     "random": {"population": 12},
 }

@@ -6,13 +6,19 @@ Rastrigin, and that of the swarm from 0.2 to 2.3. Plain differential evolution i
 test_differential_evolution.py.
 """
 
+import warnings
+
 import minionpy
 import numpy as np
 import pytest
 from plain_references import jde_minimum, shade_minimum
 from search_problems import minimum, rastrigin, rosenbrock, sphere
 
-from acculturate.search import JDE, LSHADE, SHADE, ParticleSwarm
+from acculturate.search import CMAES, JDE, LSHADE, SHADE, ParticleSwarm, SepCMAES
+
+with warnings.catch_warnings():  # that matplotlib is not there
+    warnings.simplefilter("ignore")
+    import cma
 
 SEEDS = range(9)
 BOUNDS = (-5.0, 5.0)
@@ -108,4 +114,38 @@ def test_success_based_settings(name, function, entries, population, generations
         else:
             ours.append(minimum(SHADE(population, 10, BOUNDS), function, entries, budget, seed))
             theirs.append(shade_minimum(function, start, generations, 10, BOUNDS, seed))
+    check(ours, theirs, factor)
+
+
+def pycma_minimum(function, entries, population, budget, seed, diagonal):
+    start = uniform_start(population, entries, seed)
+    options = {
+        "popsize": population,
+        "CMA_diagonal": diagonal,
+        "seed": seed + 1,
+        "verbose": -9,
+        "tolfun": 0,
+        "tolfunhist": 0,
+    }
+    search = cma.CMAEvolutionStrategy(start.mean(axis=0), start.std(ddof=1), options)
+    for _ in range(budget // population):
+        x = search.ask()
+        search.tell(x, function(np.array(x)).tolist())
+    return search.result.fbest
+
+
+@pytest.mark.parametrize(
+    ("make", "diagonal", "function", "entries", "budget", "factor"),
+    [
+        (CMAES, False, sphere, 6, 1000, 5),
+        (CMAES, False, rosenbrock, 4, 1500, 10),
+        (CMAES, False, rastrigin, 4, 1000, 3),
+        (SepCMAES, True, sphere, 6, 1000, 5),
+        (SepCMAES, True, rosenbrock, 4, 1500, 3),
+        (SepCMAES, True, rastrigin, 4, 1000, 3),
+    ],
+)
+def test_cma_es(make, diagonal, function, entries, budget, factor):
+    ours = [minimum(make(20), function, entries, budget, seed) for seed in SEEDS]
+    theirs = [pycma_minimum(function, entries, 20, budget, seed, diagonal) for seed in SEEDS]
     check(ours, theirs, factor)

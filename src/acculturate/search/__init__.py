@@ -1,5 +1,6 @@
 """How the next candidates are chosen; numpy only, knows no survey and no model."""
 
+from acculturate.search.cma_es import CMAES, SepCMAES
 from acculturate.search.differential_evolution import DifferentialEvolution
 from acculturate.search.fitness import Fitness
 from acculturate.search.jde import JDE
@@ -11,6 +12,7 @@ from acculturate.search.random_search import RandomSearch
 from acculturate.search.shade import SHADE
 
 __all__ = [
+    "CMAES",
     "JDE",
     "LSHADE",
     "NAMES",
@@ -21,5 +23,6 @@ __all__ = [
     "Optimizer",
     "ParticleSwarm",
     "RandomSearch",
+    "SepCMAES",
     "by_name",
 ]

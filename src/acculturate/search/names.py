@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from acculturate.errors import UsageError
+from acculturate.search.cma_es import CMAES, SepCMAES
 from acculturate.search.differential_evolution import STRATEGIES, DifferentialEvolution
 from acculturate.search.jde import JDE
 from acculturate.search.l_shade import LSHADE
@@ -22,6 +23,8 @@ _KINDS: dict[str, Callable[..., Optimizer]] = {
     "shade": SHADE,
     "l-shade": LSHADE,
     "pso": ParticleSwarm,
+    "cma-es": CMAES,
+    "sep-cma-es": SepCMAES,
     "random": RandomSearch,
 }
 
