@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from acculturate.model.load import load_model
     from acculturate.model.soft_prompt import SoftPrompt
     from acculturate.reporting.report import write_report
+    from acculturate.search.cma_es import CMAES, SepCMAES
     from acculturate.search.differential_evolution import DifferentialEvolution
     from acculturate.search.optimizer import Optimizer
+    from acculturate.search.particle_swarm import ParticleSwarm
     from acculturate.search.random_search import RandomSearch
     from acculturate.survey.countries import Country, CountryTable, load_countries
     from acculturate.survey.forms import Form, all_forms, balanced_forms, draw_forms
@@ -31,6 +33,7 @@ _HOMES = {
     "AcculturateError": "errors",
     "AnswerModel": "model.answers",
     "Answers": "model.answers",
+    "CMAES": "search.cma_es",
     "Country": "survey.countries",
     "CountryTable": "survey.countries",
     "DifferentialEvolution": "search.differential_evolution",
@@ -39,10 +42,12 @@ _HOMES = {
     "Form": "survey.forms",
     "Instrument": "survey.instrument",
     "Optimizer": "search.optimizer",
+    "ParticleSwarm": "search.particle_swarm",
     "Profile": "evaluation.measure",
     "RandomSearch": "search.random_search",
     "Run": "tuning.run",
     "Scoring": "survey.scoring",
+    "SepCMAES": "search.cma_es",
     "Settings": "tuning.config",
     "SoftPrompt": "model.soft_prompt",
     "UsageError": "errors",
@@ -59,6 +64,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "CMAES",
     "AcculturateError",
     "AnswerModel",
     "Answers",
@@ -70,10 +76,12 @@ __all__ = [
     "Form",
     "Instrument",
     "Optimizer",
+    "ParticleSwarm",
     "Profile",
     "RandomSearch",
     "Run",
     "Scoring",
+    "SepCMAES",
     "Settings",
     "SoftPrompt",
     "UsageError",

@@ -16,8 +16,14 @@ OPTIMIZERS = {
     "jde": {"population": 12},
     "shade": {"population": 12},
     "l-shade": {"population": 12, "budget": 240},
+    "cma-es": {"population": 12},
+    "sep-cma-es": {"population": 12},
+    "pso": {"population": 12},
     "random": {"population": 12},
 }
+
+# Those that keep a population which a candidate has to beat its way into.
+WITH_PARENTS = [name for name in OPTIMIZERS if name not in ("random", "cma-es", "sep-cma-es")]
 
 
 def sphere(x: np.ndarray) -> np.ndarray:
@@ -48,11 +54,18 @@ def started(name: str, entries: int = 5, seed: int = 0) -> Optimizer:
     return optimizer
 
 
+def told(optimizer: Optimizer, loss: np.ndarray, excess: np.ndarray | None = None) -> Fitness:
+    """A fitness that holds what the optimiser learns from; nothing has a price."""
+    free = np.zeros(len(loss))
+    price = free if "price" in optimizer.learns_from else None
+    return Fitness(loss, free if excess is None else excess, price=price)
+
+
 def generations(optimizer: Optimizer, function: Function, count: int) -> Iterator[np.ndarray]:
     """Asks and tells `count` times, giving the candidates of each."""
     for _ in range(count):
         candidates = optimizer.ask()
-        optimizer.tell(Fitness.unconstrained(function(candidates)))
+        optimizer.tell(told(optimizer, function(candidates)))
         yield candidates
 
 
@@ -65,5 +78,5 @@ def minimum(
     while left >= optimizer.population_size:
         candidates = optimizer.ask()
         left -= len(candidates)
-        optimizer.tell(Fitness.unconstrained(function(candidates)))
+        optimizer.tell(told(optimizer, function(candidates)))
     return optimizer.best.loss

@@ -1,15 +1,18 @@
 """How the next candidates are chosen; numpy only, knows no survey and no model."""
 
+from acculturate.search.cma_es import CMAES, SepCMAES
 from acculturate.search.differential_evolution import DifferentialEvolution
 from acculturate.search.fitness import Fitness
 from acculturate.search.jde import JDE
 from acculturate.search.l_shade import LSHADE
 from acculturate.search.names import NAMES, by_name
 from acculturate.search.optimizer import Best, Optimizer
+from acculturate.search.particle_swarm import ParticleSwarm
 from acculturate.search.random_search import RandomSearch
 from acculturate.search.shade import SHADE
 
 __all__ = [
+    "CMAES",
     "JDE",
     "LSHADE",
     "NAMES",
@@ -18,6 +21,8 @@ __all__ = [
     "DifferentialEvolution",
     "Fitness",
     "Optimizer",
+    "ParticleSwarm",
     "RandomSearch",
+    "SepCMAES",
     "by_name",
 ]

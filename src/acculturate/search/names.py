@@ -9,12 +9,14 @@ from typing import Any, cast
 
 from acculturate.errors import UsageError
 from acculturate.search.adam import Adam
+from acculturate.search.cma_es import CMAES, SepCMAES
 from acculturate.search.differential_evolution import STRATEGIES, DifferentialEvolution
 from acculturate.search.hybrid import Hybrid
 from acculturate.search.jde import JDE
 from acculturate.search.kalman import KalmanInversion
 from acculturate.search.l_shade import LSHADE
 from acculturate.search.optimizer import Optimizer
+from acculturate.search.particle_swarm import ParticleSwarm
 from acculturate.search.random_search import RandomSearch
 from acculturate.search.shade import SHADE
 
@@ -24,6 +26,9 @@ _KINDS: dict[str, Callable[..., Optimizer]] = {
     "shade": SHADE,
     "l-shade": LSHADE,
     "eki": KalmanInversion,
+    "pso": ParticleSwarm,
+    "cma-es": CMAES,
+    "sep-cma-es": SepCMAES,
     "random": RandomSearch,
     "adam": Adam,
     "adam+de": Hybrid,

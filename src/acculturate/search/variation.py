@@ -153,7 +153,7 @@ def make_trials(
     rand_j = rng.integers(entries, size=candidates)
     rates = CR.astype(np.float32)[:, None]
     u = np.empty_like(x)
-    for rows in _blocks(candidates, entries):
+    for rows in row_blocks(candidates, entries):
         parents, v = x[rows], mutate(rows)
         if bounds is not None:
             low, high = bounds
@@ -183,7 +183,8 @@ def refuse_outside(x: Float[np.ndarray, "candidate entry"], bounds: Bounds | Non
         )
 
 
-def _blocks(candidates: int, entries: int) -> Iterator[slice]:
+def row_blocks(candidates: int, entries: int) -> Iterator[slice]:
+    """Slices of rows that together are all of them, each small enough for the processor's cache."""
     step = max(1, _BLOCK_ENTRIES // entries)
     for first in range(0, candidates, step):
         yield slice(first, min(first + step, candidates))
