@@ -90,7 +90,7 @@ class Instrument:
         dimensions: In the order of every score vector.
         variants: Other formulas for a dimension, used only by name.
         languages: Text by language code.
-        fingerprint: SHA-256 of the file, hexadecimal.
+        fingerprint: SHA-256 of the file or files, hexadecimal.
     """
 
     key: str
@@ -139,7 +139,18 @@ def load_instrument(name_or_path: str | Path) -> Instrument:
     """
     path = _find(name_or_path)
     raw = read_bytes(path, "instrument file")
-    return _read(parse_toml(raw, path, "instrument file"), hashlib.sha256(raw).hexdigest())
+    top = parse_toml(raw, path, "instrument file")
+    others: dict[str, Table] = {}
+    for file in _language_files(path):
+        text = read_bytes(file, "language file")
+        others[file.stem] = parse_toml(text, file, "language file")
+        raw += text
+    return _read(top, others, hashlib.sha256(raw).hexdigest())
+
+
+def _language_files(path: Path) -> list[Path]:
+    """Further languages of an instrument that comes with the package, a file each: vsm13/ar.toml."""
+    return sorted(path.with_suffix("").glob("*.toml")) if path.parent == DATA else []
 
 
 def _find(name_or_path: str | Path) -> Path:
@@ -157,7 +168,7 @@ def _find(name_or_path: str | Path) -> Path:
     )
 
 
-def _read(top: Table, fingerprint: str) -> Instrument:
+def _read(top: Table, others: Mapping[str, Table], fingerprint: str) -> Instrument:
     top.only(
         "key",
         "title",
@@ -179,9 +190,8 @@ def _read(top: Table, fingerprint: str) -> Instrument:
     )
     sizes = {key: scale.options for key, scale in scales.items()}
     ids = [item.id for item in items]
-    languages = {
-        code: read_language(code, table, sizes, ids) for code, table in top.tables("languages")
-    }
+    tables = {**dict(top.tables("languages")), **others}
+    languages = {code: read_language(code, table, sizes, ids) for code, table in tables.items()}
     return Instrument(
         key=top.text("key"),
         title=top.text("title"),
