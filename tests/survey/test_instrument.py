@@ -211,6 +211,35 @@ def test_byte_order_mark_and_windows_line_ends_are_fine(tmp_path: Path):
     assert load_instrument(str(path)).key == "toy"
 
 
+# What the surveys mean by the first and the last answer of each item.
+IW_ENDS = {
+    "a008": ("Very happy", "Not happy at all"),
+    "a165": ("Most people deserve trust", "One has to be careful"),
+    "e018": ("It would be good", "It would be bad"),
+    "e025": ("I have done it", "I would never do it"),
+    "f063": ("1 of 10: not important", "10 of 10: very important"),
+    "f118": ("1 of 10: never", "10 of 10: always"),
+    "f120": ("1 of 10: never", "10 of 10: always"),
+    "g006": ("Very proud", "Not proud at all"),
+    "y002": ("Order", "More say"),
+    "y003": ("Clearly obedience", "Clearly determination"),
+}
+
+
+def test_inglehart_welzel_asks_in_the_surveys_direction():
+    instrument = load_instrument("inglehart-welzel")
+    assert instrument.aggregate == "distance"
+    assert [item.id for item in instrument.items] == list(IW_ENDS)
+    assert any("Y002 and Y003" in warning for warning in instrument.warnings)
+    text = instrument.languages["en"]
+    for item in instrument.items:
+        for shown, start in zip(
+            (text.labels[item.scale][0], text.labels[item.scale][-1]), IW_ENDS[item.id], strict=True
+        ):
+            assert shown.startswith(start)
+        assert len(text.wordings[item.id]) == 3
+
+
 # What a user can get wrong: text replaced, its replacement, words the message and hint must hold.
 FAULTS = {
     "not TOML": ("[scales]", "[scales", "not valid TOML", "line"),
@@ -224,6 +253,14 @@ FAULTS = {
     "weight as text": ("whims = 12.5", 'whims = "much"', "planning.weights.whims", "number"),
     "weight not finite": ("whims = 12.5", "whims = nan", "nan", "finite"),
     "no weight at all": ("crowd = -50", "crowd = 0", "weigh nothing", "weight"),
+    "aggregate": ("[scales]", 'aggregate = "max"\n[scales]', '"max"', "mean, sum, distance"),
+    "range of one": ("[dimensions.company]", "[dimensions.company]\nrange = [1]", "[1.0]", "two"),
+    "range reversed": (
+        "[dimensions.company]",
+        "[dimensions.company]\nrange = [1, -1]",
+        "company.range is [1.0, -1.0]",
+        "two numbers",
+    ),
     "variant of nothing": ('dimension = "company"', 'dimension = "comp"', "comp", "company"),
     "wrong number of labels": ('["Agree", "Undecided",', '["Agree",', "2 labels", "option"),
     "empty label": ('"Undecided"', '" "', "labels.agreement[2] is empty", "Fill"),

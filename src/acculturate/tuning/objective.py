@@ -1,8 +1,8 @@
 """What a candidate is worth: soft prompts -> loss, and how far past the divergence limit.
 
 The objective is made of tuning forms and tuning guard texts; it refuses held-out forms. It can ask the
-dimensions in stages and drop a trial as soon as its parent is certain to stay: the loss is a sum over
-dimensions, so the part already known is a lower bound.
+dimensions in stages and drop a trial as soon as its parent is certain to stay: the loss grows with the
+difference in every dimension, so the part already known is a lower bound.
 """
 
 from __future__ import annotations
@@ -163,7 +163,10 @@ class Objective:
             weighs = (self._scoring.weights[split] != 0).any(axis=0)
             part = [index for index in left if weighs[column[self._forms[index].item]]]
             left = [index for index in left if index not in part]
-            parts.append((part, [int(d) for d in split]))
+            if part or not parts:
+                parts.append((part, [int(d) for d in split]))
+            else:  # dimensions that share their items with earlier ones
+                parts[-1][1].extend(int(d) for d in split)
         return parts
 
     def _beaten(
