@@ -214,6 +214,15 @@ def test_the_inglehart_welzel_map(cli: CommandLine):
     assert "Table inglehart-welzel-2024 has them" in wrong
 
 
+def test_a_survey_without_country_scores_is_for_measuring(cli: CommandLine):
+    measured = cli("measure", "-m", "fake", "-i", "portrait-values", "--json").json
+    assert len(measured["scores"]) == 10
+    assert measured["table"] is None and measured["nearest"] == []
+    assert "Benevolence (be)" in cli("measure", "-m", "fake", "-i", "portrait-values").out
+    words = cli("measure", "-m", "fake", "-i", "portrait-values", "-c", "India").message(2)
+    assert "India has no sd, po" in words
+
+
 def test_countries(cli: CommandLine):
     table = load_countries("hofstede-2015")
     read = cli("countries", "--json", "--table", "hofstede-2015").json
@@ -265,6 +274,7 @@ def test_the_template_is_a_file_to_fill_in(cli: CommandLine):
 def test_the_list_of_instruments(cli: CommandLine):
     assert {one["key"] for one in cli("instrument", "list", "--json").json} == {
         "inglehart-welzel",
+        "portrait-values",
         "toy",
         "vsm13",
     }

@@ -203,9 +203,9 @@ def test_a_pool_of_two_languages_has_them_rotate():
 @pytest.mark.parametrize(
     ("pool", "count", "message", "hint"),
     [
-        (POOL, 47, "47 forms", "multiple of 48, at most 432"),
-        (POOL, 0, "0 forms", "multiple of 48"),
-        (POOL, 480, "480 forms", "at most 432"),
+        (POOL, 47, "47 tuning forms", "multiple of 48, at most 432"),
+        (POOL, 0, "0 tuning forms", "multiple of 48"),
+        (POOL, 480, "480 tuning forms", "at most 432"),
         ((), 48, "0 splits", "one split"),
         (all_forms(VSM13), 48, "2 splits", "one split"),
         (POOL[1:], 48, "17 forms of m01", "every wording"),

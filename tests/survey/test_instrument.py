@@ -240,6 +240,19 @@ def test_inglehart_welzel_asks_in_the_surveys_direction():
         assert len(text.wordings[item.id]) == 3
 
 
+def test_portraits_of_values_name_no_gender_and_each_value_has_its_items():
+    instrument = load_instrument("portrait-values")
+    sizes = {dimension.key: 2 for dimension in instrument.dimensions} | {"un": 3}
+    assert len(sizes) == 10
+    for key, size in sizes.items():
+        assert sum(item.id.startswith(key) for item in instrument.items) == size
+    for wordings in instrument.languages["en"].wordings.values():
+        assert len(wordings) == 3
+        for wording in wordings:
+            words = set(wording.lower().replace(".", " ").replace(",", " ").split())
+            assert not words & {"he", "she", "him", "his", "her", "himself", "herself", "man"}
+
+
 # What a user can get wrong: text replaced, its replacement, words the message and hint must hold.
 FAULTS = {
     "not TOML": ("[scales]", "[scales", "not valid TOML", "line"),

@@ -98,6 +98,22 @@ def test_distance_is_the_instruments_own_aggregate():
     )
 
 
+def test_centred_value_scores_computed_by_hand():
+    instrument = load_instrument("portrait-values")
+    assert len(instrument.items) == 21
+    answers = {item.id: 3.0 for item in instrument.items}
+    answers |= {"sd1": 6.0, "sd2": 5.0, "un1": 1.0, "un2": 2.0, "un3": 4.5, "po2": 1.0}
+    mean = (15 * 3 + 6 + 5 + 1 + 2 + 4.5 + 1) / 21
+    at = np.array([[answers[item.id] for item in instrument.items]])
+    keys = [dimension.key for dimension in instrument.dimensions]
+    found = dict(zip(keys, Scoring(instrument).scores(at)[0], strict=True))
+    wanted = {"sd": 5.5, "un": 2.5, "po": 2.0}
+    assert found == pytest.approx({key: wanted.get(key, 3.0) - mean for key in found}, abs=1e-12)
+    alike = np.full((1, 21), 4.0)
+    assert Scoring(instrument).scores(alike)[0] == pytest.approx(np.zeros(10), abs=1e-12)
+    assert Scoring(instrument).scores(at + 1) == pytest.approx(Scoring(instrument).scores(at))
+
+
 def test_raw_ranges():
     weights = Scoring(VSM13, "zero").weights
     highest = np.where(weights > 0, 5, 1) * weights
