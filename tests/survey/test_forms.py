@@ -203,9 +203,9 @@ def test_a_pool_of_two_languages_has_them_rotate():
 @pytest.mark.parametrize(
     ("pool", "count", "message", "hint"),
     [
-        (POOL, 47, "47 forms", "multiple of 48, at most 432"),
-        (POOL, 0, "0 forms", "multiple of 48"),
-        (POOL, 480, "480 forms", "at most 432"),
+        (POOL, 47, "47 tuning forms", "multiple of 48, at most 432"),
+        (POOL, 0, "0 tuning forms", "multiple of 48"),
+        (POOL, 480, "480 tuning forms", "at most 432"),
         ((), 48, "0 splits", "one split"),
         (all_forms(VSM13), 48, "2 splits", "one split"),
         (POOL[1:], 48, "17 forms of m01", "every wording"),
@@ -252,6 +252,32 @@ def test_right_to_left_and_other_scripts_are_plain_text():
     assert len(forms) == 2 * len(all_forms(toy))
     assert [form.split for form in forms] == sorted((form.split for form in forms), reverse=True)
     assert "1. دائما" in balanced_forms(both, "tuning", language="ar")[0].text
+
+
+@pytest.mark.parametrize("code", ["ar", "es", "hi", "zh"])
+def test_every_language_of_vsm13_asks_the_same_forms(code: str):
+    english, other = all_forms(VSM13), all_forms(VSM13, (code,))
+    assert len({form.text for form in other}) == len(other)
+    for one, form in zip(english, other, strict=True):
+        assert replace(one, language=code, text=form.text, cue=form.cue) == form
+        lines = form.text.splitlines()
+        assert all(any(line.startswith(f"{n}. ") for line in lines) for n in form.labels)
+    assert len(balanced_forms(VSM13, "tuning", language=code)) == 48
+    pool = all_forms(VSM13, ("en", code), "tuning")
+    drawn = Counter(form.language for form in draw_forms(pool, 96, np.random.default_rng(1)))
+    assert drawn == {"en": 48, code: 48}
+
+
+def test_digits_of_another_script_are_plain_text():
+    toy = load_instrument("toy")
+    text = toy.languages["en"]
+    numbers = {"frequency": tuple("١٢٣٤٥"), "agreement": tuple("१२३")}
+    frames = tuple(replace(frame, template="٣ ३ " + frame.template) for frame in text.frames)
+    odd = replace(text, labels=numbers, frames=frames, direction="rtl")
+    form = balanced_forms(replace(toy, languages={"en": odd}), "tuning")[1]
+    assert form.text.startswith("٣ ३ ")
+    assert "\n1. ٥\n2. ٤\n" in form.text
+    assert form.labels == ("1", "2", "3", "4", "5")
 
 
 def test_fingerprint_covers_what_is_shown_and_what_it_stands_for():

@@ -212,8 +212,9 @@ def _select(
     once = len(grids) * len(ORDERS)
     most = once * min(len(own) * min(len(g.forms) for g in own) // len(ORDERS) for own in grids)
     if count < once or count % once or count > most:
+        split = next(iter(grids[0][0].forms.values())).split
         raise UsageError(
-            f"{count} forms cannot be balanced over {len(grids)} items in two orders",
+            f"{count} {split} forms cannot be balanced over {len(grids)} items in two orders",
             f"Give a multiple of {once}, at most {most}.",
         )
     selected: list[Form] = []

@@ -13,8 +13,8 @@ from acculturate.model.soft_prompt import Init
 from acculturate.search.optimizer import Optimizer
 from acculturate.search.space import read_name
 from acculturate.survey.countries import Country
-from acculturate.survey.instrument import Instrument
-from acculturate.survey.scoring import Aggregate, Anchor, Reading
+from acculturate.survey.instrument import Aggregate, Instrument
+from acculturate.survey.scoring import Anchor, Reading
 from acculturate.tuning.price import Price
 
 
@@ -42,7 +42,7 @@ class Settings:
         reading: How answers become numbers.
         respondents: Draws a form for the reading "sampled".
         anchor: The constants C.
-        aggregate: Mean or sum of the absolute differences.
+        aggregate: How the differences to the target become a loss; None is the instrument's own.
         variant: Named variant of a dimension's formula.
         max_divergence: Limit on the guard's divergence, nats a token, handled feasible first.
         min_valid_mass: Least mean share of the options in the next token's probability, likewise.
@@ -69,7 +69,7 @@ class Settings:
     reading: Reading = "expected"
     respondents: int = 100
     anchor: Anchor = "midpoint"
-    aggregate: Aggregate = "mean"
+    aggregate: Aggregate | None = None
     variant: str | None = None
     max_divergence: float | None = None
     min_valid_mass: float | None = None
@@ -191,7 +191,7 @@ def to_toml(
             "table": target.table,
             "country": target.name,
             "anchor": anchor,
-            "aggregate": settings.aggregate,
+            "aggregate": settings.aggregate or instrument.aggregate,
             "variant": settings.variant,
             "reading": settings.reading,
             "respondents": settings.respondents if settings.reading == "sampled" else None,

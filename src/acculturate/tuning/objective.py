@@ -3,7 +3,7 @@
 The objective is made of tuning forms and tuning guard texts; it refuses held-out forms. It asks all its
 forms of every candidate, or a sample of them that is drawn anew for every generation and is the same for
 all its candidates. It can ask the dimensions in stages and drop a trial as soon as its parent is certain
-to stay: the loss is a sum over dimensions, so the part already known is a lower bound.
+to stay: the loss grows with the difference in every dimension, so the part already known is a lower bound.
 """
 
 from __future__ import annotations
@@ -274,7 +274,10 @@ class Objective:
             weighs = (self._scoring.weights[split] != 0).any(axis=0)
             part = [index for index in left if weighs[column[forms[index].item]]]
             left = [index for index in left if index not in part]
-            parts.append((part, [int(d) for d in split]))
+            if part or not parts:
+                parts.append((part, [int(d) for d in split]))
+            else:  # dimensions that share their items with earlier ones
+                parts[-1][1].extend(int(d) for d in split)
         return parts
 
     def _beaten(
