@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
@@ -11,13 +14,16 @@ from rich.table import Table
 
 from acculturate import display
 from acculturate.errors import UsageError
-from acculturate.files import json_text
+from acculturate.files import json_text, write_text
 from acculturate.options import (
     DeviceOption,
     DtypeOption,
     InstrumentOption,
     JsonOption,
+    ModelOption,
+    ReadingOption,
     RevisionOption,
+    TableOption,
     TrustOption,
 )
 
@@ -25,7 +31,21 @@ if TYPE_CHECKING:
     from acculturate.bench.evaluate import Benchmark, Way
     from acculturate.bench.scaling import Scaling
 
-bench_app = typer.Typer(help="What asking a model costs.", no_args_is_help=True)
+bench_app = typer.Typer(
+    help="What asking costs, and which search gets furthest.", no_args_is_help=True
+)
+
+_SEARCHES = (
+    "de/rand/1",
+    "de/current-to-best/1",
+    "jde",
+    "shade",
+    "l-shade",
+    "pso",
+    "sep-cma-es",
+    "eki",
+    "adam",
+)
 
 _LABELS = {
     "generate": "(a) generate",
@@ -37,7 +57,7 @@ _LABELS = {
 
 @bench_app.callback()
 def bench() -> None:
-    """What asking a model costs."""
+    """What asking costs, and which search gets furthest."""
 
 
 @bench_app.command()
@@ -133,6 +153,98 @@ def evaluate(
         _show_scaling(result)
     else:
         _show(result)
+
+
+@bench_app.command()
+def search(
+    country: Annotated[
+        list[str], typer.Option("--country", "-c", help="Where to move; may be repeated.")
+    ],
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An optimiser, and settings behind commas: de/rand/1,space=projection:500,F=0.7; may "
+            "be repeated. Random search is always there."
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of every method.")] = 3,
+    budget: Annotated[int, typer.Option(min=1, help="Evaluations of every run.")] = 400,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(help="On the divergence: none, or nats a token; may be repeated [none, 0.3]."),
+    ] = None,
+    goal: Annotated[
+        str, typer.Option(help="Method whose median loss the others have to reach.")
+    ] = "de/rand/1",
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder; what is finished in it is not run again.")
+    ] = Path("runs/bench-search"),
+    model: ModelOption = "fake",
+    instrument: InstrumentOption = "vsm13",
+    table: TableOption = "hofstede-insights",
+    reading: ReadingOption = "expected",
+    forms: Annotated[int | None, typer.Option(help="Tuning forms, for all methods.")] = None,
+    revision: RevisionOption = None,
+    dtype: DtypeOption = "auto",
+    device: DeviceOption = "auto",
+    trust_remote_code: TrustOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare searches at one budget: a table, and a figure of loss against evaluations."""
+    import acculturate as ac
+    from acculturate.bench.search import compare, parse_method
+    from acculturate.bench.search_figure import figure
+    from acculturate.bench.search_table import HEADER, markdown, rows
+
+    survey, countries = ac.load_instrument(instrument), ac.load_countries(table)
+    methods = [parse_method(text) for text in method or _SEARCHES]
+    limits = [_limit(text) for text in limit or ("none", "0.3")]
+    with display.step("loading the model") as progress:
+        answering = ac.load_model(
+            model,
+            revision=revision,
+            dtype=dtype,
+            device=device,
+            trust_remote_code=trust_remote_code,
+            progress=progress,
+        )
+        result = compare(
+            answering,
+            survey,
+            [countries[name] for name in country],
+            methods,
+            seeds=seeds,
+            budget=budget,
+            limits=limits,
+            out=out,
+            settings={"reading": reading, "forms": forms},
+            progress=progress,
+        )
+    found = rows(result, goal)
+    write_text(out / "comparison.json", json_text(result.to_dict()))
+    write_text(out / "comparison.md", markdown(found))
+    write_text(out / "comparison.svg", figure(result))
+    if as_json:
+        print(json_text([asdict(row) for row in found]), end="")
+        return
+    console = Console()
+    for (place, cap), group in groupby(found, key=lambda row: row.texts()[:2]):
+        shown = Table(title=f"{escape(result.model)}, {escape(place)}, limit {escape(cap)}")
+        for name in HEADER[2:]:
+            shown.add_column(name, justify="left" if name == "method" else "right")
+        for row in group:
+            shown.add_row(*map(escape, row.texts()[2:]))
+        console.print(shown)
+    console.print(str(out / "comparison.svg"), highlight=False, markup=False, soft_wrap=True)
+
+
+def _limit(text: str) -> float | None:
+    if text.lower() == "none":
+        return None
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UsageError(f"the limit {text!r} is no number", "Give none or a number.") from error
 
 
 def _show(result: Benchmark) -> None:

@@ -94,7 +94,7 @@ class Hybrid(Optimizer):
     def _propose(self) -> Float[np.ndarray, "candidate entry"]:
         return (self._adam if self._descending else self._de).ask()
 
-    def _learn(self, _: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _learn(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
         if not self._descending:
             self._de.tell(fitness)
             return
@@ -118,7 +118,7 @@ class Hybrid(Optimizer):
         inner = {f"inner_{key}": value for key, value in phase.state().items()}
         return inner | {"told": np.array(self._told)}
 
-    def _load(self, state: Mapping[str, np.ndarray], _: int) -> None:
+    def _load(self, state: Mapping[str, np.ndarray], width: int) -> None:
         self._told = int(entry(state, "told", (), "i"))
         self._descending = self._told < self._steps
         phase = self._adam if self._descending else self._de
