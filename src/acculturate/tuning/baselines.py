@@ -34,7 +34,7 @@ def in_context_line(target: Country, dimensions: Sequence[Dimension]) -> str:
         share = (score - low) / (high - low)
         band = next((word for top, word in _BANDS if share < top), "very high")
         pole = dimension.low if share < 0.5 else dimension.high
-        number = f"{score:.0f}" if usual else f"{score:.2f} between {low:g} and {high:g}"
+        number = f"{score:.0f}" if usual else f"{score:.2f} on a scale around {low:g} to {high:g}"
         parts.append(f"{dimension.name.lower()} is {band} ({number}): {pole}")
     scales = "on scales around 0 to 100, " if usual else ""
     return f"In {target.name}, {scales}{'; '.join(parts)}. {persona_line(target.name)}"
