@@ -10,6 +10,7 @@ from typing import Any, cast
 from acculturate.errors import UsageError
 from acculturate.search.cma_es import CMAES, SepCMAES
 from acculturate.search.differential_evolution import STRATEGIES, DifferentialEvolution
+from acculturate.search.gde3 import GDE3
 from acculturate.search.jde import JDE
 from acculturate.search.l_shade import LSHADE
 from acculturate.search.optimizer import Optimizer
@@ -25,6 +26,7 @@ _KINDS: dict[str, Callable[..., Optimizer]] = {
     "pso": ParticleSwarm,
     "cma-es": CMAES,
     "sep-cma-es": SepCMAES,
+    "gde3": GDE3,
     "random": RandomSearch,
 }
 
