@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from acculturate.search.particle_swarm import ParticleSwarm
     from acculturate.search.random_search import RandomSearch
     from acculturate.survey.countries import Country, CountryTable, load_countries
-    from acculturate.survey.forms import Form, all_forms, balanced_forms
+    from acculturate.survey.forms import Form, all_forms, balanced_forms, draw_forms
     from acculturate.survey.instrument import Instrument, load_instrument
     from acculturate.survey.scoring import Scoring
     from acculturate.tuning.config import Settings
@@ -55,6 +55,7 @@ _HOMES = {
     "UsageError": "errors",
     "all_forms": "survey.forms",
     "balanced_forms": "survey.forms",
+    "draw_forms": "survey.forms",
     "export_peft": "export.peft",
     "load_countries": "survey.countries",
     "load_instrument": "survey.instrument",
@@ -89,6 +90,7 @@ __all__ = [
     "UsageError",
     "all_forms",
     "balanced_forms",
+    "draw_forms",
     "export_peft",
     "load_countries",
     "load_instrument",

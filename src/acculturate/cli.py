@@ -85,7 +85,7 @@ def measure(
     instrument: InstrumentOption = "vsm13",
     table: TableOption = "hofstede-insights",
     anchor: AnchorOption = "midpoint",
-    aggregate: AggregateOption = "mean",
+    aggregate: AggregateOption = None,
     variant: VariantOption = None,
     reading: ReadingOption = "expected",
     respondents: RespondentsOption = 100,
@@ -141,25 +141,44 @@ def tune(
     budget: Annotated[int, typer.Option(help="Candidates to evaluate.")] = 400,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     optimizer: Annotated[
-        str, typer.Option(help="de, de/rand/1, de/best/1, de/current-to-best/1, random, ...")
+        str, typer.Option(help="adam, de, de/rand/1, shade, eki, random, ...; all with --help.")
     ] = "de",
-    population: Annotated[int, typer.Option(help="Candidates a generation.")] = 20,
+    population: Annotated[
+        int | None, typer.Option(help="Candidates a generation [the optimiser's own].")
+    ] = None,
     tokens: Annotated[int, typer.Option(help="Virtual tokens of the soft prompt.")] = 8,
     placement: Annotated[
         Literal["front", "after-bos", "before-answer"],
         typer.Option(help="Where the soft prompt goes."),
     ] = "front",
+    space: Annotated[
+        str,
+        typer.Option(
+            help="What is searched: full, ball:R, projection:N, low-rank:N, mixture:N, convex:N."
+        ),
+    ] = "full",
     init: Annotated[
-        Literal["gaussian", "tokens", "text"],
-        typer.Option(help="How the first population is made."),
-    ] = "gaussian",
+        Literal["gaussian", "tokens", "text", "run"] | None,
+        typer.Option(help="How the first population is made [by optimiser]."),
+    ] = None,
     init_scale: Annotated[
-        float, typer.Option(help="Its spread, in standard deviations of the embeddings.")
-    ] = 1.0,
+        float | None,
+        typer.Option(help="Its spread, in standard deviations of the embeddings [by optimiser]."),
+    ] = None,
     init_text: Annotated[str | None, typer.Option(help="Start text of --init text.")] = None,
+    init_run: Annotated[
+        str | None, typer.Option(help="Run directory or soft prompt of --init run.")
+    ] = None,
     max_divergence: Annotated[
         float | None, typer.Option(help="Limit on the divergence on ordinary text, nats a token.")
     ] = None,
+    min_valid_mass: Annotated[
+        float | None,
+        typer.Option(help="Least share of the options in the next token's probability."),
+    ] = None,
+    divergence_weight: Annotated[
+        float, typer.Option(help="Points of loss that a nat of divergence counts for.")
+    ] = 0.0,
     target_loss: Annotated[float | None, typer.Option(help="Stop at this loss.")] = None,
     stall: Annotated[
         int | None, typer.Option(help="Stop after so many candidates without a better one.")
@@ -173,10 +192,13 @@ def tune(
     forms: Annotated[
         int | None, typer.Option(help="Tuning forms; a multiple of twice the items [that number].")
     ] = None,
+    sample: Annotated[
+        int | None, typer.Option(help="Forms drawn anew for each generation [ask all].")
+    ] = None,
     instrument: InstrumentOption = "vsm13",
     table: TableOption = "hofstede-insights",
     anchor: AnchorOption = "midpoint",
-    aggregate: AggregateOption = "mean",
+    aggregate: AggregateOption = None,
     variant: VariantOption = None,
     reading: ReadingOption = "expected",
     respondents: RespondentsOption = 100,
@@ -194,23 +216,28 @@ def tune(
     countries = ac.load_countries(table)
     target = countries[country]
     target.vector(survey)
-    own = {"budget": budget} if takes(optimizer, "budget") else {}
-    chosen = by_name(optimizer, population=population, **own)
+    own: dict[str, int] = {} if population is None else {"population": population}
+    chosen = by_name(optimizer, **own, **({"budget": budget} if takes(optimizer, "budget") else {}))
     settings: dict[str, Any] = {
         "budget": budget,
         "seed": seed,
         "tokens": tokens,
         "placement": placement,
+        "space": space,
         "init": init,
         "init_scale": init_scale,
         "init_text": init_text,
+        "init_run": init_run,
         "forms": forms,
+        "sample": sample,
         "reading": reading,
         "respondents": respondents,
         "anchor": _anchor(anchor),
         "aggregate": aggregate,
         "variant": variant,
         "max_divergence": max_divergence,
+        "min_valid_mass": min_valid_mass,
+        "divergence_weight": divergence_weight,
         "target_loss": target_loss,
         "stall": stall,
         "stages": stages,
@@ -314,14 +341,17 @@ def forms(
     instrument: InstrumentOption = "vsm13",
     split: Annotated[Literal["all", "tuning", "held-out"], typer.Option(help="Which.")] = "all",
     language: Annotated[list[str] | None, typer.Option(help="Language code [en].")] = None,
+    labels: Annotated[
+        Literal["digits", "letters"], typer.Option(help="Of the options; from ten on letters.")
+    ] = "digits",
     as_json: JsonOption = False,
 ) -> None:
     """Print every form that can be asked: item, wording, frame, language, order, split, labels."""
     import acculturate as ac
 
     survey = ac.load_instrument(instrument)
-    every = ac.all_forms(survey, tuple(language or ("en",)))
-    shown = [form for form in every if split in ("all", form.split)]
+    chosen = None if split == "all" else split
+    shown = ac.all_forms(survey, tuple(language or ("en",)), chosen, labels)
     if as_json:
         _print_json([asdict(form) for form in shown])
     else:

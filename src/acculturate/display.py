@@ -75,14 +75,17 @@ def show_profile(profile: Profile, instrument: Instrument, target: Country | Non
     table.add_column("95% over forms", justify="right")
     if target is not None:
         table.add_column(target.name, justify="right")
+    digits = (
+        2 if max(high - low for low, high in (d.range for d in instrument.dimensions)) < 20 else 1
+    )
     for dimension in instrument.dimensions:
         cells = [
             f"{dimension.name} ({dimension.key})",
-            f"{profile.scores[dimension.key]:.1f}",
-            _interval(profile.intervals.get(dimension.key), 1),
+            f"{profile.scores[dimension.key]:.{digits}f}",
+            _interval(profile.intervals.get(dimension.key), digits),
         ]
         if target is not None:
-            cells.append(f"{target.scores[dimension.key]:.0f}")
+            cells.append(_score(target.scores[dimension.key]))
         table.add_row(*cells)
     console = _console()
     console.print(table)
@@ -95,7 +98,7 @@ def show_profile(profile: Profile, instrument: Instrument, target: Country | Non
     if profile.floor is not None:
         console.print(f"least loss with whole-number answers: {profile.floor:.2f}")
     if profile.nearest:
-        near = ", ".join(f"{name} {loss:.1f}" for name, loss in profile.nearest)
+        near = ", ".join(f"{name} {loss:.{digits}f}" for name, loss in profile.nearest)
         console.print(f"nearest: {near}")
     mass = "" if profile.valid_mass is None else f"; valid mass {profile.valid_mass:.3f}"
     console.print(f"{profile.forms} forms, reading {profile.reading}{mass}")
@@ -136,7 +139,7 @@ def show_countries(table: CountryTable, countries: Sequence[Country]) -> None:
     for key in table.dimensions:
         shown.add_column(key, justify="right")
     for country in countries:
-        scores = [_number(country.scores.get(key), 0) for key in table.dimensions]
+        scores = [_score(country.scores.get(key)) for key in table.dimensions]
         shown.add_row(country.name, country.iso or "", *scores)
     _console().print(shown)
 
@@ -177,6 +180,11 @@ def _best(at: Progress) -> str:
 
 def _number(value: Any, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _score(value: float | None) -> str:
+    """A published score: whole, or with two decimals where it is not."""
+    return _number(value, 0 if value is not None and value.is_integer() else 2)
 
 
 def _interval(pair: tuple[float, float] | None, digits: int) -> str:

@@ -31,7 +31,8 @@ AnchorOption = Annotated[
     str, typer.Option(help="Constants C: midpoint, zero, or numbers such as pdi=50,idv=40,...")
 ]
 AggregateOption = Annotated[
-    Literal["mean", "sum"], typer.Option(help="Of the absolute differences to the target.")
+    Literal["mean", "sum", "distance"] | None,
+    typer.Option(help="Of the differences to the target [the questionnaire's own]."),
 ]
 VariantOption = Annotated[
     str | None, typer.Option(help='A named variant of a formula, such as "cat".')

@@ -26,7 +26,7 @@ OPTIONS = {
     "report": "--out --json",
     "export": "--out --format --model --device --trust-remote-code --json",
     "countries": "--table --json",
-    "forms": "--instrument --split --language --json",
+    "forms": "--instrument --split --language --labels --json",
     "instrument": "template list",
     "instrument template": "name",
     "instrument list": "--json",
@@ -194,6 +194,35 @@ def test_a_table_and_a_survey_of_ones_own(cli: CommandLine):
     assert cli("measure", "-m", "fake", "-i", "toy", "--json").json["table"] is None
 
 
+def test_the_inglehart_welzel_map(cli: CommandLine):
+    free = cli("measure", "-m", "fake", "-i", "inglehart-welzel", "--json").json
+    assert set(free["scores"]) == {"expression", "secular"}
+    assert free["table"] == "inglehart-welzel-2024"
+    own = ("-i", "inglehart-welzel", "--table", "inglehart-welzel-2024")
+    near = cli("measure", "-m", "fake", "-c", "Sweden", *own, "--json").json
+    place = {"expression": 3.5853, "secular": 0.6324}
+    distance = sum((near["scores"][key] - place[key]) ** 2 for key in place) ** 0.5
+    assert near["loss"] == pytest.approx(distance)
+    assert "3.59" in cli("measure", "-m", "fake", "-c", "Sweden", *own).out
+    assert cli.tune("-c", "Sweden", "--stages", 2, "--out", "map", *own).code == 0
+    settings = tomllib.loads(Path("map/config.toml").read_text())
+    assert settings["survey"]["aggregate"] == "distance"
+    assert cli("report", "map").code == 0
+    assert "Distance in a straight line of the scores" in Path("map/report.html").read_text()
+    assert "3.59" in cli("countries", "Sweden", "--table", "inglehart-welzel-2024").out
+    wrong = cli("measure", "-m", "fake", "-c", "Sweden", "-i", "inglehart-welzel").message(2)
+    assert "Table inglehart-welzel-2024 has them" in wrong
+
+
+def test_a_survey_without_country_scores_is_for_measuring(cli: CommandLine):
+    measured = cli("measure", "-m", "fake", "-i", "portrait-values", "--json").json
+    assert len(measured["scores"]) == 10
+    assert measured["table"] is None and measured["nearest"] == []
+    assert "Benevolence (be)" in cli("measure", "-m", "fake", "-i", "portrait-values").out
+    words = cli("measure", "-m", "fake", "-i", "portrait-values", "-c", "India").message(2)
+    assert "India has no sd, po" in words
+
+
 def test_countries(cli: CommandLine):
     table = load_countries("hofstede-2015")
     read = cli("countries", "--json", "--table", "hofstede-2015").json
@@ -220,6 +249,11 @@ def test_forms(cli: CommandLine):
         assert shown["text"] == form.text
     held_out = cli("forms", "--json", "--split", "held-out", "-i", "toy").json
     assert {form["split"] for form in held_out} == {"held-out"}
+    arabic = cli("forms", "--json", "--language", "ar", "--split", "tuning").json
+    assert {form["language"] for form in arabic} == {"ar"}
+    assert len(arabic) == 432
+    letters = cli("forms", "--json", "--labels", "letters", "-i", "toy").json
+    assert {form["labels"][0] for form in letters} == {"A"}
     assert "--- plans wording 0 frame plain en forward tuning" in cli("forms", "-i", "toy").out
 
 
@@ -238,7 +272,12 @@ def test_the_template_is_a_file_to_fill_in(cli: CommandLine):
 
 
 def test_the_list_of_instruments(cli: CommandLine):
-    assert {one["key"] for one in cli("instrument", "list", "--json").json} == {"vsm13", "toy"}
+    assert {one["key"] for one in cli("instrument", "list", "--json").json} == {
+        "inglehart-welzel",
+        "portrait-values",
+        "toy",
+        "vsm13",
+    }
     assert "vsm13: " in cli("instrument", "list").out
 
 

@@ -69,10 +69,47 @@ def test_a_country_complete_nowhere():
     ],
 )
 def test_lookup(name: str, iso: str):
+    assert len(table_names()) == 3
     for table in table_names():
+        if iso in ("SA", "IE") and table == "inglehart-welzel-2024":
+            continue
         assert load_countries(table)[name].iso == iso
         assert name in load_countries(table)
     assert load_countries("hofstede-insights")["uae"].iso == "AE"
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("us", (1.506, -0.4251)),
+        ("Great Britain", (2.3523, -0.2121)),
+        ("TWN", (0.2668, 1.5513)),
+        ("Hong Kong SAR", (0.8809, 1.3406)),
+        ("Macau", (0.9361, 1.364)),
+        ("Czechia", (1.4605, 1.0066)),
+        ("North Ireland", (1.2287, -0.4018)),
+        ("türkiye", (-0.809, -0.2087)),
+    ],
+)
+def test_places_on_the_inglehart_welzel_map(name: str, place: tuple[float, float]):
+    table, instrument = load_countries("inglehart-welzel-2024"), load_instrument("inglehart-welzel")
+    assert tuple(table[name].vector(instrument)) == place
+    assert len(table) == len(table.complete()) == 107
+    assert [country.name for country in table if not country.iso] == [
+        "Northern Cyprus",
+        "Northern Ireland",
+    ]
+    assert "CC-BY" in table.terms and "Tao" in table.source
+
+
+def test_a_table_of_other_dimensions_is_no_substitute():
+    with pytest.raises(UsageError) as caught:
+        load_countries("inglehart-welzel-2024")["Saudi Arabia"]
+    assert "acculturate countries --table inglehart-welzel-2024" in (caught.value.hint or "")
+    sweden = load_countries("hofstede-insights")["Sweden"]
+    with pytest.raises(UsageError, match="no expression, secular in") as caught:
+        sweden.vector(load_instrument("inglehart-welzel"))
+    assert caught.value.hint == "Table inglehart-welzel-2024 has them."
 
 
 def test_regions_have_no_iso_code_and_all_else_has():

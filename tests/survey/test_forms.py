@@ -1,13 +1,15 @@
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acculturate.errors import UsageError
-from acculturate.survey.forms import SPLITS, all_forms, balanced_forms, fingerprint
-from acculturate.survey.instrument import Instrument, instrument_names, load_instrument
+from acculturate.survey.forms import SPLITS, all_forms, balanced_forms, draw_forms, fingerprint
+from acculturate.survey.instrument import DATA, Instrument, instrument_names, load_instrument
 
 VSM13 = load_instrument("vsm13")
 
@@ -98,6 +100,123 @@ def test_a_count_that_cannot_be_balanced(count: int):
     assert "multiple of 48, at most 432" in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize("name", instrument_names())
+@pytest.mark.parametrize("split", SPLITS)
+def test_letters_differ_from_digits_in_labels_and_what_the_frame_calls_them(name: str, split):
+    instrument = load_instrument(name)
+    for code in instrument.languages:
+        digits, letters = (
+            balanced_forms(instrument, split, None, code, kind) for kind in ("digits", "letters")
+        )
+        for one, other in zip(digits, letters, strict=True):
+            assert replace(one, labels=other.labels, text=other.text) == other
+            count = len(other.labels)
+            assert other.labels == tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:count])
+            assert one.labels == (other.labels if count > 9 else tuple("123456789"[:count]))
+            lines = other.text.splitlines()
+            for label in other.labels:
+                assert sum(line.startswith(f"{label}. ") for line in lines) == 1
+        assert not any("number" in form.text for form in letters)
+
+
+def test_a_scale_of_ten_has_letters_in_every_form(tmp_path: Path):
+    toy = (DATA / "toy.toml").read_text(encoding="utf-8")
+    ten = str([f"{number} of 10" for number in range(1, 11)]).replace("'", '"')
+    path = tmp_path / "ten.toml"
+    text = toy.replace("agreement = { options = 3 }", "agreement = { options = 10 }")
+    path.write_text(text.replace('["Agree", "Undecided", "Disagree"]', ten), encoding="utf-8")
+    instrument = load_instrument(path)
+    for form in all_forms(instrument):
+        ten_options = form.item in ("crowd", "alone")
+        assert form.labels == tuple("ABCDEFGHIJ" if ten_options else "12345")
+        assert ("letter" in form.text, "number" in form.text) == (ten_options, not ten_options)
+    pool = all_forms(instrument, split="tuning")
+    assert len(draw_forms(pool, 8, np.random.default_rng(0))) == 8
+
+
+def test_a_frame_without_words_for_letters_serves_both():
+    assert "These are the possible answers:\nA. Extremely" in next(
+        form.text for form in all_forms(VSM13, labels="letters") if form.frame == "survey"
+    )
+
+
+def test_a_pool_of_both_kinds_of_labels_has_them_rotate():
+    pool = (*POOL, *all_forms(VSM13, split="tuning", labels="letters"))
+    forms = draw_forms(pool, 96, np.random.default_rng(0))
+    assert Counter(form.labels[0] for form in forms) == {"1": 48, "A": 48}
+
+
+def test_labels_that_do_not_exist():
+    with pytest.raises((UsageError, TypeError), match="runes"):  # TypeError where types are checked
+        all_forms(VSM13, labels="runes")  # pyright: ignore[reportArgumentType]
+
+
+POOL = all_forms(VSM13, split="tuning")
+
+
+def test_the_pool_of_a_split_is_all_its_forms():
+    assert tuple(form for form in all_forms(VSM13) if form.split == "tuning") == POOL
+    assert all_forms(VSM13, split="held-out") == all_forms(VSM13)[len(POOL) :]
+
+
+@settings(max_examples=30, deadline=None)
+@given(times=st.integers(1, 9), seed=st.integers(0, 2**32))
+def test_drawn_forms_are_balanced(times: int, seed: int):
+    forms = draw_forms(POOL, times * 48, np.random.default_rng(seed))
+    assert len(set(forms)) == len(forms) == times * 48
+    assert set(forms) <= set(POOL)
+    assert set(Counter((form.item, form.order) for form in forms).values()) == {times}
+    assert [form.item for form in forms] == sorted(form.item for form in forms)
+    for part in ("wording", "frame"):
+        used = Counter(getattr(form, part) for form in forms)
+        assert len(used) == 3
+        assert max(used.values()) - min(used.values()) <= 4
+    if times == 1:
+        for forward, backward in zip(forms[::2], forms[1::2], strict=True):
+            assert (forward.order, backward.order) == ("forward", "reversed")
+            assert forward.wording != backward.wording
+            assert forward.frame != backward.frame
+
+
+def test_a_draw_is_the_states_own_and_many_cover_the_pool():
+    rng = np.random.default_rng(3)
+    draws = [draw_forms(POOL, 48, rng) for _ in range(60)]
+    assert draws[0] == draw_forms(POOL, 48, np.random.default_rng(3))
+    assert len({fingerprint(forms) for forms in draws}) == 60
+    drawn = Counter(form for forms in draws for form in forms)
+    assert set(drawn) == set(POOL)
+    assert max(drawn.values()) < 20  # 60/9 expected
+    assert set(draw_forms(POOL, len(POOL), rng)) == set(POOL)
+
+
+def test_a_pool_of_two_languages_has_them_rotate():
+    toy = load_instrument("toy")
+    other = replace(toy.languages["en"], code="xx", answer_cue="Reply:")
+    both = replace(toy, languages={**toy.languages, "xx": other})
+    pool = all_forms(both, ("en", "xx"), "tuning")
+    for times in (1, 2, 5, 18):
+        forms = draw_forms(pool, times * 8, np.random.default_rng(times))
+        assert len(set(forms)) == len(forms) == times * 8
+        assert set(Counter(form.language for form in forms).values()) == {times * 4}
+
+
+@pytest.mark.parametrize(
+    ("pool", "count", "message", "hint"),
+    [
+        (POOL, 47, "47 tuning forms", "multiple of 48, at most 432"),
+        (POOL, 0, "0 tuning forms", "multiple of 48"),
+        (POOL, 480, "480 tuning forms", "at most 432"),
+        ((), 48, "0 splits", "one split"),
+        (all_forms(VSM13), 48, "2 splits", "one split"),
+        (POOL[1:], 48, "17 forms of m01", "every wording"),
+    ],
+)
+def test_a_pool_that_cannot_be_drawn_from(pool, count: int, message: str, hint: str):
+    with pytest.raises(UsageError, match=message) as caught:
+        draw_forms(pool, count, np.random.default_rng(0))
+    assert hint in (caught.value.hint or "")
+
+
 def test_an_unknown_language():
     for ask in (
         lambda: all_forms(VSM13, ("en", "xx")),
@@ -133,6 +252,32 @@ def test_right_to_left_and_other_scripts_are_plain_text():
     assert len(forms) == 2 * len(all_forms(toy))
     assert [form.split for form in forms] == sorted((form.split for form in forms), reverse=True)
     assert "1. دائما" in balanced_forms(both, "tuning", language="ar")[0].text
+
+
+@pytest.mark.parametrize("code", ["ar", "es", "hi", "zh"])
+def test_every_language_of_vsm13_asks_the_same_forms(code: str):
+    english, other = all_forms(VSM13), all_forms(VSM13, (code,))
+    assert len({form.text for form in other}) == len(other)
+    for one, form in zip(english, other, strict=True):
+        assert replace(one, language=code, text=form.text, cue=form.cue) == form
+        lines = form.text.splitlines()
+        assert all(any(line.startswith(f"{n}. ") for line in lines) for n in form.labels)
+    assert len(balanced_forms(VSM13, "tuning", language=code)) == 48
+    pool = all_forms(VSM13, ("en", code), "tuning")
+    drawn = Counter(form.language for form in draw_forms(pool, 96, np.random.default_rng(1)))
+    assert drawn == {"en": 48, code: 48}
+
+
+def test_digits_of_another_script_are_plain_text():
+    toy = load_instrument("toy")
+    text = toy.languages["en"]
+    numbers = {"frequency": tuple("١٢٣٤٥"), "agreement": tuple("१२३")}
+    frames = tuple(replace(frame, template="٣ ३ " + frame.template) for frame in text.frames)
+    odd = replace(text, labels=numbers, frames=frames, direction="rtl")
+    form = balanced_forms(replace(toy, languages={"en": odd}), "tuning")[1]
+    assert form.text.startswith("٣ ३ ")
+    assert "\n1. ٥\n2. ٤\n" in form.text
+    assert form.labels == ("1", "2", "3", "4", "5")
 
 
 def test_fingerprint_covers_what_is_shown_and_what_it_stands_for():

@@ -1,9 +1,12 @@
+import shutil
 import tomllib
+import unicodedata
 from pathlib import Path
 
 import pytest
 
 from acculturate.errors import UsageError
+from acculturate.survey import instrument as instruments
 from acculturate.survey.instrument import (
     DATA,
     instrument_names,
@@ -103,6 +106,84 @@ def test_splits_share_no_wording_and_no_frame():
         assert not set(tuning) & set(held_out)
 
 
+SCRIPTS = {"ar": "ARABIC", "es": "LATIN", "hi": "DEVANAGARI", "zh": "CJK"}
+
+
+@pytest.mark.parametrize("code", SCRIPTS)
+def test_every_language_has_the_structure_of_english(code: str):
+    vsm = load_instrument("vsm13")
+    text, english = vsm.languages[code], vsm.languages["en"]
+    assert text.direction == ("rtl" if code == "ar" else "ltr")
+    assert not text.validated
+    assert [(frame.key, frame.held_out) for frame in text.frames] == [
+        (frame.key, frame.held_out) for frame in english.frames
+    ]
+    assert [frame.letters_template is None for frame in text.frames] == [
+        frame.letters_template is None for frame in english.frames
+    ]
+    assert text.held_out_wordings == english.held_out_wordings
+    assert {item: len(wordings) for item, wordings in text.wordings.items()} == {
+        item: len(wordings) for item, wordings in english.wordings.items()
+    }
+    # Scales that are one another's reverse in English are so here.
+    assert text.labels["occurrence"] == text.labels["frequency"][::-1]
+    assert english.labels["occurrence"] == english.labels["frequency"][::-1]
+
+
+@pytest.mark.parametrize("code", SCRIPTS)
+def test_every_language_is_in_its_own_script(code: str):
+    text = load_instrument("vsm13").languages[code]
+    shown = [
+        *(wording for wordings in text.wordings.values() for wording in wordings),
+        *(label for labels in text.labels.values() for label in labels),
+        *(frame.template for frame in text.frames),
+        text.answer_cue,
+    ]
+    wordings = shown[: 4 * 24]
+    assert len(set(wordings)) == len(wordings)
+    for line in shown:
+        assert unicodedata.is_normalized("NFC", line), line
+        letters = line.replace("{question}", "").replace("{options}", "").replace("\n", "")
+        names = [unicodedata.name(letter) for letter in letters if letter.isalpha()]
+        assert all(name.startswith(SCRIPTS[code]) for name in names), line
+    marks = {"ar": "؟", "zh": "？"}
+    assert all(wording.endswith(marks.get(code, "?")) for wording in wordings)
+
+
+def test_a_language_file_counts_and_its_faults_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    shutil.copytree(DATA, tmp_path / "data")
+    before = load_instrument("vsm13")
+    monkeypatch.setattr(instruments, "DATA", tmp_path / "data")
+    assert load_instrument("vsm13") == before
+    path = tmp_path / "data" / "vsm13" / "ar.toml"
+    arabic = path.read_text(encoding="utf-8")
+    path.write_text(arabic.replace("دائمًا", "كل حين"), encoding="utf-8")
+    assert load_instrument("vsm13").fingerprint != before.fingerprint
+    path.write_text(arabic.replace("m24 = [", "m25 = ["), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"ar\.toml: wordings\.m25 is not known"):
+        load_instrument("vsm13")
+
+
+def test_a_users_file_is_one_file(tmp_path: Path):
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "xx.toml").write_text("anything", encoding="utf-8")
+    (tmp_path / "toy.toml").write_text(TOY, encoding="utf-8")
+    assert load_instrument(tmp_path / "toy.toml") == load_instrument("toy")
+
+
+def test_a_template_in_another_script_loads_once_filled(tmp_path: Path):
+    filled = instrument_template("vsm13", "ar")
+    assert 'direction = "rtl"' in filled
+    for number in range(400):
+        filled = filled.replace('""', f'"نص {number}"', 1)
+    path = tmp_path / "عربي.toml"
+    path.write_text(filled, encoding="utf-8")
+    text = load_instrument(path).languages["ar"]
+    assert text.frames == load_instrument("vsm13").languages["ar"].frames
+
+
 def test_toy_needs_no_code():
     toy = load_instrument("toy")
     assert len(toy.items) == 4
@@ -130,6 +211,48 @@ def test_byte_order_mark_and_windows_line_ends_are_fine(tmp_path: Path):
     assert load_instrument(str(path)).key == "toy"
 
 
+# What the surveys mean by the first and the last answer of each item.
+IW_ENDS = {
+    "a008": ("Very happy", "Not happy at all"),
+    "a165": ("Most people deserve trust", "One has to be careful"),
+    "e018": ("It would be good", "It would be bad"),
+    "e025": ("I have done it", "I would never do it"),
+    "f063": ("1 of 10: not important", "10 of 10: very important"),
+    "f118": ("1 of 10: never", "10 of 10: always"),
+    "f120": ("1 of 10: never", "10 of 10: always"),
+    "g006": ("Very proud", "Not proud at all"),
+    "y002": ("Order", "More say"),
+    "y003": ("Clearly obedience", "Clearly determination"),
+}
+
+
+def test_inglehart_welzel_asks_in_the_surveys_direction():
+    instrument = load_instrument("inglehart-welzel")
+    assert instrument.aggregate == "distance"
+    assert [item.id for item in instrument.items] == list(IW_ENDS)
+    assert any("Y002 and Y003" in warning for warning in instrument.warnings)
+    text = instrument.languages["en"]
+    for item in instrument.items:
+        for shown, start in zip(
+            (text.labels[item.scale][0], text.labels[item.scale][-1]), IW_ENDS[item.id], strict=True
+        ):
+            assert shown.startswith(start)
+        assert len(text.wordings[item.id]) == 3
+
+
+def test_portraits_of_values_name_no_gender_and_each_value_has_its_items():
+    instrument = load_instrument("portrait-values")
+    sizes = {dimension.key: 2 for dimension in instrument.dimensions} | {"un": 3}
+    assert len(sizes) == 10
+    for key, size in sizes.items():
+        assert sum(item.id.startswith(key) for item in instrument.items) == size
+    for wordings in instrument.languages["en"].wordings.values():
+        assert len(wordings) == 3
+        for wording in wordings:
+            words = set(wording.lower().replace(".", " ").replace(",", " ").split())
+            assert not words & {"he", "she", "him", "his", "her", "himself", "herself", "man"}
+
+
 # What a user can get wrong: text replaced, its replacement, words the message and hint must hold.
 FAULTS = {
     "not TOML": ("[scales]", "[scales", "not valid TOML", "line"),
@@ -137,12 +260,20 @@ FAULTS = {
     "no items": ("[items]", "[itemz]", "itemz", "items"),
     "no scale": ('scale = "agreement"', 'scale = "agreemnt"', "agreemnt", "agreement"),
     "scale without options": ("{ options = 3 }", "{}", "scales.agreement.options is missing", ""),
-    "too many options": ("options = 3", "options = 12", "is 12", "2 to 9"),
+    "too many options": ("options = 3", "options = 27", "is 27", "2 to 26"),
     "options as text": ("options = 3", 'options = "3"', "'3'", "whole number"),
     "weight for no item": ("whims = 12.5", "wimms = 12.5", "wimms", "whims"),
     "weight as text": ("whims = 12.5", 'whims = "much"', "planning.weights.whims", "number"),
     "weight not finite": ("whims = 12.5", "whims = nan", "nan", "finite"),
     "no weight at all": ("crowd = -50", "crowd = 0", "weigh nothing", "weight"),
+    "aggregate": ("[scales]", 'aggregate = "max"\n[scales]', '"max"', "mean, sum, distance"),
+    "range of one": ("[dimensions.company]", "[dimensions.company]\nrange = [1]", "[1.0]", "two"),
+    "range reversed": (
+        "[dimensions.company]",
+        "[dimensions.company]\nrange = [1, -1]",
+        "company.range is [1.0, -1.0]",
+        "two numbers",
+    ),
     "variant of nothing": ('dimension = "company"', 'dimension = "comp"', "comp", "company"),
     "wrong number of labels": ('["Agree", "Undecided",', '["Agree",', "2 labels", "option"),
     "empty label": ('"Undecided"', '" "', "labels.agreement[2] is empty", "Fill"),
@@ -166,7 +297,13 @@ FAULTS = {
         "{question}",
         "",
     ),
-    "options twice": ("A short survey.", "{options}", "{options} 2 times", "once"),
+    "letters without a question": (
+        'Give one letter.\\n{options}\\n{question}"',
+        'Give one letter.\\n{options}"',
+        "survey.letters has {question} 0 times",
+        "once",
+    ),
+    "options twice": ("A short survey. Give one number.", "{options}", "{options} 2 times", "once"),
     "direction": ('"ltr"', '"up"', '"up"', "ltr"),
     "flag": ("validated = false", 'validated = "no"', "validated", "true or false"),
     "unknown key": ("answer_cue =", "answercue =", "answercue", "answer_cue"),
@@ -264,7 +401,8 @@ def test_a_template_filled_with_one_wording_serves_both_splits(tmp_path: Path):
     assert text.wordings_of("tuning") == text.wordings_of("held-out") == (0,)
     assert text.frames == vsm.languages["en"].frames
     assert any("one wording" in warning for warning in mine.warnings)
-    assert set(vsm.warnings) <= set(mine.warnings)
+    assert vsm.warnings[-1].startswith("The wordings (en, ar")  # the others are not in this file
+    assert set(vsm.warnings[:-1]) <= set(mine.warnings)
 
 
 def test_the_template_gives_every_construct_beside_its_field():

@@ -33,6 +33,87 @@ def test_scores_computed_by_hand():
     assert cat[0] == pytest.approx([0, 0, 35 * -3 + 25 * 3, 0, 0, 0])
 
 
+# Projection of the Inglehart-Welzel map: center, scale, weights (expression, secular), and an answer in
+# the surveys' own numbers, where Y003 runs from -2 to 2.
+IW = {
+    "a008": (1.8943346824, 0.71428942794, -0.23807309806, 0.49269801609, 2.0),
+    "a165": (1.7249291681, 0.44655054645, -0.2251712732, 0.1488361647, 1.4),
+    "e018": (1.5375948814, 0.72791694544, -0.014293231158, 0.32860123575, 3.0),
+    "e025": (2.1269639031, 0.82373260626, -0.27281863433, 0.12800336475, 1.5),
+    "f063": (7.1949652909, 3.2116353258, -0.18470853804, -0.21524790046, 3.5),
+    "f118": (3.9094104719, 3.3945220392, 0.31012187775, -0.010659178321, 9.0),
+    "f120": (3.8423957313, 3.0616139885, 0.2628449143, 0.090593025901, 6.0),
+    "g006": (1.5694507646, 0.73247264575, -0.082774181417, 0.49177541639, 2.5),
+    "y002": (1.7972968314, 0.61878304245, 0.1796722504, -0.080708482322, 3.0),
+    "y003": (0.19721005786, 1.1374858635, 0.15181160734, 0.18147842385, 1.0),
+}
+
+
+def test_a_place_on_the_inglehart_welzel_map_computed_by_hand():
+    instrument = load_instrument("inglehart-welzel")
+    expression = 0.38 + 1.81 * sum((x - c) / d * w for c, d, w, _, x in IW.values())
+    secular = -0.01 + 1.61 * sum((x - c) / d * w for c, d, _, w, x in IW.values())
+    asked = {item: x + 3 if item == "y003" else x for item, (*_, x) in IW.items()}
+    at = np.array([[asked[item.id] for item in instrument.items]])
+    scoring = Scoring(instrument)
+    assert scoring.scores(at)[0] == pytest.approx([expression, secular], abs=1e-5)
+    center = {item: c + 3 if item == "y003" else c for item, (c, *_) in IW.items()}
+    at = np.array([[center[item.id] for item in instrument.items]])
+    assert scoring.scores(at)[0] == pytest.approx([0.38, -0.01], abs=1e-5)
+
+
+def test_answers_move_a_place_the_way_the_map_is_read():
+    instrument = load_instrument("inglehart-welzel")
+    middle = np.array([[(instrument.options_of(item) + 1) / 2 for item in instrument.items]])
+    base = Scoring(instrument).scores(middle)[0]
+    for item, expression, secular in (
+        ("a165", -1, 1),  # careful with people: towards survival
+        ("e018", 0, 1),  # respect for authority is bad: secular
+        ("f063", -1, -1),  # God is important: traditional
+        ("f118", 1, 0),  # homosexuality is justified: self-expression
+        ("g006", 0, 1),  # not proud: secular
+        ("y002", 1, 0),  # postmaterialist: self-expression
+        ("y003", 1, 1),  # independence instead of obedience: both
+    ):
+        at = middle.copy()
+        at[0, [other.id for other in instrument.items].index(item)] += 0.5
+        moved = Scoring(instrument).scores(at)[0] - base
+        if expression:
+            assert np.sign(moved[0]) == expression, item
+        if secular:
+            assert np.sign(moved[1]) == secular, item
+
+
+def test_distance_is_the_instruments_own_aggregate():
+    instrument = load_instrument("inglehart-welzel")
+    places = np.array([[1.0, 2.0], [math.nan, 0.0]])
+    target = np.array([4.0, -2.0])
+    assert Scoring(instrument).aggregate == "distance"
+    assert Scoring(VSM13).aggregate == Scoring(TOY).aggregate == "mean"
+    assert Scoring(instrument).loss(places, target).tolist() == [5, math.inf]
+    assert Scoring(instrument, aggregate="sum").loss(places, target)[0] == 7
+    assert Scoring(instrument, aggregate="mean").loss(places, target)[0] == 3.5
+    assert Scoring(TOY, aggregate="distance").lattice_floor(np.array([93.0, 120.0])) == (
+        pytest.approx(math.hypot(5.5, 20))
+    )
+
+
+def test_centred_value_scores_computed_by_hand():
+    instrument = load_instrument("portrait-values")
+    assert len(instrument.items) == 21
+    answers = {item.id: 3.0 for item in instrument.items}
+    answers |= {"sd1": 6.0, "sd2": 5.0, "un1": 1.0, "un2": 2.0, "un3": 4.5, "po2": 1.0}
+    mean = (15 * 3 + 6 + 5 + 1 + 2 + 4.5 + 1) / 21
+    at = np.array([[answers[item.id] for item in instrument.items]])
+    keys = [dimension.key for dimension in instrument.dimensions]
+    found = dict(zip(keys, Scoring(instrument).scores(at)[0], strict=True))
+    wanted = {"sd": 5.5, "un": 2.5, "po": 2.0}
+    assert found == pytest.approx({key: wanted.get(key, 3.0) - mean for key in found}, abs=1e-12)
+    alike = np.full((1, 21), 4.0)
+    assert Scoring(instrument).scores(alike)[0] == pytest.approx(np.zeros(10), abs=1e-12)
+    assert Scoring(instrument).scores(at + 1) == pytest.approx(Scoring(instrument).scores(at))
+
+
 def test_raw_ranges():
     weights = Scoring(VSM13, "zero").weights
     highest = np.where(weights > 0, 5, 1) * weights

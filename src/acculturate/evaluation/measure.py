@@ -101,7 +101,7 @@ def measure(
         soft_prompt: Stands in the model's context, or None for the untouched model.
         forms: Every form in English ("all"), the tuning or the held-out ones, or forms of your own.
         target: A country to compare with.
-        table: Where the nearest countries come from; the target's table, else hofstede-insights.
+        table: Where the nearest countries come from; see `default_table`.
         scoring: Anchor, loss and variant; the instrument's defaults if None.
         reading: How answers become numbers.
         respondents: Draws a form for the reading "sampled".
@@ -141,13 +141,17 @@ def choose_forms(instrument: Instrument, choice: str) -> tuple[Form, ...]:
 
 
 def default_table(instrument: Instrument, target: Country | None) -> CountryTable | None:
-    """The target's table, or hofstede-insights; None where it is not built in or does not fit."""
-    key = "hofstede-insights" if target is None else target.table
-    if key not in table_names():
-        return None
-    table = load_countries(key)
-    has_all = {d.key for d in instrument.dimensions} <= set(table.dimensions)
-    return table if has_all else None
+    """The target's table, or else one of the instrument's dimensions, first of all hofstede-insights.
+
+    None where there is none such among those that come with the package.
+    """
+    keys = ("hofstede-insights", *table_names()) if target is None else (target.table,)
+    for key in keys:
+        if key in table_names():
+            table = load_countries(key)
+            if {d.key for d in instrument.dimensions} <= set(table.dimensions):
+                return table
+    return None
 
 
 def profile(

@@ -19,6 +19,7 @@ from acculturate.reporting.wording import (
     divergence_text,
     label_name,
     loss_text,
+    measure_text,
     perplexity_text,
     share_text,
     short,
@@ -112,13 +113,13 @@ def _table(run: Run) -> str:
     evaluation = run.evaluation
     if evaluation is None:
         return "_The run was not finished, so it was not measured on held-out forms._"
-    kind = "Mean" if evaluation.aggregate == "mean" else "Summed"
     lines = [
         "## Results",
         "",
-        f"{kind} absolute distance of the scores from those of {_line(story.country(run))} (loss; 95 % "
-        "interval over forms in brackets), the share of valid answers, and what happens to ordinary "
-        "text (divergence from the untouched model in nats a token, perplexity).",
+        f"{measure_text(evaluation.aggregate)} of the scores from those of "
+        f"{_line(story.country(run))} (loss; 95 % interval over forms in brackets), the share of valid "
+        "answers, and what happens to ordinary text (divergence from the untouched model in nats a "
+        "token, perplexity).",
         "",
         "| Method | Loss, tuning forms | Loss, held-out forms | Valid | Divergence | Perplexity |",
         "|---|---|---|---|---|---|",

@@ -7,7 +7,7 @@ knows no torch; the real model is in `language_model.py`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -112,6 +112,43 @@ class AnswerModel(Protocol):
         max_tokens: int = 40,
     ) -> str:
         """Greedy continuation of a text, plain, behind an optional soft prompt."""
+        ...
+
+
+@dataclass(frozen=True)
+class Cotangent:
+    """How much a quantity changes with each part of one candidate's answers.
+
+    Attributes:
+        probabilities: With each option's probability.
+        valid_mass: With each form's valid mass, or None.
+        divergence: With the divergence, or None.
+    """
+
+    probabilities: Float[np.ndarray, "form option"]
+    valid_mass: Float[np.ndarray, " form"] | None = None
+    divergence: float | None = None
+
+
+PullBack = Callable[[Cotangent], np.ndarray]
+"""Takes what a quantity makes of the answers back to its gradient in the soft prompt,
+`[token, hidden]`; can be called once."""
+
+
+@runtime_checkable
+class DifferentiableModel(AnswerModel, Protocol):
+    """A model whose weights are at hand, so that its answers can be differentiated."""
+
+    def ask_with_gradient(
+        self,
+        prompt: Float[np.ndarray, "token hidden"],
+        forms: Sequence[Form],
+        *,
+        texts: Sequence[str] = (),
+        placement: Placement = "front",
+        valid_mass: bool = False,
+    ) -> tuple[Answers, PullBack]:
+        """As `ask` for one candidate, and the way back from its answers to the soft prompt."""
         ...
 
 
@@ -226,6 +263,35 @@ class FakeModel:
             perplexity=None if divergence is None else 17.0 * np.exp(divergence),
             tokens=sum(len(words.split()) for words in (*(form.text for form in forms), *texts)),
         )
+
+    def ask_with_gradient(
+        self,
+        prompt: Float[np.ndarray, "token hidden"],
+        forms: Sequence[Form],
+        *,
+        texts: Sequence[str] = (),
+        placement: Placement = "front",
+        valid_mass: bool = False,
+    ) -> tuple[Answers, PullBack]:
+        """See `DifferentiableModel.ask_with_gradient`."""
+        answers = self.ask(
+            prompt[None], forms, texts=texts, placement=placement, valid_mass=valid_mass
+        )
+
+        def pull_back(cotangent: Cotangent) -> Float[np.ndarray, "token hidden"]:
+            gradient = np.zeros(prompt.size)
+            for column, form in enumerate(forms):
+                p = answers.probabilities[0, column]
+                successes = np.arange(len(p))
+                # Of a binomial: dp/dlogit = p (successes - their mean).
+                slope = p * (successes - p @ successes)
+                moved = float(cotangent.probabilities[column] @ slope)
+                gradient += _GAIN * moved * self._direction(form.item, len(prompt))
+            if cotangent.divergence is not None:
+                gradient += cotangent.divergence * self._harm * 2 * prompt.ravel() / prompt.size
+            return gradient.reshape(prompt.shape)
+
+        return answers, pull_back
 
     def continue_text(
         self,

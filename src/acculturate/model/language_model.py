@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from acculturate.errors import AcculturateError, FailureError, UsageError
-from acculturate.model.answers import Answers, Placement
+from acculturate.model.answers import Answers, Placement, PullBack
 from acculturate.model.embedded import LICENCE, embedded_folder
 from acculturate.model.encoding import EncodedForm, FormEncoder
 from acculturate.model.population import PopulationEvaluator
@@ -205,9 +205,32 @@ class LanguageModel:
                 beginning-of-sequence token that the model does not have.
             FailureError: This kind of model cannot be run our way (found out at the first call).
         """
-        if prompts is not None and prompts.shape[2] != self.hidden_size:
+        self._check(None if prompts is None else int(prompts.shape[2]), placement)
+        return self._evaluator.ask(prompts, forms, texts, placement, valid_mass)
+
+    def ask_with_gradient(
+        self,
+        prompt: Float[np.ndarray, "token hidden"],
+        forms: Sequence[Form],
+        *,
+        texts: Sequence[str] = (),
+        placement: Placement = "front",
+        valid_mass: bool = False,
+    ) -> tuple[Answers, PullBack]:
+        """See `DifferentiableModel.ask_with_gradient`.
+
+        Raises:
+            UsageError: As `ask`.
+            FailureError: As `ask`.
+        """
+        self._check(int(prompt.shape[1]), placement)
+        return self._evaluator.ask_with_gradient(prompt, forms, texts, placement, valid_mass)
+
+    def _check(self, width: int | None, placement: Placement) -> None:
+        """Refuses what this model cannot be asked; proves the first time that it is run rightly."""
+        if width is not None and width != self.hidden_size:
             raise UsageError(
-                f"the soft prompt is {prompts.shape[2]} wide, {self.name} needs {self.hidden_size}",
+                f"the soft prompt is {width} wide, {self.name} needs {self.hidden_size}",
                 "A soft prompt works only on the model it was tuned on.",
             )
         if placement == "after-bos" and self._encoder.bos is None:
@@ -218,7 +241,6 @@ class LanguageModel:
         if not self._proved:
             prove(self.name, self.network, self._encoder, self._evaluator)
             self._proved = True
-        return self._evaluator.ask(prompts, forms, texts, placement, valid_mass)
 
     @torch.inference_mode()
     def continue_text(

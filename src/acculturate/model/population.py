@@ -23,10 +23,11 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from acculturate.errors import FailureError
-from acculturate.model.answers import Answers, Placement
+from acculturate.model.answers import Answers, Cotangent, Placement, PullBack
 from acculturate.model.compilation import CompiledLayers
 from acculturate.model.encoding import FormEncoder
 from acculturate.model.prefix_tree import PrefixTree
@@ -94,7 +95,7 @@ class PopulationEvaluator:
             getattr(config, "logits_scaling", None) or 1.0
         )
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def ask(
         self,
         prompts: Float[np.ndarray, "candidate token hidden"] | None,
@@ -118,7 +119,8 @@ class PopulationEvaluator:
             chunk = population[start : start + size]
             try:
                 hidden = self._hidden(plan, chunk)
-                parts.append(self._outcome(plan, hidden, reference, valid_mass))
+                outcome = self._outcome(plan, hidden, reference, valid_mass)
+                parts.append(tuple(part.double().cpu().numpy() for part in outcome))
             except torch.OutOfMemoryError as error:
                 if size == 1:
                     raise _does_not_fit(len(plan.tokens)) from error
@@ -138,6 +140,45 @@ class PopulationEvaluator:
             perplexity=perplexity if texts else None,
             tokens=len(plan.tokens),
         )
+
+    @torch.no_grad()
+    def ask_with_gradient(
+        self,
+        prompt: Float[np.ndarray, "token hidden"],
+        forms: Sequence[Form],
+        texts: Sequence[str],
+        placement: Placement,
+        valid_mass: bool,
+    ) -> tuple[Answers, PullBack]:
+        """See `DifferentiableModel.ask_with_gradient`."""
+        forms, texts = tuple(forms), tuple(texts)
+        plan = self._plan(forms, texts, placement, len(prompt))
+        reference = self._reference(texts, placement) if texts else None
+        leaf = torch.from_numpy(np.array(prompt, np.float32)).to(self._device).requires_grad_()
+        with torch.enable_grad():
+            outcome = self._outcome(plan, self._hidden(plan, leaf[None]), reference, valid_mass)
+        probabilities, mass, divergence, perplexity = (
+            part.detach().double().cpu().numpy() for part in outcome
+        )
+        answers = Answers(
+            forms=forms,
+            probabilities=probabilities,
+            valid_mass=mass if valid_mass else None,
+            divergence=divergence if texts else None,
+            perplexity=perplexity if texts else None,
+            tokens=len(plan.tokens),
+        )
+
+        def pull_back(cotangent: Cotangent) -> Float[np.ndarray, "token hidden"]:
+            given = cotangent.probabilities[None], cotangent.valid_mass, cotangent.divergence
+            total = torch.zeros((), device=self._device)
+            for part, direction in zip(outcome, given, strict=False):
+                if direction is not None and part.requires_grad:
+                    total = total + (part * self._tensor(np.asarray(direction, np.float32))).sum()
+            (gradient,) = torch.autograd.grad(total, leaf)
+            return gradient.double().cpu().numpy()
+
+        return answers, pull_back
 
     def _hidden(self, plan: _Plan, chunk: torch.Tensor) -> torch.Tensor:
         """Final hidden states of some candidates, `[candidate, row, hidden]`."""
@@ -206,7 +247,8 @@ class PopulationEvaluator:
         hidden: torch.Tensor,
         reference: tuple[torch.Tensor, torch.Tensor] | None,
         valid_mass: bool,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Probabilities of the options, their valid mass, divergence and perplexity of the texts."""
         candidates = len(hidden)
         answered = hidden[:, plan.asked]
         logits = self._cap(answered.float() @ plan.option_head.T + plan.option_bias)
@@ -229,14 +271,14 @@ class PopulationEvaluator:
             if self._head_bias is not None:
                 follows = follows + self._head_bias[plan.following]
             perplexity = (whole - self._cap(follows)).mean(-1).exp()
-        return tuple(  # pyright: ignore[reportReturnType]
-            part.double().cpu().numpy() for part in (probabilities, mass, divergence, perplexity)
-        )
+        return probabilities, mass, divergence, perplexity
 
     def _whole_vocabulary(
         self, states: torch.Tensor, weights: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Sums over the vocabulary, taken slice by slice so that logits never leave the cache.
+
+        Where gradients are kept, a slice's logits are computed again for them instead of being kept.
 
         Args:
             states: Final hidden states, `[candidate, position, hidden]`.
@@ -249,12 +291,24 @@ class PopulationEvaluator:
         total = torch.full(states.shape[:2], -torch.inf, device=self._device)
         weighted = torch.zeros(states.shape[:2], device=self._device)
         for start in range(0, len(self._head), _VOCABULARY_SLICE):
-            logits = self._logits(states, slice(start, start + _VOCABULARY_SLICE))
-            total = torch.logaddexp(total, logits.logsumexp(-1))
-            if weights is not None:
-                part = weights[:, start : start + _VOCABULARY_SLICE]
-                weighted += torch.linalg.vecdot(logits, part)
+            part = slice(start, start + _VOCABULARY_SLICE)
+            ask = self._slice_sums if not states.requires_grad else self._slice_sums_again
+            log_sum, of_part = ask(states, weights, part)
+            total = torch.logaddexp(total, log_sum)
+            weighted = weighted + of_part
         return total, weighted
+
+    def _slice_sums(
+        self, states: torch.Tensor, weights: torch.Tensor | None, part: slice
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        logits = self._logits(states, part)
+        if weights is None:
+            return logits.logsumexp(-1), torch.zeros(states.shape[:2], device=self._device)
+        return logits.logsumexp(-1), torch.linalg.vecdot(logits, weights[:, part])
+
+    def _slice_sums_again(self, *given: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        made: Any = checkpoint(self._slice_sums, *given, use_reentrant=False)
+        return made
 
     def _logits(self, states: torch.Tensor, part: slice) -> torch.Tensor:
         bias = None if self._head_bias is None else self._head_bias[part]

@@ -26,7 +26,7 @@ _TOLERANCE_OF_OTHERS = 0.03
 _HINT = "Use a decoder-only transformer, such as a Llama, Qwen, Mistral, Gemma, OLMo or Phi model."
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def prove(
     name: str, network: PreTrainedModel, encoder: FormEncoder, evaluator: PopulationEvaluator
 ) -> None:

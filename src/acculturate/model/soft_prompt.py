@@ -20,7 +20,7 @@ from acculturate.errors import FailureError, UsageError
 from acculturate.files import write_bytes
 from acculturate.model.answers import AnswerModel, Placement
 
-Init = Literal["gaussian", "tokens", "text"]
+Init = Literal["gaussian", "tokens", "text", "run"]
 TENSOR = "prompt_embeddings"
 
 
@@ -90,6 +90,7 @@ def start_population(
     init: Init = "gaussian",
     scale: float = 1.0,
     text: str | None = None,
+    prompt: Float[np.ndarray, "given hidden"] | None = None,
 ) -> Float[np.ndarray, "candidate token hidden"]:
     """The first population of a search.
 
@@ -101,16 +102,17 @@ def start_population(
         init: "gaussian": independent entries with the standard deviation of the embedding layer's
             output times `scale`. "tokens": random real tokens, each candidate its own, plus such
             Gaussian noise (none at scale 0). "text": the tokens of `text`, repeated or cut to length,
-            plus such noise for all candidates but the first.
+            plus such noise for all candidates but the first. "run": `prompt` likewise.
         scale: Multiple of the embeddings' standard deviation.
         text: The start text of "text".
+        prompt: The soft prompt of "run".
 
     Raises:
         UsageError: An argument is out of range, or "text" has no text.
     """
     if tokens < 1 or size < 1:
         raise UsageError(f"a population of {size} prompts of {tokens} tokens", "Use at least 1.")
-    if not np.isfinite(scale) or scale < 0 or (scale == 0 and init != "tokens"):
+    if not np.isfinite(scale) or scale < 0 or (scale == 0 and init == "gaussian"):
         raise UsageError(f"an init scale of {scale}", "Use a positive number, such as 1.")
     shape = (size, tokens, model.hidden_size)
     noise = rng.normal(size=shape) * (scale * model.embedding_scale())
@@ -125,6 +127,11 @@ def start_population(
             raise UsageError("a start at a text needs one", "Give --init-text TEXT.")
         noise[0] = 0
         start = np.resize(words, (tokens, model.hidden_size)) + noise
+    elif init == "run":
+        if prompt is None:
+            raise UsageError("a start at a run needs one", "Give --init-run DIRECTORY.")
+        noise[0] = 0
+        start = np.resize(prompt, (tokens, model.hidden_size)) + noise
     else:
         raise UsageError(f"unknown init {init!r}", f"Use {', '.join(get_args(Init))}.")
     return start.astype(np.float32)

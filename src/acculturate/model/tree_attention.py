@@ -175,9 +175,9 @@ def tree_attention(
     unknown = [name for name, given in other.items() if given is not None and name not in _HANDLED]
     if unknown or attention_mask is not None:
         raise FailureError(f"this model's attention needs {unknown or ['a mask of its own']}")
-    candidates, heads, rows, _ = query.shape
+    candidates, heads = query.shape[:2]
     groups = key.shape[1]
-    out = query.new_empty(candidates, rows, heads, value.shape[-1])
+    parts: list[torch.Tensor] = []
     if tree_layout.record is not None:
         _record(tree_layout.record, module, key, value)
     kept_key, kept_value = tree_layout.kept.get(module, (key[:1], value[:1]))
@@ -190,8 +190,8 @@ def tree_attention(
         else:
             part = _softcapped(q, k, v, block.mask, scaling, softcap)
         part = part.reshape(candidates, heads, block.stop - block.start, -1)
-        out[:, block.start : block.stop] = part.transpose(1, 2)
-    return out, None
+        parts.append(part.transpose(1, 2))
+    return torch.cat(parts, dim=1), None  # the blocks follow on one another
 
 
 def _keys(block: Block, kept: torch.Tensor, run: torch.Tensor) -> torch.Tensor:

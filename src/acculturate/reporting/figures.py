@@ -122,7 +122,7 @@ def score_figure(evaluation: Evaluation) -> ScoreFigure | None:
                 + " ".join(f"{lane.hover}." for lane in lanes),
             )
         )
-    return ScoreFigure(tuple(strips), x_ticks(scale, "{:.0f}"))
+    return ScoreFigure(tuple(strips), x_ticks(scale, "{:g}"))
 
 
 def tradeoff(runs: Sequence[Run]) -> Tradeoff | None:

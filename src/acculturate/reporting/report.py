@@ -23,6 +23,7 @@ from acculturate.reporting.run_reader import read_run
 _LONGEST_EXCERPT = 1200
 _FILTERS = {
     "loss": wording.loss_text,
+    "measure": wording.measure_text,
     "divergence": wording.divergence_text,
     "perplexity": wording.perplexity_text,
     "share": wording.share_text,

@@ -96,7 +96,7 @@ class Outcome:
     """A method on one form set.
 
     Attributes:
-        loss: Mean or summed absolute error of the scores against the target.
+        loss: How far the scores are from the target's, as the evaluation's aggregate says.
         interval: Bootstrap interval of the loss, or None.
         scores: Score of each dimension.
         intervals: Bootstrap interval of each score.

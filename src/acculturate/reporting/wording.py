@@ -40,6 +40,13 @@ def seconds_text(seconds: float | None) -> str:
     return f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
 
 
+def measure_text(aggregate: str) -> str:
+    """What a loss measures between the model's scores and a country's."""
+    return {"mean": "Mean absolute distance", "distance": "Distance in a straight line"}.get(
+        aggregate, "Summed absolute distance"
+    )
+
+
 def short(name: str, longest: int = _LONGEST_NAME) -> str:
     """A name on one line, cut where it would take over the sentence."""
     flat = " ".join(name.split())

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from acculturate.errors import UsageError
+from acculturate.search.adam import Adam
 from acculturate.search.cma_es import CMAES, SepCMAES
 from acculturate.search.differential_evolution import STRATEGIES, DifferentialEvolution
 from acculturate.search.gde3 import GDE3
+from acculturate.search.hybrid import Hybrid
 from acculturate.search.jde import JDE
+from acculturate.search.kalman import KalmanInversion
 from acculturate.search.l_shade import LSHADE
 from acculturate.search.optimizer import Optimizer
 from acculturate.search.particle_swarm import ParticleSwarm
@@ -23,11 +26,14 @@ _KINDS: dict[str, Callable[..., Optimizer]] = {
     "jde": JDE,
     "shade": SHADE,
     "l-shade": LSHADE,
+    "eki": KalmanInversion,
     "pso": ParticleSwarm,
     "cma-es": CMAES,
     "sep-cma-es": SepCMAES,
     "gde3": GDE3,
     "random": RandomSearch,
+    "adam": Adam,
+    "adam+de": Hybrid,
 }
 
 NAMES: tuple[str, ...] = (*_KINDS, *(f"de/{strategy}" for strategy in STRATEGIES))

@@ -30,6 +30,9 @@ from acculturate.search.state import (
     generator_to_text,
 )
 
+COST_OF_A_GRADIENT = 3
+"""Evaluations that a candidate with its gradient counts for: a pass forward, and one back of twice its work."""
+
 
 class Best(NamedTuple):
     """The best candidate told so far, a copy; ties leave the earlier one in place."""
@@ -66,6 +69,12 @@ class Optimizer(ABC):
     def learns_from(self) -> frozenset[Evidence]:
         """What the fitness told next has to hold beside loss and excess; nothing by default."""
         return frozenset()
+
+    @property
+    @final
+    def cost(self) -> int:
+        """Evaluations that a candidate of the current or next `ask` counts for."""
+        return COST_OF_A_GRADIENT if "gradient" in self.learns_from else 1
 
     @property
     @final

@@ -102,11 +102,16 @@ class CountryTable:
         """
         if country := self._by_alias.get(_plain(name)):
             return country
-        elsewhere = [key for key in table_names() if key != self.key and name in _built_in(key)]
+        elsewhere = [
+            key
+            for key in table_names()
+            if set(self.dimensions) <= set(_built_in(key).dimensions) and name in _built_in(key)
+        ]
         if elsewhere:
             hint = f"Table {elsewhere[0]} has it."
         else:
-            long = [alias for alias in self._by_alias if len(alias) > 3]
+            known = _plain(name) in _names()  # a country that the table lacks is not misspelt
+            long = [alias for alias in self._by_alias if len(alias) > 3 and not known]
             matches = [self._by_alias[alias].name for alias in nearest(_plain(name), long, 8)]
             names = list(dict.fromkeys(matches))[:3]
             hint = (
@@ -146,8 +151,9 @@ def load_countries(name_or_path: str | Path = "hofstede-insights") -> CountryTab
     """Loads a country table.
 
     Args:
-        name_or_path: "hofstede-2015", "hofstede-insights", or the path of a CSV file with a column
-            `country` and a column for each dimension; an empty cell is a missing score.
+        name_or_path: "hofstede-2015", "hofstede-insights", "inglehart-welzel-2024", or the path of a
+            CSV file with a column `country` and a column for each dimension; an empty cell is a
+            missing score.
 
     Raises:
         UsageError: The name is unknown, or the file cannot be read as such a table.

@@ -10,9 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import string
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
+
+import numpy as np
 
 from acculturate.errors import UsageError
 from acculturate.survey.instrument import Frame, Instrument, Item, LanguageText, Split
@@ -20,6 +23,11 @@ from acculturate.survey.instrument import Frame, Instrument, Item, LanguageText,
 Order = Literal["forward", "reversed"]
 ORDERS: tuple[Order, Order] = ("forward", "reversed")
 SPLITS: tuple[Split, Split] = ("tuning", "held-out")
+LabelKind = Literal["digits", "letters"]
+MOST_DIGITS = 9
+"""Options that digits have room for: a label is one digit, or else one letter."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ class Form:
         split: "tuning" or "held-out".
         text: Everything shown before the cue, without white space at its end.
         cue: What stands before the answer, on a line of its own.
-        labels: Shown labels in shown order, ("1", "2", ...).
+        labels: Shown labels in shown order, ("1", "2", ...) or ("A", "B", ...).
         options: `options[k]` is the 0-based index, in the item's own order, of the option that
             `labels[k]` stands for; (4, 3, 2, 1, 0) for a reversed scale of five.
     """
@@ -52,30 +60,43 @@ class Form:
     options: tuple[int, ...]
 
 
-def all_forms(instrument: Instrument, languages: Sequence[str] = ("en",)) -> tuple[Form, ...]:
+def all_forms(
+    instrument: Instrument,
+    languages: Sequence[str] = ("en",),
+    split: Split | None = None,
+    labels: LabelKind = "digits",
+) -> tuple[Form, ...]:
     """Every form there is: all tuning forms, then all held-out forms.
 
     Args:
         instrument: The questionnaire.
         languages: Language codes, in the order of the result.
+        split: The forms of one split alone.
+        labels: What options are labelled with; more than nine always with letters.
 
     Raises:
-        UsageError: The instrument has no such language.
+        UsageError: The instrument has no such language, or there are no such labels.
     """
+    if labels not in ("digits", "letters"):
+        raise UsageError(f'there are no labels "{labels}"', "Give digits or letters.")
     texts = [instrument.language(code) for code in languages]
     return tuple(
-        _form(instrument, text, item, wording, frame, order, split)
-        for split in SPLITS
+        _form(instrument, text, item, wording, frame, order, part, labels)
+        for part in (SPLITS if split is None else (split,))
         for text in texts
         for item in instrument.items
         for order in ORDERS
-        for wording in text.wordings_of(split)
-        for frame in text.frames_of(split)
+        for wording in text.wordings_of(part)
+        for frame in text.frames_of(part)
     )
 
 
 def balanced_forms(
-    instrument: Instrument, split: Split, count: int | None = None, language: str = "en"
+    instrument: Instrument,
+    split: Split,
+    count: int | None = None,
+    language: str = "en",
+    labels: LabelKind = "digits",
 ) -> tuple[Form, ...]:
     """A selection that asks every item equally often in each option order.
 
@@ -87,32 +108,38 @@ def balanced_forms(
         split: "tuning" or "held-out".
         count: How many forms; a multiple of twice the number of items, which is the default.
         language: Language code.
+        labels: What options are labelled with; more than nine always with letters.
 
     Raises:
-        UsageError: The count is not such a multiple or more than there are, or the language is
-            unknown.
+        UsageError: The count is not such a multiple or more than there are, or the language or the
+            kind of labels is unknown.
     """
-    text = instrument.language(language)
-    wordings, frames = text.wordings_of(split), text.frames_of(split)
-    once = len(instrument.items) * len(ORDERS)
-    most = once * len(wordings) * len(frames)
-    if count is None:
-        count = once
-    if count < once or count % once or count > most:
-        raise UsageError(
-            f"{count} {split} forms cannot be balanced over {len(instrument.items)} items of "
-            f'"{instrument.key}" in two orders',
-            f"Give a multiple of {once}, at most {most}.",
-        )
-    forms: list[Form] = []
-    for start, item in enumerate(instrument.items):
-        cells = list(_cells(start, count // once, len(wordings), len(frames)))
-        for shift, order in enumerate(ORDERS):
-            for wording, frame in cells:
-                shown = wordings[(wording + shift) % len(wordings)]
-                around = frames[(frame + shift) % len(frames)]
-                forms.append(_form(instrument, text, item, shown, around, order, split))
-    return tuple(forms)
+    pool = all_forms(instrument, (language,), split, labels)
+    grids = _grids(pool)
+    return _select(grids, len(ORDERS) * len(grids) if count is None else count, range(len(grids)))
+
+
+def draw_forms(pool: Sequence[Form], count: int, rng: np.random.Generator) -> tuple[Form, ...]:
+    """Draws a selection from a pool, balanced as `balanced_forms` is: another one each time.
+
+    A pool of several languages, or of both kinds of labels, has them rotate over the items too. An
+    item's two orders are asked in the same language.
+
+    Args:
+        pool: Forms of one split with every wording in every frame and both orders, such as
+            `all_forms(instrument, split="tuning")`.
+        count: How many forms; a multiple of twice the number of items.
+        rng: Draws; the same state draws the same forms.
+
+    Returns:
+        Different forms of the pool, in the order of its items.
+
+    Raises:
+        UsageError: The count is not such a multiple or more than there are, or the pool is empty,
+            mixes splits or lacks a form.
+    """
+    grids = _grids(pool, rng)
+    return _select(grids, count, rng.permutation(len(grids)).tolist())
 
 
 def fingerprint(forms: Iterable[Form]) -> str:
@@ -121,11 +148,99 @@ def fingerprint(forms: Iterable[Form]) -> str:
     return hashlib.sha256(json.dumps(shown, ensure_ascii=False).encode()).hexdigest()
 
 
-def _cells(start: int, count: int, wordings: int, frames: int) -> Iterator[tuple[int, int]]:
-    """Distinct cells of the grid of wordings and frames, along its diagonals."""
-    for step in range(start, start + count):
-        wording, diagonal = step % wordings, step // wordings % frames
-        yield wording, (wording + diagonal) % frames
+@dataclass(frozen=True)
+class _Grid:
+    """The forms of one item in one language and kind of labels: wordings x frames x orders."""
+
+    item: str
+    wordings: tuple[int, ...]
+    frames: tuple[str, ...]
+    forms: Mapping[tuple[Order, int, str], Form]
+
+
+def _grids(
+    pool: Sequence[Form], rng: np.random.Generator | None = None
+) -> tuple[tuple[_Grid, ...], ...]:
+    """The grids of each item; with a generator, wordings, frames and grids in a drawn order.
+
+    The drawn order is the same for every item, or else they would not balance each other.
+    """
+    if len(splits := {form.split for form in pool}) != 1:
+        raise UsageError(
+            f"a pool of {len(pool)} forms with {len(splits)} splits cannot be drawn from",
+            'Give forms of one split, such as all_forms(instrument, split="tuning").',
+        )
+    kinds = _order([(form.language, form.labels[0]) for form in pool], rng)
+    wordings = _order([form.wording for form in pool], rng)
+    frames = _order([form.frame for form in pool], rng)
+    members: dict[str, dict[tuple[str, str], list[Form]]] = {}
+    for form in pool:
+        kind = form.language, form.labels[0]
+        members.setdefault(form.item, {}).setdefault(kind, []).append(form)
+    return tuple(
+        tuple(_grid(item, by_kind[kind], wordings, frames) for kind in kinds if kind in by_kind)
+        for item, by_kind in members.items()
+    )
+
+
+def _grid(
+    item: str, members: Sequence[Form], wordings: Sequence[int], frames: Sequence[str]
+) -> _Grid:
+    forms: dict[tuple[Order, int, str], Form] = {
+        (form.order, form.wording, form.frame): form for form in members
+    }
+    here = {form.wording for form in members}, {form.frame for form in members}
+    grid = _Grid(
+        item,
+        tuple(wording for wording in wordings if wording in here[0]),
+        tuple(frame for frame in frames if frame in here[1]),
+        forms,
+    )
+    if len(forms) != len(ORDERS) * len(grid.wordings) * len(grid.frames):
+        raise UsageError(
+            f"the pool has {len(forms)} forms of {item} with {len(grid.wordings)} wordings and "
+            f"{len(grid.frames)} frames",
+            "Give every wording in every frame and both orders.",
+        )
+    return grid
+
+
+def _select(
+    grids: Sequence[Sequence[_Grid]], count: int, starts: Sequence[int]
+) -> tuple[Form, ...]:
+    """Takes `count` forms along the diagonals of the grids, each item from a start of its own."""
+    once = len(grids) * len(ORDERS)
+    most = once * min(len(own) * min(len(g.forms) for g in own) // len(ORDERS) for own in grids)
+    if count < once or count % once or count > most:
+        split = next(iter(grids[0][0].forms.values())).split
+        raise UsageError(
+            f"{count} {split} forms cannot be balanced over {len(grids)} items in two orders",
+            f"Give a multiple of {once}, at most {most}.",
+        )
+    selected: list[Form] = []
+    for own, start in zip(grids, starts, strict=True):
+        steps = range(start, start + count // once)
+        for shift, order in enumerate(ORDERS):
+            for step in steps:
+                grid = own[step % len(own)]
+                selected.append(_cell(grid, step // len(own), order, shift))
+    return tuple(selected)
+
+
+def _cell(grid: _Grid, step: int, order: Order, shift: int) -> Form:
+    """The form of a step along the diagonals of wordings and frames; all steps differ."""
+    wordings, frames = len(grid.wordings), len(grid.frames)
+    wording, diagonal = step % wordings, step // wordings % frames
+    frame = (wording + diagonal + shift) % frames
+    return grid.forms[order, grid.wordings[(wording + shift) % wordings], grid.frames[frame]]
+
+
+def _order(values: Iterable[T], rng: np.random.Generator | None) -> list[T]:
+    """The different values as they come, or in a drawn order."""
+    different = list(dict.fromkeys(values))
+    if rng is None:
+        return different
+    return [different[index] for index in rng.permutation(len(different))]
 
 
 def _form(
@@ -136,9 +251,12 @@ def _form(
     frame: Frame,
     order: Order,
     split: Split,
+    kind: LabelKind,
 ) -> Form:
     count = instrument.options_of(item)
-    labels = tuple(str(number) for number in range(1, count + 1))
+    lettered = kind == "letters" or count > MOST_DIGITS
+    labels = tuple((string.ascii_uppercase if lettered else string.digits[1:])[:count])
+    template = frame.letters_template if lettered and frame.letters_template else frame.template
     options = tuple(range(count) if order == "forward" else reversed(range(count)))
     own = text.labels[item.scale]
     parts = {
@@ -154,7 +272,7 @@ def _form(
         language=text.code,
         order=order,
         split=split,
-        text=re.sub(r"\{question\}|\{options\}", lambda part: parts[part[0]], frame.template),
+        text=re.sub(r"\{question\}|\{options\}", lambda part: parts[part[0]], template),
         cue=text.answer_cue,
         labels=labels,
         options=options,

@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, cast
 
 from acculturate.errors import UsageError
 from acculturate.survey.files import Table, is_path, parse_toml, read_bytes, suggestion
 from acculturate.survey.language import Frame, LanguageText, Split, read_language
 
 __all__ = [
+    "AGGREGATES",
+    "Aggregate",
     "Dimension",
     "Frame",
     "Instrument",
@@ -32,8 +36,11 @@ __all__ = [
     "load_instrument",
 ]
 
-MOST_OPTIONS = 9
-"""Options are labelled with one digit."""
+MOST_OPTIONS = 26
+"""Options are labelled with one digit, or from ten on with one letter."""
+
+Aggregate = Literal["mean", "sum", "distance"]
+AGGREGATES: tuple[Aggregate, ...] = ("mean", "sum", "distance")
 
 DATA = Path(__file__).parent / "data"
 
@@ -66,6 +73,7 @@ class Dimension:
         low: What a low score means, in a few words.
         high: What a high score means.
         midpoint: The constant C of the anchor "midpoint".
+        range: About where published scores lie.
     """
 
     key: str
@@ -74,6 +82,7 @@ class Dimension:
     low: str
     high: str
     midpoint: float
+    range: tuple[float, float] = (0.0, 100.0)
 
 
 @dataclass(frozen=True)
@@ -89,8 +98,9 @@ class Instrument:
         scales: Scale by key.
         dimensions: In the order of every score vector.
         variants: Other formulas for a dimension, used only by name.
+        aggregate: How the differences to a target become a loss, where nothing else is asked for.
         languages: Text by language code.
-        fingerprint: SHA-256 of the file, hexadecimal.
+        fingerprint: SHA-256 of the file or files, hexadecimal.
     """
 
     key: str
@@ -101,6 +111,7 @@ class Instrument:
     scales: Mapping[str, Scale]
     dimensions: tuple[Dimension, ...]
     variants: Mapping[str, Dimension]
+    aggregate: Aggregate
     languages: Mapping[str, LanguageText]
     fingerprint: str
 
@@ -139,7 +150,18 @@ def load_instrument(name_or_path: str | Path) -> Instrument:
     """
     path = _find(name_or_path)
     raw = read_bytes(path, "instrument file")
-    return _read(parse_toml(raw, path, "instrument file"), hashlib.sha256(raw).hexdigest())
+    top = parse_toml(raw, path, "instrument file")
+    others: dict[str, Table] = {}
+    for file in _language_files(path):
+        text = read_bytes(file, "language file")
+        others[file.stem] = parse_toml(text, file, "language file")
+        raw += text
+    return _read(top, others, hashlib.sha256(raw).hexdigest())
+
+
+def _language_files(path: Path) -> list[Path]:
+    """Further languages of an instrument that comes with the package, a file each: vsm13/ar.toml."""
+    return sorted(path.with_suffix("").glob("*.toml")) if path.parent == DATA else []
 
 
 def _find(name_or_path: str | Path) -> Path:
@@ -157,7 +179,7 @@ def _find(name_or_path: str | Path) -> Path:
     )
 
 
-def _read(top: Table, fingerprint: str) -> Instrument:
+def _read(top: Table, others: Mapping[str, Table], fingerprint: str) -> Instrument:
     top.only(
         "key",
         "title",
@@ -167,6 +189,7 @@ def _read(top: Table, fingerprint: str) -> Instrument:
         "items",
         "dimensions",
         "variants",
+        "aggregate",
         "languages",
     )
     scales = {key: _scale(key, table) for key, table in top.tables("scales")}
@@ -179,9 +202,8 @@ def _read(top: Table, fingerprint: str) -> Instrument:
     )
     sizes = {key: scale.options for key, scale in scales.items()}
     ids = [item.id for item in items]
-    languages = {
-        code: read_language(code, table, sizes, ids) for code, table in top.tables("languages")
-    }
+    tables = {**dict(top.tables("languages")), **others}
+    languages = {code: read_language(code, table, sizes, ids) for code, table in tables.items()}
     return Instrument(
         key=top.text("key"),
         title=top.text("title"),
@@ -194,6 +216,9 @@ def _read(top: Table, fingerprint: str) -> Instrument:
         scales=scales,
         dimensions=dimensions,
         variants=variants,
+        aggregate=cast(
+            "Aggregate", top.choice("aggregate", AGGREGATES) if "aggregate" in top else "mean"
+        ),
         languages=languages,
         fingerprint=fingerprint,
     )
@@ -228,7 +253,7 @@ def _item(key: str, table: Table, scales: Mapping[str, Scale]) -> Item:
 
 
 def _dimension(key: str, table: Table, items: tuple[Item, ...]) -> Dimension:
-    table.only("name", "weights", "low", "high", "midpoint")
+    table.only("name", "weights", "low", "high", "midpoint", "range")
     return Dimension(
         key=key,
         name=table.text("name"),
@@ -236,7 +261,15 @@ def _dimension(key: str, table: Table, items: tuple[Item, ...]) -> Dimension:
         low=table.text("low"),
         high=table.text("high"),
         midpoint=table.number("midpoint", 50.0),
+        range=_range(table) if "range" in table else (0.0, 100.0),
     )
+
+
+def _range(table: Table) -> tuple[float, float]:
+    ends = table.numbers("range")
+    if len(ends) != 2 or not -math.inf < ends[0] < ends[1] < math.inf:
+        raise table.error("range", f"is {list(ends)}", "Write two numbers, such as [0, 100].")
+    return ends[0], ends[1]
 
 
 def _variant(table: Table, dimensions: tuple[Dimension, ...], items: tuple[Item, ...]) -> Dimension:
@@ -297,6 +330,7 @@ def _template_lines(instrument: Instrument, language: str) -> Iterator[str]:
         if warning not in _warnings(instrument.languages):
             yield f"  {_quoted(warning)},"
     yield "]"
+    yield f"aggregate = {_quoted(instrument.aggregate)}"
     yield "\n[scales]"
     for scale in instrument.scales.values():
         yield f"{_key(scale.key)} = {{ options = {scale.options} }}"
@@ -313,6 +347,7 @@ def _template_lines(instrument: Instrument, language: str) -> Iterator[str]:
         yield f"low = {_quoted(dimension.low)}"
         yield f"high = {_quoted(dimension.high)}"
         yield f"midpoint = {_number(dimension.midpoint)}"
+        yield f"range = [{', '.join(_number(end) for end in dimension.range)}]"
     for key, variant in instrument.variants.items():
         yield f"\n[variants.{_key(key)}]"
         yield f"dimension = {_quoted(variant.key)}"
@@ -330,7 +365,9 @@ def _template_lines(instrument: Instrument, language: str) -> Iterator[str]:
     yield f"\n[languages.{_key(text.code)}.frames]"
     for frame in text.frames:
         held_out = "held_out = true, " if frame.held_out else ""
-        yield f"{_key(frame.key)} = {{ {held_out}template = {_quoted(frame.template)} }}"
+        letters = frame.letters_template and f", letters = {_quoted(frame.letters_template)}"
+        template = f"template = {_quoted(frame.template)}{letters or ''}"
+        yield f"{_key(frame.key)} = {{ {held_out}{template} }}"
     yield f"\n[languages.{_key(text.code)}.wordings]"
     for item in instrument.items:
         yield f"# {item.construct}"

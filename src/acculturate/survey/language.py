@@ -18,11 +18,20 @@ Direction = Literal["ltr", "rtl"]
 
 @dataclass(frozen=True)
 class Frame:
-    """The text around a question; `template` holds `{question}` and `{options}` once each."""
+    """The text around a question.
+
+    Attributes:
+        key: Short name.
+        held_out: Whether it is kept from tuning.
+        template: Holds `{question}` and `{options}` once each.
+        letters_template: The same for options labelled with letters, where it speaks of numbers;
+            None where one text serves both.
+    """
 
     key: str
     held_out: bool
     template: str
+    letters_template: str | None = None
 
 
 @dataclass(frozen=True)
@@ -165,16 +174,25 @@ def _frames(table: Table) -> tuple[Frame, ...]:
 
 
 def _frame(key: str, table: Table) -> Frame:
-    table.only("held_out", "template")
-    template = table.text("template")
+    table.only("held_out", "template", "letters")
+    return Frame(
+        key,
+        table.flag("held_out", False),
+        _template(table, "template"),
+        _template(table, "letters") if "letters" in table else None,
+    )
+
+
+def _template(table: Table, key: str) -> str:
+    template = table.text(key)
     for placeholder in ("{question}", "{options}"):
         if template.count(placeholder) != 1:
             raise table.error(
-                "template",
+                key,
                 f"has {placeholder} {template.count(placeholder)} times",
                 "Write {question} and {options} once each.",
             )
-    return Frame(key, table.flag("held_out", False), template)
+    return template
 
 
 def _one_line_each(table: Table, key: str) -> tuple[str, ...]:

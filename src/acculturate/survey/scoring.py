@@ -23,10 +23,9 @@ from jaxtyping import Float
 from acculturate.errors import UsageError
 from acculturate.survey.files import suggestion
 from acculturate.survey.forms import Form
-from acculturate.survey.instrument import Dimension, Instrument
+from acculturate.survey.instrument import AGGREGATES, Aggregate, Dimension, Instrument
 
 Reading = Literal["expected", "modal", "sampled"]
-Aggregate = Literal["mean", "sum"]
 Anchor = Literal["midpoint", "zero"] | Mapping[str, float]
 
 MOST_LATTICE_SUMS = 1_000_000
@@ -94,7 +93,9 @@ class Scoring:
         instrument: Its dimensions give the formulas.
         anchor: The constants C: "midpoint" (50 in VSM 2013, the score of a respondent who answers
             alike everywhere), "zero", or a number for every dimension.
-        aggregate: Whether a loss is the mean or the sum of the absolute differences.
+        aggregate: What a loss is: the "mean" or the "sum" of the absolute differences, or the
+            "distance", the square root of the sum of their squares; None takes the instrument's own,
+            and the attribute then says which.
         variant: Name of another formula for one dimension, such as "cat".
 
     Raises:
@@ -103,12 +104,16 @@ class Scoring:
 
     instrument: Instrument
     anchor: Anchor = "midpoint"
-    aggregate: Aggregate = "mean"
+    aggregate: Aggregate | None = None
     variant: str | None = None
 
     def __post_init__(self) -> None:
-        if self.aggregate not in ("mean", "sum"):
-            raise UsageError(f'there is no aggregate "{self.aggregate}"', "Give mean or sum.")
+        if self.aggregate is None:
+            object.__setattr__(self, "aggregate", self.instrument.aggregate)
+        if self.aggregate not in AGGREGATES:
+            raise UsageError(
+                f'there is no aggregate "{self.aggregate}"', f"Give {', '.join(AGGREGATES)}."
+            )
         if self.variant is not None and self.variant not in self.instrument.variants:
             raise UsageError(
                 f'instrument "{self.instrument.key}" has no variant "{self.variant}"',
@@ -164,10 +169,28 @@ class Scoring:
         scores: Float[np.ndarray, "candidate dimension"],
         target: Float[np.ndarray, " dimension"],
     ) -> Float[np.ndarray, " candidate"]:
-        """Absolute differences to the target, mean or sum; infinite where a score is not finite."""
+        """The differences to the target in one number; infinite where a score is not finite."""
         differences = np.abs(scores - target)
-        total = differences.mean(axis=1) if self.aggregate == "mean" else differences.sum(axis=1)
+        if self.aggregate == "distance":
+            total = np.sqrt((differences**2).sum(axis=1))
+        elif self.aggregate == "sum":
+            total = differences.sum(axis=1)
+        else:
+            total = differences.mean(axis=1)
         return np.where(np.isfinite(total), total, np.inf)
+
+    def loss_slope(
+        self,
+        scores: Float[np.ndarray, "candidate dimension"],
+        target: Float[np.ndarray, " dimension"],
+    ) -> Float[np.ndarray, "candidate dimension"]:
+        """How the loss changes with each score; 0 where a score is met exactly."""
+        differences = scores - target
+        if self.aggregate == "distance":
+            total = np.sqrt((differences**2).sum(axis=1, keepdims=True))
+            return differences / np.maximum(total, np.finfo(float).tiny)
+        slope = np.sign(differences)
+        return slope if self.aggregate == "sum" else slope / scores.shape[1]
 
     def constant_answer_loss(self, target: Float[np.ndarray, " dimension"]) -> float:
         """The least loss of giving every item the same answer; a result must beat it."""

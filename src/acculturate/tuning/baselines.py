@@ -13,7 +13,8 @@ from acculturate.survey.countries import Country
 from acculturate.survey.forms import Form
 from acculturate.survey.instrument import Dimension
 
-_BANDS = ((20, "very low"), (40, "low"), (60, "moderate"), (80, "high"))
+_BANDS = ((0.2, "very low"), (0.4, "low"), (0.6, "moderate"), (0.8, "high"))
+_USUAL = (0.0, 100.0)
 
 
 def persona_line(country: str) -> str:
@@ -27,13 +28,16 @@ def persona_line(country: str) -> str:
 def in_context_line(target: Country, dimensions: Sequence[Dimension]) -> str:
     """Describes a country by its scores, in words."""
     parts: list[str] = []
+    usual = all(dimension.range == _USUAL for dimension in dimensions)
     for dimension in dimensions:
-        score = target.scores[dimension.key]
-        band = next((word for top, word in _BANDS if score < top), "very high")
-        pole = dimension.low if score < 50 else dimension.high
-        parts.append(f"{dimension.name.lower()} is {band} ({score:.0f}): {pole}")
-    described = "; ".join(parts)
-    return f"In {target.name}, on scales around 0 to 100, {described}. {persona_line(target.name)}"
+        score, (low, high) = target.scores[dimension.key], dimension.range
+        share = (score - low) / (high - low)
+        band = next((word for top, word in _BANDS if share < top), "very high")
+        pole = dimension.low if share < 0.5 else dimension.high
+        number = f"{score:.0f}" if usual else f"{score:.2f} between {low:g} and {high:g}"
+        parts.append(f"{dimension.name.lower()} is {band} ({number}): {pole}")
+    scales = "on scales around 0 to 100, " if usual else ""
+    return f"In {target.name}, {scales}{'; '.join(parts)}. {persona_line(target.name)}"
 
 
 def with_line(forms: Sequence[Form], line: str) -> tuple[Form, ...]:

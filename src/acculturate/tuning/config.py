@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from acculturate.errors import UsageError
 from acculturate.model.answers import Placement
 from acculturate.model.soft_prompt import Init
 from acculturate.search.optimizer import Optimizer
+from acculturate.search.space import read_name
 from acculturate.survey.countries import Country
-from acculturate.survey.instrument import Instrument
-from acculturate.survey.scoring import Aggregate, Anchor, Reading
+from acculturate.survey.instrument import Aggregate, Instrument
+from acculturate.survey.scoring import Anchor, Reading
+from acculturate.tuning.price import Price
 
 
 @dataclass(frozen=True)
@@ -21,21 +23,30 @@ class Settings:
     """What a run does, apart from who answers, what is asked and the optimiser.
 
     Attributes:
-        budget: Candidates to evaluate at most; a whole number of generations fits into it.
+        budget: Evaluations at most; a whole number of generations fits into it. A candidate with its
+            gradient counts for three.
         seed: Of everything random.
         tokens: Virtual tokens of the soft prompt.
         placement: Where it goes.
-        init: How the first population is made; see `start_population`.
-        init_scale: Multiple of the embeddings' standard deviation.
+        space: What is searched; see `acculturate.search.space`.
+        init: How the first population is made; see `start_population`. None: real tokens for a search by
+            gradients, Gaussian for others.
+        init_scale: Multiple of the embeddings' standard deviation. None: no noise around the start of
+            a search by gradients, 1 for others.
         init_text: Start text of init "text".
-        forms: Tuning forms of the objective; None asks every item once in each option order.
+        init_run: Run directory of init "run", or its soft prompt's file.
+        forms: Tuning forms of the objective. None: all there are where they are sampled, else every
+            item once in each option order.
+        sample: Forms drawn of these for each generation; None asks all of them every time.
         language: Of the forms.
         reading: How answers become numbers.
         respondents: Draws a form for the reading "sampled".
         anchor: The constants C.
-        aggregate: Mean or sum of the absolute differences.
+        aggregate: How the differences to the target become a loss; None is the instrument's own.
         variant: Named variant of a dimension's formula.
         max_divergence: Limit on the guard's divergence, nats a token, handled feasible first.
+        min_valid_mass: Least mean share of the options in the next token's probability, likewise.
+        divergence_weight: Points of loss that a nat of divergence counts for in what is minimised.
         target_loss: Stop when a feasible candidate is at or below it.
         stall: Stop after this many candidates without a better one.
         stages: In how many parts the dimensions are asked; from 2 on, a trial that is already beaten
@@ -47,21 +58,42 @@ class Settings:
     seed: int = 0
     tokens: int = 8
     placement: Placement = "front"
-    init: Init = "gaussian"
-    init_scale: float = 1.0
+    space: str = "full"
+    init: Init | None = None
+    init_scale: float | None = None
     init_text: str | None = None
+    init_run: str | None = None
     forms: int | None = None
+    sample: int | None = None
     language: str = "en"
     reading: Reading = "expected"
     respondents: int = 100
     anchor: Anchor = "midpoint"
-    aggregate: Aggregate = "mean"
+    aggregate: Aggregate | None = None
     variant: str | None = None
     max_divergence: float | None = None
+    min_valid_mass: float | None = None
+    divergence_weight: float = 0.0
     target_loss: float | None = None
     stall: int | None = None
     stages: int = 1
     reject: bool = True
+
+    @property
+    def price(self) -> Price:
+        """What alignment may cost."""
+        return Price(self.max_divergence, self.min_valid_mass, self.divergence_weight)
+
+    def resolved(self, optimizer: Optimizer) -> Settings:
+        """These settings with what an optimiser leaves open filled in for it."""
+        descends = "gradient" in optimizer.learns_from
+        if read_name(self.space)[0] in ("mixture", "convex"):  # made of real tokens: no other start
+            return replace(self, init_scale=1.0 if self.init_scale is None else self.init_scale)
+        init = self.init or ("tokens" if descends else "gaussian")
+        scale = self.init_scale
+        if scale is None:
+            scale = 0.0 if descends and init != "gaussian" else 1.0
+        return replace(self, init=init, init_scale=scale)
 
     def check(self, optimizer: Optimizer) -> None:
         """Refuses what cannot be run.
@@ -69,41 +101,77 @@ class Settings:
         Raises:
             UsageError: A number is out of range; the message names it.
         """
-        population = optimizer.population_size
-        if self.budget < population:
+        first = optimizer.population_size * optimizer.cost
+        if self.budget < first:
             raise UsageError(
-                f"a budget of {self.budget} does not hold one population of {population}",
-                f"Use --budget {population} or more, or a smaller --population.",
+                f"a budget of {self.budget} does not hold one population of {first} evaluations",
+                f"Use --budget {first} or more, or a smaller --population.",
             )
         if self.seed < 0:
             raise UsageError(f"seed {self.seed} is negative", "Use 0 or a positive number.")
-        for name in ("init_scale", "max_divergence", "target_loss"):
+        for name in (
+            "init_scale",
+            "max_divergence",
+            "min_valid_mass",
+            "divergence_weight",
+            "target_loss",
+        ):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise UsageError(
                     f"{_words(name)} {value} is not a number from 0 on",
                     "Use 0 or a positive number.",
                 )
-        for name in ("tokens", "respondents", "stall", "stages"):
+        for name in ("tokens", "respondents", "sample", "stall", "stages"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} {value} is smaller than 1", "Use a whole number from 1.")
-        if self.init not in get_args(Init):
-            raise UsageError(f"unknown init {self.init!r}", f"Use {', '.join(get_args(Init))}.")
-        if self.init_scale == 0 and self.init != "tokens":
+        self._check_start(optimizer)
+        if self.sample is not None and self.stages > 1:
             raise UsageError(
-                f"an init scale of 0 makes all candidates of init {self.init!r} alike",
-                "Use a positive number, such as 1.",
+                "a trial is dropped early against a parent that was asked the same forms, and a sample "
+                "is another one for each generation",
+                "Use --stages 1, or no --sample.",
             )
-        if self.init_text is not None and self.init != "text":
-            raise UsageError("a start text is used by init 'text' alone", "Add --init text.")
-        if self.init == "text" and not (self.init_text or "").strip():
-            raise UsageError("a start at a text needs one", "Give --init-text TEXT.")
+        if self.min_valid_mass is not None and self.stages > 1:
+            raise UsageError(
+                "the valid mass is known when all forms were asked",
+                "Use --stages 1 with a limit on it.",
+            )
         if self.stages > 1 and self.reading == "sampled":
             raise UsageError(
                 "the reading sampled draws respondents, so that a dropped trial would change the next",
                 "Use --stages 1, or the reading expected or modal.",
             )
+
+    def _check_start(self, optimizer: Optimizer) -> None:
+        kind, _ = read_name(self.space)
+        resolved = self.resolved(optimizer)
+        if kind in ("mixture", "convex"):
+            if self.init is not None:
+                raise UsageError(
+                    f"the space {self.space} is made of real tokens and starts from them",
+                    "Leave out --init.",
+                )
+            return
+        if resolved.init not in get_args(Init):
+            raise UsageError(f"unknown init {self.init!r}", f"Use {', '.join(get_args(Init))}.")
+        alone = optimizer.population_size == 1 and resolved.init != "gaussian"
+        if resolved.init_scale == 0 and resolved.init != "tokens" and not alone:
+            raise UsageError(
+                f"an init scale of 0 makes all candidates of init {resolved.init!r} alike",
+                "Use a positive number, such as 1.",
+            )
+        for init, given, option in (
+            ("text", self.init_text, "--init-text TEXT"),
+            ("run", self.init_run, "--init-run DIRECTORY"),
+        ):
+            if given is not None and self.init != init:
+                raise UsageError(
+                    f"a start {init} is used by init {init!r} alone", f"Add --init {init}."
+                )
+            if self.init == init and not (given or "").strip():
+                raise UsageError(f"a start at a {init} needs one", f"Give {option}.")
 
 
 def to_toml(
@@ -123,11 +191,12 @@ def to_toml(
             "table": target.table,
             "country": target.name,
             "anchor": anchor,
-            "aggregate": settings.aggregate,
+            "aggregate": settings.aggregate or instrument.aggregate,
             "variant": settings.variant,
             "reading": settings.reading,
             "respondents": settings.respondents if settings.reading == "sampled" else None,
             "forms": forms,
+            "sample": settings.sample,
             "language": settings.language,
         },
         "search": {
@@ -136,10 +205,14 @@ def to_toml(
             "seed": settings.seed,
             "tokens": settings.tokens,
             "placement": settings.placement,
+            "space": settings.space,
             "init": settings.init,
             "init_scale": settings.init_scale,
             "init_text": settings.init_text,
+            "init_run": settings.init_run,
             "max_divergence": settings.max_divergence,
+            "min_valid_mass": settings.min_valid_mass,
+            "divergence_weight": settings.divergence_weight,
             "target_loss": settings.target_loss,
             "stall": settings.stall,
             "stages": settings.stages,

@@ -17,13 +17,14 @@ from jaxtyping import Float
 
 from acculturate.evaluation.guard import TUNING_TEXTS, read_guard
 from acculturate.model.answers import AnswerModel
-from acculturate.model.soft_prompt import SoftPrompt, start_population
+from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.search.fitness import Fitness
 from acculturate.search.optimizer import Optimizer
 from acculturate.survey.scoring import Scoring
 from acculturate.tuning.config import Settings
 from acculturate.tuning.objective import Evaluation, Objective
 from acculturate.tuning.run import RunDirectory, State
+from acculturate.tuning.start import start_search
 
 
 class StopReason(Enum):
@@ -39,10 +40,10 @@ class Progress:
     """Where a run is, after a generation.
 
     Attributes:
-        evaluations: Candidates evaluated so far.
+        evaluations: Evaluations so far.
         budget: Of how many.
         best_loss: Loss of the best candidate so far.
-        best_excess: How far that one is past the divergence limit.
+        best_excess: How far that one is past the limits on its price.
         seconds: Time spent so far, interrupted sessions included.
     """
 
@@ -63,16 +64,11 @@ class _Loop:
     tokens: int = 0
     tokens_each: float = 0.0
     seconds: float = 0.0
+    loss: float = np.inf
     divergence: float = np.nan
     perplexity: float = np.nan
     scores: Float[np.ndarray, " dimension"] | None = None
     start: Float[np.ndarray, "token hidden"] | None = None
-
-    @property
-    def tokens_saved(self) -> float:
-        """Share of tokens that early rejection saved, against asking everything at once."""
-        whole = self.tokens_each * self.evaluations
-        return 1 - self.tokens / whole if whole else 0.0
 
     def state(self) -> State:
         return {name: np.asarray(value) for name, value in vars(self).items()}
@@ -86,6 +82,7 @@ class _Loop:
             tokens=int(state["tokens"]),
             tokens_each=float(state["tokens_each"]),
             seconds=float(state["seconds"]),
+            loss=float(state["loss"]),
             divergence=float(state["divergence"]),
             perplexity=float(state["perplexity"]),
             scores=state["scores"],
@@ -111,12 +108,14 @@ class Search:
         self._settings = settings
         self._directory = directory
         self._keys = [dimension.key for dimension in scoring.dimensions]
-        self._shape = (settings.tokens, model.hidden_size)
+        self._space, first = start_search(
+            model, settings, optimizer.population_size, self._stream(0)
+        )
         self._history: list[dict[str, Any]] = []
         self.loop = _Loop()
         saved = directory.read_state()
         if saved is None:
-            self._start()
+            optimizer.start(first, self._stream(1))
         else:
             state, self._history = saved
             self.loop = _Loop.restored(state)
@@ -130,29 +129,31 @@ class Search:
             on_generation(self._progress())
         while (reason := self._stop()) is None:
             began = time.monotonic()
-            candidates = self._optimizer.ask()
-            prompts = candidates.reshape(len(candidates), *self._shape)
+            candidates, cost = self._optimizer.ask(), self._optimizer.cost
+            searching = time.monotonic() - began
+            prompts = self._space.prompts(candidates)
             thresholds = self._optimizer.thresholds()
-            evaluation = self._objective.evaluate(
-                prompts, self._stream(2, self.loop.generation), thresholds, self.loop.scores
-            )
+            evaluation = self._evaluate(prompts, thresholds)
             before = self._rank() if self.loop.generation else None
-            self._optimizer.tell(evaluation.fitness)
-            leader = int(evaluation.fitness.order()[0])
+            fitness = self._fitness(candidates, evaluation)
+            told = time.monotonic()
+            self._optimizer.tell(fitness)
+            searching += time.monotonic() - told
+            leader = int(fitness.order()[0])
             if self.loop.generation == 0:
                 self.loop.start = prompts[leader].copy()
-            self.loop.since_better += len(prompts)
+            self.loop.since_better += len(prompts) * cost
             if self._rank() != before:
                 self.loop.since_better = 0
                 self._take_best(evaluation, leader, prompts[leader])
             self.loop.generation += 1
-            self.loop.evaluations += len(prompts)
+            self.loop.evaluations += len(prompts) * cost
             self.loop.tokens += evaluation.tokens
             if self.loop.generation == 1:
                 self.loop.tokens_each = evaluation.tokens / len(prompts)
             spent = time.monotonic() - began
             self.loop.seconds += spent
-            self._history.append(self._line(evaluation.fitness, thresholds, spent))
+            self._history.append(self._line(fitness, thresholds, spent, searching))
             state = {f"search_{k}": v for k, v in self._optimizer.state().items()}
             self._directory.write_generation(self._history, self.best(), self.loop.state() | state)
             on_generation(self._progress())
@@ -161,55 +162,68 @@ class Search:
     @property
     def best_loss(self) -> float:
         """The best candidate's loss; infinite while none was valid."""
-        return self._optimizer.best.loss
+        return self.loop.loss
 
     @property
     def best_excess(self) -> float:
-        """How far the best candidate is past the divergence limit."""
+        """How far the best candidate is past the limits on its price."""
         return self._optimizer.best.excess
+
+    @property
+    def tokens_saved(self) -> float:
+        """Share of tokens that early rejection saved, against asking everything at once."""
+        whole = self.loop.tokens_each * self.loop.evaluations
+        return 1 - self.loop.tokens / whole if self._settings.stages > 1 else 0.0
 
     def best(self) -> SoftPrompt:
         """The best candidate so far."""
-        vector = np.asarray(self._optimizer.best.vector, np.float32)
-        return SoftPrompt(vector.reshape(self._shape), self._settings.placement, self._model.name)
+        (prompt,) = self._space.prompts(self._optimizer.best.vector[None])
+        return SoftPrompt(prompt, self._settings.placement, self._model.name)
+
+    def _evaluate(
+        self, prompts: Float[np.ndarray, "candidate token hidden"], thresholds: Fitness | None
+    ) -> Evaluation:
+        rng = self._stream(2, self.loop.generation)
+        if "gradient" in self._optimizer.learns_from:
+            return self._objective.evaluate_with_gradient(prompts, rng)
+        return self._objective.evaluate(prompts, rng, thresholds, self.loop.scores)
+
+    def _fitness(
+        self, candidates: Float[np.ndarray, "candidate entry"], evaluation: Evaluation
+    ) -> Fitness:
+        """What the optimiser is told: everything that an evaluation shows."""
+        slope = evaluation.gradient
+        return Fitness(
+            evaluation.cost,
+            evaluation.excess,
+            residuals=evaluation.residuals,
+            price=evaluation.divergence,
+            gradient=None if slope is None else self._space.pull_back(candidates, slope),
+        )
 
     def _rank(self) -> tuple[float, float]:
         """What a better candidate changes: a tie leaves the best so far in place."""
         return self._optimizer.best.excess, self._optimizer.best.loss
 
     def _progress(self) -> Progress:
-        best = self._optimizer.best
-        return Progress(
-            self.loop.evaluations, self._settings.budget, best.loss, best.excess, self.loop.seconds
-        )
-
-    def _start(self) -> None:
-        chosen = self._settings
-        population = start_population(
-            self._model,
-            self._optimizer.population_size,
-            chosen.tokens,
-            self._stream(0),
-            init=chosen.init,
-            scale=chosen.init_scale,
-            text=chosen.init_text,
-        )
-        self._optimizer.start(population.reshape(len(population), -1), self._stream(1))
+        loop, excess = self.loop, self._optimizer.best.excess
+        return Progress(loop.evaluations, self._settings.budget, loop.loss, excess, loop.seconds)
 
     def _stream(self, *purpose: int) -> np.random.Generator:
-        """A stream of its own for each purpose: 0 first population, 1 search, 2 respondents."""
+        """A stream of its own for each purpose: 0 first population, 1 search, 2 sampling."""
         return np.random.default_rng(np.random.SeedSequence(self._settings.seed, spawn_key=purpose))
 
     def _stop(self) -> StopReason | None:
         chosen, loop = self._settings, self.loop
         if loop.generation == 0:
             return None
-        best = self._optimizer.best
-        if chosen.target_loss is not None and best.excess == 0 and best.loss <= chosen.target_loss:
+        within = self._optimizer.best.excess == 0
+        if chosen.target_loss is not None and within and loop.loss <= chosen.target_loss:
             return StopReason.TARGET
         if chosen.stall is not None and loop.since_better >= chosen.stall:
             return StopReason.STALL
-        if loop.evaluations + self._optimizer.population_size > chosen.budget:
+        next_one = self._optimizer.population_size * self._optimizer.cost
+        if loop.evaluations + next_one > chosen.budget:
             return StopReason.BUDGET
         return None
 
@@ -217,6 +231,7 @@ class Search:
         self, evaluation: Evaluation, leader: int, prompt: Float[np.ndarray, "token hidden"]
     ) -> None:
         """Keeps the new best's scores and its price; without a limit the guard is read for it alone."""
+        self.loop.loss = float(evaluation.loss[leader])
         self.loop.scores = evaluation.scores[leader]
         if evaluation.divergence is not None and evaluation.perplexity is not None:
             self.loop.divergence = float(evaluation.divergence[leader])
@@ -225,7 +240,9 @@ class Search:
             guard = read_guard(self._model, prompt, self._settings.placement, TUNING_TEXTS)
             self.loop.divergence, self.loop.perplexity = guard.divergence, guard.perplexity
 
-    def _line(self, trials: Fitness, parents: Fitness | None, seconds: float) -> dict[str, Any]:
+    def _line(
+        self, trials: Fitness, parents: Fitness | None, seconds: float, searching: float
+    ) -> dict[str, Any]:
         """A generation's line: the population after selection, where the optimiser has one."""
         kept = trials
         if parents is not None:
@@ -237,7 +254,8 @@ class Search:
         return {
             "generation": loop.generation,
             "evaluations": loop.evaluations,
-            "best_loss": _number(best.loss),
+            "best_loss": _number(loop.loss),
+            "best_cost": _number(best.loss),
             "best_excess": _number(best.excess),
             "best_divergence": _number(loop.divergence),
             "best_perplexity": _number(loop.perplexity),
@@ -245,6 +263,7 @@ class Search:
             "quantiles": None if quantiles is None else [float(q) for q in quantiles],
             "invalid": int((~trials.valid).sum()),
             "seconds": seconds,
+            "search_seconds": searching,
             "scores": {key: _number(value) for key, value in zip(self._keys, scores, strict=True)},
         }
 

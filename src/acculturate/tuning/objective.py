@@ -1,23 +1,33 @@
-"""What a candidate is worth: soft prompts -> loss, and how far past the divergence limit.
+"""What a candidate is worth: soft prompts -> loss, and how far past the limits on its price.
 
-The objective is made of tuning forms and tuning guard texts; it refuses held-out forms. It can ask the
-dimensions in stages and drop a trial as soon as its parent is certain to stay: the loss is a sum over
-dimensions, so the part already known is a lower bound.
+The objective is made of tuning forms and tuning guard texts; it refuses held-out forms. It asks all its
+forms of every candidate, or a sample of them that is drawn anew for every generation and is the same for
+all its candidates. It can ask the dimensions in stages and drop a trial as soon as its parent is certain
+to stay: the loss grows with the difference in every dimension, so the part already known is a lower bound.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
 from acculturate.evaluation.guard import TUNING_TEXTS
-from acculturate.model.answers import AnswerModel, Placement
+from acculturate.model.answers import (
+    AnswerModel,
+    Answers,
+    Cotangent,
+    DifferentiableModel,
+    Placement,
+)
 from acculturate.search.fitness import Fitness
-from acculturate.survey.forms import Form
+from acculturate.survey.forms import Form, draw_forms
 from acculturate.survey.scoring import Reading, Scoring, item_means, item_values
+from acculturate.tuning.price import Price
+
+Prompts = Float[np.ndarray, "candidate token hidden"]
 
 
 @dataclass(frozen=True)
@@ -27,24 +37,27 @@ class Evaluation:
     Attributes:
         loss: Loss to the target; infinite where answers are not finite. A trial dropped early holds
             the part of its loss that beat it.
-        excess: Divergence past the limit, 0 within it or without one.
+        cost: What is minimised: the loss, and the divergence where it has a weight.
+        excess: How far past the limits on divergence and valid mass; 0 within them or without any.
         scores: Dimension scores; NaN where a dropped trial was not asked.
-        divergence: On the tuning guard texts, or None without a limit.
+        residuals: Scores minus target.
+        divergence: On the tuning guard texts, or None where they were not read.
         perplexity: Likewise.
+        valid_mass: Mean share of the options in the next token's probability, or None likewise.
+        gradient: Of the cost in the soft prompts, or None where it was not asked for.
         tokens: Tokens that went through the model, all candidates together.
     """
 
     loss: Float[np.ndarray, " candidate"]
+    cost: Float[np.ndarray, " candidate"]
     excess: Float[np.ndarray, " candidate"]
     scores: Float[np.ndarray, "candidate dimension"]
+    residuals: Float[np.ndarray, "candidate dimension"]
     divergence: Float[np.ndarray, " candidate"] | None
     perplexity: Float[np.ndarray, " candidate"] | None
+    valid_mass: Float[np.ndarray, " candidate"] | None
+    gradient: Prompts | None
     tokens: int
-
-    @property
-    def fitness(self) -> Fitness:
-        """What an optimiser is told."""
-        return Fitness(self.loss, self.excess)
 
 
 class Objective:
@@ -56,9 +69,10 @@ class Objective:
         scoring: Weights, anchor and loss.
         target: Scores to reach, in the instrument's order.
         placement: Where soft prompts go.
-        reading: How answers become numbers.
+        reading: How answers become numbers; gradients are always of the expected answers.
         respondents: Draws a form for the reading "sampled".
-        max_divergence: Limit on the guard's divergence, or None: the guard is then not read here.
+        price: Limits on divergence and valid mass, and the weight of divergence.
+        sample: Forms drawn for each generation; None asks all.
         stages: In how many parts the dimensions are asked where thresholds are given.
         reject: Whether a beaten trial is dropped between the parts; without, the same parts are asked
             of everyone, to check that dropping changes nothing.
@@ -77,7 +91,8 @@ class Objective:
         placement: Placement,
         reading: Reading = "expected",
         respondents: int = 100,
-        max_divergence: float | None = None,
+        price: Price | None = None,
+        sample: int | None = None,
         stages: int = 1,
         reject: bool = True,
     ) -> None:
@@ -90,13 +105,15 @@ class Objective:
         self._placement: Placement = placement
         self._reading: Reading = reading
         self._respondents = respondents if reading == "sampled" else None
-        self._limit = max_divergence
+        self._price = price or Price()
+        self._texts = TUNING_TEXTS if self._price.reads_guard else ()
+        self._sample = sample
         self._stages = stages
         self._reject = reject
 
     def evaluate(
         self,
-        prompts: Float[np.ndarray, "candidate token hidden"],
+        prompts: Prompts,
         rng: np.random.Generator,
         thresholds: Fitness | None = None,
         seen: Float[np.ndarray, " dimension"] | None = None,
@@ -105,70 +122,168 @@ class Objective:
 
         Args:
             prompts: The candidates.
-            rng: Draws the respondents of the reading "sampled".
+            rng: Draws the sample of forms, and the respondents of the reading "sampled".
             thresholds: What each candidate must not lose to; None asks everything of everyone.
             seen: Scores of the best so far: the dimension it misses most is asked first.
         """
-        count, forms = len(prompts), len(self._forms)
-        values = np.full((count, forms), np.nan)
-        excess = np.zeros(count)
-        divergence = perplexity = None
-        broken = np.zeros(count, bool)
-        alive = np.arange(count)
+        forms = self._drawn(rng)
+        if self._stages > 1 and thresholds is not None:
+            return self._in_stages(prompts, forms, rng, thresholds, seen)
+        answers = self._ask(prompts, forms)
+        values = item_values(answers.probabilities, self._reading, rng, self._respondents)
+        tokens = answers.tokens * len(prompts)
+        return self._worth(values, forms, answers, tokens)
+
+    def evaluate_with_gradient(self, prompts: Prompts, rng: np.random.Generator) -> Evaluation:
+        """Evaluates a population and differentiates the cost in every prompt.
+
+        The loss is an absolute difference, whose slope is its sign; a candidate past a limit is led
+        back by a steep slope in what exceeds it.
+
+        Raises:
+            TypeError: The model is no `DifferentiableModel`.
+        """
+        if not isinstance(self._model, DifferentiableModel):
+            raise TypeError(f"{self._model.name} gives no gradients")
+        forms = self._drawn(rng)
+        asked = [
+            self._model.ask_with_gradient(
+                prompt,
+                forms,
+                texts=self._texts,
+                placement=self._placement,
+                valid_mass=self._price.reads_mass,
+            )
+            for prompt in prompts
+        ]
+        gradients = [pull_back(self._cotangent(answers)) for answers, pull_back in asked]
+        answers = _joined([one for one, _ in asked])
+        values = item_values(answers.probabilities, self._reading, rng, self._respondents)
+        tokens = answers.tokens * len(prompts)
+        return self._worth(values, forms, answers, tokens, np.stack(gradients))
+
+    def _drawn(self, rng: np.random.Generator) -> tuple[Form, ...]:
+        return self._forms if self._sample is None else draw_forms(self._forms, self._sample, rng)
+
+    def _ask(self, prompts: Prompts, forms: Sequence[Form], *, guard: bool = True) -> Answers:
+        return self._model.ask(
+            prompts,
+            forms,
+            texts=self._texts if guard else (),
+            placement=self._placement,
+            valid_mass=self._price.reads_mass,
+        )
+
+    def _worth(
+        self,
+        values: Float[np.ndarray, "candidate form"],
+        forms: Sequence[Form],
+        answers: Answers,
+        tokens: int,
+        gradient: Prompts | None = None,
+    ) -> Evaluation:
+        scores = self._scores(values, forms)
+        loss = self._scoring.loss(scores, self._target)
+        loss[~np.isfinite(values).all(axis=1)] = np.inf
+        mass = None if answers.valid_mass is None else answers.valid_mass.mean(axis=1)
+        return Evaluation(
+            loss=loss,
+            cost=self._price.cost(loss, answers.divergence),
+            excess=self._price.excess(answers.divergence, mass, len(values)),
+            scores=scores,
+            residuals=scores - self._target,
+            divergence=answers.divergence,
+            perplexity=answers.perplexity,
+            valid_mass=mass,
+            gradient=gradient,
+            tokens=tokens,
+        )
+
+    def _cotangent(self, answers: Answers) -> Cotangent:
+        """The slope of what a search by gradients descends, in one candidate's answers."""
+        values = item_values(answers.probabilities, "expected")
+        slope = self._scoring.loss_slope(self._scores(values, answers.forms), self._target)[0]
+        numbers = np.arange(1, answers.probabilities.shape[2] + 1, dtype=np.float64)
+        per_item = slope @ self._scoring.weights
+        columns = [item.id for item in self._scoring.instrument.items]
+        asked = [columns.index(form.item) for form in answers.forms]
+        times = np.bincount(asked, minlength=len(columns))
+        per_form = np.array([per_item[column] / times[column] for column in asked])
+        mass = None if answers.valid_mass is None else float(answers.valid_mass.mean())
+        divergence = None if answers.divergence is None else float(answers.divergence[0])
+        of_divergence, of_mass = self._price.slopes(divergence, mass)
+        return Cotangent(
+            probabilities=per_form[:, None] * numbers,
+            valid_mass=None if mass is None else np.full(len(asked), of_mass / len(asked)),
+            divergence=None if divergence is None else of_divergence,
+        )
+
+    def _in_stages(
+        self,
+        prompts: Prompts,
+        forms: Sequence[Form],
+        rng: np.random.Generator,
+        thresholds: Fitness,
+        seen: Float[np.ndarray, " dimension"] | None,
+    ) -> Evaluation:
+        values = np.full((len(prompts), len(forms)), np.nan)
+        first: Answers | None = None
+        broken = np.zeros(len(prompts), bool)
+        alive = np.arange(len(prompts))
         tokens = 0
         asked: list[int] = []
-        for number, (part, dimensions) in enumerate(self._parts(thresholds, seen)):
+        excess = np.zeros(len(prompts))
+        for part, dimensions in self._parts(forms, seen):
             if not len(alive):
                 break
-            texts = TUNING_TEXTS if number == 0 and self._limit is not None else ()
-            answers = self._model.ask(
-                prompts[alive],
-                [self._forms[index] for index in part],
-                texts=texts,
-                placement=self._placement,
-            )
+            chosen = [forms[index] for index in part]
+            answers = self._ask(prompts[alive], chosen, guard=first is None)
             tokens += answers.tokens * len(alive)
             read = item_values(answers.probabilities, self._reading, rng, self._respondents)
             values[np.ix_(alive, np.array(part, np.intp))] = read
             broken[alive] |= ~np.isfinite(read).all(axis=1)
-            if self._limit is not None and answers.divergence is not None:
-                divergence, perplexity = answers.divergence, answers.perplexity
-                over = np.where(np.isfinite(divergence), divergence, np.inf)
-                excess = np.maximum(0.0, over - self._limit)
+            if first is None:
+                first = answers
+                excess = self._price.excess(answers.divergence, None, len(prompts))
             asked += dimensions
-            if thresholds is not None and self._reject:
+            if self._reject:
                 alive = alive[
-                    ~self._beaten(values[alive], asked, excess[alive], thresholds.take(alive))
+                    ~self._beaten(
+                        values[alive], forms, asked, excess[alive], thresholds.take(alive)
+                    )
                 ]
-        scores = self._scores(values)
-        loss = self._scoring.loss(scores, self._target)
-        dropped = np.setdiff1d(np.arange(count), alive)
-        loss[dropped] = self._bound(scores[dropped])
+        assert first is not None
+        worth = self._worth(values, forms, first, tokens)
+        loss = worth.loss.copy()
+        dropped = np.setdiff1d(np.arange(len(prompts)), alive)
+        loss[dropped] = self._bound(worth.scores[dropped])
         loss[broken] = np.inf
-        return Evaluation(loss, excess, scores, divergence, perplexity, tokens)
+        return replace(worth, loss=loss, cost=self._price.cost(loss, worth.divergence))
 
     def _parts(
-        self, thresholds: Fitness | None, seen: Float[np.ndarray, " dimension"] | None
+        self, forms: Sequence[Form], seen: Float[np.ndarray, " dimension"] | None
     ) -> list[tuple[list[int], list[int]]]:
         """The forms of each part, and the dimensions that are complete after it."""
         every = list(range(len(self._target)))
-        if thresholds is None or self._stages == 1:
-            return [(list(range(len(self._forms))), every)]
         if seen is not None and np.isfinite(seen).all():
             every = [int(d) for d in np.argsort(-np.abs(seen - self._target), kind="stable")]
         column = {item.id: i for i, item in enumerate(self._scoring.instrument.items)}
-        left = list(range(len(self._forms)))
+        left = list(range(len(forms)))
         parts: list[tuple[list[int], list[int]]] = []
         for split in np.array_split(np.array(every), min(self._stages, len(every))):
             weighs = (self._scoring.weights[split] != 0).any(axis=0)
-            part = [index for index in left if weighs[column[self._forms[index].item]]]
+            part = [index for index in left if weighs[column[forms[index].item]]]
             left = [index for index in left if index not in part]
-            parts.append((part, [int(d) for d in split]))
+            if part or not parts:
+                parts.append((part, [int(d) for d in split]))
+            else:  # dimensions that share their items with earlier ones
+                parts[-1][1].extend(int(d) for d in split)
         return parts
 
     def _beaten(
         self,
         values: Float[np.ndarray, "candidate form"],
+        forms: Sequence[Form],
         asked: Sequence[int],
         excess: Float[np.ndarray, " candidate"],
         thresholds: Fitness,
@@ -176,14 +291,14 @@ class Objective:
         """Who is certain to lose to its threshold, whatever the rest of its answers."""
         if len(asked) == len(self._target):
             return np.zeros(len(values), bool)
-        bound = self._bound(self._scores(values))
+        bound = self._bound(self._scores(values, forms))
         lost = (thresholds.excess == 0) & (bound > thresholds.loss)
         return lost | (excess > thresholds.excess)
 
     def _scores(
-        self, values: Float[np.ndarray, "candidate form"]
+        self, values: Float[np.ndarray, "candidate form"], forms: Sequence[Form]
     ) -> Float[np.ndarray, "candidate dimension"]:
-        return self._scoring.scores(item_means(values, self._forms, self._scoring.instrument))
+        return self._scoring.scores(item_means(values, forms, self._scoring.instrument))
 
     def _bound(
         self, scores: Float[np.ndarray, "candidate dimension"]
@@ -191,3 +306,19 @@ class Objective:
         """Least loss that the dimensions known so far allow."""
         known = np.where(np.isnan(scores), self._target, scores)
         return self._scoring.loss(known, self._target)
+
+
+def _joined(each: Sequence[Answers]) -> Answers:
+    """The answers of single candidates as those of a population."""
+
+    def column(name: str) -> np.ndarray | None:
+        parts = [getattr(one, name) for one in each]
+        return None if parts[0] is None else np.concatenate(parts)
+
+    return replace(
+        each[0],
+        probabilities=np.concatenate([one.probabilities for one in each]),
+        valid_mass=column("valid_mass"),
+        divergence=column("divergence"),
+        perplexity=column("perplexity"),
+    )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from acculturate.errors import FailureError
 from acculturate.evaluation.measure import default_table
@@ -18,7 +19,7 @@ from acculturate.model.answers import AnswerModel
 from acculturate.search.differential_evolution import DifferentialEvolution
 from acculturate.search.optimizer import Optimizer
 from acculturate.survey.countries import Country, CountryTable
-from acculturate.survey.forms import balanced_forms
+from acculturate.survey.forms import Form, all_forms, balanced_forms
 from acculturate.survey.instrument import Instrument
 from acculturate.survey.scoring import Scoring
 from acculturate.tuning.config import Settings, to_toml
@@ -65,13 +66,13 @@ def tune(
         FailureError: A file cannot be written, the state to resume from is damaged, or no candidate
             gave finite answers.
     """
-    chosen = Settings(**settings)
     optimizer = optimizer or DifferentialEvolution()
+    chosen = Settings(**settings).resolved(optimizer)
     chosen.check(optimizer)
     population = optimizer.population_size
     scoring = Scoring(instrument, chosen.anchor, chosen.aggregate, chosen.variant)
     vector = target.vector(instrument)
-    forms = balanced_forms(instrument, "tuning", chosen.forms, chosen.language)
+    forms = tuning_forms(instrument, chosen)
     held_out = balanced_forms(instrument, "held-out", None, chosen.language)
     table = table or default_table(instrument, target)
     about = model.provenance()
@@ -82,19 +83,7 @@ def tune(
             return Run.load(directory.path)
         record = provenance(about, instrument, target, table, scoring, forms, held_out, command)
         _begin_or_compare(directory, record)
-        objective = Objective(
-            model,
-            forms,
-            scoring,
-            vector,
-            placement=chosen.placement,
-            reading=chosen.reading,
-            respondents=chosen.respondents,
-            max_divergence=chosen.max_divergence,
-            stages=chosen.stages,
-            reject=chosen.reject,
-        )
-        search = Search(model, objective, optimizer, chosen, directory, scoring)
+        search = make_search(model, scoring, vector, forms, optimizer, chosen, directory)
         reason = search.run(on_generation)
         if not np.isfinite(search.best_loss):
             raise FailureError(
@@ -129,6 +118,49 @@ def tune(
         return Run.load(directory.path)
     finally:
         directory.close()
+
+
+def tuning_forms(instrument: Instrument, chosen: Settings) -> tuple[Form, ...]:
+    """What the objective may ask: every tuning form there is, where it samples from them."""
+    if chosen.sample is None or chosen.forms is not None:
+        return balanced_forms(instrument, "tuning", chosen.forms, chosen.language)
+    return all_forms(instrument, (chosen.language,), split="tuning")
+
+
+def make_search(
+    model: AnswerModel,
+    scoring: Scoring,
+    target: Float[np.ndarray, " dimension"],
+    forms: tuple[Form, ...],
+    optimizer: Optimizer,
+    settings: Settings,
+    directory: RunDirectory,
+) -> Search:
+    """The generations of a run, new or from where its directory stopped.
+
+    Args:
+        model: Who answers.
+        scoring: Weights, anchor and loss.
+        target: Scores to reach.
+        forms: What the objective may ask; see `tuning_forms`.
+        optimizer: Not started yet.
+        settings: Checked and resolved for it.
+        directory: Where the run is kept.
+    """
+    objective = Objective(
+        model,
+        forms,
+        scoring,
+        target,
+        placement=settings.placement,
+        reading=settings.reading,
+        respondents=settings.respondents,
+        price=settings.price,
+        sample=settings.sample,
+        stages=settings.stages,
+        reject=settings.reject,
+    )
+    return Search(model, objective, optimizer, settings, directory, scoring)
 
 
 def _begin_or_compare(directory: RunDirectory, record: dict[str, Any]) -> None:
@@ -173,7 +205,7 @@ def _outcome(reason: StopReason, search: Search, summary: dict[str, Any]) -> dic
         "held_out_perplexity": tuned["held_out_perplexity"],
         "excess": search.best_excess,
         "tokens": search.loop.tokens,
-        "tokens_saved": search.loop.tokens_saved,
+        "tokens_saved": search.tokens_saved,
         "seconds": search.loop.seconds,
     }
 

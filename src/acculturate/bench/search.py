@@ -1,0 +1,281 @@
+"""`acculturate bench search`: methods x countries x limits x seeds at one budget, on one model.
+
+In: methods, each an optimiser with settings. Out: a `Comparison`. Every cell is a run that is kept in a
+directory of its own and goes on where it stopped, so that the whole can be interrupted; a finished cell is
+not run again. Random search is always among the methods: what does not beat it is no search.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from acculturate.errors import UsageError
+from acculturate.evaluation.guard import HELD_OUT_TEXTS
+from acculturate.files import json_text, write_text
+from acculturate.model.answers import AnswerModel
+from acculturate.search.names import by_name, takes
+from acculturate.survey.countries import Country
+from acculturate.survey.forms import balanced_forms
+from acculturate.survey.instrument import Instrument
+from acculturate.survey.scoring import Scoring, item_means, item_values
+from acculturate.tuning.config import Settings, to_toml
+from acculturate.tuning.run import RunDirectory
+from acculturate.tuning.tune import make_search, tuning_forms
+
+RANDOM = "random"
+_RESULT = "cell.json"
+
+
+@dataclass(frozen=True)
+class Method:
+    """An optimiser with settings that differ from the comparison's.
+
+    Attributes:
+        label: As it was written, such as "de/rand/1,space=projection:500,F=0.7".
+        optimizer: Name of the optimiser.
+        own: Settings of the optimiser.
+        settings: Fields of `Settings`.
+    """
+
+    label: str
+    optimizer: str
+    own: Mapping[str, Any]
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run.
+
+    Attributes:
+        method: Label of the method.
+        country: Target.
+        limit: On the divergence, nats a token, or None.
+        seed: Of everything random.
+        evaluations: After each generation.
+        best: Loss of the best candidate so far, None while none was within the limit.
+        loss: Of the best candidate on the tuning forms.
+        held_out: Its loss on the held-out forms.
+        divergence: Its divergence on the held-out guard texts.
+        valid_mass: Mean share of the options on the held-out forms.
+        seconds: Of the whole search.
+        search_seconds: Median seconds of a generation spent in ask and tell.
+    """
+
+    method: str
+    country: str
+    limit: float | None
+    seed: int
+    evaluations: tuple[int, ...]
+    best: tuple[float | None, ...]
+    loss: float
+    held_out: float
+    divergence: float
+    valid_mass: float
+    seconds: float
+    search_seconds: float
+
+    def reached(self, loss: float) -> int | None:
+        """Evaluations until a candidate within the limit had at most this loss; None if never."""
+        for evaluations, best in zip(self.evaluations, self.best, strict=True):
+            if best is not None and best <= loss:
+                return evaluations
+        return None
+
+    def best_at(self, evaluations: int) -> float | None:
+        """Best loss after so many evaluations."""
+        known = [b for e, b in zip(self.evaluations, self.best, strict=True) if e <= evaluations]
+        return known[-1] if known else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All cells of one comparison.
+
+    Attributes:
+        model: The model's name.
+        budget: Evaluations of every run.
+        cells: In the order of methods, countries, limits and seeds.
+    """
+
+    model: str
+    budget: int
+    cells: tuple[Cell, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def parse_method(text: str) -> Method:
+    """Reads a method: the name of an optimiser, then settings of it or of the run behind commas.
+
+    Raises:
+        UsageError: The optimiser or a setting does not exist, or a value cannot be read.
+    """
+    name, *given = (part.strip() for part in text.split(","))
+    by_field = {field.name for field in fields(Settings)}
+    own: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+    for part in given:
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise UsageError(
+                f"{part!r} in the method {text!r} is no setting",
+                "Write name=value, as in tokens=16.",
+            )
+        into = settings if key in by_field and not takes(name, key) else own
+        into[key] = _value(value)
+    if takes(name, "budget"):
+        by_name(name, **own, budget=10**6)
+    else:
+        by_name(name, **own)
+    unknown = [key for key in settings if key in ("budget", "seed", "max_divergence")]
+    if unknown:
+        raise UsageError(
+            f"{unknown[0]} in the method {text!r} is the same for all methods",
+            "Give it as an option of the command.",
+        )
+    return Method(text, name, own, settings)
+
+
+def compare(
+    model: AnswerModel,
+    instrument: Instrument,
+    targets: Sequence[Country],
+    methods: Sequence[Method],
+    *,
+    seeds: int,
+    budget: int,
+    limits: Sequence[float | None],
+    out: Path,
+    settings: Mapping[str, Any] | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Comparison:
+    """Runs every cell that is not finished yet.
+
+    Args:
+        model: Who answers.
+        instrument: What is asked.
+        targets: Countries.
+        methods: Random search is added where it is missing.
+        seeds: Seeds 0, 1, ...
+        budget: Evaluations of every run.
+        limits: On the divergence, nats a token; None for no limit.
+        out: Folder of the cells.
+        settings: Fields of `Settings` that all methods share.
+        progress: Called with a sentence before every cell.
+
+    Raises:
+        UsageError: A setting cannot be run.
+        FailureError: A file cannot be written or is damaged.
+    """
+    if all(method.optimizer != RANDOM for method in methods):
+        methods = [*methods, parse_method(RANDOM)]
+    jobs = [
+        (method, target, limit, seed)
+        for seed in range(seeds)
+        for target in targets
+        for limit in limits
+        for method in methods
+    ]
+    about = model.provenance()
+    cells: list[Cell] = []
+    for number, (method, target, limit, seed) in enumerate(jobs, 1):
+        progress(f"{number} of {len(jobs)}: {method.label}, {target.name}, seed {seed}")
+        shared = {**(settings or {}), **method.settings}
+        chosen = Settings(**shared, budget=budget, seed=seed, max_divergence=limit)
+        folder = out / _slug(f"{target.name} {limit} {seed}") / _slug(method.label)
+        cells.append(_cell(model, about, instrument, target, method, chosen, folder))
+    order = {method.label: place for place, method in enumerate(methods)}
+    return Comparison(model.name, budget, tuple(sorted(cells, key=lambda c: order[c.method])))
+
+
+def _cell(
+    model: AnswerModel,
+    about: Mapping[str, str],
+    instrument: Instrument,
+    target: Country,
+    method: Method,
+    chosen: Settings,
+    folder: Path,
+) -> Cell:
+    own = dict(method.own)
+    if takes(method.optimizer, "budget"):
+        own["budget"] = chosen.budget
+    optimizer = by_name(method.optimizer, **own)
+    chosen = chosen.resolved(optimizer)
+    chosen.check(optimizer)
+    forms = tuning_forms(instrument, chosen)
+    scoring = Scoring(instrument, chosen.anchor, chosen.aggregate, chosen.variant)
+    config = to_toml(chosen, len(forms), about, instrument, target, optimizer)
+    # A folder that holds this very cell goes on, another one is refused.
+    directory = RunDirectory(folder, config, resume=True)
+    try:
+        saved = directory.read_json(_RESULT)
+        if saved is None:
+            vector = target.vector(instrument)
+            search = make_search(model, scoring, vector, forms, optimizer, chosen, directory)
+            search.run(lambda _: None)
+            prompt = search.best().embeddings
+            saved = _measured(model, scoring, vector, prompt, chosen) | {
+                "loss": search.best_loss,
+                "seconds": search.loop.seconds,
+            }
+            write_text(folder / _RESULT, json_text(saved))
+        lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    finally:
+        directory.close()
+    return Cell(
+        method=method.label,
+        country=target.name,
+        limit=chosen.max_divergence,
+        seed=chosen.seed,
+        evaluations=tuple(line["evaluations"] for line in lines),
+        best=tuple(None if line["best_excess"] else line["best_loss"] for line in lines),
+        search_seconds=float(np.median([line["search_seconds"] for line in lines])),
+        **saved,
+    )
+
+
+def _measured(
+    model: AnswerModel,
+    scoring: Scoring,
+    target: np.ndarray,
+    prompt: np.ndarray,
+    chosen: Settings,
+) -> dict[str, float]:
+    """What the search never saw."""
+    forms = balanced_forms(scoring.instrument, "held-out", None, chosen.language)
+    answers = model.ask(
+        prompt[None], forms, texts=HELD_OUT_TEXTS, placement=chosen.placement, valid_mass=True
+    )
+    assert answers.divergence is not None and answers.valid_mass is not None
+    rng = np.random.default_rng(chosen.seed)
+    values = item_values(answers.probabilities, chosen.reading, rng, chosen.respondents)
+    scores = scoring.scores(item_means(values, forms, scoring.instrument))
+    return {
+        "held_out": float(scoring.loss(scores, target)[0]),
+        "divergence": float(answers.divergence[0]),
+        "valid_mass": float(answers.valid_mass.mean()),
+    }
+
+
+def _value(text: str) -> Any:
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(text.lower(), cast("Any", text))
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.") or "cell"

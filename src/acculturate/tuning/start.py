@@ -1,0 +1,96 @@
+"""Where a search starts: its space and its first population.
+
+In: a model, the settings and a stream. Out: the same for the same stream, so that a resumed run stands in
+the space it began in.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from acculturate.errors import UsageError
+from acculturate.model.answers import AnswerModel
+from acculturate.model.soft_prompt import SoftPrompt, start_population
+from acculturate.search.space import (
+    Ball,
+    Convex,
+    Full,
+    LowRank,
+    Space,
+    mixture,
+    random_projection,
+    read_name,
+)
+from acculturate.tuning.config import Settings
+
+_NEAR_ONE_TOKEN = 3.0
+"""Spread of the logits of the space convex: most of a virtual token's weight is then on a few tokens."""
+
+
+def start_search(
+    model: AnswerModel, settings: Settings, size: int, rng: np.random.Generator
+) -> tuple[Space, Float[np.ndarray, "candidate entry"]]:
+    """The space, and a first population in it.
+
+    Args:
+        model: Gives the embeddings and their scale.
+        settings: Resolved ones.
+        size: Candidates.
+        rng: Draws everything.
+
+    Raises:
+        UsageError: The run to start from does not fit, or a start text is missing.
+    """
+    assert settings.init_scale is not None
+    kind, number = read_name(settings.space)
+    shape = settings.tokens, model.hidden_size
+    if kind in ("mixture", "convex"):
+        real = model.embed_random_tokens(int(number or 0), rng)
+        if kind == "mixture":
+            space: Space = mixture(settings.tokens, real, settings.init_scale)
+        else:
+            space = Convex(settings.tokens, real, _NEAR_ONE_TOKEN * settings.init_scale)
+        return space, space.first(size, rng)
+    assert settings.init is not None
+    prompts = start_population(
+        model,
+        size,
+        settings.tokens,
+        rng,
+        init=settings.init,
+        scale=settings.init_scale,
+        text=settings.init_text,
+        prompt=_finished(settings.init_run, model),
+    )
+    # A start without noise leaves the space its size: that of the embeddings.
+    spread = (settings.init_scale or 1.0) * model.embedding_scale()
+    if kind == "full":
+        return Full(np.zeros(shape), spread), prompts.reshape(size, -1)
+    # Of a start at real tokens the first candidate is the start itself; Gaussian ones are around zero.
+    base = np.zeros(shape) if settings.init == "gaussian" else prompts[0]
+    if kind == "ball":
+        assert number is not None
+        space = Ball(base, number * model.embedding_scale(), spread)
+    elif kind == "projection":
+        space = random_projection(base, int(number or 0), spread, rng)
+    else:
+        space = LowRank(base, int(number or 0), spread)
+    return space, space.first(size, rng)
+
+
+def _finished(run: str | None, model: AnswerModel) -> np.ndarray | None:
+    """The soft prompt of a finished run."""
+    if run is None:
+        return None
+    path = Path(run)
+    prompt = SoftPrompt.load(path / "best.safetensors" if path.is_dir() else path)
+    if prompt.embeddings.shape[1] != model.hidden_size:
+        raise UsageError(
+            f"the soft prompt of {path} is {prompt.embeddings.shape[1]} wide, {model.name} needs "
+            f"{model.hidden_size}",
+            "Start from a run of the same model.",
+        )
+    return prompt.embeddings
