@@ -1,4 +1,4 @@
-"""How the next candidates are chosen; numpy only, knows no survey and no model."""
+"""How the next candidates are chosen; numpy and cmaes only, knows no survey and no model."""
 
 from acculturate.search.cma_es import CMAES, SepCMAES
 from acculturate.search.differential_evolution import DifferentialEvolution
