@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from acculturate.reporting.report import write_report
     from acculturate.search.cma_es import CMAES, SepCMAES
     from acculturate.search.differential_evolution import DifferentialEvolution
+    from acculturate.search.gde3 import GDE3
     from acculturate.search.optimizer import Optimizer
     from acculturate.search.particle_swarm import ParticleSwarm
     from acculturate.search.random_search import RandomSearch
@@ -40,6 +41,7 @@ _HOMES = {
     "FailureError": "errors",
     "FakeModel": "model.answers",
     "Form": "survey.forms",
+    "GDE3": "search.gde3",
     "Instrument": "survey.instrument",
     "Optimizer": "search.optimizer",
     "ParticleSwarm": "search.particle_swarm",
@@ -65,6 +67,7 @@ _HOMES = {
 
 __all__ = [
     "CMAES",
+    "GDE3",
     "AcculturateError",
     "AnswerModel",
     "Answers",

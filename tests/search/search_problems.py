@@ -18,6 +18,7 @@ OPTIMIZERS = {
     "l-shade": {"population": 12, "budget": 240},
     "cma-es": {"population": 12},
     "sep-cma-es": {"population": 12},
+    "gde3": {"population": 12, "F": 0.5},
     "pso": {"population": 12},
     "random": {"population": 12},
 }

@@ -9,6 +9,7 @@ import pytest
 from tuning_runs import (
     HIDDEN,
     TOKENS,
+    WITHOUT_THRESHOLDS,
     Recorder,
     contents,
     optimizer,
@@ -185,7 +186,7 @@ def test_the_smallest_of_everything(tmp_path):
     assert Settings(tokens=TOKENS).tokens == TOKENS
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "random"])
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in WITHOUT_THRESHOLDS])
 def test_dropping_beaten_trials_changes_nothing_but_the_tokens(name: str, tmp_path):
     tokens = {}
     for out, more in (

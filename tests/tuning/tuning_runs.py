@@ -26,6 +26,8 @@ from acculturate.tuning.tune import tune
 TOY = load_instrument("toy")
 TOYLAND = Country("Toyland", "toy-table", {"planning": 80.0, "company": 20.0}, None)
 POPULATION, BUDGET, TOKENS, HIDDEN = 6, 30, 2, 4
+# Optimisers whose candidates compete with each other and not each with a threshold of its own.
+WITHOUT_THRESHOLDS = ("random", "cma-es", "sep-cma-es", "gde3")
 METHODS = ["naive", "persona", "in-context", "constant", "random start", "tuned"]
 
 

@@ -1,8 +1,10 @@
-"""How the next candidates are chosen; numpy only, knows no survey and no model."""
+"""How the next candidates are chosen; numpy and cmaes only, knows no survey and no model."""
 
 from acculturate.search.cma_es import CMAES, SepCMAES
 from acculturate.search.differential_evolution import DifferentialEvolution
+from acculturate.search.dominance import Frontier
 from acculturate.search.fitness import Fitness
+from acculturate.search.gde3 import GDE3
 from acculturate.search.jde import JDE
 from acculturate.search.l_shade import LSHADE
 from acculturate.search.names import NAMES, by_name
@@ -13,6 +15,7 @@ from acculturate.search.shade import SHADE
 
 __all__ = [
     "CMAES",
+    "GDE3",
     "JDE",
     "LSHADE",
     "NAMES",
@@ -20,6 +23,7 @@ __all__ = [
     "Best",
     "DifferentialEvolution",
     "Fitness",
+    "Frontier",
     "Optimizer",
     "ParticleSwarm",
     "RandomSearch",

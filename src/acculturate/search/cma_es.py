@@ -183,8 +183,8 @@ class CMAES(_CovarianceAdaptation):
         if width > LARGEST_WIDTH:
             raise UsageError(
                 f"cma-es adapts the covariance of every two entries, too much for {width} entries",
-                hint=f"Search a space of at most {LARGEST_WIDTH} entries, such as one of low rank "
-                "or a random projection, or use sep-cma-es in the full space.",
+                hint=f"Search a space of at most {LARGEST_WIDTH} entries, such as projection:500, or "
+                "use sep-cma-es in the full space.",
             )
 
 

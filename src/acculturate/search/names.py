@@ -11,6 +11,7 @@ from acculturate.errors import UsageError
 from acculturate.search.adam import Adam
 from acculturate.search.cma_es import CMAES, SepCMAES
 from acculturate.search.differential_evolution import STRATEGIES, DifferentialEvolution
+from acculturate.search.gde3 import GDE3
 from acculturate.search.hybrid import Hybrid
 from acculturate.search.jde import JDE
 from acculturate.search.kalman import KalmanInversion
@@ -29,6 +30,7 @@ _KINDS: dict[str, Callable[..., Optimizer]] = {
     "pso": ParticleSwarm,
     "cma-es": CMAES,
     "sep-cma-es": SepCMAES,
+    "gde3": GDE3,
     "random": RandomSearch,
     "adam": Adam,
     "adam+de": Hybrid,
