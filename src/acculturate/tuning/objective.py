@@ -72,6 +72,7 @@ class Objective:
         reading: How answers become numbers; gradients are always of the expected answers.
         respondents: Draws a form for the reading "sampled".
         price: Limits on divergence and valid mass, and the weight of divergence.
+        guard: Whether the guard is read even where the price does not need it.
         sample: Forms drawn for each generation; None asks all.
         stages: In how many parts the dimensions are asked where thresholds are given.
         reject: Whether a beaten trial is dropped between the parts; without, the same parts are asked
@@ -92,6 +93,7 @@ class Objective:
         reading: Reading = "expected",
         respondents: int = 100,
         price: Price | None = None,
+        guard: bool = False,
         sample: int | None = None,
         stages: int = 1,
         reject: bool = True,
@@ -106,7 +108,7 @@ class Objective:
         self._reading: Reading = reading
         self._respondents = respondents if reading == "sampled" else None
         self._price = price or Price()
-        self._texts = TUNING_TEXTS if self._price.reads_guard else ()
+        self._texts = TUNING_TEXTS if guard or self._price.reads_guard else ()
         self._sample = sample
         self._stages = stages
         self._reject = reject

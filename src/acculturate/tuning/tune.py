@@ -156,6 +156,7 @@ def make_search(
         reading=settings.reading,
         respondents=settings.respondents,
         price=settings.price,
+        guard="price" in optimizer.learns_from,
         sample=settings.sample,
         stages=settings.stages,
         reject=settings.reject,
