@@ -192,6 +192,7 @@ def search(
 ) -> None:
     """Compare searches at one budget: a table, and a figure of loss against evaluations."""
     import acculturate as ac
+    from acculturate.bench.frontier_figure import frontier_figure
     from acculturate.bench.search import compare, parse_method
     from acculturate.bench.search_figure import figure
     from acculturate.bench.search_table import HEADER, markdown, rows
@@ -224,6 +225,7 @@ def search(
     write_text(out / "comparison.json", json_text(result.to_dict()))
     write_text(out / "comparison.md", markdown(found))
     write_text(out / "comparison.svg", figure(result))
+    write_text(out / "frontier.svg", frontier_figure(result))
     if as_json:
         print(json_text([asdict(row) for row in found]), end="")
         return
@@ -235,7 +237,8 @@ def search(
         for row in group:
             shown.add_row(*map(escape, row.texts()[2:]))
         console.print(shown)
-    console.print(str(out / "comparison.svg"), highlight=False, markup=False, soft_wrap=True)
+    for name in ("comparison.svg", "frontier.svg"):
+        console.print(str(out / name), highlight=False, markup=False, soft_wrap=True)
 
 
 def _limit(text: str) -> float | None:
