@@ -28,7 +28,7 @@ from transformers import PreTrainedModel
 
 from acculturate.errors import FailureError
 from acculturate.model.answers import Answers, Cotangent, Placement, PullBack
-from acculturate.model.compilation import CompiledLayers
+from acculturate.model.compilation import CompiledLayers, forgetting_layers
 from acculturate.model.encoding import FormEncoder
 from acculturate.model.prefix_tree import PrefixTree
 from acculturate.model.tree_attention import TreeLayout, attending_over_trees
@@ -38,6 +38,7 @@ _TILE_ON_CPU = 96
 _TILE_ON_GPU = 256
 _ROWS_ON_CPU = 512
 _ROWS_ON_GPU = 65536
+_ROWS_KEPT_FOR_GRADIENTS = 4096
 _VOCABULARY_SLICE = 4096
 _PLANS_KEPT = 8
 
@@ -175,7 +176,9 @@ class PopulationEvaluator:
             for part, direction in zip(outcome, given, strict=False):
                 if direction is not None and part.requires_grad:
                     total = total + (part * self._tensor(np.asarray(direction, np.float32))).sum()
-            (gradient,) = torch.autograd.grad(total, leaf)
+            # Layers that forgot what they computed attend once more.
+            with attending_over_trees(self._network):
+                (gradient,) = torch.autograd.grad(total, leaf)
             return gradient.double().cpu().numpy()
 
         return answers, pull_back
@@ -190,8 +193,10 @@ class PopulationEvaluator:
     def _merged(self, rows: torch.Tensor, layout: TreeLayout) -> torch.Tensor:
         """Final hidden states of whole rows, every shared beginning computed once."""
         compiled = nullcontext() if self._compiled is None else self._compiled.running()
+        long = rows.requires_grad and rows.shape[1] > _ROWS_KEPT_FOR_GRADIENTS
+        forgetting = forgetting_layers(self._network) if long else nullcontext()
         try:
-            with attending_over_trees(self._network), compiled:
+            with attending_over_trees(self._network), compiled, forgetting:
                 return self._network.get_decoder()(
                     inputs_embeds=rows,
                     position_ids=layout.positions[None],
