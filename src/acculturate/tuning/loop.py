@@ -18,7 +18,9 @@ from jaxtyping import Float
 from acculturate.evaluation.guard import TUNING_TEXTS, read_guard
 from acculturate.model.answers import AnswerModel
 from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.search.dominance import Frontier
 from acculturate.search.fitness import Fitness
+from acculturate.search.gde3 import GDE3
 from acculturate.search.optimizer import Optimizer
 from acculturate.survey.scoring import Scoring
 from acculturate.tuning.config import Settings
@@ -179,6 +181,16 @@ class Search:
         """The best candidate so far."""
         (prompt,) = self._space.prompts(self._optimizer.best.vector[None])
         return SoftPrompt(prompt, self._settings.placement, self._model.name)
+
+    def frontier(self) -> Frontier | None:
+        """What no candidate beats in loss and divergence together, where the optimiser keeps that."""
+        return self._optimizer.frontier() if isinstance(self._optimizer, GDE3) else None
+
+    def prompts(
+        self, vectors: Float[np.ndarray, "candidate entry"]
+    ) -> Float[np.ndarray, "candidate token hidden"]:
+        """The soft prompts of search vectors."""
+        return self._space.prompts(vectors)
 
     def _evaluate(
         self, prompts: Float[np.ndarray, "candidate token hidden"], thresholds: Fitness | None

@@ -23,6 +23,7 @@ from acculturate.survey.forms import Form, all_forms, balanced_forms
 from acculturate.survey.instrument import Instrument
 from acculturate.survey.scoring import Scoring
 from acculturate.tuning.config import Settings, to_toml
+from acculturate.tuning.frontier import write_frontier
 from acculturate.tuning.loop import Progress, Search, StopReason
 from acculturate.tuning.objective import Objective
 from acculturate.tuning.provenance import provenance
@@ -111,6 +112,9 @@ def tune(
             loop.evaluations,
         )
         directory.write_json("evaluation/summary.json", summary)
+        frontier = search.frontier()
+        if frontier is not None and len(frontier):
+            write_frontier(directory, model, question, frontier, search.prompts)
         # Every provenance() hashes the weights anew: this one is from after the search.
         if model.provenance()["weights_hash"] != about["weights_hash"]:
             raise FailureError("the model's weights changed during the run; its results are void")

@@ -1,0 +1,68 @@
+"""The frontier of a run that searches loss and divergence together, measured on what it never saw.
+
+In: the prompts that no other candidate beat in both. Out: evaluation/frontier.json and
+evaluation/frontier.safetensors, whose rows belong together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save
+
+from acculturate.evaluation.guard import HELD_OUT_TEXTS
+from acculturate.files import write_bytes
+from acculturate.model.answers import AnswerModel
+from acculturate.search.dominance import Frontier
+from acculturate.survey.scoring import item_means, item_values
+from acculturate.tuning.run import RunDirectory
+from acculturate.tuning.summary import Question
+
+MOST_POINTS = 20
+"""How many points are measured; of more, those at evenly spaced ranks."""
+
+
+def write_frontier(
+    directory: RunDirectory,
+    model: AnswerModel,
+    question: Question,
+    frontier: Frontier,
+    prompts_of: Callable[[np.ndarray], np.ndarray],
+) -> None:
+    """Measures the points on held-out forms and texts, and writes all of it.
+
+    Args:
+        directory: Of the run.
+        model: Who answers.
+        question: What is asked.
+        frontier: By rising loss and falling divergence; not empty.
+        prompts_of: Search vectors to soft prompts.
+
+    Raises:
+        FailureError: A file cannot be written.
+    """
+    ranks = np.linspace(0, len(frontier) - 1, min(len(frontier), MOST_POINTS)).round().astype(int)
+    prompts = prompts_of(frontier.vectors[ranks])
+    answers = model.ask(
+        prompts, question.held_out, texts=HELD_OUT_TEXTS, placement=question.placement
+    )
+    rng = np.random.default_rng(question.seed)
+    values = item_values(answers.probabilities, question.reading, rng, question.respondents)
+    scoring = question.scoring
+    scores = scoring.scores(item_means(values, question.held_out, scoring.instrument))
+    held_out = scoring.loss(scores, question.target.vector(scoring.instrument))
+    assert answers.divergence is not None
+    points: list[dict[str, Any]] = [
+        {
+            "loss": float(frontier.loss[rank]),
+            "divergence": float(frontier.price[rank]),
+            "held_out_loss": float(held_out[row]),
+            "held_out_divergence": float(answers.divergence[row]),
+        }
+        for row, rank in enumerate(ranks)
+    ]
+    tensor = np.ascontiguousarray(prompts, np.float32)
+    write_bytes(directory.path / "evaluation/frontier.safetensors", save({"prompts": tensor}))
+    directory.write_json("evaluation/frontier.json", {"points": points})
