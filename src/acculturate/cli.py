@@ -177,8 +177,9 @@ def tune(
         typer.Option(help="Least share of the options in the next token's probability."),
     ] = None,
     divergence_weight: Annotated[
-        float, typer.Option(help="Points of loss that a nat of divergence counts for.")
-    ] = 0.0,
+        float | None,
+        typer.Option(help="Points of loss that a nat of divergence counts for [by optimiser]."),
+    ] = None,
     target_loss: Annotated[float | None, typer.Option(help="Stop at this loss.")] = None,
     stall: Annotated[
         int | None, typer.Option(help="Stop after so many candidates without a better one.")

@@ -17,6 +17,9 @@ from acculturate.survey.instrument import Aggregate, Instrument
 from acculturate.survey.scoring import Anchor, Reading
 from acculturate.tuning.price import Price
 
+WEIGHT_FOR_GRADIENTS = 10.0
+"""Points of loss a nat: what makes the divergence a tenth of what a descent takes without (docs/log.md)."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -47,6 +50,7 @@ class Settings:
         max_divergence: Limit on the guard's divergence, nats a token, handled feasible first.
         min_valid_mass: Least mean share of the options in the next token's probability, likewise.
         divergence_weight: Points of loss that a nat of divergence counts for in what is minimised.
+            None: 10 for a search by gradients, 0 for others.
         target_loss: Stop when a feasible candidate is at or below it.
         stall: Stop after this many candidates without a better one.
         stages: In how many parts the dimensions are asked; from 2 on, a trial that is already beaten
@@ -73,7 +77,7 @@ class Settings:
     variant: str | None = None
     max_divergence: float | None = None
     min_valid_mass: float | None = None
-    divergence_weight: float = 0.0
+    divergence_weight: float | None = None
     target_loss: float | None = None
     stall: int | None = None
     stages: int = 1
@@ -82,11 +86,14 @@ class Settings:
     @property
     def price(self) -> Price:
         """What alignment may cost."""
-        return Price(self.max_divergence, self.min_valid_mass, self.divergence_weight)
+        return Price(self.max_divergence, self.min_valid_mass, self.divergence_weight or 0.0)
 
     def resolved(self, optimizer: Optimizer) -> Settings:
         """These settings with what an optimiser leaves open filled in for it."""
         descends = "gradient" in optimizer.learns_from
+        if self.divergence_weight is None:
+            weight = WEIGHT_FOR_GRADIENTS if descends else 0.0
+            return replace(self, divergence_weight=weight).resolved(optimizer)
         if read_name(self.space)[0] in ("mixture", "convex"):  # made of real tokens: no other start
             return replace(self, init_scale=1.0 if self.init_scale is None else self.init_scale)
         init = self.init or ("tokens" if descends else "gaussian")
@@ -132,6 +139,11 @@ class Settings:
                 "a trial is dropped early against a parent that was asked the same forms, and a sample "
                 "is another one for each generation",
                 "Use --stages 1, or no --sample.",
+            )
+        if self.sample is not None and (self.stall is not None or self.target_loss is not None):
+            raise UsageError(
+                "losses on different samples of forms cannot be compared with one another or a target",
+                "Use --stall and --target-loss without --sample.",
             )
         if self.min_valid_mass is not None and self.stages > 1:
             raise UsageError(

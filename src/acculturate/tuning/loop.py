@@ -28,6 +28,9 @@ from acculturate.tuning.objective import Evaluation, Objective
 from acculturate.tuning.run import RunDirectory, State
 from acculturate.tuning.start import start_search
 
+_LEADERS = 4
+"""How many leaders of the last generations are compared in the end, where forms are sampled."""
+
 
 class StopReason(Enum):
     """Why a run ended, as a sentence."""
@@ -67,9 +70,12 @@ class _Loop:
     tokens_each: float = 0.0
     seconds: float = 0.0
     loss: float = np.inf
+    cost: float = np.inf
+    excess: float = np.inf
     divergence: float = np.nan
     perplexity: float = np.nan
     scores: Float[np.ndarray, " dimension"] | None = None
+    leaders: Float[np.ndarray, "recent token hidden"] | None = None
     start: Float[np.ndarray, "token hidden"] | None = None
 
     def state(self) -> State:
@@ -85,9 +91,12 @@ class _Loop:
             tokens_each=float(state["tokens_each"]),
             seconds=float(state["seconds"]),
             loss=float(state["loss"]),
+            cost=float(state["cost"]),
+            excess=float(state["excess"]),
             divergence=float(state["divergence"]),
             perplexity=float(state["perplexity"]),
             scores=state["scores"],
+            leaders=state["leaders"],
             start=state["start"],
         )
 
@@ -136,7 +145,6 @@ class Search:
             prompts = self._space.prompts(candidates)
             thresholds = self._optimizer.thresholds()
             evaluation = self._evaluate(prompts, thresholds)
-            before = self._rank() if self.loop.generation else None
             fitness = self._fitness(candidates, evaluation)
             told = time.monotonic()
             self._optimizer.tell(fitness)
@@ -145,9 +153,9 @@ class Search:
             if self.loop.generation == 0:
                 self.loop.start = prompts[leader].copy()
             self.loop.since_better += len(prompts) * cost
-            if self._rank() != before:
+            if self._leads(float(fitness.excess[leader]), float(fitness.loss[leader])):
                 self.loop.since_better = 0
-                self._take_best(evaluation, leader, prompts[leader])
+                self._take_leader(evaluation, fitness, leader, prompts[leader])
             self.loop.generation += 1
             self.loop.evaluations += len(prompts) * cost
             self.loop.tokens += evaluation.tokens
@@ -159,7 +167,23 @@ class Search:
             state = {f"search_{k}": v for k, v in self._optimizer.state().items()}
             self._directory.write_generation(self._history, self.best(), self.loop.state() | state)
             on_generation(self._progress())
+        if self._settings.sample is not None:
+            self._settle()
         return reason
+
+    def _settle(self) -> None:
+        """Asks the last leaders all tuning forms and puts the best of them last.
+
+        A resumed run does it again: nothing of it is in the saved state.
+        """
+        assert self.loop.leaders is not None
+        worth = self._objective.evaluate_on_all(self.loop.leaders, self._stream(3))
+        first = int(Fitness(worth.cost, worth.excess).order()[0])
+        self.loop.tokens += worth.tokens
+        self.loop.loss = float(worth.loss[first])
+        self.loop.excess = float(Fitness(worth.cost, worth.excess).excess[first])
+        self.loop.leaders = self.loop.leaders[[first]]
+        self._directory.write_best(self.best())
 
     @property
     def best_loss(self) -> float:
@@ -169,7 +193,7 @@ class Search:
     @property
     def best_excess(self) -> float:
         """How far the best candidate is past the limits on its price."""
-        return self._optimizer.best.excess
+        return self.loop.excess
 
     @property
     def tokens_saved(self) -> float:
@@ -178,9 +202,9 @@ class Search:
         return 1 - self.loop.tokens / whole if self._settings.stages > 1 else 0.0
 
     def best(self) -> SoftPrompt:
-        """The best candidate so far."""
-        (prompt,) = self._space.prompts(self._optimizer.best.vector[None])
-        return SoftPrompt(prompt, self._settings.placement, self._model.name)
+        """The best candidate so far; where forms are sampled, the last generation's."""
+        assert self.loop.leaders is not None
+        return SoftPrompt(self.loop.leaders[-1], self._settings.placement, self._model.name)
 
     def frontier(self) -> Frontier | None:
         """What no candidate beats in loss and divergence together, where the optimiser keeps that."""
@@ -213,24 +237,33 @@ class Search:
             gradient=None if slope is None else self._space.pull_back(candidates, slope),
         )
 
-    def _rank(self) -> tuple[float, float]:
-        """What a better candidate changes: a tie leaves the best so far in place."""
-        return self._optimizer.best.excess, self._optimizer.best.loss
+    def _leads(self, excess: float, cost: float) -> bool:
+        """Whether a generation's leader is the best so far; a tie leaves that in place.
+
+        Losses on different samples of forms say nothing about each other: the latest leader leads.
+        """
+        sampled = self._settings.sample is not None
+        return (
+            sampled
+            or not self.loop.generation
+            or (excess, cost) < (self.loop.excess, self.loop.cost)
+        )
 
     def _progress(self) -> Progress:
-        loop, excess = self.loop, self._optimizer.best.excess
-        return Progress(loop.evaluations, self._settings.budget, loop.loss, excess, loop.seconds)
+        loop = self.loop
+        return Progress(
+            loop.evaluations, self._settings.budget, loop.loss, loop.excess, loop.seconds
+        )
 
     def _stream(self, *purpose: int) -> np.random.Generator:
-        """A stream of its own for each purpose: 0 first population, 1 search, 2 sampling."""
+        """A stream of its own for each purpose: 0 start, 1 search, 2 generations, 3 the end."""
         return np.random.default_rng(np.random.SeedSequence(self._settings.seed, spawn_key=purpose))
 
     def _stop(self) -> StopReason | None:
         chosen, loop = self._settings, self.loop
         if loop.generation == 0:
             return None
-        within = self._optimizer.best.excess == 0
-        if chosen.target_loss is not None and within and loop.loss <= chosen.target_loss:
+        if chosen.target_loss is not None and loop.excess == 0 and loop.loss <= chosen.target_loss:
             return StopReason.TARGET
         if chosen.stall is not None and loop.since_better >= chosen.stall:
             return StopReason.STALL
@@ -239,11 +272,20 @@ class Search:
             return StopReason.BUDGET
         return None
 
-    def _take_best(
-        self, evaluation: Evaluation, leader: int, prompt: Float[np.ndarray, "token hidden"]
+    def _take_leader(
+        self,
+        evaluation: Evaluation,
+        fitness: Fitness,
+        leader: int,
+        prompt: Float[np.ndarray, "token hidden"],
     ) -> None:
-        """Keeps the new best's scores and its price; without a limit the guard is read for it alone."""
+        """Keeps a leader, its scores and its price; without a limit the guard is read for it alone."""
+        before = prompt[None][:0] if self.loop.leaders is None else self.loop.leaders
+        kept = _LEADERS if self._settings.sample is not None else 1
+        self.loop.leaders = np.concatenate([before, prompt[None]])[-kept:]
         self.loop.loss = float(evaluation.loss[leader])
+        self.loop.cost = float(fitness.loss[leader])
+        self.loop.excess = float(fitness.excess[leader])
         self.loop.scores = evaluation.scores[leader]
         if evaluation.divergence is not None and evaluation.perplexity is not None:
             self.loop.divergence = float(evaluation.divergence[leader])
@@ -261,14 +303,14 @@ class Search:
             kept = Fitness.where(trials.not_worse(parents), trials, parents)
         finite = kept.loss[kept.valid]
         quantiles = np.quantile(finite, [0.05, 0.25, 0.5, 0.75, 0.95]) if len(finite) else None
-        best, loop = self._optimizer.best, self.loop
+        loop = self.loop
         scores = np.full(len(self._keys), np.nan) if loop.scores is None else loop.scores
         return {
             "generation": loop.generation,
             "evaluations": loop.evaluations,
             "best_loss": _number(loop.loss),
-            "best_cost": _number(best.loss),
-            "best_excess": _number(best.excess),
+            "best_cost": _number(loop.cost),
+            "best_excess": _number(loop.excess),
             "best_divergence": _number(loop.divergence),
             "best_perplexity": _number(loop.perplexity),
             "mean_loss": float(finite.mean()) if len(finite) else None,

@@ -131,6 +131,13 @@ class Objective:
         forms = self._drawn(rng)
         if self._stages > 1 and thresholds is not None:
             return self._in_stages(prompts, forms, rng, thresholds, seen)
+        return self._on(forms, prompts, rng)
+
+    def evaluate_on_all(self, prompts: Prompts, rng: np.random.Generator) -> Evaluation:
+        """Evaluates on every tuning form, sampled or not."""
+        return self._on(self._forms, prompts, rng)
+
+    def _on(self, forms: Sequence[Form], prompts: Prompts, rng: np.random.Generator) -> Evaluation:
         answers = self._ask(prompts, forms)
         values = item_values(answers.probabilities, self._reading, rng, self._respondents)
         tokens = answers.tokens * len(prompts)

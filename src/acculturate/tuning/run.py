@@ -144,6 +144,11 @@ class RunDirectory:
             best.save(self.path / "best.safetensors")
             write_bytes(self.path / "state.npz", buffer.getvalue())
 
+    def write_best(self, best: SoftPrompt) -> None:
+        """Writes the best soft prompt alone."""
+        with _resumable():
+            best.save(self.path / "best.safetensors")
+
     def read_state(self) -> tuple[State, list[dict[str, Any]]] | None:
         """The saved state and the history up to it, or None where no generation was finished.
 
