@@ -142,7 +142,7 @@ def tune(
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     optimizer: Annotated[
         str, typer.Option(help="adam, de, de/rand/1, shade, eki, random, ...; all with --help.")
-    ] = "de",
+    ] = "adam",
     population: Annotated[
         int | None, typer.Option(help="Candidates a generation [the optimiser's own].")
     ] = None,

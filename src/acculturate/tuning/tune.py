@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.errors import FailureError
+from acculturate.errors import FailureError, UsageError
 from acculturate.evaluation.measure import default_table
-from acculturate.model.answers import AnswerModel
+from acculturate.model.answers import AnswerModel, DifferentiableModel
+from acculturate.search.adam import Adam
 from acculturate.search.differential_evolution import DifferentialEvolution
-from acculturate.search.optimizer import Optimizer
+from acculturate.search.optimizer import COST_OF_A_GRADIENT, Optimizer
 from acculturate.survey.countries import Country, CountryTable
 from acculturate.survey.forms import Form, all_forms, balanced_forms
 from acculturate.survey.instrument import Instrument
@@ -53,7 +54,8 @@ def tune(
         out: The run directory: new, empty, or with `resume` one that holds this very run.
         table: Where the target comes from: for the nearest countries and the record. One that comes
             with the package is found by itself.
-        optimizer: Chooses the candidates; differential evolution with its defaults if None.
+        optimizer: Chooses the candidates. None: a descent by gradients where the model gives them,
+            differential evolution elsewhere.
         resume: Go on with an interrupted run.
         on_generation: Called after every generation, and first of all where a run is resumed.
         command: The command line, for the record.
@@ -67,8 +69,10 @@ def tune(
         FailureError: A file cannot be written, the state to resume from is damaged, or no candidate
             gave finite answers.
     """
-    optimizer = optimizer or DifferentialEvolution()
-    chosen = Settings(**settings).resolved(optimizer)
+    chosen = Settings(**settings)
+    optimizer = optimizer or _default_optimizer(model, chosen.budget)
+    _check_gradients(model, optimizer)
+    chosen = chosen.resolved(optimizer)
     chosen.check(optimizer)
     population = optimizer.population_size
     scoring = Scoring(instrument, chosen.anchor, chosen.aggregate, chosen.variant)
@@ -122,6 +126,21 @@ def tune(
         return Run.load(directory.path)
     finally:
         directory.close()
+
+
+def _default_optimizer(model: AnswerModel, budget: int) -> Optimizer:
+    """What got furthest in docs/choosing-an-optimizer.md."""
+    if isinstance(model, DifferentiableModel):
+        return Adam(max(budget, COST_OF_A_GRADIENT))
+    return DifferentialEvolution()
+
+
+def _check_gradients(model: AnswerModel, optimizer: Optimizer) -> None:
+    if "gradient" in optimizer.learns_from and not isinstance(model, DifferentiableModel):
+        raise UsageError(
+            f"the optimiser {optimizer.name} needs gradients, which {model.name} does not give",
+            "Use --optimizer de.",
+        )
 
 
 def tuning_forms(instrument: Instrument, chosen: Settings) -> tuple[Form, ...]:
