@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acculturate.errors import UsageError
-from acculturate.survey.forms import SPLITS, all_forms, balanced_forms, draw_forms, fingerprint
+from acculturate.survey.forms import (
+    ORDERS,
+    SPLITS,
+    all_forms,
+    balanced_forms,
+    draw_forms,
+    fingerprint,
+)
 from acculturate.survey.instrument import DATA, Instrument, instrument_names, load_instrument
 
 VSM13 = load_instrument("vsm13")
@@ -71,17 +78,22 @@ def test_balanced_forms_are_balanced(name: str, split, data: st.DataObject):
     assert len(set(forms)) == len(forms) == count
     assert set(forms) <= set(all_forms(instrument))
     assert set(Counter((form.item, form.order) for form in forms).values()) == {times}
-    for part, among in (("wording", wordings), ("frame", frames)):
-        used = Counter(getattr(form, part) for form in forms)
+    assert {form.wording for form in forms} <= set(wordings)
+    asked = {
+        order: Counter(form.frame for form in forms if form.order == order) for order in ORDERS
+    }
+    for used in asked.values():  # whole questionnaires, as evenly over the frames as they can be
+        assert all(uses % len(instrument.items) == 0 for uses in used.values())
+        assert len(used) == min(times, len(frames))
         assert max(used.values()) - min(used.values()) <= len(instrument.items)
-        assert len(used) == len(among) or len(instrument.items) < len(among)
 
 
-def test_the_default_rotates_wordings_and_frames_evenly():
+def test_the_default_asks_a_questionnaire_an_order_and_rotates_its_wordings():
     forms = balanced_forms(VSM13, "tuning")
     assert len(forms) == 48
-    for part in ("wording", "frame"):
-        assert set(Counter(getattr(form, part) for form in forms).values()) == {16}
+    assert set(Counter(form.wording for form in forms).values()) == {16}
+    for order in ORDERS:
+        assert len({form.frame for form in forms if form.order == order}) == 1
     for forward, backward in zip(forms[::2], forms[1::2], strict=True):
         assert (forward.item, forward.order, backward.order) == (
             backward.item,
@@ -167,10 +179,14 @@ def test_drawn_forms_are_balanced(times: int, seed: int):
     assert set(forms) <= set(POOL)
     assert set(Counter((form.item, form.order) for form in forms).values()) == {times}
     assert [form.item for form in forms] == sorted(form.item for form in forms)
-    for part in ("wording", "frame"):
-        used = Counter(getattr(form, part) for form in forms)
-        assert len(used) == 3
-        assert max(used.values()) - min(used.values()) <= 4
+    wordings = Counter(form.wording for form in forms)
+    assert len(wordings) == 3
+    assert max(wordings.values()) - min(wordings.values()) <= 4
+    for order in ORDERS:
+        frames = Counter(form.frame for form in forms if form.order == order)
+        assert len(frames) == min(times, 3)
+        assert all(uses % 24 == 0 for uses in frames.values())
+        assert max(frames.values()) - min(frames.values()) <= 24
     if times == 1:
         for forward, backward in zip(forms[::2], forms[1::2], strict=True):
             assert (forward.order, backward.order) == ("forward", "reversed")
@@ -180,12 +196,12 @@ def test_drawn_forms_are_balanced(times: int, seed: int):
 
 def test_a_draw_is_the_states_own_and_many_cover_the_pool():
     rng = np.random.default_rng(3)
-    draws = [draw_forms(POOL, 48, rng) for _ in range(60)]
+    draws = [draw_forms(POOL, 48, rng) for _ in range(120)]
     assert draws[0] == draw_forms(POOL, 48, np.random.default_rng(3))
-    assert len({fingerprint(forms) for forms in draws}) == 60
+    assert len({fingerprint(forms) for forms in draws}) == 120
     drawn = Counter(form for forms in draws for form in forms)
     assert set(drawn) == set(POOL)
-    assert max(drawn.values()) < 20  # 60/9 expected
+    assert max(drawn.values()) < 32  # 120/9 expected
     assert set(draw_forms(POOL, len(POOL), rng)) == set(POOL)
 
 
@@ -194,10 +210,11 @@ def test_a_pool_of_two_languages_has_them_rotate():
     other = replace(toy.languages["en"], code="xx", answer_cue="Reply:")
     both = replace(toy, languages={**toy.languages, "xx": other})
     pool = all_forms(both, ("en", "xx"), "tuning")
-    for times in (1, 2, 5, 18):
+    for times in (2, 4, 18):
         forms = draw_forms(pool, times * 8, np.random.default_rng(times))
         assert len(set(forms)) == len(forms) == times * 8
         assert set(Counter(form.language for form in forms).values()) == {times * 4}
+    assert len({form.language for form in draw_forms(pool, 8, np.random.default_rng(0))}) == 1
 
 
 @pytest.mark.parametrize(

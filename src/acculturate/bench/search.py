@@ -22,7 +22,7 @@ from acculturate.files import json_text, write_text
 from acculturate.model.answers import AnswerModel
 from acculturate.search.names import by_name, takes
 from acculturate.survey.countries import Country
-from acculturate.survey.forms import balanced_forms
+from acculturate.survey.forms import all_forms
 from acculturate.survey.instrument import Instrument
 from acculturate.survey.scoring import Scoring, item_means, item_values
 from acculturate.tuning.config import Settings, to_toml
@@ -253,7 +253,7 @@ def _measured(
     chosen: Settings,
 ) -> dict[str, float]:
     """What the search never saw."""
-    forms = balanced_forms(scoring.instrument, "held-out", None, chosen.language)
+    forms = all_forms(scoring.instrument, (chosen.language,), split="held-out")
     answers = model.ask(
         prompt[None], forms, texts=HELD_OUT_TEXTS, placement=chosen.placement, valid_mass=True
     )

@@ -100,8 +100,10 @@ def balanced_forms(
 ) -> tuple[Form, ...]:
     """A selection that asks every item equally often in each option order.
 
-    Wordings and frames rotate over the items, so that each is used about equally often; the two
-    orders of an item differ in wording and frame wherever the split has more than one.
+    Like a printed questionnaire, all items are put in the same frame: scores are differences between
+    items, and a frame that moves all answers alike then moves no score. Wordings rotate over the items,
+    so that each is used about equally often. The two orders differ in frame and wording wherever the
+    split has more than one.
 
     Args:
         instrument: The questionnaire.
@@ -122,8 +124,7 @@ def balanced_forms(
 def draw_forms(pool: Sequence[Form], count: int, rng: np.random.Generator) -> tuple[Form, ...]:
     """Draws a selection from a pool, balanced as `balanced_forms` is: another one each time.
 
-    A pool of several languages, or of both kinds of labels, has them rotate over the items too. An
-    item's two orders are asked in the same language.
+    Of a pool with several languages, or both kinds of labels, all items are asked in the same ones.
 
     Args:
         pool: Forms of one split with every wording in every frame and both orders, such as
@@ -208,7 +209,7 @@ def _grid(
 def _select(
     grids: Sequence[Sequence[_Grid]], count: int, starts: Sequence[int]
 ) -> tuple[Form, ...]:
-    """Takes `count` forms along the diagonals of the grids, each item from a start of its own."""
+    """Takes `count` forms from the grids, the wordings of each item from a start of its own."""
     once = len(grids) * len(ORDERS)
     most = once * min(len(own) * min(len(g.forms) for g in own) // len(ORDERS) for own in grids)
     if count < once or count % once or count > most:
@@ -219,20 +220,18 @@ def _select(
         )
     selected: list[Form] = []
     for own, start in zip(grids, starts, strict=True):
-        steps = range(start, start + count // once)
         for shift, order in enumerate(ORDERS):
-            for step in steps:
+            for step in range(count // once):
                 grid = own[step % len(own)]
-                selected.append(_cell(grid, step // len(own), order, shift))
+                selected.append(_cell(grid, step // len(own), start, order, shift))
     return tuple(selected)
 
 
-def _cell(grid: _Grid, step: int, order: Order, shift: int) -> Form:
-    """The form of a step along the diagonals of wordings and frames; all steps differ."""
-    wordings, frames = len(grid.wordings), len(grid.frames)
-    wording, diagonal = step % wordings, step // wordings % frames
-    frame = (wording + diagonal + shift) % frames
-    return grid.forms[order, grid.wordings[(wording + shift) % wordings], grid.frames[frame]]
+def _cell(grid: _Grid, step: int, start: int, order: Order, shift: int) -> Form:
+    """The form of a step: frame by frame, then the next wording; all steps differ."""
+    frames = len(grid.frames)
+    wording = grid.wordings[(start + step // frames + shift) % len(grid.wordings)]
+    return grid.forms[order, wording, grid.frames[(step + shift) % frames]]
 
 
 def _order(values: Iterable[T], rng: np.random.Generator | None) -> list[T]:

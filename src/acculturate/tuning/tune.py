@@ -78,7 +78,7 @@ def tune(
     scoring = Scoring(instrument, chosen.anchor, chosen.aggregate, chosen.variant)
     vector = target.vector(instrument)
     forms = tuning_forms(instrument, chosen)
-    held_out = balanced_forms(instrument, "held-out", None, chosen.language)
+    held_out = all_forms(instrument, (chosen.language,), split="held-out")
     table = table or default_table(instrument, target)
     about = model.provenance()
     config = to_toml(chosen, len(forms), about, instrument, target, optimizer)
