@@ -212,6 +212,7 @@ def tune(
     """Search a soft prompt that moves a model's survey scores towards a country's."""
     import acculturate as ac
     from acculturate.search.names import by_name, takes
+    from acculturate.tuning.tune import tuning_forms
 
     survey = ac.load_instrument(instrument)
     countries = ac.load_countries(table)
@@ -244,9 +245,10 @@ def tune(
         "stages": stages,
         "reject": reject,
     }
-    ac.Settings(**settings).check(chosen)
+    asked = ac.Settings(**settings)
+    asked.check(chosen)
     ac.Scoring(survey, settings["anchor"], aggregate, variant)
-    ac.balanced_forms(survey, "tuning", forms)
+    tuning_forms(survey, asked)
     folder = out or Path("runs") / f"{_slug(target.name)}-{seed}"
     answering = _load(model, revision, dtype, device, trust_remote_code)
     try:

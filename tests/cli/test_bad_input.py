@@ -45,8 +45,29 @@ HOSTILE = [
         (("tune", "-m", "fake", "-c", "us", "--population", "3"), ("3", "4")),
         (
             ("tune", "-m", "fake", "-c", "us", "--optimizer", "l-shade", "--budget", "9"),
-            ("budget", "9", "20"),
+            ("budget of 9", "--budget 40", "--population"),
         ),
+        (
+            ("tune", "-m", "fake", "-c", "us", "--optimizer", "adam", "--budget", "2"),
+            ("budget of 2", "--budget 3"),
+        ),
+        (
+            ("tune", "-m", "fake", "-c", "us", "--optimizer=adam", "--budget=17", "--population=6"),
+            ("budget of 17", "--budget 18", "--population"),
+        ),
+        (
+            ("tune", "-m", "fake", "-c", "us", "--optimizer", "adam+de", "--budget", "30"),
+            ("budget of 30", "descent of 15", "--budget 35"),
+        ),
+        (("tune", "-m", "fake", "-c", "us", "--sample", "7"), ("7 tuning forms", "multiple of 48")),
+        (("tune", "-m", "fake", "-c", "us", "--sample", "0"), ("sample 0",)),
+        (("tune", "-m", "fake", "-c", "us", "--space", "cube:3"), ("cube:3", "projection")),
+        (("tune", "-m", "fake", "-c", "us", "--space", "low-rank"), ("low-rank", "low-rank:2")),
+        (
+            ("tune", "-m", "fake", "-c", "us", "--space", "convex:8", "--init-scale", "0"),
+            ("init scale of 0", "convex:8"),
+        ),
+        (("tune", "-m", "fake", "-c", "us", "--init", "run"), ("--init-run",)),
         (("tune", "-m", "fake", "-c", "us", "--seed", "-1"), ("seed -1",)),
         (("tune", "-m", "fake", "-c", "us", "--tokens", "0"), ("tokens 0",)),
         (("tune", "-m", "fake", "-c", "us", "--forms", "50"), ("50", "multiple of 48")),

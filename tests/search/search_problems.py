@@ -1,4 +1,4 @@
-"""Standard functions with their minimum 0, and a loop that spends a budget on one."""
+"""Standard functions with their minimum 0, their slopes and residuals, and a loop that spends a budget."""
 
 from collections.abc import Callable, Iterator
 
@@ -20,11 +20,16 @@ OPTIMIZERS = {
     "sep-cma-es": {"population": 12},
     "gde3": {"population": 12, "F": 0.5},
     "pso": {"population": 12},
+    "eki": {"population": 12, "noise": 0.01},
+    "adam": {"population": 12, "budget": 720},
+    # Five steps, then generations.
+    "adam+de": {"population": 12, "budget": 300, "share": 0.05, "step": 0.5, "noise": 0.5},
     "random": {"population": 12},
 }
 
 # Those that keep a population which a candidate has to beat its way into.
-WITH_PARENTS = [name for name in OPTIMIZERS if name not in ("random", "cma-es", "sep-cma-es")]
+WITHOUT_PARENTS = ("random", "cma-es", "sep-cma-es", "eki", "adam", "adam+de")
+WITH_PARENTS = [name for name in OPTIMIZERS if name not in WITHOUT_PARENTS]
 
 
 def sphere(x: np.ndarray) -> np.ndarray:
@@ -38,6 +43,23 @@ def rosenbrock(x: np.ndarray) -> np.ndarray:
 
 def rastrigin(x: np.ndarray) -> np.ndarray:
     return (x**2 - 10 * np.cos(2 * np.pi * x) + 10).sum(axis=-1)
+
+
+def residuals(function: Function, x: np.ndarray) -> np.ndarray:
+    """What a function is the sum of squares of; the function itself where it is none."""
+    if function is sphere:
+        return x
+    if function is rosenbrock:
+        return np.concatenate([10 * (x[:, 1:] - x[:, :-1] ** 2), 1 - x[:, :-1]], axis=1)
+    return function(x)[:, None]
+
+
+def slope(function: Function, x: np.ndarray) -> np.ndarray:
+    """Central differences."""
+    step = 1e-5 * np.eye(x.shape[1])
+    ahead, behind = (x[:, None] + sign * step for sign in (1, -1))
+    values = [function(moved.reshape(-1, x.shape[1])) for moved in (ahead, behind)]
+    return (values[0] - values[1]).reshape(x.shape) / 2e-5
 
 
 def make(name: str) -> Optimizer:
@@ -55,18 +77,34 @@ def started(name: str, entries: int = 5, seed: int = 0) -> Optimizer:
     return optimizer
 
 
-def told(optimizer: Optimizer, loss: np.ndarray, excess: np.ndarray | None = None) -> Fitness:
-    """A fitness that holds what the optimiser learns from; nothing has a price."""
-    free = np.zeros(len(loss))
-    price = free if "price" in optimizer.learns_from else None
-    return Fitness(loss, free if excess is None else excess, price=price)
+def told(
+    optimizer: Optimizer,
+    asked: np.ndarray,
+    loss: np.ndarray,
+    excess: np.ndarray | None = None,
+    function: Function = sphere,
+) -> Fitness:
+    """A fitness that holds what the optimiser learns from; nothing has a price.
+
+    Residuals and slope are those of `function`, and as broken as the loss.
+    """
+    free, x = np.zeros(len(loss)), asked.astype(np.float64)
+    broken = np.where(np.isfinite(loss), 0.0, np.nan)[:, None]
+    known = optimizer.learns_from
+    return Fitness(
+        loss,
+        free if excess is None else excess,
+        residuals=residuals(function, x) + broken if "residuals" in known else None,
+        price=free if "price" in known else None,
+        gradient=slope(function, x) + broken if "gradient" in known else None,
+    )
 
 
 def generations(optimizer: Optimizer, function: Function, count: int) -> Iterator[np.ndarray]:
     """Asks and tells `count` times, giving the candidates of each."""
     for _ in range(count):
         candidates = optimizer.ask()
-        optimizer.tell(told(optimizer, function(candidates)))
+        optimizer.tell(told(optimizer, candidates, function(candidates), function=function))
         yield candidates
 
 
@@ -76,8 +114,8 @@ def minimum(
     """The best loss after at most `budget` evaluations from a uniform start in [-5, 5]."""
     optimizer.start(first_population(optimizer, entries, seed), np.random.default_rng([seed, 2]))
     left = budget
-    while left >= optimizer.population_size:
+    while left >= optimizer.population_size * optimizer.cost:
+        left -= optimizer.population_size * optimizer.cost
         candidates = optimizer.ask()
-        left -= len(candidates)
-        optimizer.tell(told(optimizer, function(candidates)))
+        optimizer.tell(told(optimizer, candidates, function(candidates), function=function))
     return optimizer.best.loss

@@ -209,7 +209,7 @@ def test_gets_further_than_plain_de_at_the_same_budget(make, function, least_ord
 @pytest.mark.parametrize(
     ("make", "named"),
     [
-        (lambda: LSHADE(10, 20), "budget 10"),
+        (lambda: LSHADE(10, 20), "budget of 10"),
         (lambda: LSHADE(100, 20, smallest=3), "smallest 3"),
         (lambda: LSHADE(100, 4, smallest=5), "population 4"),
         (lambda: LSHADE(100, p=1.5), "p 1.5"),

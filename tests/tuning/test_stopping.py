@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tuning_runs import (
+    DESCENTS,
     HIDDEN,
     TOKENS,
     WITHOUT_THRESHOLDS,
@@ -19,6 +20,7 @@ from tuning_runs import (
 )
 
 from acculturate.errors import UsageError
+from acculturate.search.adam import Adam
 from acculturate.search.names import NAMES
 from acculturate.tuning.config import Settings
 
@@ -31,9 +33,10 @@ def test_the_budget_is_never_exceeded_and_never_left_unused(
     model = Recorder(HIDDEN)
     chosen = optimizer(name, population, budget)
     run = tune_toy(tmp_path, model, budget=budget, optimizer=chosen)
-    asked = sum(len(prompts) for prompts, _ in model.populations)
+    asked = sum(call.evaluations for call in model.searched)
     assert asked == run.outcome["evaluations"] <= budget
-    assert asked + chosen.population_size > budget
+    assert asked + chosen.population_size * chosen.cost > budget
+    assert any(call.gradient for call in model.searched) == (name in DESCENTS)
     assert run.outcome["stop_code"] == "budget"
     assert run.outcome["stop_reason"] == "the budget is used up"
     assert [line["evaluations"] for line in read_history(tmp_path)][-1] == asked
@@ -42,9 +45,7 @@ def test_the_budget_is_never_exceeded_and_never_left_unused(
 def test_the_search_asks_tuning_forms_alone(tmp_path):
     model = Recorder(HIDDEN)
     tune_toy(tmp_path, model, max_divergence=0.3)
-    during = [
-        splits for prompts, splits, _ in model.record if prompts is not None and len(prompts) > 1
-    ]
+    during = [call.splits for call in model.searched]
     assert len(during) == 5
     assert {split for splits in during for split in splits} == {"tuning"}
 
@@ -136,6 +137,19 @@ def test_time_spent_is_summed_over_sessions(tmp_path):
     ("settings", "words"),
     [
         ({"budget": 5}, ("budget of 5", "population of 6")),
+        ({"budget": 2, "optimizer": Adam(30)}, ("budget of 2", "population of 3 evaluations")),
+        ({"sample": 0}, ("sample 0",)),
+        ({"sample": 7}, ("7 tuning forms",)),
+        ({"sample": 8, "forms": 8, "stages": 2}, ("another one for each generation",)),
+        ({"min_valid_mass": -0.1}, ("min valid mass -0.1",)),
+        ({"min_valid_mass": 0.5, "stages": 2}, ("valid mass",)),
+        ({"divergence_weight": math.nan}, ("divergence weight nan",)),
+        ({"space": "cube"}, ("'cube'",)),
+        ({"space": "projection"}, ("'projection'", "number")),
+        ({"space": "convex:4", "init": "tokens"}, ("convex:4", "real tokens")),
+        ({"space": "mixture:4", "init_scale": 0.0}, ("init scale of 0", "mixture:4")),
+        ({"init": "run"}, ("run",)),
+        ({"init_run": "somewhere"}, ("init 'run'",)),
         ({"budget": 0}, ("budget of 0",)),
         ({"budget": -30}, ("budget of -30",)),
         ({"seed": -1}, ("seed -1",)),
@@ -188,17 +202,19 @@ def test_the_smallest_of_everything(tmp_path):
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in WITHOUT_THRESHOLDS])
 def test_dropping_beaten_trials_changes_nothing_but_the_tokens(name: str, tmp_path):
-    tokens = {}
+    tokens, saved = {}, {}
+    budget = 120 if name in DESCENTS else 60  # the first half of a descent has nobody to drop
     for out, more in (
         ("whole", {}),
         ("checked", {"stages": 2, "reject": False}),
         ("dropped", {"stages": 2, "reject": True}),
     ):
-        chosen = optimizer(name, budget=60)
-        run = tune_toy(tmp_path / out, budget=60, optimizer=chosen, max_divergence=0.2, **more)
-        tokens[out] = run.outcome["tokens"]
+        chosen = optimizer(name, budget=budget)
+        run = tune_toy(tmp_path / out, budget=budget, optimizer=chosen, max_divergence=0.2, **more)
+        tokens[out], saved[out] = run.outcome["tokens"], run.outcome["tokens_saved"]
     found = {out: contents(tmp_path / out) for out in tokens}
     for part in ("history", "best", "summary"):
         assert found["checked"][part] == found["dropped"][part], part
     assert tokens["dropped"] < tokens["checked"] == tokens["whole"]
-    assert 0 < read_json(tmp_path / "dropped" / "DONE.json")["tokens_saved"] < 1
+    assert saved["whole"] == saved["checked"] == 0
+    assert saved["dropped"] == pytest.approx(1 - tokens["dropped"] / tokens["whole"])

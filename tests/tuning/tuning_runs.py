@@ -7,16 +7,16 @@ import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from acculturate.errors import AcculturateError
-from acculturate.model.answers import Answers, FakeModel
+from acculturate.model.answers import Answers, FakeModel, PullBack
 from acculturate.search.differential_evolution import DifferentialEvolution
 from acculturate.search.names import by_name, takes
-from acculturate.search.optimizer import Optimizer
+from acculturate.search.optimizer import COST_OF_A_GRADIENT, Optimizer
 from acculturate.survey.countries import Country
 from acculturate.survey.instrument import load_instrument
 from acculturate.tuning.loop import Progress
@@ -27,13 +27,18 @@ TOY = load_instrument("toy")
 TOYLAND = Country("Toyland", "toy-table", {"planning": 80.0, "company": 20.0}, None)
 POPULATION, BUDGET, TOKENS, HIDDEN = 6, 30, 2, 4
 # Optimisers whose candidates compete with each other and not each with a threshold of its own.
-WITHOUT_THRESHOLDS = ("random", "cma-es", "sep-cma-es", "gde3")
+WITHOUT_THRESHOLDS = ("random", "cma-es", "sep-cma-es", "gde3", "eki", "adam")
+# Optimisers that descend gradients, one candidate at a time.
+DESCENTS = ("adam", "adam+de")
 METHODS = ["naive", "persona", "in-context", "constant", "random start", "tuned"]
 
 
 def optimizer(name: str = "de", population: int = POPULATION, budget: int = BUDGET) -> Optimizer:
+    """One of a population that fits the toy runs; a descent has a single start."""
     own = {"budget": budget} if takes(name, "budget") else {}
-    return by_name(name, population=population, **own)
+    if name != "adam":
+        own["population"] = population
+    return by_name(name, **own)
 
 
 def tune_toy(out: Path, model: FakeModel | None = None, **settings: Any) -> Run:
@@ -55,7 +60,7 @@ def contents(directory: Path) -> dict[str, Any]:
     """All that a run directory holds, wall times aside."""
     history = read_history(directory)
     for line in history:
-        del line["seconds"]
+        del line["seconds"], line["search_seconds"]
     with np.load(directory / "state.npz", allow_pickle=False) as saved:
         state = {
             name: (saved[name].dtype.str, saved[name].shape, saved[name].tobytes())
@@ -112,37 +117,63 @@ def tune_interrupted(tuning: Callable[..., Run], generations: int = 1) -> tuple[
             assert interruptions < 100
 
 
+class Asked(NamedTuple):
+    """One call of a model: prompts, splits of the forms, answers, and whether a gradient was wanted."""
+
+    prompts: np.ndarray | None
+    splits: tuple[str, ...]
+    answers: Answers
+    gradient: bool
+
+    @property
+    def evaluations(self) -> int:
+        """What the call takes off the budget."""
+        count = 0 if self.prompts is None else len(self.prompts)
+        return count * (COST_OF_A_GRADIENT if self.gradient else 1)
+
+
 class Recorder(FakeModel):
     """Keeps what it was asked; the record is no part of the weights, so it is kept outside."""
-
-    asked: list[tuple[np.ndarray | None, tuple[str, ...], Answers]]
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         _RECORDS[id(self)] = []
 
     @property
-    def record(self) -> list[tuple[np.ndarray | None, tuple[str, ...], Answers]]:
-        """Prompts, splits of the forms, answers of every call."""
+    def record(self) -> list[Asked]:
+        """Every call, in order."""
         return _RECORDS[id(self)]
 
     @property
-    def populations(self) -> list[tuple[np.ndarray, Answers]]:
+    def searched(self) -> list[Asked]:
         """The calls that evaluated candidates of the search, in order."""
         return [
-            (prompts, answers)
-            for prompts, splits, answers in self.record
-            if prompts is not None and len(prompts) > 1 and splits
+            call
+            for call in self.record
+            if call.prompts is not None and call.splits and (len(call.prompts) > 1 or call.gradient)
         ]
+
+    @property
+    def populations(self) -> list[tuple[np.ndarray, Answers]]:
+        """Prompts and answers of these calls; a descent from one start has one each."""
+        return [(call.prompts, call.answers) for call in self.searched if call.prompts is not None]
 
     def ask(self, prompts: Any, forms: Sequence[Any], **options: Any) -> Answers:
         answers = super().ask(prompts, forms, **options)
         kept = None if prompts is None else np.array(prompts)
-        self.record.append((kept, tuple(form.split for form in forms), answers))
+        self.record.append(Asked(kept, tuple(form.split for form in forms), answers, False))
         return answers
 
+    def ask_with_gradient(
+        self, prompt: Any, forms: Sequence[Any], **options: Any
+    ) -> tuple[Answers, PullBack]:
+        answers, pull_back = super().ask_with_gradient(prompt, forms, **options)
+        # The fake model asks itself, which was recorded.
+        self.record[-1] = self.record[-1]._replace(gradient=True)
+        return answers, pull_back
 
-_RECORDS: dict[int, list[tuple[np.ndarray | None, tuple[str, ...], Answers]]] = {}
+
+_RECORDS: dict[int, list[Asked]] = {}
 
 
 class Broken(Recorder):

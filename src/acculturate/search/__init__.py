@@ -1,11 +1,14 @@
 """How the next candidates are chosen; numpy and cmaes only, knows no survey and no model."""
 
+from acculturate.search.adam import Adam
 from acculturate.search.cma_es import CMAES, SepCMAES
 from acculturate.search.differential_evolution import DifferentialEvolution
 from acculturate.search.dominance import Frontier
 from acculturate.search.fitness import Fitness
 from acculturate.search.gde3 import GDE3
+from acculturate.search.hybrid import Hybrid
 from acculturate.search.jde import JDE
+from acculturate.search.kalman import KalmanInversion
 from acculturate.search.l_shade import LSHADE
 from acculturate.search.names import NAMES, by_name
 from acculturate.search.optimizer import Best, Optimizer
@@ -20,10 +23,13 @@ __all__ = [
     "LSHADE",
     "NAMES",
     "SHADE",
+    "Adam",
     "Best",
     "DifferentialEvolution",
     "Fitness",
     "Frontier",
+    "Hybrid",
+    "KalmanInversion",
     "Optimizer",
     "ParticleSwarm",
     "RandomSearch",

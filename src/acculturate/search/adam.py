@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from acculturate.search.fitness import Evidence, Fitness
 from acculturate.search.optimizer import COST_OF_A_GRADIENT, Optimizer
-from acculturate.search.settings import Setting, check_whole, check_within
+from acculturate.search.settings import Setting, check_budget, check_whole, check_within
 from acculturate.search.state import State, entry
 
 _EPSILON = 1e-8
@@ -45,7 +45,7 @@ class Adam(Optimizer):
         beta2: float = 0.99,
     ) -> None:
         check_whole("population", population, 1, "a descent")
-        check_whole("budget", budget, COST_OF_A_GRADIENT * population, "one step of every start")
+        check_budget(budget, COST_OF_A_GRADIENT * population, "one step of every start")
         check_within("step", step, 1e-6, 100.0)
         check_within("beta1", beta1, 0.0, 0.9999)
         check_within("beta2", beta2, 0.0, 0.9999)
@@ -87,7 +87,8 @@ class Adam(Optimizer):
     def _learn(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
         assert fitness.gradient is not None
         self._dtype = candidates.dtype
-        g = np.where(fitness.valid[:, None], fitness.gradient, 0.0)
+        sound = fitness.valid & np.isfinite(fitness.gradient).all(axis=1)
+        g = np.where(sound[:, None], fitness.gradient, 0.0)
         self._t += 1
         self._m = self._beta1 * self._m + (1 - self._beta1) * g
         self._v = self._beta2 * self._v + (1 - self._beta2) * g**2

@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import final
+from typing import Protocol, final, runtime_checkable
 
 import numpy as np
-from cmaes import CMA, SepCMA
 from jaxtyping import Float
 
 from acculturate.errors import UsageError
@@ -37,43 +36,30 @@ _FARTHEST = 1e30
 _VECTORS = {"mean": "_mean", "path_sigma": "_p_sigma", "path_c": "_pc"}
 
 
-class _Full(CMA):
-    """The library's CMA-ES, sampling many candidates at once, its covariance saved as B and D."""
+@runtime_checkable
+class Sampler(Protocol):
+    """The library's optimiser, with its covariance saved and many candidates sampled at once."""
 
-    def __init__(self, mean: np.ndarray, sigma: float, population: int) -> None:
-        super().__init__(mean, sigma, population_size=population)
+    @property
+    def dim(self) -> int:
+        """Entries of a vector."""
+        ...
 
-    def sample(self, z: Float[np.ndarray, "candidate entry"]) -> np.ndarray:
-        B, D = self._eigen_decomposition()
-        return self._mean + self._sigma * (z @ B * D) @ B.T
-
-    def covariance(self) -> State:
-        B, D = self._eigen_decomposition()
-        return {"axes": B.copy(), "lengths": D.copy()}
-
-    def set_covariance(self, state: Mapping[str, np.ndarray]) -> None:
-        self._B = entry(state, "axes", (self.dim, self.dim))
-        self._D = entry(state, "lengths", (self.dim,))
-        # As the library does it, to the last bit.
-        self._C = np.dot(np.dot(self._B, np.diag(self._D**2)), self._B.T)
-
-
-class _Diagonal(SepCMA):
-    """The library's separable CMA-ES, sampling many candidates at once."""
-
-    def __init__(self, mean: np.ndarray, sigma: float, population: int) -> None:
-        super().__init__(mean, sigma, population_size=population)
-        # A large population in a few dimensions must not give the old variances a weight below 0.
-        self._cmu = min(self._cmu, 1 - self._c1)
+    def tell(self, solutions: list[tuple[np.ndarray, float]]) -> None:
+        """Takes candidates and what they are worth, the smaller the better."""
+        ...
 
     def sample(self, z: Float[np.ndarray, "candidate entry"]) -> np.ndarray:
-        return self._mean + self._sigma * self._eigen_decomposition() * z
+        """The candidates that standard normal vectors stand for."""
+        ...
 
     def covariance(self) -> State:
-        return {"variances": self._C.copy()}
+        """The covariance, as a file keeps it."""
+        ...
 
     def set_covariance(self, state: Mapping[str, np.ndarray]) -> None:
-        self._C = entry(state, "variances", (self.dim,))
+        """Takes back what `covariance` gave."""
+        ...
 
 
 class _CovarianceAdaptation(Optimizer):
@@ -84,14 +70,14 @@ class _CovarianceAdaptation(Optimizer):
     instead throws the rest of that generation away, and measured no better.
     """
 
-    _model: _Full | _Diagonal  # there from the first tell on
+    _model: Sampler  # there from the first tell on
 
     def __init__(self, population: int) -> None:
         check_whole("population", population, 4, "a weighted mean of the better half")
         super().__init__(population)
 
     @abstractmethod
-    def _make(self, mean: Float[np.ndarray, " entry"], sigma: float) -> _Full | _Diagonal:
+    def _make(self, mean: Float[np.ndarray, " entry"], sigma: float) -> Sampler:
         """The library's optimiser, with C = I."""
 
     @abstractmethod
@@ -176,8 +162,10 @@ class CMAES(_CovarianceAdaptation):
         """See `Optimizer.name`."""
         return "cma-es"
 
-    def _make(self, mean: Float[np.ndarray, " entry"], sigma: float) -> _Full:
-        return _Full(mean, sigma, self.population_size)
+    def _make(self, mean: Float[np.ndarray, " entry"], sigma: float) -> Sampler:
+        from acculturate.search.covariance import Full
+
+        return Full(mean, sigma, self.population_size)
 
     def _check_width(self, width: int) -> None:
         if width > LARGEST_WIDTH:
@@ -207,8 +195,10 @@ class SepCMAES(_CovarianceAdaptation):
         """See `Optimizer.name`."""
         return "sep-cma-es"
 
-    def _make(self, mean: Float[np.ndarray, " entry"], sigma: float) -> _Diagonal:
-        return _Diagonal(mean, sigma, self.population_size)
+    def _make(self, mean: Float[np.ndarray, " entry"], sigma: float) -> Sampler:
+        from acculturate.search.covariance import Diagonal
+
+        return Diagonal(mean, sigma, self.population_size)
 
     def _check_width(self, width: int) -> None:
         if width == 1:

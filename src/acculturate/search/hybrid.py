@@ -17,7 +17,7 @@ from acculturate.search.adam import Adam
 from acculturate.search.differential_evolution import DifferentialEvolution
 from acculturate.search.fitness import Evidence, Fitness
 from acculturate.search.optimizer import COST_OF_A_GRADIENT, Optimizer
-from acculturate.search.settings import Setting, check_whole, check_within
+from acculturate.search.settings import Setting, check_budget, check_within
 from acculturate.search.state import State, entry
 
 
@@ -50,11 +50,13 @@ class Hybrid(Optimizer):
     ) -> None:
         check_within("share", share, 0.01, 0.99)
         check_within("noise", noise, 1e-6, 10.0)
-        check_whole("budget", budget, population, "the first population of the second phase")
-        descent = max(COST_OF_A_GRADIENT, int(share * budget))
-        self._adam = Adam(descent, step=step)
         self._de = DifferentialEvolution(population)
-        check_whole("budget", budget, descent + population, "a descent and one generation after it")
+        check_budget(budget, COST_OF_A_GRADIENT + population, "a step and then one population")
+        descent = max(COST_OF_A_GRADIENT, int(share * budget))
+        check_budget(
+            budget, descent + population, f"a descent of {descent} and then one population"
+        )
+        self._adam = Adam(descent, step=step)
         super().__init__(1)
         self._budget, self._share, self._noise = int(budget), float(share), float(noise)
         self._step = float(step)
@@ -111,7 +113,7 @@ class Hybrid(Optimizer):
     def _around(self, best: Float[np.ndarray, " entry"]) -> Float[np.ndarray, "candidate entry"]:
         noise = self._rng.normal(size=(self._de.population_size, len(best)))
         noise[0] = 0
-        return (best + noise * (self._noise * float(best.std()))).astype(best.dtype)
+        return (best + noise * (self._noise * (float(best.std()) or 1.0))).astype(best.dtype)
 
     def _dump(self) -> State:
         phase = self._adam if self._descending else self._de
@@ -123,7 +125,9 @@ class Hybrid(Optimizer):
         self._descending = self._told < self._steps
         phase = self._adam if self._descending else self._de
         self._size = phase.population_size
-        phase.restore({k.removeprefix("inner_"): v for k, v in state.items() if "inner_" in k})
+        phase.restore(
+            {k.removeprefix("inner_"): v for k, v in state.items() if k.startswith("inner_")}
+        )
 
     def _check_first(self, population: Float[np.ndarray, "candidate entry"]) -> None:
         """See `Optimizer._check_first`: any will do."""

@@ -6,7 +6,7 @@ Problems 29, 045001. A candidate x with residuals r(x), all zero at a perfect on
 with a Jacobian regressed from the ensemble, in the ensemble's span (their section 2), so that one
 generation learns as many directions as there are residuals.
 
-Under a limit the excess is one more residual, and so is a price where one is told.
+Under a limit the excess is one more residual.
 """
 
 from __future__ import annotations
@@ -79,8 +79,10 @@ class KalmanInversion(Optimizer):
         assert fitness.residuals is not None
         ok = fitness.valid & np.isfinite(fitness.residuals).all(axis=1)
         r = np.column_stack([fitness.residuals, fitness.excess])
-        # A candidate that broke the model says nothing: the best one stands in its place.
-        stand_in = np.where(ok, np.arange(len(ok)), int(fitness.order()[0]))
+        # A candidate that broke the model says nothing: the best one stands in its place, if any did not.
+        order = fitness.order()
+        best = order[ok[order]][:1]
+        stand_in = np.where(ok | (len(best) == 0), np.arange(len(ok)), best.sum())
         self._x, self._r = candidates[stand_in], np.where(np.isfinite(r), r, 0.0)[stand_in]
 
     def _propose(self) -> Float[np.ndarray, "candidate entry"]:

@@ -19,6 +19,7 @@ from acculturate.search.settings import (
     Setting,
     bounds_setting,
     check_bounds,
+    check_budget,
     check_whole,
     check_within,
 )
@@ -64,7 +65,7 @@ class LSHADE(Optimizer):
     ) -> None:
         check_whole("smallest", smallest, SMALLEST_POPULATION, "a parent with three others")
         check_whole("population", population, smallest, "a population that shrinks")
-        check_whole("budget", budget, population, "the first population")
+        check_budget(budget, population, "one population")
         check_whole("memory", memory, 1, "the memory")
         check_within("p", p, 0.0, 1.0)
         check_within("archive", archive, 0.0, 100.0)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from numbers import Integral, Real
+from typing import cast
 
 from acculturate.errors import UsageError
 
@@ -21,7 +23,21 @@ def check_whole(name: str, value: object, least: int, why: str) -> None:
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
         raise UsageError(
             f"{name} {value!r} is too small or not a whole number",
-            hint=f"{why} needs at least {least}.",
+            hint=f"{why[0].upper()}{why[1:]} needs at least {least}.",
+        )
+
+
+def check_budget(budget: object, least: int, what: str) -> None:
+    """Refuses anything but a whole number of evaluations that `what` fits into.
+
+    Raises:
+        UsageError: It is not; the message names the budget.
+    """
+    check_whole("budget", budget, -sys.maxsize, "the search")
+    if cast("int", budget) < least:
+        raise UsageError(
+            f"a budget of {budget} does not hold {what} of {least} evaluations",
+            hint=f"Use --budget {least} or more, or a smaller --population.",
         )
 
 

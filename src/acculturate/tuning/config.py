@@ -165,6 +165,11 @@ class Settings:
                     f"the space {self.space} is made of real tokens and starts from them",
                     "Leave out --init.",
                 )
+            if self.init_scale == 0:
+                raise UsageError(
+                    f"an init scale of 0 makes all candidates of the space {self.space} alike",
+                    "Use a positive number, such as 1.",
+                )
             return
         if resolved.init not in get_args(Init):
             raise UsageError(f"unknown init {self.init!r}", f"Use {', '.join(get_args(Init))}.")

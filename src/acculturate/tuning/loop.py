@@ -68,6 +68,7 @@ class _Loop:
     since_better: int = 0
     tokens: int = 0
     tokens_each: float = 0.0
+    candidates: int = 0
     seconds: float = 0.0
     loss: float = np.inf
     cost: float = np.inf
@@ -89,6 +90,7 @@ class _Loop:
             since_better=int(state["since_better"]),
             tokens=int(state["tokens"]),
             tokens_each=float(state["tokens_each"]),
+            candidates=int(state["candidates"]),
             seconds=float(state["seconds"]),
             loss=float(state["loss"]),
             cost=float(state["cost"]),
@@ -158,6 +160,7 @@ class Search:
                 self._take_leader(evaluation, fitness, leader, prompts[leader])
             self.loop.generation += 1
             self.loop.evaluations += len(prompts) * cost
+            self.loop.candidates += len(prompts)
             self.loop.tokens += evaluation.tokens
             if self.loop.generation == 1:
                 self.loop.tokens_each = evaluation.tokens / len(prompts)
@@ -198,7 +201,7 @@ class Search:
     @property
     def tokens_saved(self) -> float:
         """Share of tokens that early rejection saved, against asking everything at once."""
-        whole = self.loop.tokens_each * self.loop.evaluations
+        whole = self.loop.tokens_each * self.loop.candidates
         return 1 - self.loop.tokens / whole if self._settings.stages > 1 else 0.0
 
     def best(self) -> SoftPrompt:

@@ -20,7 +20,7 @@ from acculturate.search.adam import Adam
 from acculturate.search.differential_evolution import DifferentialEvolution
 from acculturate.search.optimizer import COST_OF_A_GRADIENT, Optimizer
 from acculturate.survey.countries import Country, CountryTable
-from acculturate.survey.forms import Form, all_forms, balanced_forms
+from acculturate.survey.forms import Form, all_forms, balanced_forms, draw_forms
 from acculturate.survey.instrument import Instrument
 from acculturate.survey.scoring import Scoring
 from acculturate.tuning.config import Settings, to_toml
@@ -144,10 +144,21 @@ def _check_gradients(model: AnswerModel, optimizer: Optimizer) -> None:
 
 
 def tuning_forms(instrument: Instrument, chosen: Settings) -> tuple[Form, ...]:
-    """What the objective may ask: every tuning form there is, where it samples from them."""
-    if chosen.sample is None or chosen.forms is not None:
+    """What the objective may ask: every tuning form there is, where it samples from them.
+
+    Raises:
+        UsageError: So many forms cannot be balanced, or so large a sample cannot be drawn.
+    """
+    if chosen.sample is None:
         return balanced_forms(instrument, "tuning", chosen.forms, chosen.language)
-    return all_forms(instrument, (chosen.language,), split="tuning")
+    if chosen.forms is None:
+        pool = all_forms(instrument, (chosen.language,), split="tuning")
+    else:
+        pool = balanced_forms(instrument, "tuning", chosen.forms, chosen.language)
+    draw_forms(
+        pool, chosen.sample, np.random.default_rng(0)
+    )  # refuses a sample that cannot be drawn
+    return pool
 
 
 def make_search(

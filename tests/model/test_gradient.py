@@ -1,0 +1,229 @@
+"""Gradients of the answers in the soft prompt: equal to differences, and they leave the model as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from acculturate.errors import UsageError
+from acculturate.evaluation.guard import TUNING_TEXTS
+from acculturate.model import population
+from acculturate.model.answers import Answers, Cotangent, DifferentiableModel, FakeModel, Placement
+from acculturate.model.language_model import LanguageModel
+from acculturate.survey.forms import Form
+from tiny_models import CHAT_TEMPLATE, shared_model, tiny_model, tiny_network, tiny_tokenizer
+
+TEXTS = TUNING_TEXTS[:2]
+TOKENS, HIDDEN = 3, 32
+PARTS = ["probabilities", "valid_mass", "divergence", "all"]
+CASES: list[tuple[str, Placement, bool]] = [
+    ("llama", "front", False),
+    ("llama", "before-answer", False),
+    ("llama", "front", True),
+    ("gemma3", "front", False),
+    ("gemma3", "after-bos", False),
+    ("gemma2", "front", False),
+    ("gemma2", "before-answer", False),
+    ("cohere2", "front", False),
+    ("gpt2", "front", False),
+]
+cases = pytest.mark.parametrize(("name", "placement", "chat"), CASES)
+
+
+@pytest.fixture(autouse=True)
+def several_slices_of_the_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sums over the vocabulary are computed again on the way back, slice by slice."""
+    monkeypatch.setattr(population, "_VOCABULARY_SLICE", 150)
+
+
+def double_model(name: str, chat: bool = False) -> LanguageModel:
+    """Double precision, so that differences are of the formula and not of its rounding."""
+    tokenizer = tiny_tokenizer(chat_template=CHAT_TEMPLATE if chat else None)
+    return LanguageModel(name, None, tiny_network(name).double(), tokenizer)
+
+
+def start(model: LanguageModel | FakeModel, seed: int = 1) -> np.ndarray:
+    drawn = np.random.default_rng(seed).normal(size=(TOKENS, model.hidden_size))
+    return (drawn * model.embedding_scale()).astype(np.float32)
+
+
+def ask(
+    model: DifferentiableModel,
+    prompts: np.ndarray,
+    forms: Sequence[Form],
+    placement: Placement = "front",
+) -> Answers:
+    return model.ask(prompts, forms, texts=TEXTS, placement=placement, valid_mass=True)
+
+
+def cotangent(answers: Answers, part: str) -> Cotangent:
+    """A random one of a part of the answers, or of all."""
+    rng = np.random.default_rng(2)
+    drawn = Cotangent(
+        rng.normal(size=answers.probabilities.shape[1:]),
+        rng.normal(size=len(answers.forms)),
+        float(rng.normal()),
+    )
+    if part == "all":
+        return drawn
+    nothing = Cotangent(np.zeros_like(drawn.probabilities))
+    return replace(nothing, **{part: getattr(drawn, part)})
+
+
+def along(given: Cotangent, answers: Answers) -> np.ndarray:
+    """What the cotangent makes of each candidate's answers."""
+    total = (answers.probabilities * given.probabilities).sum(axis=(1, 2))
+    if given.valid_mass is not None and answers.valid_mass is not None:
+        total = total + answers.valid_mass @ given.valid_mass
+    if given.divergence is not None and answers.divergence is not None:
+        total = total + answers.divergence * given.divergence
+    return total
+
+
+def check(
+    model: DifferentiableModel,
+    forms: Sequence[Form],
+    placement: Placement,
+    part: str,
+    *,
+    step: float,
+    tolerance: float,
+) -> None:
+    """Compares the gradient with central differences in random directions."""
+    prompt = start(model)
+    answers, pull_back = model.ask_with_gradient(
+        prompt, forms, texts=TEXTS, placement=placement, valid_mass=True
+    )
+    given = cotangent(answers, part)
+    gradient = pull_back(given)
+    assert gradient.shape == prompt.shape
+    length = np.linalg.norm(gradient)
+    assert length > 0
+    directions = np.random.default_rng(3).normal(size=(8, *prompt.shape))
+    directions /= np.linalg.norm(directions, axis=(1, 2), keepdims=True)
+    # One direction is the gradient's own, where all of it shows.
+    directions[0] = gradient / length
+    moved = directions * (step * np.linalg.norm(prompt))
+    ahead, behind = ((prompt + sign * moved).astype(np.float32) for sign in (1, -1))
+    found = along(given, ask(model, ahead, forms, placement)) - along(
+        given, ask(model, behind, forms, placement)
+    )
+    went = ahead.astype(np.float64) - behind  # rounding of the prompts included
+    expected = (went * gradient).sum(axis=(1, 2))
+    largest = np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * largest)
+
+
+@cases
+@pytest.mark.parametrize("part", PARTS)
+def test_it_equals_differences_of_a_network_in_double_precision(
+    name: str, placement: Placement, chat: bool, part: str, toy_forms: tuple[Form, ...]
+) -> None:
+    model = double_model(name, chat)
+    check(model, toy_forms, placement, part, step=1e-3, tolerance=1e-3)
+
+
+@cases
+def test_it_equals_differences_of_a_network_in_single_precision(
+    name: str, placement: Placement, chat: bool, toy_forms: tuple[Form, ...]
+) -> None:
+    model = shared_model(name)
+    check(model, toy_forms, placement, "all", step=3e-3, tolerance=1e-2)
+
+
+@pytest.mark.parametrize("part", ["probabilities", "divergence"])
+def test_it_equals_differences_of_the_fake_model(part: str, toy_forms: tuple[Form, ...]) -> None:
+    check(FakeModel(HIDDEN), toy_forms, "front", part, step=1e-3, tolerance=1e-4)
+
+
+def test_the_fake_models_valid_mass_is_constant(
+    fake: FakeModel, toy_forms: tuple[Form, ...]
+) -> None:
+    answers, pull_back = fake.ask_with_gradient(start(fake), toy_forms, valid_mass=True)
+    assert not pull_back(cotangent(answers, "valid_mass")).any()
+
+
+@pytest.mark.parametrize(("name", "placement"), [case[:2] for case in CASES] + [("fake", "front")])
+def test_its_answers_are_those_of_ask(
+    name: str, placement: Placement, toy_forms: tuple[Form, ...]
+) -> None:
+    model = FakeModel(HIDDEN) if name == "fake" else shared_model(name)
+    prompt = start(model)
+    answers, _ = model.ask_with_gradient(
+        prompt, toy_forms, texts=TEXTS, placement=placement, valid_mass=True
+    )
+    plain = ask(model, prompt[None], toy_forms, placement)
+    assert answers.forms == plain.forms
+    assert answers.tokens == plain.tokens
+    for part in ("probabilities", "valid_mass", "divergence", "perplexity"):
+        ours, theirs = getattr(answers, part), getattr(plain, part)
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["llama", "fake"])
+def test_what_was_not_asked_for_is_not_there(name: str, toy_forms: tuple[Form, ...]) -> None:
+    model = FakeModel(HIDDEN) if name == "fake" else shared_model(name)
+    answers, pull_back = model.ask_with_gradient(start(model), toy_forms)
+    assert answers.valid_mass is answers.divergence is answers.perplexity is None
+    gradient = pull_back(Cotangent(np.ones_like(answers.probabilities[0])))
+    # Probabilities of a form sum to 1, wherever the prompt is.
+    assert np.abs(gradient).max() < 1e-5
+
+
+@pytest.mark.parametrize("placement", ["front", "before-answer"])
+def test_the_model_stays_as_it_is(placement: Placement, toy_forms: tuple[Form, ...]) -> None:
+    model = tiny_model("gemma3")
+    prompt = start(model)
+    before = model.provenance()["weights_hash"]
+    plain = ask(model, prompt[None], toy_forms, placement)
+    answers, pull_back = model.ask_with_gradient(
+        prompt, toy_forms, texts=TEXTS, placement=placement, valid_mass=True
+    )
+    pull_back(cotangent(answers, "all"))
+    for parameter in model.network.parameters():
+        assert parameter.grad is None
+        assert not parameter.requires_grad
+    assert tiny_model("gemma3").provenance()["weights_hash"] == before
+    fresh = LanguageModel("gemma3", None, model.network, model.tokenizer)
+    assert fresh.provenance()["weights_hash"] == before
+    # And what was asked before is answered as before.
+    again = ask(model, prompt[None], toy_forms, placement)
+    assert again.probabilities.tobytes() == plain.probabilities.tobytes()
+
+
+@pytest.mark.parametrize("placement", ["front", "before-answer"])
+@pytest.mark.parametrize("name", ["llama", "gemma2", "fake"])
+def test_the_same_prompt_gives_the_same_bits(
+    name: str, placement: Placement, toy_forms: tuple[Form, ...]
+) -> None:
+    model = FakeModel(HIDDEN) if name == "fake" else tiny_model(name)
+    prompt, seen = start(model), []
+    for other in (None, start(model, 9), None):
+        if other is not None:  # another prompt in between leaves nothing behind
+            ask(model, other[None], toy_forms, placement)
+            continue
+        answers, pull_back = model.ask_with_gradient(
+            prompt, toy_forms, texts=TEXTS, placement=placement, valid_mass=True
+        )
+        seen.append((answers.probabilities.tobytes(), pull_back(cotangent(answers, "all"))))
+    assert seen[0][0] == seen[1][0]
+    assert seen[0][1].tobytes() == seen[1][1].tobytes()
+
+
+def test_a_prompt_that_does_not_fit_is_refused(toy_forms: tuple[Form, ...]) -> None:
+    narrow = np.zeros((2, 5), np.float32)
+    for model in (shared_model("llama"), FakeModel(HIDDEN)):
+        with pytest.raises(UsageError, match="5 wide"):
+            model.ask_with_gradient(narrow, toy_forms)
+    with pytest.raises(UsageError, match="beginning-of-sequence"):
+        without = LanguageModel("llama", None, tiny_network("llama"), tiny_tokenizer(bos=False))
+        without.ask_with_gradient(start(without), toy_forms, placement="after-bos")
+
+
+def test_both_models_say_that_they_can() -> None:
+    assert isinstance(shared_model("llama"), DifferentiableModel)
+    assert isinstance(FakeModel(), DifferentiableModel)
