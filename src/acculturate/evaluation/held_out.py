@@ -99,12 +99,12 @@ def form_sets(
         ]
     sets.append(FormSet(HEADLINE, "New wordings and frames", _few(new)))
     mixed = crossed_forms(instrument, "held-out", "held-out", language, shuffled=True)
-    sets.append(FormSet("shuffled", "…and options shuffled", _few_of_each(mixed)))
+    sets.append(FormSet("shuffled", "…options shuffled", _few_of_each(mixed)))
     if any(a.labels != b.labels for a, b in zip(new, lettered, strict=True)):
-        sets.append(FormSet("letters", "…and options lettered", _few(lettered)))
+        sets.append(FormSet("letters", "…options lettered", _few(lettered)))
     for code in others:
         pool = all_forms(instrument, (code,), "held-out")
-        sets.append(FormSet(code, f"…and in {language_name(code)}", _few(pool)))
+        sets.append(FormSet(code, f"…in {language_name(code)}", _few(pool)))
     return tuple(sets)
 
 
@@ -124,7 +124,7 @@ def row(key: str, label: str, comparison: Comparison) -> Row:
 def by_order(comparison: Comparison) -> tuple[Row, Row]:
     """The rows of a comparison's forms in the item's own order, and in the reversed one."""
     rows: list[Row] = []
-    for order, label in (("forward", "…first option first"), ("reversed", "…last option first")):
+    for order, label in (("forward", "…options as listed"), ("reversed", "…options reversed")):
         chosen = [index for index, form in enumerate(comparison.forms) if form.order == order]
         rows.append(row(order, label, comparison.only(chosen)))
     return rows[0], rows[1]

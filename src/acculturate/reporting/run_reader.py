@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from acculturate.errors import UsageError
+from acculturate.reporting.checks import read_checks
 from acculturate.reporting.fields import Record, clean, read_json, read_json_lines, read_toml
 from acculturate.reporting.run_data import (
     Config,
@@ -57,6 +58,7 @@ def read_run(path: Path) -> Run:
         history=tuple(_generation(line) for line in read_json_lines(path / "history.jsonl")),
         evaluation=_evaluation(read_json(summary)) if summary.exists() else None,
         done=_done(read_json(done)) if done.exists() else None,
+        checks=read_checks(path / "evaluation"),
     )
 
 
