@@ -286,6 +286,10 @@ def evaluate(
     languages: Annotated[
         str, typer.Option(help="Other languages to ask in: all, none, or codes such as ar,hi.")
     ] = "all",
+    generated: Annotated[
+        bool,
+        typer.Option("--generated/--no-generated", help="Let the model write its answers too."),
+    ] = True,
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="The runs' model, if it is elsewhere now.")
     ] = None,
@@ -323,6 +327,7 @@ def evaluate(
                     instrument=survey,
                     table=countries,
                     languages=codes,
+                    generated=generated,
                     progress=progress,
                 )
             )

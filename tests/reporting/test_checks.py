@@ -142,6 +142,34 @@ def test_extremes_in_words(edited):
     )
 
 
+@pytest.mark.parametrize(
+    ("valid", "agreement", "kappa", "words"),
+    [
+        (
+            47,
+            0.92,
+            0.85,
+            "47 of 48 answers of the tuned model can be read (48 untouched); of these 92\xa0%",
+        ),
+        (47, 0.92, -0.1, "like best, a kappa of −0.10."),
+        (47, 1.0, None, "like best."),
+        (0, None, None, "what it writes is no answer"),
+    ],
+)
+def test_written_answers_in_words(edited, valid, agreement, kappa, words):
+    def change(values):
+        values["tuned"] |= {
+            "counts": {"valid": valid, "refusal": 1, "unparsable": 47 - valid},
+            "agreement": agreement,
+            "kappa": kappa,
+            "unread": ["<b>Well"],
+        }
+
+    path = edited("generated", change)
+    assert words in checks_story.generated(read_run(path))
+    assert "“<b>Well”" in shown(path).text
+
+
 def test_hostile_text_is_shown_as_text(edited):
     bad = "<script>alert('x')</script>"
 

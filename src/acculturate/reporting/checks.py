@@ -12,6 +12,7 @@ from pathlib import Path
 
 from acculturate.evaluation.comparison import State
 from acculturate.evaluation.extremes import Extreme, Extremes
+from acculturate.evaluation.generated import Generated, Written
 from acculturate.evaluation.held_out import HEADLINE, Row
 from acculturate.evaluation.specificity import Specificity, Standing
 from acculturate.reporting.fields import Record, clean, read_json
@@ -26,12 +27,14 @@ class Checks:
         samples: Bootstrap losses of the tuned model on the headline's forms.
         specificity: Where the target stands among countries.
         extremes: Whether scores went towards the middle.
+        generated: Whether written answers say what the probabilities say.
     """
 
     rows: tuple[Row, ...] = ()
     samples: tuple[float, ...] = ()
     specificity: Specificity | None = None
     extremes: Extremes | None = None
+    generated: Generated | None = None
 
     def row(self, key: str) -> Row | None:
         """The row of a way of asking, or None where it was not asked."""
@@ -54,12 +57,14 @@ def read_checks(folder: Path) -> Checks:
         return read_json(path) if path.is_file() else None
 
     held_out, special, extreme = (file(n) for n in ("held_out", "specificity", "extremes"))
+    written = file("generated")
     entries = held_out.records("rows") if held_out else ()
     return Checks(
         rows=tuple(_row(entry) for entry in entries),
         samples=next((_samples(e) for e in entries if e.text("key") == HEADLINE), ()),
         specificity=_specificity(special) if special else None,
         extremes=_extremes(extreme) if extreme else None,
+        generated=_generated(written) if written else None,
     )
 
 
@@ -130,6 +135,26 @@ def _extreme(entry: Record) -> Extreme:
         tuned=_or_nan(entry.optional_number("tuned")),
         inward=_or_nan(entry.optional_number("inward")),
         inward_interval=entry.interval("inward_interval"),
+    )
+
+
+def _generated(file: Record) -> Generated:
+    return Generated(
+        forms=file.integer("forms"),
+        max_tokens=file.integer("max_tokens"),
+        seed=file.optional_integer("seed"),
+        naive=_written(file.record("naive")),
+        tuned=_written(file.record("tuned")),
+    )
+
+
+def _written(entry: Record) -> Written:
+    return Written(
+        counts={key: int(value) for key, value in entry.by_key("counts").items()},
+        agreement=entry.optional_number("agreement"),
+        kappa=entry.optional_number("kappa"),
+        loss=entry.optional_number("loss"),
+        unread=entry.texts("unread"),
     )
 
 

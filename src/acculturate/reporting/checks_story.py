@@ -99,6 +99,23 @@ def extremes(run: Run) -> str | None:
     return f"{said}, {len(asked)} of these where the target is nearer the middle too."
 
 
+def generated(run: Run) -> str | None:
+    """Whether the model writes what its probabilities say."""
+    found = run.checks.generated
+    if found is None:
+        return None
+    tuned, naive = found.tuned, found.naive
+    read = f"{tuned.counts.get('valid', 0)} of {found.forms} answers of the tuned model can be read"
+    said = f"Written out, {read} ({naive.counts.get('valid', 0)} untouched)"
+    if tuned.agreement is None:
+        return f"{said}: what it writes is no answer, whatever its probabilities say."
+    beyond = "" if tuned.kappa is None else f", a kappa of {tuned.kappa:.2f}".replace("-", "−")
+    return (
+        f"{said}; of these {share_text(tuned.agreement)} are the option that its probabilities like "
+        f"best{beyond}."
+    )
+
+
 def _gap_words(apart: float, text: str) -> str:
     if float(text.replace("−", "-")) == 0:
         return "no gap between the two"

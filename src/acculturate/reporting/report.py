@@ -80,6 +80,7 @@ class CheckedWords:
     other_ways: str | None
     specificity: str | None
     extremes: str | None
+    generated: str | None
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,7 @@ def _view(run: Run, anchor: str) -> RunView:
             other_ways=checks_story.other_ways(run),
             specificity=checks_story.specificity(run),
             extremes=checks_story.extremes(run),
+            generated=checks_story.generated(run),
         ),
         ranks=_ranks(run.checks.specificity),
     )
@@ -221,6 +223,7 @@ def _environment() -> Environment:
     filters = cast("dict[str, Callable[..., str]]", environment.filters)
     filters.update(_FILTERS)
     filters["excerpt"] = _excerpt
+    filters["kappa"] = _kappa
     filters["finite"] = _finite  # pyright: ignore[reportArgumentType]
     return environment
 
@@ -231,6 +234,10 @@ def _excerpt(text: str) -> str:
         return "(nothing)"
     kept = text.strip()
     return kept if len(kept) <= _LONGEST_EXCERPT else kept[:_LONGEST_EXCERPT] + " …"
+
+
+def _kappa(value: float | None) -> str:
+    return wording.loss_text(value, 2)
 
 
 def _finite(value: float | None) -> float | None:

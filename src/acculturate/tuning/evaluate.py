@@ -21,6 +21,8 @@ import numpy as np
 from acculturate.errors import FailureError, UsageError
 from acculturate.evaluation.comparison import Comparison, Question, compare
 from acculturate.evaluation.extremes import Extremes, extremes
+from acculturate.evaluation.generated import MAX_TOKENS, REFUSALS
+from acculturate.evaluation.generated import generated as written_answers
 from acculturate.evaluation.held_out import (
     HEADLINE,
     FormSet,
@@ -31,7 +33,7 @@ from acculturate.evaluation.held_out import (
 )
 from acculturate.evaluation.specificity import specificity
 from acculturate.files import json_text, remove_leftovers, write_text
-from acculturate.model.answers import AnswerModel
+from acculturate.model.answers import AnswerModel, GeneratingModel
 from acculturate.survey.countries import Country, CountryTable, load_countries, table_names
 from acculturate.survey.forms import Form, all_forms, balanced_forms, fingerprint
 from acculturate.survey.instrument import Instrument, instrument_names, load_instrument
@@ -41,7 +43,7 @@ from acculturate.tuning.run import Run, RunDirectory
 FORMAT = 1
 """Raised when a file's numbers come to mean something else, so that old ones are made again."""
 
-PARTS = ("held_out", "specificity", "extremes")
+PARTS = ("held_out", "specificity", "extremes", "generated")
 """The files under evaluation/, without their ending."""
 
 
@@ -71,6 +73,7 @@ def evaluate(
     instrument: Instrument | None = None,
     table: CountryTable | None = None,
     languages: Sequence[str] | None = None,
+    generated: bool = True,
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> RunEvaluation:
@@ -83,6 +86,7 @@ def evaluate(
         table: The run's country table; needed where it is a file of the user's own.
         languages: Codes of other languages to ask the held-out forms in; all that the instrument has
             if None.
+        generated: Whether to let it write answers too, where it can.
         seed: Of the bootstrap.
         progress: Called with a sentence before every step.
 
@@ -104,6 +108,8 @@ def evaluate(
         work.held_out()
         work.specificity()
         work.extremes()
+        if generated:
+            work.generated()
     found = {name: _read(loaded.directory / "evaluation" / f"{name}.json") for name in PARTS}
     parts = {name: part for name, part in found.items() if part is not None}
     return RunEvaluation(loaded.directory, parts, tuple(work.computed))
@@ -175,6 +181,22 @@ class _Work:
             mark,
             lambda: Extremes(*(extremes(self._comparison(one.key)) for one in sets)).to_dict(),
         )
+
+    def generated(self) -> None:
+        """Whether written answers say what the probabilities say."""
+        model, about = self._model, self._about
+        if not isinstance(model, GeneratingModel):
+            self._progress(
+                f"{model.name} writes no text: answers are read from probabilities alone"
+            )
+            return
+        forms = balanced_forms(about.instrument, "held-out", None, about.language)
+
+        def make() -> dict[str, Any]:
+            self._progress(f"reading {len(forms)} written answers")
+            return written_answers(model, self._run.soft_prompt, forms, about.question).to_dict()
+
+        self._once("generated", self._mark("generated", forms, MAX_TOKENS, REFUSALS), make)
 
     def _rows(self, one: FormSet) -> list[dict[str, Any]]:
         comparison = self._comparison(one.key)
