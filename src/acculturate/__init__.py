@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from acculturate.survey.instrument import Instrument, load_instrument
     from acculturate.survey.scoring import Scoring
     from acculturate.tuning.config import Settings
+    from acculturate.tuning.evaluate import RunEvaluation, evaluate
     from acculturate.tuning.run import Run
     from acculturate.tuning.tune import tune
 
@@ -48,6 +49,7 @@ _HOMES = {
     "Profile": "evaluation.measure",
     "RandomSearch": "search.random_search",
     "Run": "tuning.run",
+    "RunEvaluation": "tuning.evaluate",
     "Scoring": "survey.scoring",
     "SepCMAES": "search.cma_es",
     "Settings": "tuning.config",
@@ -56,6 +58,7 @@ _HOMES = {
     "all_forms": "survey.forms",
     "balanced_forms": "survey.forms",
     "draw_forms": "survey.forms",
+    "evaluate": "tuning.evaluate",
     "export_peft": "export.peft",
     "load_countries": "survey.countries",
     "load_instrument": "survey.instrument",
@@ -83,6 +86,7 @@ __all__ = [
     "Profile",
     "RandomSearch",
     "Run",
+    "RunEvaluation",
     "Scoring",
     "SepCMAES",
     "Settings",
@@ -91,6 +95,7 @@ __all__ = [
     "all_forms",
     "balanced_forms",
     "draw_forms",
+    "evaluate",
     "export_peft",
     "load_countries",
     "load_instrument",

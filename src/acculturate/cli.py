@@ -30,6 +30,8 @@ from acculturate.options import (
     DtypeOption,
     InstrumentOption,
     JsonOption,
+    LabelsOption,
+    LanguageOption,
     ModelOption,
     ReadingOption,
     RespondentsOption,
@@ -82,6 +84,8 @@ def measure(
     forms: Annotated[
         Literal["all", "tuning", "held-out"], typer.Option(help="What to ask.")
     ] = "all",
+    language: LanguageOption = "en",
+    labels: LabelsOption = "digits",
     instrument: InstrumentOption = "vsm13",
     table: TableOption = "hofstede-insights",
     anchor: AnchorOption = "midpoint",
@@ -98,9 +102,11 @@ def measure(
 ) -> None:
     """Measure the values a model shows in a survey."""
     import acculturate as ac
+    from acculturate.evaluation.measure import choose_forms
 
     survey = ac.load_instrument(instrument)
     countries = ac.load_countries(table)
+    asked = choose_forms(survey, forms, language, labels)
     target = None if country is None else countries[country]
     scoring = ac.Scoring(survey, _anchor(anchor), aggregate, variant)
     if target:
@@ -114,7 +120,7 @@ def measure(
         answering,
         survey,
         soft_prompt=soft_prompt,
-        forms=forms,
+        forms=asked,
         target=target,
         table=countries if has_all else None,
         scoring=scoring,
@@ -196,6 +202,7 @@ def tune(
     sample: Annotated[
         int | None, typer.Option(help="Forms drawn anew for each generation [ask all].")
     ] = None,
+    language: LanguageOption = "en",
     instrument: InstrumentOption = "vsm13",
     table: TableOption = "hofstede-insights",
     anchor: AnchorOption = "midpoint",
@@ -232,6 +239,7 @@ def tune(
         "init_run": init_run,
         "forms": forms,
         "sample": sample,
+        "language": language,
         "reading": reading,
         "respondents": respondents,
         "anchor": _anchor(anchor),
@@ -273,6 +281,66 @@ def tune(
         _print_json({"run": str(run.directory), **run.outcome})
     else:
         display.show_run(run)
+
+
+@app.command()
+def evaluate(
+    runs: Annotated[list[Path], typer.Argument(help="Directories of finished runs.")],
+    languages: Annotated[
+        str, typer.Option(help="Other languages to ask in: all, none, or codes such as ar,hi.")
+    ] = "all",
+    generated: Annotated[
+        bool,
+        typer.Option("--generated/--no-generated", help="Let the model write its answers too."),
+    ] = True,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="The runs' model, if it is elsewhere now.")
+    ] = None,
+    instrument: Annotated[
+        str | None,
+        typer.Option("--instrument", "-i", help="The runs' questionnaire, if it is a file."),
+    ] = None,
+    table: Annotated[
+        str | None, typer.Option("--table", "-t", help="The runs' country table, if it is a file.")
+    ] = None,
+    device: DeviceOption = "auto",
+    trust_remote_code: TrustOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask finished runs what their search never saw; `acculturate report` shows it."""
+    import acculturate as ac
+    from acculturate.reporting.run_reader import read_run
+
+    survey = None if instrument is None else ac.load_instrument(instrument)
+    countries = None if table is None else ac.load_countries(table)
+    codes = {"all": None, "none": []}.get(languages, languages.split(","))
+    loaded = [ac.Run.load(run) for run in runs]
+    models: dict[tuple[str, str | None, str], AnswerModel] = {}
+    found: list[ac.RunEvaluation] = []
+    for run in loaded:
+        made_on = read_run(run.directory)
+        key = (model or made_on.model_name, made_on.model_revision, made_on.model_dtype)
+        if key not in models:
+            models[key] = _load(*key, device, trust_remote_code)
+        with display.step(f"evaluating {run.directory}") as progress:
+            found.append(
+                ac.evaluate(
+                    run,
+                    models[key],
+                    instrument=survey,
+                    table=countries,
+                    languages=codes,
+                    generated=generated,
+                    progress=progress,
+                )
+            )
+    if as_json:
+        _print_json({"runs": [one.to_dict() for one in found]})
+    else:
+        for one in found:
+            display.show_evaluation(one)
+        shown = shlex.join(str(run) for run in runs)
+        display.say(f"`acculturate report {shown}` shows all of it.")
 
 
 @app.command()
@@ -344,9 +412,7 @@ def forms(
     instrument: InstrumentOption = "vsm13",
     split: Annotated[Literal["all", "tuning", "held-out"], typer.Option(help="Which.")] = "all",
     language: Annotated[list[str] | None, typer.Option(help="Language code [en].")] = None,
-    labels: Annotated[
-        Literal["digits", "letters"], typer.Option(help="Of the options; from ten on letters.")
-    ] = "digits",
+    labels: LabelsOption = "digits",
     as_json: JsonOption = False,
 ) -> None:
     """Print every form that can be asked: item, wording, frame, language, order, split, labels."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from acculturate.survey.countries import Country, CountryTable
     from acculturate.survey.forms import Form
     from acculturate.survey.instrument import Instrument
+    from acculturate.tuning.evaluate import RunEvaluation
     from acculturate.tuning.loop import Progress
     from acculturate.tuning.run import Run
 
@@ -131,6 +132,19 @@ def show_run(run: Run) -> None:
     console.print(f"run: {run.directory!s}", soft_wrap=True)
 
 
+def show_evaluation(found: RunEvaluation) -> None:
+    """The losses of a run, asked in every way; intervals over the forms."""
+    table = Table(title=f"{found.directory}: loss, asked in other ways")
+    for name in ("", "untouched", "95%", "tuned", "95%"):
+        table.add_column(name, justify="right" if name else "left")
+    for row in found.parts["held_out"]["rows"]:
+        cells = [row["label"]]
+        for state in (row["naive"], row["tuned"]):
+            cells += [_number(state["loss"]), _interval(state["interval"], 1)]
+        table.add_row(*cells)
+    _console().print(table)
+
+
 def show_countries(table: CountryTable, countries: Sequence[Country]) -> None:
     """Countries and their scores; a missing score is a dash."""
     shown = Table(title=table.title, caption=f"{table.source}. {table.terms}")
@@ -187,5 +201,7 @@ def _score(value: float | None) -> str:
     return _number(value, 0 if value is not None and value.is_integer() else 2)
 
 
-def _interval(pair: tuple[float, float] | None, digits: int) -> str:
-    return "no interval" if pair is None else f"{pair[0]:.{digits}f} to {pair[1]:.{digits}f}"
+def _interval(pair: Sequence[float | None] | None, digits: int) -> str:
+    if pair is None or pair[0] is None or pair[1] is None:
+        return "no interval"
+    return f"{pair[0]:.{digits}f} to {pair[1]:.{digits}f}"

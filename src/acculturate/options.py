@@ -41,4 +41,10 @@ ReadingOption = Annotated[
     Literal["expected", "modal", "sampled"], typer.Option(help="How answers become numbers.")
 ]
 RespondentsOption = Annotated[int, typer.Option(help="Draws a form for the reading sampled.")]
+LanguageOption = Annotated[
+    str, typer.Option("--language", help="Language code of the forms, such as en, ar, es, hi, zh.")
+]
+LabelsOption = Annotated[
+    Literal["digits", "letters"], typer.Option(help="Of the options; from ten on letters.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -17,12 +17,14 @@ from acculturate.survey.forms import all_forms
 from acculturate.survey.instrument import load_instrument
 
 OPTIONS = {
-    "measure": "--model --country --prompt --forms --instrument --table --anchor --aggregate --variant "
-    "--reading --respondents --seed --revision --dtype --device --trust-remote-code --json",
+    "measure": "--model --country --prompt --forms --language --labels --instrument --table --anchor "
+    "--aggregate --variant --reading --respondents --seed --revision --dtype --device "
+    "--trust-remote-code --json",
     "tune": "--country --model --out --resume --budget --seed --optimizer --population --tokens "
     "--placement --init --init-scale --init-text --max-divergence --target-loss --stall --stages --reject "
-    "--forms --instrument --table --anchor --aggregate --variant --reading --respondents --revision --dtype "
-    "--device --trust-remote-code --json",
+    "--forms --language --instrument --table --anchor --aggregate --variant --reading --respondents "
+    "--revision --dtype --device --trust-remote-code --json",
+    "evaluate": "--languages --no-generated --model --instrument --table --device --trust-remote-code --json",
     "report": "--out --json",
     "export": "--out --format --model --device --trust-remote-code --json",
     "countries": "--table --json",
@@ -106,6 +108,46 @@ def test_measure_takes_a_soft_prompt(cli: CommandLine):
         tuned = cli("measure", "--model", "fake", "-c", "us", "--prompt", prompt, "--json").json
         assert tuned["loss"] < naive["loss"]
     assert run["best_loss"] < run["naive_loss"]
+
+
+def test_measure_in_another_language_and_with_letters(cli: CommandLine):
+    fake = ("measure", "--model", "fake", "--json", "--forms", "held-out")
+    asked = [
+        cli(*fake, *more).json["scores"]
+        for more in ((), ("--language", "ar"), ("--labels", "letters"))
+    ]
+    assert asked[0] != asked[1] != asked[2]
+    assert "has no language" in cli(*fake, "--language", "xx").message(2)
+
+
+def test_tune_in_another_language(cli: CommandLine):
+    cli.tune("--out", "run", "--language", "es")
+    assert tomllib.loads(Path("run/config.toml").read_text())["survey"]["language"] == "es"
+    shown = cli("evaluate", "run", "--languages", "en", "--json").json
+    keys = [row["key"] for row in shown["runs"][0]["held_out"]["rows"]]
+    assert keys[-1] == "en"
+    assert "es" not in keys
+
+
+def test_evaluate(cli: CommandLine):
+    cli.tune("--out", "a")
+    cli.tune("--out", "b", "--seed", 1, "--country", "china")
+    shown = cli("evaluate", "a", "b")
+    assert shown.code == 0
+    for word in ("a: loss", "b: loss", "New wordings and frames", "…in Arabic"):
+        assert word in shown.out
+    assert "acculturate report a b" in shown.err
+    again = cli("evaluate", "a", "b", "--json").json["runs"]
+    assert [one["run"] for one in again] == ["a", "b"]
+    assert all(one["computed"] == [] for one in again)
+
+
+def test_evaluate_refuses(cli: CommandLine):
+    cli.tune("--out", "run")
+    assert "no run in" in cli("evaluate", "other").message(2)
+    assert "has no language" in cli("evaluate", "run", "--languages", "en,xx").message(2)
+    (Path("run") / "DONE.json").unlink()
+    assert "not finished" in cli("evaluate", "run").message(2)
 
 
 def test_tune_as_json(cli: CommandLine):

@@ -150,7 +150,9 @@ class Recorder(FakeModel):
         return [
             call
             for call in self.record
-            if call.prompts is not None and call.splits and (len(call.prompts) > 1 or call.gradient)
+            if call.prompts is not None
+            and set(call.splits) == {"tuning"}
+            and (len(call.prompts) > 1 or call.gradient)
         ]
 
     @property

@@ -19,7 +19,7 @@ from acculturate.evaluation.statistics import percentile_interval, resampled_mea
 from acculturate.model.answers import AnswerModel, Answers
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.countries import Country, CountryTable, load_countries, table_names
-from acculturate.survey.forms import Form, all_forms
+from acculturate.survey.forms import Form, LabelKind, all_forms
 from acculturate.survey.instrument import Instrument
 from acculturate.survey.scoring import Reading, Scoring, item_means, item_values
 
@@ -129,15 +129,18 @@ def measure(
     )
 
 
-def choose_forms(instrument: Instrument, choice: str) -> tuple[Form, ...]:
-    """All English forms, or those of one split.
+def choose_forms(
+    instrument: Instrument, choice: str, language: str = "en", labels: LabelKind = "digits"
+) -> tuple[Form, ...]:
+    """All forms of a language, or those of one split.
 
     Raises:
-        UsageError: There is no such choice.
+        UsageError: There is no such choice, language or kind of labels.
     """
     if choice not in ("all", "tuning", "held-out"):
         raise UsageError(f"no forms called {choice!r}", "Use all, tuning or held-out.")
-    return tuple(f for f in all_forms(instrument) if choice in ("all", f.split))
+    pool = all_forms(instrument, (language,), labels=labels)
+    return tuple(form for form in pool if choice in ("all", form.split))
 
 
 def default_table(instrument: Instrument, target: Country | None) -> CountryTable | None:
@@ -174,7 +177,7 @@ def profile(
     values = item_values(one, reading, rng, respondents if reading == "sampled" else None)
     means = item_means(values, answers.forms, instrument)
     scores = scoring.scores(means)
-    samples = _bootstrap(values[0], answers.forms, scoring, np.random.default_rng(resampling))
+    samples = bootstrap_scores(values[0], answers.forms, scoring, np.random.default_rng(resampling))
     keys = [dimension.key for dimension in scoring.dimensions]
     vector = None if target is None else target.vector(instrument)
     mass = None if answers.valid_mass is None else float(answers.valid_mass[candidate].mean())
@@ -217,7 +220,7 @@ def nearest_countries(
     return tuple(sorted(found, key=lambda pair: (pair[1], pair[0])))
 
 
-def _bootstrap(
+def bootstrap_scores(
     values: Float[np.ndarray, " form"],
     forms: Sequence[Form],
     scoring: Scoring,
@@ -225,8 +228,17 @@ def _bootstrap(
 ) -> Float[np.ndarray, "sample dimension"] | None:
     """Scores over forms resampled within an item and option order, which the design balances.
 
-    None where an item has a single form in an order: what another way of asking would have given cannot
-    be told from one.
+    The same state of the generator draws the same forms, so that two models can be compared form by form.
+
+    Args:
+        values: What each form was answered with.
+        forms: The forms.
+        scoring: Weights and anchor.
+        rng: Draws.
+
+    Returns:
+        `SAMPLES` score vectors, or None where an item has a single form in an order: what another way
+        of asking would have given cannot be told from one.
     """
     strata: dict[str, dict[str, list[int]]] = {i.id: {} for i in scoring.instrument.items}
     for index, form in enumerate(forms):

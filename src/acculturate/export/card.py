@@ -125,27 +125,27 @@ def _table(run: Run) -> str:
         "|---|---|---|---|---|---|",
     ]
     for row in evaluation.methods:
-        lines.append(f"| {' | '.join(_cells(row))} |")
+        lines.append(f"| {' | '.join(_cells(row, evaluation.digits))} |")
     return "\n".join(lines)
 
 
-def _cells(row: Method) -> tuple[str, ...]:
+def _cells(row: Method, digits: int) -> tuple[str, ...]:
     outcome = row.held_out or row.tuning
     return (
         _line(label_name(row.label)),
-        _loss(row.tuning),
-        _loss(row.held_out),
+        _loss(row.tuning, digits),
+        _loss(row.held_out, digits),
         share_text(outcome.valid_mass if outcome else None),
         divergence_text(row.divergence),
         perplexity_text(row.perplexity),
     )
 
 
-def _loss(outcome: Outcome | None) -> str:
+def _loss(outcome: Outcome | None, digits: int) -> str:
     if outcome is None or outcome.interval is None:
-        return loss_text(outcome.loss if outcome else None)
-    low, high = outcome.interval
-    return f"{loss_text(outcome.loss)} ({loss_text(low)} to {loss_text(high)})"
+        return loss_text(outcome.loss if outcome else None, digits)
+    low, high = (loss_text(end, digits) for end in outcome.interval)
+    return f"{loss_text(outcome.loss, digits)} ({low} to {high})"
 
 
 def _snippet(folder: str, prompt: SoftPrompt, model: LanguageModel) -> str:

@@ -152,6 +152,31 @@ class DifferentiableModel(AnswerModel, Protocol):
         ...
 
 
+@runtime_checkable
+class GeneratingModel(AnswerModel, Protocol):
+    """A model that can write its answer instead of giving probabilities."""
+
+    def generate_answers(
+        self,
+        forms: Sequence[Form],
+        prompt: Float[np.ndarray, "token hidden"] | None = None,
+        *,
+        placement: Placement = "front",
+        max_tokens: int = 12,
+        seed: int | None = None,
+    ) -> tuple[str, ...]:
+        """Writes what follows the answer cue of every form, up to the end of its first line.
+
+        Args:
+            forms: What is asked.
+            prompt: The soft prompt, or None for the untouched model.
+            placement: Where it goes.
+            max_tokens: Tokens an answer has at most.
+            seed: Draws every token from the model's own distribution; None takes the likeliest.
+        """
+        ...
+
+
 class FakeModel:
     """A model whose answers are a formula, for tests, docs and dry runs.
 
@@ -303,6 +328,24 @@ class FakeModel:
     ) -> str:
         """See `AnswerModel.continue_text`; a fixed phrase."""
         return "(the fake model writes nothing)"
+
+    def generate_answers(
+        self,
+        forms: Sequence[Form],
+        prompt: Float[np.ndarray, "token hidden"] | None = None,
+        *,
+        placement: Placement = "front",
+        max_tokens: int = 12,
+        seed: int | None = None,
+    ) -> tuple[str, ...]:
+        """See `GeneratingModel.generate_answers`; the label of an option, the likeliest or a drawn one."""
+        answers = self.ask(None if prompt is None else prompt[None], forms, placement=placement)
+        rng = None if seed is None else np.random.default_rng(seed)
+        texts: list[str] = []
+        for form, p in zip(forms, answers.probabilities[0], strict=True):
+            option = int(p.argmax()) if rng is None else int(rng.choice(len(p), p=p))
+            texts.append(form.labels[form.options.index(option)])
+        return tuple(texts)
 
     def _stream(self, *key: str) -> np.random.Generator:
         digest = hashlib.sha256("\0".join((str(self._seed), *key)).encode()).digest()

@@ -23,6 +23,7 @@ from acculturate.errors import AcculturateError, FailureError, UsageError
 from acculturate.model.answers import Answers, Placement, PullBack
 from acculturate.model.embedded import LICENCE, embedded_folder
 from acculturate.model.encoding import EncodedForm, FormEncoder
+from acculturate.model.generation import AnswerWriter
 from acculturate.model.population import PopulationEvaluator
 from acculturate.model.proof import prove
 from acculturate.survey.forms import Form
@@ -266,6 +267,25 @@ class LanguageModel:
                 do_sample=False,
             )
         return str(self.tokenizer.decode(made[0], skip_special_tokens=True))
+
+    def generate_answers(
+        self,
+        forms: Sequence[Form],
+        prompt: Float[np.ndarray, "token hidden"] | None = None,
+        *,
+        placement: Placement = "front",
+        max_tokens: int = 12,
+        seed: int | None = None,
+    ) -> tuple[str, ...]:
+        """See `GeneratingModel.generate_answers`.
+
+        Raises:
+            UsageError: As `ask`.
+            FailureError: As `ask`.
+        """
+        self._check(None if prompt is None else int(prompt.shape[1]), placement)
+        writer = AnswerWriter(self.network, self.tokenizer, self._encoder)
+        return writer.write(forms, prompt, placement, max_tokens, seed)
 
 
 def resolve_device(asked: str) -> torch.device:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from acculturate.reporting.run_data import Generation, Run
 from acculturate.reporting.scales import Scale, Tick, scale_for, x_ticks, y_ticks
-from acculturate.reporting.wording import divergence_text, loss_text
+from acculturate.reporting.wording import divergence_text
 
 SIDE = 1000
 _LINE_OF_TEXT = 17  # pixels
@@ -70,15 +70,15 @@ def loss_curve(run: Run) -> Curve | None:
     if naive_loss is None and run.done:
         naive_loss = run.done.naive_loss
     if naive_loss is not None:
-        levels.append(("naive", naive_loss, f"untouched {loss_text(naive_loss)}"))
+        levels.append(("naive", naive_loss, f"untouched {run.text(naive_loss)}"))
     if evaluation and evaluation.constant_answer_loss is not None:
         constant = evaluation.constant_answer_loss
-        levels.append(("constant", constant, f"constant answer {loss_text(constant)}"))
+        levels.append(("constant", constant, f"constant answer {run.text(constant)}"))
     if evaluation and evaluation.floor is not None:
-        levels.append(("floor", evaluation.floor, f"floor {loss_text(evaluation.floor)}"))
+        levels.append(("floor", evaluation.floor, f"floor {run.text(evaluation.floor)}"))
     values = [line.best_loss for line in run.history]
     bands = [line.quantiles for line in run.history]
-    return _curve(run, values, bands, levels, loss_text, "Loss on the tuning forms", 300)
+    return _curve(run, values, bands, levels, run.text, "Loss on the tuning forms", 300)
 
 
 def divergence_curve(run: Run) -> Curve | None:

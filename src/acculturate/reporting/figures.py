@@ -5,7 +5,7 @@ In: runs. Out: places in percent; the templates draw them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from acculturate.reporting.run_data import Evaluation, Outcome, Run
@@ -86,7 +86,8 @@ class Tradeoff:
 def score_figure(evaluation: Evaluation) -> ScoreFigure | None:
     """The scores beside the target's; None where no method was scored."""
     naive, tuned = evaluation.method("naive"), evaluation.method("tuned")
-    values: list[float] = [0.0, 100.0, *evaluation.target.values()]
+    usual = [0.0, 100.0] if evaluation.digits == 1 else []
+    values: list[float] = [*usual, *evaluation.target.values()]
     outcomes = [
         outcome
         for row in (naive, tuned)
@@ -107,7 +108,9 @@ def score_figure(evaluation: Evaluation) -> ScoreFigure | None:
             ("tuning", naive and naive.tuning, tuned and tuned.tuning),
             ("held-out", naive and naive.held_out, tuned and tuned.held_out),
         )
-        lanes = tuple(_lane(name, key, scale, one, two) for name, one, two in pairs)
+        lanes = tuple(
+            _lane(name, key, scale, one, two, evaluation.text) for name, one, two in pairs
+        )
         target = evaluation.target.get(key)
         strips.append(
             Strip(
@@ -116,9 +119,9 @@ def score_figure(evaluation: Evaluation) -> ScoreFigure | None:
                 low=dimension.low,
                 high=dimension.high,
                 target=None if target is None else scale.percent(target),
-                target_label=f"target {loss_text(target)}",
+                target_label=f"target {evaluation.text(target)}",
                 lanes=lanes,
-                description=f"Target {loss_text(target)}. "
+                description=f"Target {evaluation.text(target)}. "
                 + " ".join(f"{lane.hover}." for lane in lanes),
             )
         )
@@ -139,6 +142,7 @@ def tradeoff(runs: Sequence[Run]) -> Tradeoff | None:
             untouched.append(naive.held_out.loss)
     if len(found) < 2:
         return None
+    digits = max(run.digits for run in runs)
     across = scale_for([0.0, *(x for x, _, _ in found)], 4)
     up = scale_for([0.0, *(y for _, y, _ in found), *untouched], 4)
     spots = [Spot(0.0, 100 - up.percent(loss), "", "start", True) for loss in untouched]
@@ -147,13 +151,20 @@ def tradeoff(runs: Sequence[Run]) -> Tradeoff | None:
         anchor = "end" if place > 60 else "start"
         spots.append(Spot(place, 100 - up.percent(y), label, anchor, False))
     described = "; ".join(
-        f"{label}: divergence {divergence_text(x)}, held-out loss {loss_text(y)}"
+        f"{label}: divergence {divergence_text(x)}, held-out loss {loss_text(y, digits)}"
         for x, y, label in found
     )
     return Tradeoff(tuple(spots), x_ticks(across, "{:g}"), y_ticks(up), described)
 
 
-def _lane(name: str, key: str, scale: Scale, naive: Outcome | None, tuned: Outcome | None) -> Lane:
+def _lane(
+    name: str,
+    key: str,
+    scale: Scale,
+    naive: Outcome | None,
+    tuned: Outcome | None,
+    text: Callable[[float | None], str],
+) -> Lane:
     before = naive.scores.get(key) if naive else None
     after = tuned.scores.get(key) if tuned else None
     spans = [
@@ -162,8 +173,8 @@ def _lane(name: str, key: str, scale: Scale, naive: Outcome | None, tuned: Outco
     whiskers = [
         None if span is None else (scale.percent(span[0]), scale.percent(span[1])) for span in spans
     ]
-    hover = f"{name.capitalize()} forms: untouched {loss_text(before)}{_span(spans[0])}, "
-    hover += f"tuned {loss_text(after)}{_span(spans[1])}"
+    hover = f"{name.capitalize()} forms: untouched {text(before)}{_span(spans[0], text)}, "
+    hover += f"tuned {text(after)}{_span(spans[1], text)}"
     return Lane(
         key=name,
         naive=None if before is None else scale.percent(before),
@@ -174,5 +185,5 @@ def _lane(name: str, key: str, scale: Scale, naive: Outcome | None, tuned: Outco
     )
 
 
-def _span(span: tuple[float, float] | None) -> str:
-    return "" if span is None else f" ({loss_text(span[0])} to {loss_text(span[1])})"
+def _span(span: tuple[float, float] | None, text: Callable[[float | None], str]) -> str:
+    return "" if span is None else f" ({text(span[0])} to {text(span[1])})"

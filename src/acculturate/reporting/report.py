@@ -6,6 +6,7 @@ came from a file escaped. The words are `story.py`'s, the geometry `figures.py`'
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,8 +16,10 @@ from typing import cast
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from acculturate.errors import UsageError
+from acculturate.evaluation.measure import NEAREST
+from acculturate.evaluation.specificity import Specificity
 from acculturate.files import write_text
-from acculturate.reporting import curves, figures, story, wording
+from acculturate.reporting import checks_story, curves, figures, story, wording
 from acculturate.reporting.run_data import Continuation, Method, Run
 from acculturate.reporting.run_reader import read_run
 
@@ -65,6 +68,28 @@ class RunView:
     writer: str | None
     invalid: int
     resume: str
+    checked: CheckedWords
+    ranks: tuple[Rank, ...]
+
+
+@dataclass(frozen=True)
+class CheckedWords:
+    """What each check says; None where it was not made."""
+
+    held_out: str | None
+    other_ways: str | None
+    specificity: str | None
+    extremes: str | None
+    generated: str | None
+
+
+@dataclass(frozen=True)
+class Rank:
+    """A line of the countries by loss: who is there untouched and who tuned, with their losses."""
+
+    rank: int
+    naive: tuple[str, float] | None
+    tuned: tuple[str, float] | None
 
 
 def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
@@ -135,6 +160,35 @@ def _view(run: Run, anchor: str) -> RunView:
         writer=None if divergence is None else story.writer_words(divergence),
         invalid=sum(line.invalid for line in run.history),
         resume=story.resume_command(run),
+        checked=CheckedWords(
+            held_out=checks_story.held_out(run),
+            other_ways=checks_story.other_ways(run),
+            specificity=checks_story.specificity(run),
+            extremes=checks_story.extremes(run),
+            generated=checks_story.generated(run),
+        ),
+        ranks=_ranks(run.checks.specificity),
+    )
+
+
+def _ranks(found: Specificity | None) -> tuple[Rank, ...]:
+    """The nearest countries, and the target wherever it stands."""
+    if found is None:
+        return ()
+    sides = [dict(enumerate(s.losses, 1)) for s in (found.naive, found.tuned)]
+    shown = [
+        {rank for rank, (name, _) in side.items() if rank <= NEAREST or name == found.country}
+        for side in sides
+    ]
+    return tuple(
+        Rank(
+            rank,
+            *(
+                side.get(rank) if rank in own else None
+                for side, own in zip(sides, shown, strict=True)
+            ),
+        )
+        for rank in sorted(shown[0] | shown[1])
     )
 
 
@@ -169,6 +223,8 @@ def _environment() -> Environment:
     filters = cast("dict[str, Callable[..., str]]", environment.filters)
     filters.update(_FILTERS)
     filters["excerpt"] = _excerpt
+    filters["kappa"] = _kappa
+    filters["finite"] = _finite  # pyright: ignore[reportArgumentType]
     return environment
 
 
@@ -178,6 +234,14 @@ def _excerpt(text: str) -> str:
         return "(nothing)"
     kept = text.strip()
     return kept if len(kept) <= _LONGEST_EXCERPT else kept[:_LONGEST_EXCERPT] + " …"
+
+
+def _kappa(value: float | None) -> str:
+    return wording.loss_text(value, 2)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _default_out(runs: Sequence[Path]) -> Path:

@@ -9,7 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from acculturate.reporting.checks import NO_CHECKS, Checks
 from acculturate.reporting.fields import clean
+from acculturate.reporting.wording import loss_text
+
+_SMALL_SCALE = 10.0
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Config:
         settings: Every setting, in the file's order.
         model: Name the model was loaded by.
         revision: Its revision, or None.
+        dtype: Its precision.
         country: The target's name.
         table: Key of the country table.
         instrument: Key or path of the instrument.
@@ -41,6 +46,7 @@ class Config:
     settings: tuple[Setting, ...]
     model: str
     revision: str | None
+    dtype: str
     country: str
     table: str | None
     instrument: str | None
@@ -177,6 +183,15 @@ class Evaluation:
     held_out_forms: int | None
 
     @property
+    def digits(self) -> int:
+        """Decimals of a loss or score: two where the scores are small, as on a map."""
+        return 2 if self.target and max(map(abs, self.target.values())) < _SMALL_SCALE else 1
+
+    def text(self, value: float | None) -> str:
+        """A loss or score as it is shown."""
+        return loss_text(value, self.digits)
+
+    @property
     def intervals(self) -> bool:
         """Whether any loss has an interval."""
         cells = [cell for method in self.methods for cell in (method.tuning, method.held_out)]
@@ -207,6 +222,7 @@ class Run:
         provenance: None where the run was stopped before it was written.
         evaluation: None where the search was not finished or not evaluated.
         done: None where the run was interrupted.
+        checks: What it was asked after it was finished.
     """
 
     path: Path
@@ -215,11 +231,24 @@ class Run:
     history: tuple[Generation, ...]
     evaluation: Evaluation | None
     done: Done | None
+    checks: Checks = NO_CHECKS
 
     @property
     def name(self) -> str:
         """The directory's own name."""
         return clean(self.path.resolve().name)
+
+    @property
+    def digits(self) -> int:
+        """Decimals of a loss or score."""
+        if self.evaluation is not None:
+            return self.evaluation.digits
+        on_a_map = any(s.key == "aggregate" and s.value == "distance" for s in self.config.settings)
+        return 2 if on_a_map else 1
+
+    def text(self, value: float | None) -> str:
+        """A loss or score as it is shown."""
+        return loss_text(value, self.digits)
 
     @property
     def model_name(self) -> str:
@@ -230,3 +259,8 @@ class Run:
     def model_revision(self) -> str | None:
         """The revision of that model, or None where none is recorded."""
         return self.config.revision
+
+    @property
+    def model_dtype(self) -> str:
+        """The precision it was tuned in."""
+        return self.config.dtype

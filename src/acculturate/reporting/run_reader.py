@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from acculturate.errors import UsageError
+from acculturate.reporting.checks import read_checks
 from acculturate.reporting.fields import Record, clean, read_json, read_json_lines, read_toml
 from acculturate.reporting.run_data import (
     Config,
@@ -57,6 +58,7 @@ def read_run(path: Path) -> Run:
         history=tuple(_generation(line) for line in read_json_lines(path / "history.jsonl")),
         evaluation=_evaluation(read_json(summary)) if summary.exists() else None,
         done=_done(read_json(done)) if done.exists() else None,
+        checks=read_checks(path / "evaluation"),
     )
 
 
@@ -66,6 +68,7 @@ def _config(file: Record) -> Config:
         settings=tuple(_flat(file, "")),
         model=model.text("name"),
         revision=model.optional_text("revision") or None,
+        dtype=model.optional_text("dtype") or "auto",
         country=survey.text("country"),
         table=survey.optional_text("table"),
         instrument=survey.optional_text("instrument"),

@@ -6,11 +6,13 @@ answer beats, that does not hold on unseen forms, or that breaks the model as a 
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from acculturate.evaluation.held_out import HEADLINE
 from acculturate.reporting.run_data import Evaluation, Method, Run
 from acculturate.reporting.wording import (
     divergence_text,
@@ -69,12 +71,12 @@ def headline(run: Run) -> str:
     forms = run.evaluation.tuning_forms
     asked = f"Tuning on {forms} forms" if forms else "Tuning"
     before, after = _loss(naive, "tuning"), _loss(tuned, "tuning")
-    sentence = f"{asked} {_moved(before, after, country(run))}"
+    sentence = f"{asked} {_moved(before, after, country(run), run.digits)}"
     unseen_before, unseen_after = _loss(naive, "held-out"), _loss(tuned, "held-out")
     if unseen_after is None:
         sentence += "; on forms it never saw it was not measured."
     else:
-        sentence += f"; on forms it never saw {_unseen(unseen_before, unseen_after)}."
+        sentence += f"; on forms it never saw {_unseen(unseen_before, unseen_after, run.digits)}."
     return f"{sentence} {_price(naive, tuned)}"
 
 
@@ -108,7 +110,7 @@ def findings(run: Run) -> tuple[Finding, ...]:
     if evaluation is None or tuned is None or naive is None:
         return ()
     found = (
-        _carried_over(naive, tuned),
+        _carried_over(run, naive, tuned),
         _against_constant(evaluation, tuned),
         _against_cheaper(evaluation, tuned),
         _specific(run, evaluation),
@@ -147,20 +149,20 @@ def writer_words(divergence: float) -> str:
     return "clearly changed" if divergence < _BREAKING_DIVERGENCE else "probably broken"
 
 
-def _moved(before: float | None, after: float | None, target: str) -> str:
-    if before is None or loss_text(before) == loss_text(after):
-        return f"left the loss to {target} at {loss_text(after)}"
+def _moved(before: float | None, after: float | None, target: str, digits: int) -> str:
+    if before is None or loss_text(before, digits) == loss_text(after, digits):
+        return f"left the loss to {target} at {loss_text(after, digits)}"
     verb = "raised" if after is None or after > before else "brought"
-    return f"{verb} the loss to {target} from {loss_text(before)} to {loss_text(after)}"
+    return f"{verb} the loss to {target} from {loss_text(before, digits)} to {loss_text(after, digits)}"
 
 
-def _unseen(before: float | None, after: float) -> str:
+def _unseen(before: float | None, after: float, digits: int) -> str:
     if before is None:
-        return f"it is {loss_text(after)}"
-    if loss_text(before) == loss_text(after):
-        return f"it stayed at {loss_text(after)}"
+        return f"it is {loss_text(after, digits)}"
+    if loss_text(before, digits) == loss_text(after, digits):
+        return f"it stayed at {loss_text(after, digits)}"
     went = "rose" if after > before else "went"
-    return f"it {went} from {loss_text(before)} to {loss_text(after)}"
+    return f"it {went} from {loss_text(before, digits)} to {loss_text(after, digits)}"
 
 
 def _price(naive: Method, tuned: Method) -> str:
@@ -183,14 +185,14 @@ def _unfinished_headline(run: Run) -> str:
     state = "The search ended" if run.done else "This run is unfinished"
     return (
         f"{state}: after {last.evaluations}{of_budget} evaluations the best loss to {country(run)} "
-        f"on the tuning forms is {loss_text(last.best_loss)}, after the first {first.evaluations} it "
-        f"was {loss_text(first.best_loss)}. Nothing has been measured on other forms yet, so these "
+        f"on the tuning forms is {run.text(last.best_loss)}, after the first {first.evaluations} it "
+        f"was {run.text(first.best_loss)}. Nothing has been measured on other forms yet, so these "
         "numbers alone say little."
     )
 
 
-def _carried_over(naive: Method, tuned: Method) -> Finding | None:
-    before, after = _loss(naive, "held-out"), _loss(tuned, "held-out")
+def _carried_over(run: Run, naive: Method, tuned: Method) -> Finding | None:
+    before, after, apart = _held_out(run, naive, tuned)
     seen_before, seen_after = _loss(naive, "tuning"), _loss(tuned, "tuning")
     if before is None or after is None:
         return Finding(
@@ -198,7 +200,7 @@ def _carried_over(naive: Method, tuned: Method) -> Finding | None:
             "Not checked on other forms.",
             "Without forms that the search never saw, the result may be no more than a fit to wording.",
         )
-    numbers = f"{loss_text(after)} against {loss_text(before)}"
+    numbers = f"{run.text(after)} against {run.text(before)}"
     if after >= before:
         return Finding(
             "bad",
@@ -210,13 +212,14 @@ def _carried_over(naive: Method, tuned: Method) -> Finding | None:
     if seen_before is not None and seen_after is not None and seen_after < seen_before:
         kept = (before - after) / (seen_before - seen_after)
         share = f", {share_text(kept)} of the gain on the tuning forms"
-    apart = _apart(naive, tuned)
+    if seen_after is not None and after > seen_after:
+        share += f"; the gap to the forms it was tuned on is {run.text(after - seen_after)}"
     if apart is False:
         return Finding(
             "caution",
             "It may carry over.",
-            f"On forms that the search never saw the loss is {numbers}{share}, but the two intervals "
-            "overlap: with so few forms this can be chance.",
+            f"On forms that the search never saw the loss is {numbers}{share}. The intervals overlap: "
+            "with so few forms the gain can be chance.",
         )
     partly = (
         seen_before is not None
@@ -228,6 +231,17 @@ def _carried_over(naive: Method, tuned: Method) -> Finding | None:
         "It carries over in part." if partly else "It carries over.",
         f"On forms that the search never saw the loss is {numbers}{share}.",
     )
+
+
+def _held_out(
+    run: Run, naive: Method, tuned: Method
+) -> tuple[float | None, float | None, bool | None]:
+    """The losses on held-out forms, and whether they are apart; of the evaluation where there is one."""
+    row = run.checks.row(HEADLINE)
+    if row is None or not math.isfinite(row.gain):
+        return _loss(naive, "held-out"), _loss(tuned, "held-out"), _apart(naive, tuned)
+    apart = None if row.gain_interval is None else row.gain_interval[0] > 0
+    return row.naive.loss, row.tuned.loss, apart
 
 
 def _apart(naive: Method, tuned: Method) -> bool | None:
@@ -247,15 +261,15 @@ def _against_constant(evaluation: Evaluation, tuned: Method) -> Finding | None:
         return Finding(
             "bad",
             "It does not beat a constant answer.",
-            f"Whoever gives the same answer to every question has a loss of {loss_text(constant)}; the "
-            f"tuned model has {loss_text(reached)} on {where}. A result that does not beat that says "
+            f"Whoever gives the same answer to every question has a loss of {evaluation.text(constant)}; the "
+            f"tuned model has {evaluation.text(reached)} on {where}. A result that does not beat that says "
             "nothing about values.",
         )
     return Finding(
         "good",
         "It beats a constant answer.",
-        f"Giving the same answer to every question has a loss of {loss_text(constant)}; the tuned model "
-        f"has {loss_text(reached)} on {where}.",
+        f"Giving the same answer to every question has a loss of {evaluation.text(constant)}; the tuned model "
+        f"has {evaluation.text(reached)} on {where}.",
     )
 
 
@@ -273,40 +287,43 @@ def _against_cheaper(evaluation: Evaluation, tuned: Method) -> Finding | None:
     if not rivals:
         return None
     loss, row = min(rivals, key=lambda rival: rival[0])
-    if row.key == "random start" and loss_text(loss) == loss_text(own):
+    if row.key == "random start" and evaluation.text(loss) == evaluation.text(own):
         return Finding(
             "bad",
             "The search added nothing.",
             f"Its best prompt does no better on the held-out forms than the best of its first, random "
-            f"population: {loss_text(own)}. Give it a larger budget or other settings.",
+            f"population: {evaluation.text(own)}. Give it a larger budget or other settings.",
         )
     return Finding(
         "bad",
         "A simpler way does as well.",
-        f"“{label_name(row.label)}” has a loss of {loss_text(loss)} on the held-out forms, the tuned prompt "
-        f"{loss_text(own)}.",
+        f"“{label_name(row.label)}” has a loss of {evaluation.text(loss)} on the held-out forms, the "
+        f"tuned prompt {evaluation.text(own)}.",
     )
 
 
 def _specific(run: Run, evaluation: Evaluation) -> Finding | None:
-    after = evaluation.nearest.get("tuned", ())
+    checked = run.checks.specificity
+    after = checked.tuned.losses if checked else evaluation.nearest.get("tuned", ())
     if not after:
         return None
     nearest, loss = after[0]
     if nearest.casefold() == evaluation.country.casefold():
         second = (
-            f"; next comes {short(after[1][0])} at {loss_text(after[1][1])}" if after[1:] else ""
+            f"; next comes {short(after[1][0])} at {evaluation.text(after[1][1])}"
+            if after[1:]
+            else ""
         )
         return Finding(
             "good",
             "It is nearest to its target.",
             f"On the held-out forms no country in the table is nearer than {country(run)}, at "
-            f"{loss_text(loss)}{second}.",
+            f"{evaluation.text(loss)}{second}.",
         )
     return Finding(
         "caution",
         "Another country is nearer.",
-        f"On the held-out forms the tuned model is nearest to {short(nearest)}, at {loss_text(loss)}, "
+        f"On the held-out forms the tuned model is nearest to {short(nearest)}, at {evaluation.text(loss)}, "
         f"not to {country(run)}.",
     )
 

@@ -6,9 +6,12 @@ MISSING = "–"
 _LONGEST_NAME = 60
 
 
-def loss_text(value: float | None) -> str:
-    """A loss or a score with one decimal and a true minus sign."""
-    return MISSING if value is None else f"{value:.1f}".replace("-", "−").replace("−0.0", "0.0")
+def loss_text(value: float | None, digits: int = 1) -> str:
+    """A loss or a score with a true minus sign; a small scale, such as a map, takes two decimals."""
+    if value is None:
+        return MISSING
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def divergence_text(value: float | None) -> str:

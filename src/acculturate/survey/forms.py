@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -20,8 +20,9 @@ import numpy as np
 from acculturate.errors import UsageError
 from acculturate.survey.instrument import Frame, Instrument, Item, LanguageText, Split
 
-Order = Literal["forward", "reversed"]
+Order = Literal["forward", "reversed", "shuffled"]
 ORDERS: tuple[Order, Order] = ("forward", "reversed")
+"""The orders of every pool; "shuffled" is asked only where it is wanted, see `crossed_forms`."""
 SPLITS: tuple[Split, Split] = ("tuning", "held-out")
 LabelKind = Literal["digits", "letters"]
 MOST_DIGITS = 9
@@ -39,7 +40,8 @@ class Form:
         wording: 0-based index of its wording.
         frame: Key of the frame.
         language: Language code.
-        order: "forward" lists the options in the item's own order.
+        order: "forward" lists the options in the item's own order, "shuffled" in one that keeps no
+            two neighbours together, where there are enough of them.
         split: "tuning" or "held-out".
         text: Everything shown before the cue, without white space at its end.
         cue: What stands before the answer, on a line of its own.
@@ -81,14 +83,45 @@ def all_forms(
         raise UsageError(f'there are no labels "{labels}"', "Give digits or letters.")
     texts = [instrument.language(code) for code in languages]
     return tuple(
-        _form(instrument, text, item, wording, frame, order, part, labels)
+        form
         for part in (SPLITS if split is None else (split,))
         for text in texts
-        for item in instrument.items
-        for order in ORDERS
-        for wording in text.wordings_of(part)
-        for frame in text.frames_of(part)
+        for form in _grid_forms(instrument, text, part, part, part, labels, ORDERS)
     )
+
+
+def crossed_forms(
+    instrument: Instrument,
+    wordings: Split,
+    frames: Split,
+    language: str = "en",
+    labels: LabelKind = "digits",
+    shuffled: bool = False,
+) -> tuple[Form, ...]:
+    """The wordings of one split in the frames of one: what is new to a tuning, one thing at a time.
+
+    Args:
+        instrument: The questionnaire.
+        wordings: The split whose wordings are asked.
+        frames: The split whose frames they are asked in.
+        language: Language code.
+        labels: What options are labelled with; more than nine always with letters.
+        shuffled: Options in two orders that no pool has, each the other backwards, instead of
+            forward and reversed. A scale of two options has no other order.
+
+    Returns:
+        The forms; their split is "tuning" only where everything is as the tuning forms have it.
+
+    Raises:
+        UsageError: The language or the kind of labels is unknown.
+    """
+    if labels not in ("digits", "letters"):
+        raise UsageError(f'there are no labels "{labels}"', "Give digits or letters.")
+    known = wordings == frames == "tuning" and not shuffled
+    orders: tuple[Order, ...] = ("shuffled",) if shuffled else ORDERS
+    text = instrument.language(language)
+    split: Split = "tuning" if known else "held-out"
+    return tuple(_grid_forms(instrument, text, wordings, frames, split, labels, orders))
 
 
 def balanced_forms(
@@ -242,21 +275,45 @@ def _order(values: Iterable[T], rng: np.random.Generator | None) -> list[T]:
     return [different[index] for index in rng.permutation(len(different))]
 
 
-def _form(
+def _grid_forms(
     instrument: Instrument,
+    text: LanguageText,
+    wordings: Split,
+    frames: Split,
+    split: Split,
+    kind: LabelKind,
+    orders: Sequence[Order],
+) -> Iterator[Form]:
+    for item in instrument.items:
+        for order in orders:
+            for shown in _shown(order, instrument.options_of(item)):
+                for wording in text.wordings_of(wordings):
+                    for frame in text.frames_of(frames):
+                        yield _form(text, item, wording, frame, order, shown, split, kind)
+
+
+def _shown(order: Order, count: int) -> tuple[tuple[int, ...], ...]:
+    """The options as they are shown, by their place in the item's own order."""
+    if order == "shuffled":
+        mixed = (*range(1, count, 2), *range(0, count, 2))
+        return mixed, mixed[::-1]
+    return (tuple(range(count)) if order == "forward" else tuple(reversed(range(count))),)
+
+
+def _form(
     text: LanguageText,
     item: Item,
     wording: int,
     frame: Frame,
     order: Order,
+    options: tuple[int, ...],
     split: Split,
     kind: LabelKind,
 ) -> Form:
-    count = instrument.options_of(item)
+    count = len(options)
     lettered = kind == "letters" or count > MOST_DIGITS
     labels = tuple((string.ascii_uppercase if lettered else string.digits[1:])[:count])
     template = frame.letters_template if lettered and frame.letters_template else frame.template
-    options = tuple(range(count) if order == "forward" else reversed(range(count)))
     own = text.labels[item.scale]
     parts = {
         "{question}": text.wordings[item.id][wording],

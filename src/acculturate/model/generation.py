@@ -1,0 +1,119 @@
+"""Text instead of probabilities: what a model writes after the answer cue.
+
+In: a network, encoded forms, a soft prompt. Out: a short text a form. Rows of one length run together, so
+that nothing is padded and every position is what it would be alone: positions, windows and caches stay the
+model's own code. What the text means is not decided here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from acculturate.model.answers import Placement
+from acculturate.model.encoding import FormEncoder
+from acculturate.survey.forms import Form
+
+_ROWS = 32
+
+
+class AnswerWriter:
+    """Lets one frozen model write answers.
+
+    Args:
+        network: The frozen model.
+        tokenizer: Its tokenizer.
+        encoder: Encodes forms for it.
+    """
+
+    def __init__(self, network: Any, tokenizer: Any, encoder: FormEncoder) -> None:
+        self._network, self._tokenizer, self._encoder = network, tokenizer, encoder
+        self._embed: Any = network.get_input_embeddings()
+        # All logits of all positions would be gigabytes; every common model can leave out the others.
+        known = inspect.signature(network.forward).parameters
+        self._last: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+
+    @torch.inference_mode()
+    def write(
+        self,
+        forms: Sequence[Form],
+        prompt: Float[np.ndarray, "token hidden"] | None,
+        placement: Placement,
+        max_tokens: int,
+        seed: int | None,
+    ) -> tuple[str, ...]:
+        """See `GeneratingModel.generate_answers`."""
+        encoded = [self._encoder.encode(form) for form in forms]
+        groups: dict[tuple[int, int], list[int]] = {}
+        for index, one in enumerate(encoded):
+            groups.setdefault((len(one.tokens), one.prompt_at(placement)), []).append(index)
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        texts = [""] * len(forms)
+        for (_, at), members in sorted(groups.items()):
+            for start in range(0, len(members), _ROWS):
+                chunk = members[start : start + _ROWS]
+                tokens = [encoded[index].tokens for index in chunk]
+                written = self._continue(tokens, at, prompt, max_tokens, generator)
+                for index, text in zip(chunk, written, strict=True):
+                    texts[index] = text
+        return tuple(texts)
+
+    def _continue(
+        self,
+        tokens: Sequence[tuple[int, ...]],
+        at: int,
+        prompt: np.ndarray | None,
+        max_tokens: int,
+        generator: torch.Generator | None,
+    ) -> list[str]:
+        """What follows rows of one length, with the soft prompt behind `at` tokens."""
+        device = self._network.device
+        rows = self._embed(torch.tensor(tokens, device=device))
+        if prompt is not None:
+            virtual = torch.from_numpy(np.array(prompt, np.float32)).to(rows)
+            virtual = virtual.expand(len(rows), *virtual.shape)
+            rows = torch.cat([rows[:, :at], virtual, rows[:, at:]], dim=1)
+        given: dict[str, Any] = {"inputs_embeds": rows}
+        ends, cache = self._ends(), None
+        made: list[list[int]] = [[] for _ in tokens]
+        open_rows = [True] * len(tokens)
+        for _ in range(max_tokens):
+            out = self._network(**given, past_key_values=cache, use_cache=True, **self._last)
+            cache = out.past_key_values
+            following = _choose(out.logits[:, -1].float().cpu(), generator)
+            for row, token in enumerate(following.tolist()):
+                if open_rows[row] and token not in ends:
+                    made[row].append(token)
+                open_rows[row] &= token not in ends and not self._is_whole(made[row])
+            if not any(open_rows):
+                break
+            given = {"input_ids": following[:, None].to(device)}
+        return [self._text(row) for row in made]
+
+    def _ends(self) -> set[int]:
+        config = getattr(self._network, "generation_config", None)
+        ends: Any = getattr(config, "eos_token_id", None)
+        found = set(ends) if isinstance(ends, list | tuple) else {ends}
+        return {end for end in {*found, self._tokenizer.eos_token_id} if end is not None}
+
+    def _is_whole(self, made: Sequence[int]) -> bool:
+        """Whether a line is written: an answer does not go on behind its line."""
+        return "\n" in self._text(made).lstrip()
+
+    def _text(self, made: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(list(made), skip_special_tokens=True))
+
+
+def _choose(logits: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
+    """The likeliest token of each row, or one drawn from its distribution."""
+    logits = logits.nan_to_num(nan=-torch.inf)
+    if generator is None:
+        return logits.argmax(dim=-1)
+    broken = torch.isinf(logits).all(dim=-1, keepdim=True)
+    logits = torch.where(broken, torch.zeros_like(logits), logits)
+    return torch.multinomial(logits.softmax(dim=-1), 1, generator=generator)[:, 0]

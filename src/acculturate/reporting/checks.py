@@ -1,0 +1,162 @@
+"""What `acculturate evaluate` left in a run directory, as checked, frozen data.
+
+In: the files under evaluation/. Out: `Checks`, made of the evaluation room's own results. What was not
+evaluated is None or empty; what is there and wrong is an error that names file and key.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from acculturate.evaluation.comparison import State
+from acculturate.evaluation.extremes import Extreme, Extremes
+from acculturate.evaluation.generated import Generated, Written
+from acculturate.evaluation.held_out import HEADLINE, Row
+from acculturate.evaluation.specificity import Specificity, Standing
+from acculturate.reporting.fields import Record, clean, read_json
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What was asked of a finished run.
+
+    Attributes:
+        rows: One a way of asking.
+        samples: Bootstrap losses of the tuned model on the headline's forms.
+        specificity: Where the target stands among countries.
+        extremes: Whether scores went towards the middle.
+        generated: Whether written answers say what the probabilities say.
+    """
+
+    rows: tuple[Row, ...] = ()
+    samples: tuple[float, ...] = ()
+    specificity: Specificity | None = None
+    extremes: Extremes | None = None
+    generated: Generated | None = None
+
+    def row(self, key: str) -> Row | None:
+        """The row of a way of asking, or None where it was not asked."""
+        return next((row for row in self.rows if row.key == key), None)
+
+
+NO_CHECKS = Checks()
+"""Of a run that was not evaluated."""
+
+
+def read_checks(folder: Path) -> Checks:
+    """Reads the files of a run's folder evaluation/.
+
+    Raises:
+        FailureError: One of them cannot be read or is damaged.
+    """
+
+    def file(name: str) -> Record | None:
+        path = folder / f"{name}.json"
+        return read_json(path) if path.is_file() else None
+
+    held_out, special, extreme = (file(n) for n in ("held_out", "specificity", "extremes"))
+    written = file("generated")
+    entries = held_out.records("rows") if held_out else ()
+    return Checks(
+        rows=tuple(_row(entry) for entry in entries),
+        samples=next((_samples(e) for e in entries if e.text("key") == HEADLINE), ()),
+        specificity=_specificity(special) if special else None,
+        extremes=_extremes(extreme) if extreme else None,
+        generated=_generated(written) if written else None,
+    )
+
+
+def _row(entry: Record) -> Row:
+    return Row(
+        key=entry.text("key"),
+        label=entry.text("label"),
+        forms=entry.integer("forms"),
+        naive=_state(entry.record("naive")),
+        tuned=_state(entry.record("tuned")),
+        gain=_or_nan(entry.optional_number("gain")),
+        gain_interval=entry.interval("gain_interval"),
+    )
+
+
+def _samples(entry: Record) -> tuple[float, ...]:
+    kept = entry.optional_record("samples")
+    values = kept.numbers("tuned") if kept else None
+    return tuple(value for value in values or () if value is not None)
+
+
+def _state(entry: Record) -> State:
+    intervals = entry.optional_record("intervals")
+    found = {clean(key): intervals.interval(key) for key in intervals.names()} if intervals else {}
+    loss = entry.optional_number("loss")
+    return State(
+        loss=math.inf if loss is None else loss,
+        interval=entry.interval("interval"),
+        scores=dict(entry.by_key("scores")),
+        intervals={key: pair for key, pair in found.items() if pair is not None},
+        valid_mass=entry.optional_number("valid_mass"),
+    )
+
+
+def _specificity(file: Record) -> Specificity:
+    return Specificity(
+        country=file.text("country"),
+        table=file.text("table"),
+        countries=file.integer("countries"),
+        forms=file.integer("forms"),
+        naive=_standing(file.record("naive")),
+        tuned=_standing(file.record("tuned")),
+    )
+
+
+def _standing(entry: Record) -> Standing:
+    return Standing(
+        rank=entry.integer("rank"),
+        nearest_share=entry.optional_number("nearest_share"),
+        losses=entry.pairs("losses"),
+    )
+
+
+def _extremes(file: Record) -> Extremes:
+    tuning, held_out = (
+        tuple(_extreme(entry) for entry in file.records(key)) for key in ("tuning", "held_out")
+    )
+    return Extremes(tuning, held_out)
+
+
+def _extreme(entry: Record) -> Extreme:
+    return Extreme(
+        key=entry.text("key"),
+        name=entry.text("name"),
+        middle=entry.number("middle"),
+        target=entry.number("target"),
+        naive=_or_nan(entry.optional_number("naive")),
+        tuned=_or_nan(entry.optional_number("tuned")),
+        inward=_or_nan(entry.optional_number("inward")),
+        inward_interval=entry.interval("inward_interval"),
+    )
+
+
+def _generated(file: Record) -> Generated:
+    return Generated(
+        forms=file.integer("forms"),
+        max_tokens=file.integer("max_tokens"),
+        seed=file.optional_integer("seed"),
+        naive=_written(file.record("naive")),
+        tuned=_written(file.record("tuned")),
+    )
+
+
+def _written(entry: Record) -> Written:
+    return Written(
+        counts={key: int(value) for key, value in entry.by_key("counts").items()},
+        agreement=entry.optional_number("agreement"),
+        kappa=entry.optional_number("kappa"),
+        loss=entry.optional_number("loss"),
+        unread=entry.texts("unread"),
+    )
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

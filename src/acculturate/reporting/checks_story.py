@@ -1,0 +1,139 @@
+"""What the checks of a finished run say, each in one or two plain sentences computed from its numbers.
+
+In: a `Run` with its `Checks`. Out: sentences, or None where a check was not made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from acculturate.evaluation.extremes import Extreme, mean_distance
+from acculturate.evaluation.held_out import HEADLINE, Row
+from acculturate.reporting.run_data import Run
+from acculturate.reporting.wording import loss_text, share_text, short
+
+
+def gap(run: Run) -> float | None:
+    """How much larger the tuned loss is on held-out forms than on those it was tuned on."""
+    seen, unseen = run.checks.row("tuning"), run.checks.row(HEADLINE)
+    if seen is None or unseen is None:
+        return None
+    apart = unseen.tuned.loss - seen.tuned.loss
+    return apart if math.isfinite(apart) else None
+
+
+def held_out(run: Run) -> str | None:
+    """Whether the result holds on forms that the search never saw, and how large the gap is."""
+    seen, unseen = run.checks.row("tuning"), run.checks.row(HEADLINE)
+    if seen is None or unseen is None:
+        return None
+    text, apart = run.text, gap(run)
+    if apart is None:
+        return "On questions worded in ways it never saw the tuned model gave answers that are not finite."
+    said = (
+        f"On questions worded in ways it never saw the loss is {text(unseen.tuned.loss)} instead of "
+        f"{text(unseen.naive.loss)} untouched. On the forms it was tuned on it is "
+        f"{text(seen.tuned.loss)}: {_gap_words(apart, text(abs(apart)))}."
+    )
+    return f"{said} {_sure(unseen, run)}".strip()
+
+
+def other_ways(run: Run) -> str | None:
+    """In how many of the other ways of asking the loss fell, and where least."""
+    others = [row for row in run.checks.rows if row.key not in ("tuning", HEADLINE)]
+    others = [row for row in others if math.isfinite(row.gain)]
+    if not others:
+        return None
+    fell = sum(row.gain > 0 for row in others)
+    least = min(others, key=lambda row: row.gain)
+    name = short(least.label).removeprefix("…").lower()
+    went = (
+        f"fell by {run.text(least.gain)}" if least.gain > 0 else f"rose by {run.text(-least.gain)}"
+    )
+    return (
+        f"Asked in {len(others)} other ways, the loss is lower than untouched in {fell}. The least gain is "
+        f"with “{name}”, where it {went}."
+    )
+
+
+def specificity(run: Run) -> str | None:
+    """Whether the model came nearer to its target than to other countries."""
+    found = run.checks.specificity
+    if found is None:
+        return None
+    country = short(found.country)
+    sure = ""
+    if found.tuned.nearest_share is not None:
+        sure = f"; it is the nearest in {share_text(found.tuned.nearest_share)} of the resampled surveys"
+    if found.tuned.rank == 1:
+        before = (
+            "as it was before tuning"
+            if found.naive.rank == 1
+            else f"untouched it was number {found.naive.rank}"
+        )
+        return f"Of {found.countries} countries {country} is the nearest, {before}{sure}."
+    nearer = found.tuned.rank - 1
+    return (
+        f"{nearer} of {found.countries} countries {'is' if nearer == 1 else 'are'} nearer to the tuned "
+        f"model than {country}; untouched it was {found.naive.rank - 1}{sure}."
+    )
+
+
+def extremes(run: Run) -> str | None:
+    """Whether scores far from the middle moved inward."""
+    found = run.checks.extremes
+    if found is None or not _known(found.held_out):
+        return None
+    rows = found.held_out
+    naive, tuned, target = (mean_distance(rows, which) for which in ("naive", "tuned", "target"))
+    inward = [row for row in rows if row.inward > 0]
+    asked = [row for row in inward if abs(row.target - row.middle) < abs(row.naive - row.middle)]
+    said = (
+        f"On forms it never saw the scores lie {run.text(tuned)} from the middle of the scale on average, "
+        f"instead of {run.text(naive)} untouched; the target’s lie {run.text(target)} from it. "
+        f"{len(inward)} of {len(rows)} went inward"
+    )
+    if not inward:
+        return f"{said}."
+    return f"{said}, {len(asked)} of these where the target is nearer the middle too."
+
+
+def generated(run: Run) -> str | None:
+    """Whether the model writes what its probabilities say."""
+    found = run.checks.generated
+    if found is None:
+        return None
+    tuned, naive = found.tuned, found.naive
+    read = f"{tuned.counts.get('valid', 0)} of {found.forms} answers of the tuned model can be read"
+    said = f"Written out, {read} ({naive.counts.get('valid', 0)} untouched)"
+    if tuned.agreement is None:
+        return f"{said}: what it writes is no answer, whatever its probabilities say."
+    beyond = "" if tuned.kappa is None else f", a kappa of {tuned.kappa:.2f}".replace("-", "−")
+    return (
+        f"{said}; of these {share_text(tuned.agreement)} are the option that its probabilities like "
+        f"best{beyond}."
+    )
+
+
+def _gap_words(apart: float, text: str) -> str:
+    if float(text.replace("−", "-")) == 0:
+        return "no gap between the two"
+    return f"a gap of {text}" if apart > 0 else f"{text} more than on new ones"
+
+
+def _sure(row: Row, run: Run) -> str:
+    """Whether the gain can be chance, as far as the forms go."""
+    if row.gain_interval is None:
+        return ""
+    low, high = row.gain_interval
+    span = f"{loss_text(low, run.digits)} to {loss_text(high, run.digits)}"
+    if low > 0:
+        return f"The gain of {run.text(row.gain)} is larger than other forms would explain (95 %: {span})."
+    if high < 0:
+        return f"The loss of ground is larger than other forms would explain (95 %: {span})."
+    return f"Other forms could undo the difference of {run.text(row.gain)} (95 %: {span})."
+
+
+def _known(rows: Sequence[Extreme]) -> bool:
+    return bool(rows) and all(math.isfinite(row.naive) and math.isfinite(row.tuned) for row in rows)

@@ -1,0 +1,391 @@
+"""Everything that is asked of a finished run afterwards: a run directory and its model -> evaluation/*.json.
+
+In: a run that is done. Out: a file for each check, written whole or not at all. What a file holds already
+for the same prompt, model and forms is not computed again. The measuring itself is the evaluation room's;
+this file knows what a run directory holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from acculturate.errors import FailureError, UsageError
+from acculturate.evaluation.comparison import Comparison, Question, compare
+from acculturate.evaluation.extremes import Extremes, extremes
+from acculturate.evaluation.generated import MAX_TOKENS, REFUSALS
+from acculturate.evaluation.generated import generated as written_answers
+from acculturate.evaluation.held_out import (
+    HEADLINE,
+    FormSet,
+    by_order,
+    form_sets,
+    kept_samples,
+    row,
+)
+from acculturate.evaluation.specificity import specificity
+from acculturate.files import json_text, remove_leftovers, write_text
+from acculturate.model.answers import AnswerModel, GeneratingModel
+from acculturate.survey.countries import Country, CountryTable, load_countries, table_names
+from acculturate.survey.forms import Form, all_forms, balanced_forms, fingerprint
+from acculturate.survey.instrument import Instrument, instrument_names, load_instrument
+from acculturate.survey.scoring import Scoring
+from acculturate.tuning.run import Run, RunDirectory
+
+FORMAT = 1
+"""Raised when a file's numbers come to mean something else, so that old ones are made again."""
+
+PARTS = ("held_out", "specificity", "extremes", "generated")
+"""The files under evaluation/, without their ending."""
+
+
+@dataclass(frozen=True)
+class RunEvaluation:
+    """What a run was worth, as its files under evaluation/ say.
+
+    Attributes:
+        directory: The run directory.
+        parts: What each file of `PARTS` holds, by its name; only those that are there.
+        computed: What was computed by this call; the rest was there.
+    """
+
+    directory: Path
+    parts: dict[str, dict[str, Any]]
+    computed: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"run": str(self.directory), "computed": list(self.computed), **self.parts}
+
+
+def evaluate(
+    run: Run | str | Path,
+    model: AnswerModel,
+    *,
+    instrument: Instrument | None = None,
+    table: CountryTable | None = None,
+    languages: Sequence[str] | None = None,
+    generated: bool = True,
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda _: None,
+) -> RunEvaluation:
+    """Measures a finished run in every way its search did not see, and writes it into its directory.
+
+    Args:
+        run: A finished run, or its directory.
+        model: The model it was tuned on; never changed.
+        instrument: The run's questionnaire; needed where it is a file of the user's own.
+        table: The run's country table; needed where it is a file of the user's own.
+        languages: Codes of other languages to ask the held-out forms in; all that the instrument has
+            if None.
+        generated: Whether to let it write answers too, where it can.
+        seed: Of the bootstrap.
+        progress: Called with a sentence before every step.
+
+    Returns:
+        What the files hold.
+
+    Raises:
+        UsageError: The run is not finished, the model is another one, a language is unknown, or the
+            questionnaire or table has to be given.
+        FailureError: The run's forms are not those of this version, or a file cannot be written.
+    """
+    loaded = run if isinstance(run, Run) else Run.load(run)
+    about = _about(loaded, model, instrument, table, seed)
+    others = [code for code in about.instrument.languages if code != about.language]
+    chosen = others if languages is None else [c for c in languages if c != about.language]
+    sets = form_sets(about.instrument, about.tuning, about.language, list(dict.fromkeys(chosen)))
+    with _writing(loaded.directory, about.config):
+        work = _Work(loaded, model, about, sets, progress)
+        work.held_out()
+        work.specificity()
+        work.extremes()
+        if generated:
+            work.generated()
+    found = {name: _read(loaded.directory / "evaluation" / f"{name}.json") for name in PARTS}
+    parts = {name: part for name, part in found.items() if part is not None}
+    return RunEvaluation(loaded.directory, parts, tuple(work.computed))
+
+
+@dataclass(frozen=True)
+class _About:
+    """What a run was asked, as its directory says, checked against what is here now."""
+
+    config: dict[str, Any]
+    instrument: Instrument
+    table: CountryTable
+    target: Country
+    language: str
+    tuning: tuple[Form, ...]
+    question: Question
+    weights_hash: str
+
+
+class _Work:
+    """One evaluation: a set of forms is asked once, and only where a file needs its answers."""
+
+    def __init__(
+        self,
+        run: Run,
+        model: AnswerModel,
+        about: _About,
+        sets: Sequence[FormSet],
+        progress: Callable[[str], None],
+    ) -> None:
+        self.computed: list[str] = []
+        self._run, self._model, self._about, self._progress = run, model, about, progress
+        self._sets = {one.key: one for one in sets}
+        self._compared: dict[str, Comparison] = {}
+
+    def held_out(self) -> None:
+        """The rows of every way of asking."""
+        there: dict[str, list[dict[str, Any]]] = {}
+        for entry in _objects((self._read("held_out") or {}).get("rows")):
+            there.setdefault(str(entry.get("fingerprint")), []).append(entry)
+        rows: list[dict[str, Any]] = []
+        for one in self._sets.values():
+            mark = self._mark("row", one.key, one.forms)
+            if mark not in there:
+                there[mark] = [{"fingerprint": mark, **made} for made in self._rows(one)]
+                self._note("held_out")
+            rows += there[mark]
+        self._write("held_out", {"rows": rows})
+
+    def specificity(self) -> None:
+        """The target's rank among all countries."""
+        about = self._about
+        scores = {country.name: dict(country.scores) for country in about.table}
+        mark = self._mark("specificity", scores, self._sets[HEADLINE].forms)
+        self._once(
+            "specificity",
+            mark,
+            lambda: specificity(
+                self._comparison(HEADLINE), about.target.name, about.table
+            ).to_dict(),
+        )
+
+    def extremes(self) -> None:
+        """Whether scores went towards the middle."""
+        sets = self._sets["tuning"], self._sets[HEADLINE]
+        mark = self._mark("extremes", *(one.forms for one in sets))
+        self._once(
+            "extremes",
+            mark,
+            lambda: Extremes(*(extremes(self._comparison(one.key)) for one in sets)).to_dict(),
+        )
+
+    def generated(self) -> None:
+        """Whether written answers say what the probabilities say."""
+        model, about = self._model, self._about
+        if not isinstance(model, GeneratingModel):
+            self._progress(
+                f"{model.name} writes no text: answers are read from probabilities alone"
+            )
+            return
+        forms = balanced_forms(about.instrument, "held-out", None, about.language)
+
+        def make() -> dict[str, Any]:
+            self._progress(f"reading {len(forms)} written answers")
+            return written_answers(model, self._run.soft_prompt, forms, about.question).to_dict()
+
+        self._once("generated", self._mark("generated", forms, MAX_TOKENS, REFUSALS), make)
+
+    def _rows(self, one: FormSet) -> list[dict[str, Any]]:
+        comparison = self._comparison(one.key)
+        first = row(one.key, one.label, comparison).to_dict()
+        if one.key != HEADLINE:
+            return [first]
+        first["samples"] = kept_samples(comparison)
+        return [first, *(each.to_dict() for each in by_order(comparison))]
+
+    def _comparison(self, key: str) -> Comparison:
+        if key not in self._compared:
+            one = self._sets[key]
+            self._progress(f"asking {len(one.forms)} forms: {one.label.removeprefix('…')}")
+            prompt = self._run.soft_prompt
+            self._compared[key] = compare(self._model, prompt, one.forms, self._about.question)
+        return self._compared[key]
+
+    def _mark(self, *parts: object) -> str:
+        """What a result depends on, as a hash: if it is the same, so is the result."""
+        about, prompt = self._about, self._run.soft_prompt
+        question = about.question
+        scoring = question.scoring
+        known = [
+            FORMAT,
+            hashlib.sha256(np.ascontiguousarray(prompt.embeddings, "<f4").tobytes()).hexdigest(),
+            prompt.placement,
+            about.weights_hash,
+            about.instrument.fingerprint,
+            [scoring.constants.tolist(), scoring.weights.tolist(), scoring.aggregate],
+            question.target.tolist(),
+            [question.reading, question.respondents, question.seed],
+            [_marked(part) for part in parts],
+        ]
+        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+
+    def _once(self, name: str, mark: str, make: Callable[[], dict[str, Any]]) -> None:
+        """Makes a file, unless it is there with this mark."""
+        if (self._read(name) or {}).get("fingerprint") != mark:
+            made = make()
+            self._note(name)
+            self._write(name, {"fingerprint": mark, **made})
+
+    def _note(self, name: str) -> None:
+        if name not in self.computed:
+            self.computed.append(name)
+
+    def _path(self, name: str) -> Path:
+        return self._run.directory / "evaluation" / f"{name}.json"
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        return _read(self._path(name))
+
+    def _write(self, name: str, value: Mapping[str, Any]) -> None:
+        content = json_text(value)
+        path = self._path(name)
+        remove_leftovers(path)
+        if not path.is_file() or path.read_text("utf-8") != content:
+            write_text(path, content)
+
+
+def _about(
+    run: Run,
+    model: AnswerModel,
+    instrument: Instrument | None,
+    table: CountryTable | None,
+    seed: int,
+) -> _About:
+    """Reads what a run was asked.
+
+    Raises:
+        UsageError: A questionnaire, table or model is not the run's.
+        FailureError: A file is damaged, or the forms are not those the run was tuned on.
+    """
+    config, record = _toml(run.directory / "config.toml"), _record(run.directory)
+    survey = config["survey"]
+    instrument = instrument or _own_instrument(survey["instrument"])
+    table = table or _own_table(survey["table"])
+    if instrument.fingerprint != record["instrument"]["fingerprint"]:
+        raise UsageError(
+            f"the questionnaire {instrument.key} is not the one that the run was tuned on",
+            "Give the same file with --instrument, or the version of acculturate that tuned it.",
+        )
+    here = model.provenance()["weights_hash"]
+    there = record["model"]["weights_hash"]
+    if here != there:
+        raise UsageError(
+            f"{model.name} is not the model that the run was tuned on (weights {here[:12]} here, "
+            f"{there[:12]} there)",
+            f"Load {record['model']['name']} in {record['model']['dtype']}.",
+        )
+    scores = {key: float(score) for key, score in record["target"]["scores"].items()}
+    target = Country(survey["country"], survey["table"], scores, None)
+    scoring = Scoring(
+        instrument, survey.get("anchor", "midpoint"), survey["aggregate"], survey.get("variant")
+    )
+    return _About(
+        config=config,
+        instrument=instrument,
+        table=table,
+        target=target,
+        language=survey["language"],
+        tuning=_tuning_forms(instrument, survey, record["forms"]["tuning"], run.directory),
+        question=Question(
+            scoring,
+            target.vector(instrument),
+            survey["reading"],
+            int(survey.get("respondents", 1)),
+            seed,
+        ),
+        weights_hash=here,
+    )
+
+
+def _tuning_forms(
+    instrument: Instrument, survey: Mapping[str, Any], wanted: str, directory: Path
+) -> tuple[Form, ...]:
+    """The forms that a run was tuned on, found by their fingerprint."""
+    language, count = survey["language"], int(survey["forms"])
+    pool = all_forms(instrument, (language,), "tuning")
+    if len(pool) == count and fingerprint(pool) == wanted:
+        return pool
+    forms = balanced_forms(instrument, "tuning", count, language)
+    if fingerprint(forms) != wanted:
+        raise FailureError(
+            f"the {count} tuning forms of the run in {directory} are not those of this version",
+            "Evaluate it with the version of acculturate that tuned it.",
+        )
+    return forms
+
+
+def _own_instrument(key: str) -> Instrument:
+    if key not in instrument_names():
+        raise UsageError(
+            f"the run's questionnaire {key} is a file of yours", "Give it with --instrument FILE."
+        )
+    return load_instrument(key)
+
+
+def _own_table(key: str) -> CountryTable:
+    if key not in table_names():
+        raise UsageError(f"the run's table {key} is a file of yours", "Give it with --table FILE.")
+    return load_countries(key)
+
+
+@contextmanager
+def _writing(directory: Path, config: Mapping[str, Any]) -> Generator[None]:
+    """Holds the run directory's lock: it has one writer."""
+    held = RunDirectory(directory, config, resume=True)
+    try:
+        yield
+    finally:
+        held.close()
+
+
+def _record(directory: Path) -> dict[str, Any]:
+    record = _read(directory / "provenance.json")
+    if record is None:
+        raise FailureError(
+            f"{directory / 'provenance.json'} is missing or damaged",
+            "Restore it from a copy, or tune again with another --out.",
+        )
+    return record
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise FailureError(
+            f"{path} is damaged: {error}", "Restore it from a copy, or tune again."
+        ) from error
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """A JSON file, or None where there is none that can be read: it is then made anew."""
+    try:
+        read = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return cast("dict[str, Any]", read) if isinstance(read, dict) else None
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    entries = cast("list[object]", value) if isinstance(value, list) else []
+    return [cast("dict[str, Any]", entry) for entry in entries if isinstance(entry, dict)]
+
+
+def _marked(part: object) -> object:
+    """Forms by their fingerprint; anything else as it is."""
+    if isinstance(part, tuple) and all(isinstance(one, Form) for one in cast("Any", part)):
+        return fingerprint(cast("tuple[Form, ...]", part))
+    return part

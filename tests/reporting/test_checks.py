@@ -1,0 +1,203 @@
+"""What `evaluate` found, in words and tables."""
+
+import json
+import re
+
+import pytest
+from test_report import Page
+
+from acculturate.errors import FailureError
+from acculturate.model.answers import FakeModel
+from acculturate.reporting import checks_story, read_run, write_report
+from acculturate.survey.countries import load_countries
+from acculturate.survey.instrument import load_instrument
+from acculturate.tuning.evaluate import evaluate
+from acculturate.tuning.tune import tune
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, vsm13):
+    """A run of the fake model and everything that `evaluate` writes."""
+    target = load_countries()["United States"]
+    out = tmp_path_factory.mktemp("runs") / "us"
+    run = tune(FakeModel(), vsm13, target, budget=100, out=out)
+    evaluate(run, FakeModel())
+    return run.directory
+
+
+@pytest.fixture
+def edited(made, tmp_path):
+    """Writes a copy of the run with one of its evaluation files changed."""
+    import shutil
+
+    def edit(name, change):
+        copy = tmp_path / f"copy-{name}"
+        shutil.copytree(made, copy, dirs_exist_ok=True)
+        file = copy / "evaluation" / f"{name}.json"
+        values = json.loads(file.read_text())
+        change(values)
+        file.write_text(json.dumps(values))
+        return copy
+
+    return edit
+
+
+def shown(path):
+    return Page(write_report([path]).read_text(encoding="utf-8"))
+
+
+def test_the_sections_are_there(made):
+    page = shown(made)
+    assert page.open == []
+    for words in (
+        "Asked in other ways",
+        "That country, or any?",
+        "Did extremes move inward?",
+        "…options lettered",
+        "…in Arabic",
+    ):
+        assert words in page.text
+    assert len(page.all("table")) == len(page.all("caption"))
+    assert "script" not in {tag for tag, _ in page.elements}
+
+
+def set_losses(values, key, naive, tuned, interval):
+    (row,) = (row for row in values["rows"] if row["key"] == key)
+    row["naive"]["loss"], row["tuned"]["loss"] = naive, tuned
+    row["gain"] = None if tuned is None else naive - tuned
+    row["gain_interval"] = interval
+
+
+@pytest.mark.parametrize(
+    ("tuned", "interval", "words"),
+    [
+        (12.3, [4.0, 8.0], "loss is 12.3 instead of 18.6 untouched"),
+        (12.3, [4.0, 8.0], "it is 6.9: a gap of 5.4"),
+        (12.3, [4.0, 8.0], "The gain of 6.3 is larger than other forms would explain"),
+        (17.6, [-2.0, 3.0], "Other forms could undo the difference of 1.0 (95 %: −2.0 to 3.0)"),
+        (25.6, [-9.0, -3.0], "The loss of ground is larger than"),
+        (6.92, [4.0, 8.0], "no gap between the two"),
+        (6.0, [4.0, 8.0], "it is 6.9: 0.9 more than on new ones"),
+        (None, None, "answers that are not finite"),
+    ],
+)
+def test_the_headline_row_in_words(edited, tuned, interval, words):
+    def change(values):
+        set_losses(values, "tuning", 20.7, 6.9, None)
+        set_losses(values, "held-out", 18.6, tuned, interval)
+
+    path = edited("held_out", change)
+    assert words in checks_story.held_out(read_run(path))
+    assert words in shown(path).text
+
+
+def test_the_least_of_the_other_ways(edited):
+    def change(values):
+        for row in values["rows"]:
+            set_losses(values, row["key"], 20.0, 10.0, None)
+        set_losses(values, "letters", 20.0, 24.0, None)
+
+    said = checks_story.other_ways(read_run(edited("held_out", change)))
+    assert said == (
+        "Asked in 10 other ways, the loss is lower than untouched in 9. The least gain is with “options "
+        "lettered”, where it rose by 4.0."
+    )
+
+
+@pytest.mark.parametrize(
+    ("naive", "tuned", "words"),
+    [
+        (18, 1, "Of 96 countries United States is the nearest, untouched it was number 18;"),
+        (1, 1, "is the nearest, as it was before tuning;"),
+        (
+            41,
+            2,
+            "1 of 96 countries is nearer to the tuned model than United States; untouched it was 40",
+        ),
+        (1, 9, "8 of 96 countries are nearer"),
+    ],
+)
+def test_the_rank_in_words(edited, naive, tuned, words):
+    def change(values):
+        values["naive"]["rank"], values["tuned"]["rank"] = naive, tuned
+
+    assert words in checks_story.specificity(read_run(edited("specificity", change)))
+
+
+def test_extremes_in_words(edited):
+    def change(values):
+        values["held_out"] = [
+            {"key": k, "name": k, "middle": 50.0, "target": t, "naive": n, "tuned": u, "inward": i}
+            for k, t, n, u, i in (
+                ("a", 60.0, 90.0, 70.0, 20.0),
+                ("b", 95.0, 60.0, 55.0, 5.0),
+                ("c", 50.0, 40.0, 20.0, -20.0),
+            )
+        ]
+
+    assert checks_story.extremes(read_run(edited("extremes", change))) == (
+        "On forms it never saw the scores lie 18.3 from the middle of the scale on average, instead of 20.0 "
+        "untouched; the target’s lie 18.3 from it. 2 of 3 went inward, 1 of these where the target is "
+        "nearer the middle too."
+    )
+
+
+@pytest.mark.parametrize(
+    ("valid", "agreement", "kappa", "words"),
+    [
+        (
+            47,
+            0.92,
+            0.85,
+            "47 of 48 answers of the tuned model can be read (48 untouched); of these 92\xa0%",
+        ),
+        (47, 0.92, -0.1, "like best, a kappa of −0.10."),
+        (47, 1.0, None, "like best."),
+        (0, None, None, "what it writes is no answer"),
+    ],
+)
+def test_written_answers_in_words(edited, valid, agreement, kappa, words):
+    def change(values):
+        values["tuned"] |= {
+            "counts": {"valid": valid, "refusal": 1, "unparsable": 47 - valid},
+            "agreement": agreement,
+            "kappa": kappa,
+            "unread": ["<b>Well"],
+        }
+
+    path = edited("generated", change)
+    assert words in checks_story.generated(read_run(path))
+    assert "“<b>Well”" in shown(path).text
+
+
+def test_hostile_text_is_shown_as_text(edited):
+    bad = "<script>alert('x')</script>"
+
+    def rows(values):
+        for row in values["rows"]:
+            row["label"] = bad * 5
+
+    def names(values):
+        values["tuned"]["losses"][0][0] = bad * 9
+
+    for name, change in (("held_out", rows), ("specificity", names)):
+        page = shown(edited(name, change))
+        assert "script" not in {tag for tag, _ in page.elements}
+        assert "<script>alert" in page.text
+
+
+def test_a_damaged_file_names_its_place(edited):
+    path = edited("held_out", lambda values: values["rows"][2].pop("naive"))
+    with pytest.raises(FailureError, match=re.escape("rows[2].naive is missing")):
+        read_run(path)
+
+
+def test_a_map_has_two_decimals(tmp_path):
+    sweden = load_countries("inglehart-welzel-2024")["Sweden"]
+    survey = load_instrument("inglehart-welzel")
+    run = tune(FakeModel(), survey, sweden, budget=40, out=tmp_path / "map")
+    evaluate(run, FakeModel(), languages=[])
+    text = shown(run.directory).text
+    loss = read_run(run.directory).checks.row("held-out").tuned.loss
+    assert f"the loss is {loss:.2f} instead of" in text
+    assert re.search(r"loss to Sweden from \d\.\d\d to \d\.\d\d;", text)

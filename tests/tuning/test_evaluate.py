@@ -1,0 +1,127 @@
+"""`evaluate` on a run directory: what it writes, what it does not do twice, what it refuses."""
+
+import json
+
+import pytest
+
+from acculturate.errors import FailureError, UsageError
+from acculturate.model.answers import FakeModel
+from acculturate.survey.countries import load_countries
+from acculturate.survey.instrument import load_instrument
+from acculturate.tuning.evaluate import evaluate
+from acculturate.tuning.run import RunDirectory
+from acculturate.tuning.tune import tune
+
+
+class Counting(FakeModel):
+    """Counts what it is asked."""
+
+    calls = 0
+
+    def ask(self, *args, **kwargs):
+        Counting.calls += 1
+        return super().ask(*args, **kwargs)
+
+    def provenance(self):
+        return FakeModel().provenance()
+
+
+@pytest.fixture
+def run(tmp_path, vsm13):
+    target = load_countries()["United States"]
+    return tune(FakeModel(), vsm13, target, budget=40, tokens=2, out=tmp_path / "us")
+
+
+def files(run):
+    return {p.name: p.read_text() for p in (run.directory / "evaluation").iterdir()}
+
+
+def test_it_writes_its_files_and_leaves_the_others(run):
+    before = {p: p.read_bytes() for p in run.directory.rglob("*") if p.is_file()}
+    found = evaluate(run, FakeModel())
+    assert {p: p.read_bytes() for p in before} == before
+    assert set(files(run)) == {"summary.json", *(f"{name}.json" for name in found.computed)}
+    assert found.to_dict()["run"] == str(run.directory)
+    for name, part in found.parts.items():
+        assert json.loads(files(run)[f"{name}.json"]) == part
+    rows = {row["key"]: row for row in found.parts["held_out"]["rows"]}
+    tuned = {row["method"]: row for row in run.summary["rows"]}["tuned"]
+    assert rows["tuning"]["tuned"]["loss"] == tuned["tuning"]["loss"]
+
+
+def test_a_second_call_asks_nothing_and_changes_nothing(run):
+    evaluate(run, FakeModel())
+    before, Counting.calls = files(run), 0
+    assert evaluate(run, Counting()).computed == ()
+    assert Counting.calls == 0
+    assert files(run) == before
+
+
+def test_one_more_language_asks_only_that(run):
+    evaluate(run, FakeModel(), languages=["ar"])
+    Counting.calls = 0
+    found = evaluate(run, Counting(), languages=["ar", "hi"])
+    assert Counting.calls == 2
+    assert found.computed == ("held_out",)
+    assert [row["key"] for row in found.parts["held_out"]["rows"]][-2:] == ["ar", "hi"]
+
+
+def test_another_seed_or_a_damaged_file_is_made_anew(run):
+    evaluate(run, FakeModel())
+    kept = files(run)
+    assert "held_out" in evaluate(run, FakeModel(), seed=1).computed
+    assert "held_out" in evaluate(run, FakeModel()).computed
+    assert files(run) == kept
+    for broken in ("[1, 2]", "{", '{"rows": [1, null]}', ""):
+        (run.directory / "evaluation" / "held_out.json").write_text(broken)
+        (run.directory / "evaluation" / "extremes.json").write_text(broken)
+        evaluate(run, FakeModel())
+        assert files(run) == kept
+
+
+def test_a_run_that_sampled_its_forms(tmp_path, vsm13):
+    target = load_countries()["India"]
+    run = tune(FakeModel(), vsm13, target, budget=40, tokens=2, sample=48, out=tmp_path / "in")
+    rows = evaluate(run, FakeModel(), languages=[]).parts["held_out"]["rows"]
+    assert rows[0]["forms"] == 432
+    assert rows[0]["gain_interval"] is not None
+
+
+def test_own_files_have_to_be_given(tmp_path, toy):
+    from acculturate.survey import instrument
+
+    file = tmp_path / "mine.toml"
+    file.write_text((instrument.DATA / "toy.toml").read_text().replace('"toy"', '"mine"'))
+    table = tmp_path / "lands.csv"
+    table.write_text("country,planning,company\nFrance,60,40\nJapan,40,55\n")
+    mine, lands = load_instrument(file), load_countries(table)
+    run = tune(FakeModel(), mine, lands["Japan"], budget=20, out=tmp_path / "run", table=lands)
+    with pytest.raises(UsageError, match="questionnaire mine is a file"):
+        evaluate(run, FakeModel())
+    with pytest.raises(UsageError, match="table lands is a file"):
+        evaluate(run, FakeModel(), instrument=mine)
+    with pytest.raises(UsageError, match="not the one that the run was tuned on"):
+        evaluate(run, FakeModel(), instrument=toy, table=lands)
+    found = evaluate(run, FakeModel(), instrument=mine, table=lands)
+    assert found.parts["specificity"]["countries"] == 2
+
+
+def test_what_it_refuses(run):
+    with pytest.raises(UsageError, match="not the model"):
+        evaluate(run, FakeModel(seed=5))
+    with pytest.raises(UsageError, match="has no language"):
+        evaluate(run, FakeModel(), languages=["xx"])
+    config = (run.directory / "config.toml").read_text()
+    (run.directory / "config.toml").write_text(config.replace("forms = 48", "forms = 96"))
+    with pytest.raises(FailureError, match="tuning forms"):
+        evaluate(run, FakeModel())
+
+
+def test_one_writer_at_a_time(run):
+    import tomllib
+
+    config = tomllib.loads((run.directory / "config.toml").read_text())
+    held = RunDirectory(run.directory, config, resume=True)
+    with pytest.raises(UsageError, match="another process"):
+        evaluate(run, FakeModel())
+    held.close()
