@@ -57,7 +57,7 @@ class CommandLine:
     def tune(self, *arguments: object) -> Result:
         """A short tuning of the fake model towards the United States, unless told otherwise."""
         given: dict[str, object] = {"--model": "fake", "--country": "us", "--budget": 12}
-        given |= {"--population": 6, "--tokens": 2}
+        given |= {"--optimizer": "de", "--population": 6, "--tokens": 2}
         fixed = [
             part for key, value in given.items() if key not in arguments for part in (key, value)
         ]

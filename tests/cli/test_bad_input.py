@@ -40,9 +40,15 @@ HOSTILE = [
         (("forms", "--language", "xx"), ("xx", "en")),
         (("tune", "-m", "fake", "-c", "us", "--optimizer", "dee"), ("dee", "de/rand/1")),
         (("tune", "-m", "fake", "-c", "us", "--variant", "dog"), ("dog", "cat")),
-        (("tune", "-m", "fake", "-c", "us", "--budget", "19"), ("budget of 19", "--budget 20")),
-        (("tune", "-m", "fake", "-c", "us", "--budget", "0"), ("budget of 0", "--population")),
-        (("tune", "-m", "fake", "-c", "us", "--population", "3"), ("3", "4")),
+        (
+            ("tune", "-m", "fake", "-c", "us", "--optimizer=de", "--budget", "19"),
+            ("budget of 19", "--budget 20"),
+        ),
+        (
+            ("tune", "-m", "fake", "-c", "us", "--optimizer=de", "--budget", "0"),
+            ("budget of 0", "--population"),
+        ),
+        (("tune", "-m", "fake", "-c", "us", "--optimizer=de", "--population", "3"), ("3", "4")),
         (
             ("tune", "-m", "fake", "-c", "us", "--optimizer", "l-shade", "--budget", "9"),
             ("budget of 9", "--budget 40", "--population"),

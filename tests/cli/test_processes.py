@@ -14,7 +14,21 @@ from pathlib import Path
 import pytest
 
 SLOW = Path(__file__).with_name("slow_cli.py")
-TUNE = ["tune", "-m", "fake", "-c", "us", "--population", "6", "--tokens", "2", "--budget", "120"]
+TUNE = [
+    "tune",
+    "-m",
+    "fake",
+    "-c",
+    "us",
+    "--optimizer",
+    "de",
+    "--population",
+    "6",
+    "--tokens",
+    "2",
+    "--budget",
+    "120",
+]
 
 
 def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:

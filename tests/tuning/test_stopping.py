@@ -203,7 +203,7 @@ def test_the_smallest_of_everything(tmp_path):
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in WITHOUT_THRESHOLDS])
 def test_dropping_beaten_trials_changes_nothing_but_the_tokens(name: str, tmp_path):
     tokens, saved = {}, {}
-    budget = 120 if name in DESCENTS else 60  # the first half of a descent has nobody to drop
+    budget = 240 if name in DESCENTS else 60  # the first half of a descent has nobody to drop
     for out, more in (
         ("whole", {}),
         ("checked", {"stages": 2, "reject": False}),

@@ -43,7 +43,8 @@ def optimizer(name: str = "de", population: int = POPULATION, budget: int = BUDG
 
 def tune_toy(out: Path, model: FakeModel | None = None, **settings: Any) -> Run:
     """A tuning that takes some hundredths of a second; `settings` are those of `tune`."""
-    chosen: dict[str, Any] = {"budget": BUDGET, "tokens": TOKENS, "out": out} | settings
+    chosen: dict[str, Any] = {"budget": BUDGET, "tokens": TOKENS, "out": out}
+    chosen |= {"divergence_weight": 0.0} | settings
     chosen.setdefault("optimizer", DifferentialEvolution(POPULATION))
     return tune(model or FakeModel(HIDDEN), TOY, TOYLAND, **chosen)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -135,8 +136,8 @@ def balanced_forms(
 
     Like a printed questionnaire, all items are put in the same frame: scores are differences between
     items, and a frame that moves all answers alike then moves no score. Wordings rotate over the items,
-    so that each is used about equally often. The two orders differ in frame and wording wherever the
-    split has more than one.
+    so that each is used about equally often. The two orders of an item share wording and frame: a
+    preference for the first option, or for the label 1, then cancels.
 
     Args:
         instrument: The questionnaire.
@@ -253,18 +254,20 @@ def _select(
         )
     selected: list[Form] = []
     for own, start in zip(grids, starts, strict=True):
-        for shift, order in enumerate(ORDERS):
+        for order in ORDERS:
             for step in range(count // once):
                 grid = own[step % len(own)]
-                selected.append(_cell(grid, step // len(own), start, order, shift))
+                selected.append(_cell(grid, step // len(own), start, order))
     return tuple(selected)
 
 
-def _cell(grid: _Grid, step: int, start: int, order: Order, shift: int) -> Form:
-    """The form of a step: frame by frame, then the next wording; all steps differ."""
-    frames = len(grid.frames)
-    wording = grid.wordings[(start + step // frames + shift) % len(grid.wordings)]
-    return grid.forms[order, wording, grid.frames[(step + shift) % frames]]
+def _cell(grid: _Grid, step: int, start: int, order: Order) -> Form:
+    """The form of a step: another frame and another wording each time; all steps differ."""
+    frames, wordings = len(grid.frames), len(grid.wordings)
+    # Where the two numbers share a divisor, the diagonals close before every cell was met.
+    turn = step // math.lcm(frames, wordings)
+    wording = grid.wordings[(start + step + turn) % wordings]
+    return grid.forms[order, wording, grid.frames[step % frames]]
 
 
 def _order(values: Iterable[T], rng: np.random.Generator | None) -> list[T]:
