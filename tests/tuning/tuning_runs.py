@@ -117,6 +117,20 @@ def tune_interrupted(tuning: Callable[..., Run], generations: int = 1) -> tuple[
             assert interruptions < 100
 
 
+def resumes(tmp_path: Path, name: str = "de", generations: int = 1, **settings: Any) -> int:
+    """Asserts that a run stopped again and again equals a whole one; how often it was stopped."""
+    budget = settings.get("budget", BUDGET)
+
+    def tuning(out: str, **more: Any) -> Run:
+        chosen = optimizer(name, budget=budget)
+        return tune_toy(tmp_path / out, optimizer=chosen, **settings, **more)
+
+    whole = tuning("whole")
+    run, interruptions = tune_interrupted(lambda **m: tuning("run", **m), generations)
+    same(run.directory, contents(whole.directory))
+    return interruptions
+
+
 class Asked(NamedTuple):
     """One call of a model: prompts, splits of the forms, answers, and whether a gradient was wanted."""
 
