@@ -42,8 +42,11 @@ def figure(comparison: Comparison) -> str:
 
 def _panel(cells: Sequence[Cell], methods: Sequence[str], budget: int, title: str) -> str:
     steps = np.unique(np.linspace(0, budget, 101).round().astype(int)[1:])
+    here = {cell.method for cell in cells}
     bands = {
-        method: _quartiles([c for c in cells if c.method == method], steps) for method in methods
+        method: _quartiles([c for c in cells if c.method == method], steps)
+        for method in methods
+        if method in here
     }
     known = np.concatenate([band[np.isfinite(band)] for band in bands.values()])
     up = scale_for([0.0, float(np.quantile(known, 0.98)) if len(known) else 1.0], 5)
@@ -64,6 +67,8 @@ def _panel(cells: Sequence[Cell], methods: Sequence[str], budget: int, title: st
     )
     ends: list[tuple[float, str, str]] = []
     for number, method in enumerate(methods):
+        if method not in here:
+            continue
         colour = _COLOURS[number % len(_COLOURS)]
         dash = _DASHES[number // len(_COLOURS) % len(_DASHES)]
         low, median, high = bands[method]
