@@ -20,7 +20,8 @@ OPTIONS = {
     "measure": "--model --country --prompt --forms --instrument --table --anchor --aggregate --variant "
     "--reading --respondents --seed --revision --dtype --device --trust-remote-code --json",
     "tune": "--country --model --out --resume --budget --seed --optimizer --population --tokens "
-    "--placement --init --init-scale --init-text --max-divergence --target-loss --stall --stages --reject "
+    "--placement --space --init --init-scale --init-text --init-run --max-divergence --min-valid-mass "
+    "--divergence-weight --target-loss --stall --stages --reject --sample "
     "--forms --instrument --table --anchor --aggregate --variant --reading --respondents --revision --dtype "
     "--device --trust-remote-code --json",
     "report": "--out --json",

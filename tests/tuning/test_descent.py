@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import pytest
-from tuning_runs import HIDDEN, TOKENS, TOY, TOYLAND, Broken, Recorder, optimizer, tune_toy
+from tuning_runs import (
+    DESCENTS,
+    HIDDEN,
+    TOKENS,
+    TOY,
+    TOYLAND,
+    Broken,
+    Recorder,
+    optimizer,
+    tune_toy,
+)
 
-from acculturate.model.answers import DifferentiableModel, FakeModel
+from acculturate.errors import UsageError
+from acculturate.model.answers import FakeModel
 from acculturate.survey.forms import all_forms
 from acculturate.survey.scoring import Scoring
 from acculturate.tuning.objective import Evaluation, Objective
@@ -109,24 +121,27 @@ def test_a_reading_with_steps_descends_the_expected_answers():
     assert not np.array_equal(smooth.loss, modal.loss)
 
 
-def test_a_model_without_gradients_is_a_clear_error():
-    class Mute(FakeModel):
-        ask_with_gradient = None  # type: ignore[assignment]
+class Opaque:
+    """A model that answers and has no way back, such as one behind a service."""
 
-    assert not isinstance(object(), DifferentiableModel)
+    def __init__(self) -> None:
+        self._inner = FakeModel(HIDDEN)
 
-    class Other:
-        """Answers, and has no way back."""
+    def __getattr__(self, name: str) -> Any:
+        if name == "ask_with_gradient":
+            raise AttributeError(name)
+        return getattr(self._inner, name)
 
-        def __init__(self) -> None:
-            self._inner = FakeModel(HIDDEN)
 
-        def __getattr__(self, name: str) -> Any:
-            if name == "ask_with_gradient":
-                raise AttributeError(name)
-            return getattr(self._inner, name)
-
-    assert not isinstance(Other(), DifferentiableModel)
+@pytest.mark.parametrize("name", DESCENTS)
+def test_a_model_without_gradients_is_refused_before_anything_is_written(name: str, tmp_path):
+    with pytest.raises(UsageError, match=f"fake gives no gradients, which {re.escape(name)}") as it:
+        tune_toy(tmp_path / "run", Opaque(), optimizer=optimizer(name))
+    assert it.value.hint
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(TypeError, match="gives no gradients"):
+        objective(Opaque()).evaluate_with_gradient(prompts(), stream())
+    assert tune_toy(tmp_path / "run", Opaque(), optimizer=optimizer("eki")).outcome["best_loss"] > 0
 
 
 def test_a_descent_survives_broken_candidates(tmp_path):

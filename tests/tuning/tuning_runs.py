@@ -41,7 +41,7 @@ def optimizer(name: str = "de", population: int = POPULATION, budget: int = BUDG
     return by_name(name, **own)
 
 
-def tune_toy(out: Path, model: FakeModel | None = None, **settings: Any) -> Run:
+def tune_toy(out: Path, model: Any = None, **settings: Any) -> Run:
     """A tuning that takes some hundredths of a second; `settings` are those of `tune`."""
     chosen: dict[str, Any] = {"budget": BUDGET, "tokens": TOKENS, "out": out} | settings
     chosen.setdefault("optimizer", DifferentialEvolution(POPULATION))

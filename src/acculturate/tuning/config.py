@@ -37,7 +37,9 @@ class Settings:
         init_run: Run directory of init "run", or its soft prompt's file.
         forms: Tuning forms of the objective, the same in every generation. None: every item once in
             each option order.
-        sample: Forms drawn of all tuning forms for each generation, in place of `forms`.
+        sample: Forms drawn of all tuning forms for each generation, in place of `forms`. The history
+            and the choice of the best then rest on what each generation was asked, lucky samples
+            included; the result table is of all tuning forms.
         language: Of the forms.
         reading: How answers become numbers.
         respondents: Draws a form for the reading "sampled".

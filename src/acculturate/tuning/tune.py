@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.errors import FailureError
+from acculturate.errors import FailureError, UsageError
 from acculturate.evaluation.measure import default_table
-from acculturate.model.answers import AnswerModel
+from acculturate.model.answers import AnswerModel, DifferentiableModel
 from acculturate.search.differential_evolution import DifferentialEvolution
 from acculturate.search.optimizer import Optimizer
 from acculturate.survey.countries import Country, CountryTable
@@ -69,6 +69,11 @@ def tune(
     optimizer = optimizer or DifferentialEvolution()
     chosen = Settings(**settings).resolved(optimizer)
     chosen.check(optimizer)
+    if "gradient" in optimizer.learns_from and not isinstance(model, DifferentiableModel):
+        raise UsageError(
+            f"{model.name} gives no gradients, which {optimizer.name} descends",
+            "Use an optimiser that needs none, such as de.",
+        )
     population = optimizer.population_size
     scoring = Scoring(instrument, chosen.anchor, chosen.aggregate, chosen.variant)
     vector = target.vector(instrument)
