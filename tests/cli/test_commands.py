@@ -21,9 +21,11 @@ OPTIONS = {
     "--aggregate --variant --reading --respondents --seed --revision --dtype --device "
     "--trust-remote-code --json",
     "tune": "--country --model --out --resume --budget --seed --optimizer --population --tokens "
-    "--placement --init --init-scale --init-text --max-divergence --target-loss --stall --stages --reject "
-    "--forms --language --instrument --table --anchor --aggregate --variant --reading --respondents "
-    "--revision --dtype --device --trust-remote-code --json",
+    "--placement --space --init --init-scale --init-text --init-run --max-divergence --min-valid-mass "
+    "--divergence-weight --target-loss --stall --stages --reject --sample "
+    "--forms --language --instrument --table --anchor --aggregate"
+    " --variant --reading --respondents --revision --dtype "
+    "--device --trust-remote-code --json",
     "evaluate": "--languages --no-generated --model --instrument --table --device --trust-remote-code --json",
     "report": "--out --json",
     "export": "--out --format --model --device --trust-remote-code --json",

@@ -7,13 +7,11 @@ from typing import Any
 
 import pytest
 from tuning_runs import (
-    BUDGET,
     HIDDEN,
     contents,
-    optimizer,
     read_history,
+    resumes,
     same,
-    tune_interrupted,
     tune_toy,
 )
 
@@ -33,35 +31,33 @@ VARIATIONS: dict[str, dict[str, Any]] = {
     "stall": {"stall": 6, "budget": 300},
     "stages": {"stages": 2, "max_divergence": 0.2},
     "odd budget": {"budget": 29},
+    "valid mass": {"min_valid_mass": 0.95},
+    "weight": {"divergence_weight": 10.0},
+    "sample": {"sample": 8},
+    "sample of respondents": {"sample": 16, "reading": "sampled", "respondents": 5},
 }
-
-
-def check(tmp_path: Path, name: str = "de", generations: int = 1, **settings: Any) -> int:
-    budget = settings.get("budget", BUDGET)
-
-    def tuning(out: str, **more: Any) -> Any:
-        chosen = optimizer(name, budget=budget)
-        return tune_toy(tmp_path / out, optimizer=chosen, **settings, **more)
-
-    whole = tuning("whole")
-    run, interruptions = tune_interrupted(lambda **m: tuning("run", **m), generations)
-    same(run.directory, contents(whole.directory))
-    return interruptions
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_stopped_after_every_generation(name: str, tmp_path):
-    assert check(tmp_path, name) == len(read_history(tmp_path / "whole"))
+    assert resumes(tmp_path, name) == len(read_history(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("name", ["adam", "adam+de", "eki", "gde3"])
+def test_newer_optimisers_under_limits_in_a_space(name: str, tmp_path):
+    """With everything that they are told: gradients through a space, residuals, excess and price."""
+    settings = {"space": "projection:5", "max_divergence": 0.1, "divergence_weight": 5.0}
+    assert resumes(tmp_path, name, 2, budget=60, sample=8, **settings) > 1
 
 
 @pytest.mark.parametrize("generations", [2, 3, 4])
 def test_stopped_after_several_generations(generations: int, tmp_path):
-    assert check(tmp_path, "shade", generations, budget=60) == 10 // generations
+    assert resumes(tmp_path, "shade", generations, budget=60) == 10 // generations
 
 
 @pytest.mark.parametrize("settings", VARIATIONS.values(), ids=VARIATIONS)
 def test_whatever_the_settings(settings: dict[str, Any], tmp_path):
-    assert check(tmp_path, **settings) > 0
+    assert resumes(tmp_path, **settings) > 0
 
 
 def test_stopped_in_the_middle_of_a_generation(tmp_path):

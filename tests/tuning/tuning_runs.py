@@ -41,7 +41,7 @@ def optimizer(name: str = "de", population: int = POPULATION, budget: int = BUDG
     return by_name(name, **own)
 
 
-def tune_toy(out: Path, model: FakeModel | None = None, **settings: Any) -> Run:
+def tune_toy(out: Path, model: Any = None, **settings: Any) -> Run:
     """A tuning that takes some hundredths of a second; `settings` are those of `tune`."""
     chosen: dict[str, Any] = {"budget": BUDGET, "tokens": TOKENS, "out": out}
     chosen |= {"divergence_weight": 0.0} | settings
@@ -116,6 +116,20 @@ def tune_interrupted(tuning: Callable[..., Run], generations: int = 1) -> tuple[
         except KeyboardInterrupt:
             interruptions += 1
             assert interruptions < 100
+
+
+def resumes(tmp_path: Path, name: str = "de", generations: int = 1, **settings: Any) -> int:
+    """Asserts that a run stopped again and again equals a whole one; how often it was stopped."""
+    budget = settings.get("budget", BUDGET)
+
+    def tuning(out: str, **more: Any) -> Run:
+        chosen = optimizer(name, budget=budget)
+        return tune_toy(tmp_path / out, optimizer=chosen, **settings, **more)
+
+    whole = tuning("whole")
+    run, interruptions = tune_interrupted(lambda **m: tuning("run", **m), generations)
+    same(run.directory, contents(whole.directory))
+    return interruptions
 
 
 class Asked(NamedTuple):

@@ -10,19 +10,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from acculturate.errors import UsageError
+from acculturate.errors import FailureError, UsageError
 from acculturate.evaluation.guard import HELD_OUT_TEXTS
 from acculturate.files import json_text, write_text
-from acculturate.model.answers import AnswerModel
+from acculturate.model.answers import AnswerModel, Answers
 from acculturate.search.names import by_name, takes
+from acculturate.search.optimizer import Optimizer
 from acculturate.survey.countries import Country
-from acculturate.survey.forms import all_forms
+from acculturate.survey.forms import Form, all_forms
 from acculturate.survey.instrument import Instrument
 from acculturate.survey.scoring import Scoring, item_means, item_values
 from acculturate.tuning.config import Settings, to_toml
@@ -61,7 +62,7 @@ class Cell:
         seed: Of everything random.
         evaluations: After each generation.
         best: Loss of the best candidate so far, None while none was within the limit.
-        loss: Of the best candidate on the tuning forms.
+        loss: Of the best candidate on all tuning forms.
         held_out: Its loss on the held-out forms.
         divergence: Its divergence on the held-out guard texts.
         valid_mass: Mean share of the options on the held-out forms.
@@ -88,6 +89,11 @@ class Cell:
             if best is not None and best <= loss:
                 return evaluations
         return None
+
+    @property
+    def within(self) -> bool:
+        """Whether the best candidate is within the limit."""
+        return self.best[-1] is not None
 
     def best_at(self, evaluations: int) -> float | None:
         """Best loss after so many evaluations."""
@@ -121,7 +127,7 @@ def parse_method(text: str) -> Method:
         UsageError: The optimiser or a setting does not exist, or a value cannot be read.
     """
     name, *given = (part.strip() for part in text.split(","))
-    by_field = {field.name for field in fields(Settings)}
+    by_field = get_type_hints(Settings)
     own: dict[str, Any] = {}
     settings: dict[str, Any] = {}
     for part in given:
@@ -131,18 +137,21 @@ def parse_method(text: str) -> Method:
                 f"{part!r} in the method {text!r} is no setting",
                 "Write name=value, as in tokens=16.",
             )
-        into = settings if key in by_field and not takes(name, key) else own
-        into[key] = _value(value)
-    if takes(name, "budget"):
-        by_name(name, **own, budget=10**6)
-    else:
-        by_name(name, **own)
-    unknown = [key for key in settings if key in ("budget", "seed", "max_divergence")]
-    if unknown:
-        raise UsageError(
-            f"{unknown[0]} in the method {text!r} is the same for all methods",
-            "Give it as an option of the command.",
-        )
+        if key in ("budget", "seed", "max_divergence"):
+            raise UsageError(
+                f"{key} in the method {text!r} is the same for all methods",
+                "Give it as an option of the command.",
+            )
+        if key not in by_field or takes(name, key):
+            own[key] = _value(value)
+        elif _fits(_value(value), by_field[key]):
+            settings[key] = _value(value)
+        else:
+            raise UsageError(
+                f"{key} cannot be {value!r}, as in the method {text!r}",
+                f"See acculturate tune --help for --{key.replace('_', '-')}.",
+            )
+    _make(name, own, 10**6)
     return Method(text, name, own, settings)
 
 
@@ -180,22 +189,36 @@ def compare(
     if all(method.optimizer != RANDOM for method in methods):
         methods = [*methods, parse_method(RANDOM)]
     jobs = [
-        (method, target, limit, seed)
+        (method, target, limit, _chosen(method, settings or {}, budget, seed, limit))
         for seed in range(seeds)
         for target in targets
         for limit in limits
         for method in methods
     ]
+    for method, target, _, chosen in jobs:  # nothing runs where something cannot
+        chosen.check(_make(method.optimizer, method.own, budget))
+        tuning_forms(instrument, chosen)
+        target.vector(instrument)
     about = model.provenance()
     cells: list[Cell] = []
-    for number, (method, target, limit, seed) in enumerate(jobs, 1):
-        progress(f"{number} of {len(jobs)}: {method.label}, {target.name}, seed {seed}")
-        shared = {**(settings or {}), **method.settings}
-        chosen = Settings(**shared, budget=budget, seed=seed, max_divergence=limit)
-        folder = out / _slug(f"{target.name} {limit} {seed}") / _slug(method.label)
+    for number, (method, target, limit, chosen) in enumerate(jobs, 1):
+        progress(f"{number} of {len(jobs)}: {method.label}, {target.name}, seed {chosen.seed}")
+        folder = out / _slug(f"{target.name} {limit} {chosen.seed}") / _slug(method.label)
         cells.append(_cell(model, about, instrument, target, method, chosen, folder))
     order = {method.label: place for place, method in enumerate(methods)}
     return Comparison(model.name, budget, tuple(sorted(cells, key=lambda c: order[c.method])))
+
+
+def _chosen(
+    method: Method, shared: Mapping[str, Any], budget: int, seed: int, limit: float | None
+) -> Settings:
+    given = {**shared, **method.settings}
+    chosen = Settings(**given, budget=budget, seed=seed, max_divergence=limit)
+    return chosen.resolved(_make(method.optimizer, method.own, budget))
+
+
+def _make(name: str, own: Mapping[str, Any], budget: int) -> Optimizer:
+    return by_name(name, **own, **({"budget": budget} if takes(name, "budget") else {}))
 
 
 def _cell(
@@ -207,12 +230,7 @@ def _cell(
     chosen: Settings,
     folder: Path,
 ) -> Cell:
-    own = dict(method.own)
-    if takes(method.optimizer, "budget"):
-        own["budget"] = chosen.budget
-    optimizer = by_name(method.optimizer, **own)
-    chosen = chosen.resolved(optimizer)
-    chosen.check(optimizer)
+    optimizer = _make(method.optimizer, method.own, chosen.budget)
     forms = tuning_forms(instrument, chosen)
     scoring = Scoring(instrument, chosen.anchor, chosen.aggregate, chosen.variant)
     config = to_toml(chosen, len(forms), about, instrument, target, optimizer)
@@ -224,10 +242,14 @@ def _cell(
             vector = target.vector(instrument)
             search = make_search(model, scoring, vector, forms, optimizer, chosen, directory)
             search.run(lambda _: None)
+            if not np.isfinite(search.best_loss):
+                raise FailureError(
+                    f"none of {search.loop.evaluations} candidates of {method.label} gave finite answers",
+                    f"Leave the method out, or look at {folder}.",
+                )
             prompt = search.best().embeddings
-            saved = _measured(model, scoring, vector, prompt, chosen) | {
-                "loss": search.best_loss,
-                "seconds": search.loop.seconds,
+            saved = _measured(model, scoring, vector, prompt, chosen, forms) | {
+                "seconds": search.loop.seconds
             }
             write_text(folder / _RESULT, json_text(saved))
         lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
@@ -251,18 +273,24 @@ def _measured(
     target: np.ndarray,
     prompt: np.ndarray,
     chosen: Settings,
+    tuning: Sequence[Form],
 ) -> dict[str, float]:
-    """What the search never saw."""
-    forms = all_forms(scoring.instrument, (chosen.language,), split="held-out")
+    """What the search never saw, and the loss on all that it could see."""
+
+    def loss(answers: Answers) -> float:
+        rng = np.random.default_rng(chosen.seed)
+        values = item_values(answers.probabilities, chosen.reading, rng, chosen.respondents)
+        scores = scoring.scores(item_means(values, answers.forms, scoring.instrument))
+        return float(scoring.loss(scores, target)[0])
+
+    held_out = all_forms(scoring.instrument, (chosen.language,), split="held-out")
     answers = model.ask(
-        prompt[None], forms, texts=HELD_OUT_TEXTS, placement=chosen.placement, valid_mass=True
+        prompt[None], held_out, texts=HELD_OUT_TEXTS, placement=chosen.placement, valid_mass=True
     )
     assert answers.divergence is not None and answers.valid_mass is not None
-    rng = np.random.default_rng(chosen.seed)
-    values = item_values(answers.probabilities, chosen.reading, rng, chosen.respondents)
-    scores = scoring.scores(item_means(values, forms, scoring.instrument))
     return {
-        "held_out": float(scoring.loss(scores, target)[0]),
+        "loss": loss(model.ask(prompt[None], tuning, placement=chosen.placement)),
+        "held_out": loss(answers),
         "divergence": float(answers.divergence[0]),
         "valid_mass": float(answers.valid_mass.mean()),
     }
@@ -275,6 +303,17 @@ def _value(text: str) -> Any:
         except ValueError:
             continue
     return {"true": True, "false": False}.get(text.lower(), cast("Any", text))
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Whether a value that was read is one of a setting's type."""
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if get_args(hint) and get_origin(hint) is not Mapping:
+        return any(_fits(value, one) for one in get_args(hint))
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is hint
 
 
 def _slug(text: str) -> str:

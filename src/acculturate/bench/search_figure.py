@@ -31,14 +31,19 @@ def figure(comparison: Comparison) -> str:
 
 def _panel(cells: Sequence[Cell], methods: Sequence[str], budget: int, title: str) -> Panel:
     steps = np.unique(np.linspace(0, budget, _STEPS + 1).round().astype(int)[1:])
+    here = {cell.method for cell in cells}
     bands = {
-        method: _quartiles([c for c in cells if c.method == method], steps) for method in methods
+        method: _quartiles([c for c in cells if c.method == method], steps)
+        for method in methods
+        if method in here
     }
     known = np.concatenate([band[np.isfinite(band)] for band in bands.values()])
     top = float(np.quantile(known, _SHOWN)) if len(known) else 1.0
     note = "best loss so far, median and quartiles over the seeds"
     panel = Panel(title, note, "evaluations", [float(budget)], [top])
     for number, method in enumerate(methods):
+        if method not in here:
+            continue
         colour = COLOURS[number % len(COLOURS)]
         low, median, high = (_points(steps, band) for band in bands[method])
         panel.band(low, high, colour)

@@ -16,7 +16,7 @@ HEADER = (
     "country",
     "limit",
     "method",
-    "seeds",
+    "within limit",
     "loss [quartiles]",
     "evaluations to goal",
     "held-out",
@@ -36,6 +36,7 @@ class Row:
         limit: On the divergence, or None.
         method: Label.
         seeds: How many.
+        within: In how many of them the best candidate was within the limit.
         loss: Quartiles of the best loss: lower, median, upper.
         goal: The loss to reach.
         to_goal: Median evaluations until it was reached; None where half of the seeds did not.
@@ -50,6 +51,7 @@ class Row:
     limit: float | None
     method: str
     seeds: int
+    within: int
     loss: tuple[float, float, float]
     goal: float | None
     to_goal: float | None
@@ -67,7 +69,7 @@ class Row:
             self.country,
             "none" if self.limit is None else f"{self.limit:g}",
             self.method,
-            str(self.seeds),
+            f"{self.within} of {self.seeds}",
             f"{middle:.1f} [{low:.1f}, {high:.1f}]",
             "" if self.goal is None else f"{reached} ({self.goal:.1f})",
             f"{self.held_out:.1f}",
@@ -83,15 +85,17 @@ def rows(comparison: Comparison, reference: str) -> list[Row]:
 
     Args:
         comparison: All cells.
-        reference: Method whose median loss at the end is the goal that the others have to reach.
+        reference: Method whose median loss at the end is the goal that the others have to reach; there
+            is none where it ended beyond the limit.
     """
     found: list[Row] = []
     for country, limit, methods in _groups(comparison.cells):
         goal = None
-        if reference in methods:
+        if reference in methods and all(cell.within for cell in methods[reference]):
             goal = float(np.median([cell.loss for cell in methods[reference]]))
         group = [_row(country, limit, cells, goal) for cells in methods.values()]
-        found += sorted(group, key=lambda row: row.loss[1])
+        # Feasible first: a loss beyond the limit is no result.
+        found += sorted(group, key=lambda row: (row.within < row.seeds, row.loss[1]))
     return found
 
 
@@ -128,6 +132,7 @@ def _row(country: str, limit: float | None, cells: Sequence[Cell], goal: float |
         limit=limit,
         method=cells[0].method,
         seeds=len(cells),
+        within=sum(cell.within for cell in cells),
         loss=(float(low), float(middle), float(high)),
         goal=goal,
         to_goal=reached,

@@ -38,9 +38,11 @@ class Settings:
             a search by gradients, 1 for others.
         init_text: Start text of init "text".
         init_run: Run directory of init "run", or its soft prompt's file.
-        forms: Tuning forms of the objective. None: all there are where they are sampled, else every
-            item once in each option order.
-        sample: Forms drawn of these for each generation; None asks all of them every time.
+        forms: Tuning forms of the objective, the same in every generation. None: every item once in
+            each option order.
+        sample: Forms drawn of all tuning forms for each generation, in place of `forms`. The history
+            and the choice of the best then rest on what each generation was asked, lucky samples
+            included; the result table is of all tuning forms.
         language: Of the forms.
         reading: How answers become numbers.
         respondents: Draws a form for the reading "sampled".
@@ -134,6 +136,12 @@ class Settings:
             if value is not None and value < 1:
                 raise UsageError(f"{name} {value} is smaller than 1", "Use a whole number from 1.")
         self._check_start(optimizer)
+        if self.sample is not None and self.forms is not None:
+            raise UsageError(
+                f"{self.forms} forms for every generation and a sample of {self.sample} for each are two "
+                "ways to choose them",
+                "Give --forms or --sample: a sample is drawn of all tuning forms.",
+            )
         if self.sample is not None and self.stages > 1:
             raise UsageError(
                 "a trial is dropped early against a parent that was asked the same forms, and a sample "

@@ -241,7 +241,7 @@ class Objective:
         alive = np.arange(len(prompts))
         tokens = 0
         asked: list[int] = []
-        excess = np.zeros(len(prompts))
+        excess, paid = np.zeros(len(prompts)), np.zeros(len(prompts))
         for part, dimensions in self._parts(forms, seen):
             if not len(alive):
                 break
@@ -254,13 +254,11 @@ class Objective:
             if first is None:
                 first = answers
                 excess = self._price.excess(answers.divergence, None, len(prompts))
+                paid = self._price.cost(paid, answers.divergence)
             asked += dimensions
             if self._reject:
-                alive = alive[
-                    ~self._beaten(
-                        values[alive], forms, asked, excess[alive], thresholds.take(alive)
-                    )
-                ]
+                lost = self._beaten(values, forms, asked, excess, paid, thresholds)
+                alive = alive[~lost[alive]]
         assert first is not None
         worth = self._worth(values, forms, first, tokens)
         loss = worth.loss.copy()
@@ -295,12 +293,16 @@ class Objective:
         forms: Sequence[Form],
         asked: Sequence[int],
         excess: Float[np.ndarray, " candidate"],
+        paid: Float[np.ndarray, " candidate"],
         thresholds: Fitness,
     ) -> np.ndarray:
-        """Who is certain to lose to its threshold, whatever the rest of its answers."""
+        """Who is certain to lose to its threshold, whatever the rest of its answers.
+
+        `paid` is the part of the cost that the divergence makes, known from the first part on.
+        """
         if len(asked) == len(self._target):
             return np.zeros(len(values), bool)
-        bound = self._bound(self._scores(values, forms))
+        bound = self._bound(self._scores(values, forms)) + paid
         lost = (thresholds.excess == 0) & (bound > thresholds.loss)
         return lost | (excess > thresholds.excess)
 

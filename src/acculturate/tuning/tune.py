@@ -151,13 +151,8 @@ def tuning_forms(instrument: Instrument, chosen: Settings) -> tuple[Form, ...]:
     """
     if chosen.sample is None:
         return balanced_forms(instrument, "tuning", chosen.forms, chosen.language)
-    if chosen.forms is None:
-        pool = all_forms(instrument, (chosen.language,), split="tuning")
-    else:
-        pool = balanced_forms(instrument, "tuning", chosen.forms, chosen.language)
-    draw_forms(
-        pool, chosen.sample, np.random.default_rng(0)
-    )  # refuses a sample that cannot be drawn
+    pool = all_forms(instrument, (chosen.language,), split="tuning")
+    draw_forms(pool, chosen.sample, np.random.default_rng(0))  # refuses what cannot be drawn
     return pool
 
 

@@ -1,0 +1,87 @@
+"""A sample of forms: the same for all candidates of a generation, another one for the next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from tuning_runs import HIDDEN, TOY, TOYLAND, Recorder, optimizer, read_json, tune_toy
+
+from acculturate.survey.forms import Form, all_forms, balanced_forms
+from acculturate.survey.scoring import Scoring
+from acculturate.tuning.config import Settings
+from acculturate.tuning.objective import Objective
+from acculturate.tuning.tune import tuning_forms
+
+POOL = all_forms(TOY, split="tuning")
+
+
+def drawn(model: Recorder, candidates: int) -> list[tuple[Form, ...]]:
+    """The forms of each generation, after checking that all its candidates were asked the same."""
+    calls = [call.answers.forms for call in model.searched]
+    asked = sum(len(call.prompts) for call in model.searched if call.prompts is not None)
+    each = len(calls) * candidates // asked  # calls a generation: a descent asks one by one
+    generations = [calls[at : at + each] for at in range(0, len(calls), each)]
+    assert all(len(set(calls)) == 1 for calls in generations)
+    return [calls[0] for calls in generations]
+
+
+@pytest.mark.parametrize(("name", "starts"), [("de", 6), ("random", 6), ("adam", 3), ("eki", 6)])
+def test_a_generation_has_one_sample_and_the_next_another(name: str, starts: int, tmp_path):
+    model = Recorder(HIDDEN)
+    chosen = optimizer(name) if name != "adam" else type(optimizer(name))(36, starts)
+    tune_toy(tmp_path, model, sample=8, optimizer=chosen, budget=36)
+    samples = drawn(model, starts)
+    assert len(samples) == (4 if name == "adam" else 6)
+    for forms in samples:
+        assert len(set(forms)) == 8
+        assert set(forms) <= set(POOL)
+        assert Counter((form.item, form.order) for form in forms) == {
+            (item.id, order): 1 for item in TOY.items for order in ("forward", "reversed")
+        }
+    assert len(set(samples)) > len(samples) // 2
+
+
+def test_the_samples_come_from_the_seed(tmp_path):
+    found = []
+    for out, seed in (("a", 0), ("b", 0), ("c", 1)):
+        model = Recorder(HIDDEN)
+        tune_toy(tmp_path / out, model, sample=8, seed=seed)
+        found.append(drawn(model, 6))
+    assert found[0] == found[1] != found[2]
+
+
+def test_the_pool_is_every_tuning_form_where_they_are_sampled():
+    settings = Settings()
+    assert tuning_forms(TOY, settings) == balanced_forms(TOY, "tuning")
+    assert tuning_forms(TOY, replace(settings, sample=8)) == POOL
+    assert tuning_forms(TOY, replace(settings, forms=16)) == balanced_forms(TOY, "tuning", 16)
+    assert len(POOL) > 16
+
+
+def test_the_table_and_the_outcome_are_of_all_forms(tmp_path):
+    """The sample is what the search sees; what the run says in the end it measured on all of them."""
+    run = tune_toy(tmp_path, sample=8, budget=60)
+    assert run.summary["forms"]["tuning"] == len(POOL)
+    whole = Objective(
+        Recorder(HIDDEN), POOL, Scoring(TOY), TOYLAND.vector(TOY), placement="front"
+    ).evaluate(run.soft_prompt.embeddings[None], np.random.default_rng(0))
+    assert run.outcome["best_loss"] == pytest.approx(whole.loss[0])
+    assert read_json(tmp_path / "DONE.json")["tokens_saved"] == 0
+
+
+def test_an_objective_without_a_sample_asks_everything():
+    model = Recorder(HIDDEN)
+    prompts = np.zeros((2, 2, HIDDEN))
+
+    def forms_of(**settings: Any) -> int:
+        Objective(
+            model, POOL, Scoring(TOY), TOYLAND.vector(TOY), placement="front", **settings
+        ).evaluate(prompts, np.random.default_rng(0))
+        return len(model.record[-1].splits)
+
+    assert forms_of() == len(POOL)
+    assert forms_of(sample=16) == 16

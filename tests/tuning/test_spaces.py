@@ -1,0 +1,133 @@
+"""Every space and every start tunes, and goes on where it was stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tuning_runs import BUDGET, HIDDEN, TOKENS, optimizer, resumes, tune_toy
+
+from acculturate.errors import FailureError, UsageError
+from acculturate.model.answers import FakeModel
+from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.search.space import KINDS
+from acculturate.tuning.config import Settings
+from acculturate.tuning.start import start_search
+
+SPACES = ["full", "ball:0.5", "projection:6", "low-rank:1", "mixture:5", "convex:6"]
+WORDS = "people of Toyland"
+STARTS: dict[str, dict[str, Any]] = {
+    "gaussian": {"init": "gaussian"},
+    "tokens": {"init": "tokens", "init_scale": 0.3},
+    "text": {"init": "text", "init_text": WORDS, "init_scale": 0.3},
+    "run": {"init": "run", "init_scale": 0.3},
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run to start from."""
+    return tune_toy(tmp_path_factory.mktemp("finished") / "run").directory
+
+
+def begun(model: FakeModel, size: int = 6, name: str = "de", **settings: Any) -> tuple[Any, Any]:
+    chosen = Settings(tokens=TOKENS, **settings).resolved(optimizer(name))
+    return start_search(model, chosen, size, np.random.default_rng(0))
+
+
+def test_every_space_is_here():
+    assert [space.partition(":")[0] for space in SPACES] == list(KINDS)
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("name", ["de", "adam", "adam+de"])
+def test_every_space_tunes_and_resumes(space: str, name: str, tmp_path):
+    assert resumes(tmp_path, name, 3, space=space, budget=45) > 1
+    prompt = SoftPrompt.load(tmp_path / "whole" / "best.safetensors").embeddings
+    assert prompt.shape == (TOKENS, HIDDEN)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_every_space_gets_better(space: str, tmp_path):
+    run = tune_toy(tmp_path, space=space, budget=120)
+    random = next(row for row in run.summary["rows"] if row["method"] == "random start")
+    assert run.outcome["best_loss"] < random["tuning"]["loss"]
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("space", ["full", "ball:0.5", "projection:6", "low-rank:1"])
+def test_every_start_tunes_and_resumes(space: str, start: str, tmp_path, finished: Path):
+    settings = STARTS[start] | ({"init_run": str(finished)} if start == "run" else {})
+    assert resumes(tmp_path, "de", 2, space=space, **settings) > 1
+
+
+@pytest.mark.parametrize("name", ["adam", "adam+de"])
+@pytest.mark.parametrize("start", STARTS)
+def test_a_descent_starts_anywhere_and_without_noise(name: str, start: str, tmp_path, finished):
+    settings = {key: value for key, value in STARTS[start].items() if key != "init_scale"}
+    if start == "run":
+        settings["init_run"] = str(finished)
+    assert resumes(tmp_path, name, 4, **settings) > 0
+
+
+def test_a_start_at_a_run_is_its_soft_prompt(finished: Path):
+    best = SoftPrompt.load(finished / "best.safetensors").embeddings
+    for where in (finished, finished / "best.safetensors"):
+        space, first = begun(FakeModel(HIDDEN), init="run", init_run=str(where), init_scale=0.2)
+        prompts = space.prompts(first)
+        assert np.array_equal(prompts[0], best)
+        assert np.abs(prompts[1:] - best).max(axis=(1, 2)).min() > 0
+        assert (prompts[1:] - best).std() == pytest.approx(0.2, rel=0.4)
+    space, first = begun(FakeModel(HIDDEN), 1, "adam", init="run", init_run=str(finished))
+    assert np.array_equal(space.prompts(first)[0], best)
+
+
+def test_a_run_that_cannot_be_started_from(tmp_path, finished: Path):
+    wide = FakeModel(HIDDEN + 1)
+    with pytest.raises(UsageError, match=f"{HIDDEN} wide, fake needs {HIDDEN + 1}") as caught:
+        begun(wide, init="run", init_run=str(finished))
+    assert "same model" in (caught.value.hint or "")
+    with pytest.raises(UsageError, match="no soft prompt at"):
+        begun(FakeModel(HIDDEN), init="run", init_run=str(tmp_path / "nowhere"))
+    (tmp_path / "damaged").write_text("words")
+    with pytest.raises(FailureError, match="damaged"):
+        begun(FakeModel(HIDDEN), init="run", init_run=str(tmp_path / "damaged"))
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_the_same_stream_gives_the_same_space_and_start(space: str):
+    model = FakeModel(HIDDEN)
+    one, first = begun(model, space=space)
+    two, again = begun(model, space=space)
+    assert first.tobytes() == again.tobytes()
+    assert one.prompts(first).tobytes() == two.prompts(again).tobytes()
+    assert first.shape == (6, one.width)
+
+
+def test_what_an_optimiser_leaves_open():
+    """A descent starts at real tokens without noise, others at Gaussian ones."""
+    de, adam = optimizer("de"), optimizer("adam")
+    assert (Settings().resolved(de).init, Settings().resolved(de).init_scale) == ("gaussian", 1.0)
+    assert (Settings().resolved(adam).init, Settings().resolved(adam).init_scale) == ("tokens", 0.0)
+    noisy = Settings(init="gaussian").resolved(adam)
+    assert (noisy.init, noisy.init_scale) == ("gaussian", 1.0)
+    given = Settings(init="text", init_text="x", init_scale=0.5).resolved(adam)
+    assert (given.init, given.init_scale) == ("text", 0.5)
+    assert Settings(space="mixture:4").resolved(adam).init is None
+    assert Settings(space="mixture:4").resolved(adam).init_scale == 1.0
+
+
+def test_several_starts_of_a_descent(tmp_path):
+    """Every one at real tokens of its own; a start at a text needs noise to tell them apart."""
+    from acculturate.search.adam import Adam
+
+    assert resumes(tmp_path / "a", "adam", 2) > 1  # a single one
+    run = tune_toy(tmp_path / "b", optimizer=Adam(BUDGET, 3))
+    assert run.outcome["evaluations"] == 27  # three generations of three that count for three
+    with pytest.raises(UsageError, match="init scale of 0") as caught:
+        tune_toy(tmp_path / "c", optimizer=Adam(BUDGET, 3), init="text", init_text=WORDS)
+    assert caught.value.hint
+    noisy = {"init": "text", "init_text": WORDS, "init_scale": 0.1}
+    assert tune_toy(tmp_path / "d", optimizer=Adam(BUDGET, 3), **noisy).outcome["best_loss"] > 0
