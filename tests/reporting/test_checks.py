@@ -170,6 +170,39 @@ def test_written_answers_in_words(edited, valid, agreement, kappa, words):
     assert "“<b>Well”" in shown(path).text
 
 
+@pytest.mark.parametrize(
+    ("naive", "tuned", "interval", "words"),
+    [
+        (
+            1.8,
+            1.23,
+            [0.2, 0.9],
+            "is 1.23 from United States instead of 1.80 untouched: it moved towards",
+        ),
+        (1.2, 1.5, [-0.4, -0.1], "it moved away from it, more than other forms would explain."),
+        (1.8, 1.7, [-0.2, 0.3], "it moved towards it, and other forms could undo that."),
+        (None, 1.7, None, "not finite"),
+    ],
+)
+def test_another_survey_in_words(edited, naive, tuned, interval, words):
+    def change(values):
+        (check,) = values["checks"]
+        check["naive"]["loss"], check["tuned"]["loss"] = naive, tuned
+        check["gain"] = None if naive is None else naive - tuned
+        check["gain_interval"] = interval
+
+    path = edited("other_surveys", change)
+    assert words in checks_story.other_surveys(read_run(path))
+    assert "Inglehart-Welzel cultural map" in shown(path).text
+
+
+def test_a_country_that_the_other_table_lacks(tmp_path, vsm13):
+    target = load_countries()["Saudi Arabia"]
+    run = tune(FakeModel(), vsm13, target, budget=40, out=tmp_path / "sa")
+    evaluate(run, FakeModel(), languages=[])
+    assert "Saudi Arabia is not in the table inglehart-welzel-2024" in shown(run.directory).text
+
+
 def test_hostile_text_is_shown_as_text(edited):
     bad = "<script>alert('x')</script>"
 

@@ -14,6 +14,7 @@ from acculturate.evaluation.comparison import State
 from acculturate.evaluation.extremes import Extreme, Extremes
 from acculturate.evaluation.generated import Generated, Written
 from acculturate.evaluation.held_out import HEADLINE, Row
+from acculturate.evaluation.other_surveys import SurveyCheck
 from acculturate.evaluation.specificity import Specificity, Standing
 from acculturate.reporting.fields import Record, clean, read_json
 
@@ -28,6 +29,8 @@ class Checks:
         specificity: Where the target stands among countries.
         extremes: Whether scores went towards the middle.
         generated: Whether written answers say what the probabilities say.
+        surveys: Whether other surveys agree.
+        missing: Tables of other surveys in which the target is not.
     """
 
     rows: tuple[Row, ...] = ()
@@ -35,6 +38,8 @@ class Checks:
     specificity: Specificity | None = None
     extremes: Extremes | None = None
     generated: Generated | None = None
+    surveys: tuple[SurveyCheck, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def row(self, key: str) -> Row | None:
         """The row of a way of asking, or None where it was not asked."""
@@ -57,7 +62,7 @@ def read_checks(folder: Path) -> Checks:
         return read_json(path) if path.is_file() else None
 
     held_out, special, extreme = (file(n) for n in ("held_out", "specificity", "extremes"))
-    written = file("generated")
+    written, others = file("generated"), file("other_surveys")
     entries = held_out.records("rows") if held_out else ()
     return Checks(
         rows=tuple(_row(entry) for entry in entries),
@@ -65,6 +70,8 @@ def read_checks(folder: Path) -> Checks:
         specificity=_specificity(special) if special else None,
         extremes=_extremes(extreme) if extreme else None,
         generated=_generated(written) if written else None,
+        surveys=tuple(_survey(e) for e in others.records("checks")) if others else (),
+        missing=others.texts("missing") if others else (),
     )
 
 
@@ -155,6 +162,25 @@ def _written(entry: Record) -> Written:
         kappa=entry.optional_number("kappa"),
         loss=entry.optional_number("loss"),
         unread=entry.texts("unread"),
+    )
+
+
+def _survey(entry: Record) -> SurveyCheck:
+    names = entry.record("dimensions")
+    return SurveyCheck(
+        instrument=entry.text("instrument"),
+        title=entry.text("title"),
+        table=entry.text("table"),
+        country=entry.text("country"),
+        aggregate=entry.text("aggregate"),
+        forms=entry.integer("forms"),
+        language=entry.text("language"),
+        dimensions={clean(key): names.text(key) for key in names.names()},
+        target=dict(entry.by_key("target")),
+        naive=_state(entry.record("naive")),
+        tuned=_state(entry.record("tuned")),
+        gain=_or_nan(entry.optional_number("gain")),
+        gain_interval=entry.interval("gain_interval"),
     )
 
 

@@ -7,7 +7,7 @@ came from a file escaped. The words are `story.py`'s, the geometry `figures.py`'
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -81,6 +81,7 @@ class CheckedWords:
     specificity: str | None
     extremes: str | None
     generated: str | None
+    other_surveys: str | None
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,7 @@ def _view(run: Run, anchor: str) -> RunView:
             specificity=checks_story.specificity(run),
             extremes=checks_story.extremes(run),
             generated=checks_story.generated(run),
+            other_surveys=checks_story.other_surveys(run),
         ),
         ranks=_ranks(run.checks.specificity),
     )
@@ -224,6 +226,7 @@ def _environment() -> Environment:
     filters.update(_FILTERS)
     filters["excerpt"] = _excerpt
     filters["kappa"] = _kappa
+    filters["digits"] = _digits  # pyright: ignore[reportArgumentType]
     filters["finite"] = _finite  # pyright: ignore[reportArgumentType]
     return environment
 
@@ -238,6 +241,10 @@ def _excerpt(text: str) -> str:
 
 def _kappa(value: float | None) -> str:
     return wording.loss_text(value, 2)
+
+
+def _digits(target: Mapping[str, float]) -> int:
+    return wording.digits_for(target.values())
 
 
 def _finite(value: float | None) -> float | None:

@@ -31,6 +31,7 @@ from acculturate.evaluation.held_out import (
     kept_samples,
     row,
 )
+from acculturate.evaluation.other_surveys import check_with, other_surveys
 from acculturate.evaluation.specificity import specificity
 from acculturate.files import json_text, remove_leftovers, write_text
 from acculturate.model.answers import AnswerModel, GeneratingModel
@@ -43,7 +44,7 @@ from acculturate.tuning.run import Run, RunDirectory
 FORMAT = 1
 """Raised when a file's numbers come to mean something else, so that old ones are made again."""
 
-PARTS = ("held_out", "specificity", "extremes", "generated")
+PARTS = ("held_out", "specificity", "extremes", "generated", "other_surveys")
 """The files under evaluation/, without their ending."""
 
 
@@ -110,6 +111,7 @@ def evaluate(
         work.extremes()
         if generated:
             work.generated()
+        work.other_surveys()
     found = {name: _read(loaded.directory / "evaluation" / f"{name}.json") for name in PARTS}
     parts = {name: part for name, part in found.items() if part is not None}
     return RunEvaluation(loaded.directory, parts, tuple(work.computed))
@@ -197,6 +199,28 @@ class _Work:
             return written_answers(model, self._run.soft_prompt, forms, about.question).to_dict()
 
         self._once("generated", self._mark("generated", forms, MAX_TOKENS, REFUSALS), make)
+
+    def other_surveys(self) -> None:
+        """Whether surveys that the search knew nothing of agree."""
+        about = self._about
+        surveys = other_surveys(about.instrument, about.target.name, about.language)
+        here = [survey for survey in surveys if survey.country is not None]
+        known = [
+            [s.instrument.fingerprint, dict(s.country.scores), fingerprint(s.forms)]
+            for s in here
+            if s.country is not None
+        ]
+
+        def make() -> dict[str, Any]:
+            checks: list[dict[str, Any]] = []
+            for survey in here:
+                self._progress(f"asking {len(survey.forms)} forms: {survey.instrument.title}")
+                prompt, seed = self._run.soft_prompt, about.question.seed
+                checks.append(check_with(self._model, prompt, survey, seed).to_dict())
+            missing = [survey.table.key for survey in surveys if survey.country is None]
+            return {"country": about.target.name, "checks": checks, "missing": missing}
+
+        self._once("other_surveys", self._mark("other_surveys", known), make)
 
     def _rows(self, one: FormSet) -> list[dict[str, Any]]:
         comparison = self._comparison(one.key)
