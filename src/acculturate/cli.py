@@ -286,6 +286,10 @@ def evaluate(
     languages: Annotated[
         str, typer.Option(help="Other languages to ask in: all, none, or codes such as ar,hi.")
     ] = "all",
+    respondents: Annotated[
+        int,
+        typer.Option(help="Personas who answer every question once; 0 asks none. 24 answers each."),
+    ] = 0,
     generated: Annotated[
         bool,
         typer.Option("--generated/--no-generated", help="Let the model write its answers too."),
@@ -328,6 +332,7 @@ def evaluate(
                     table=countries,
                     languages=codes,
                     generated=generated,
+                    respondents=respondents,
                     progress=progress,
                 )
             )

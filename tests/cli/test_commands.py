@@ -24,7 +24,8 @@ OPTIONS = {
     "--placement --init --init-scale --init-text --max-divergence --target-loss --stall --stages --reject "
     "--forms --language --instrument --table --anchor --aggregate --variant --reading --respondents "
     "--revision --dtype --device --trust-remote-code --json",
-    "evaluate": "--languages --no-generated --model --instrument --table --device --trust-remote-code --json",
+    "evaluate": "--languages --respondents --no-generated --model --instrument --table --device "
+    "--trust-remote-code --json",
     "report": "--out --json",
     "export": "--out --format --model --device --trust-remote-code --json",
     "countries": "--table --json",

@@ -21,7 +21,7 @@ def made(tmp_path_factory, vsm13):
     target = load_countries()["United States"]
     out = tmp_path_factory.mktemp("runs") / "us"
     run = tune(FakeModel(), vsm13, target, budget=100, out=out)
-    evaluate(run, FakeModel())
+    evaluate(run, FakeModel(), respondents=20)
     return run.directory
 
 
@@ -201,6 +201,20 @@ def test_a_country_that_the_other_table_lacks(tmp_path, vsm13):
     run = tune(FakeModel(), vsm13, target, budget=40, out=tmp_path / "sa")
     evaluate(run, FakeModel(), languages=[])
     assert "Saudi Arabia is not in the table inglehart-welzel-2024" in shown(run.directory).text
+
+
+@pytest.mark.parametrize(
+    ("gain", "interval", "words"),
+    [
+        (3.0, [1.0, 5.0], "So many respondents are enough"),
+        (3.0, [-1.0, 5.0], "So many respondents are not enough"),
+        (None, None, "not finite"),
+    ],
+)
+def test_respondents_in_words(edited, gain, interval, words):
+    path = edited("respondents", lambda values: values.update(gain=gain, gain_interval=interval))
+    assert words in checks_story.respondents(read_run(path))
+    assert "A survey of 20 respondents" in shown(path).text or gain is None
 
 
 def test_hostile_text_is_shown_as_text(edited):

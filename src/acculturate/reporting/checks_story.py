@@ -128,6 +128,25 @@ def other_surveys(run: Run) -> str | None:
     return " ".join(said) or None
 
 
+def respondents(run: Run) -> str | None:
+    """What a survey of respondents would have found."""
+    found = run.checks.respondents
+    if found is None:
+        return None
+    if not math.isfinite(found.gain):
+        return "Among the respondents some answers were not finite."
+    low, high = found.tuned.interval
+    said = (
+        f"A survey of {found.respondents} respondents, alike but for what the prompt does, would put the "
+        f"tuned model {run.text(found.tuned.loss)} from {short(country(run))} (95 %: {run.text(low)} to "
+        f"{run.text(high)}) and the untouched one {run.text(found.naive.loss)}."
+    )
+    sure = found.gain_interval[0] > 0 or found.gain_interval[1] < 0
+    if sure:
+        return f"{said} So many respondents are enough to tell the two apart."
+    return f"{said} So many respondents are not enough to tell the two apart."
+
+
 def _in_survey(check: SurveyCheck) -> str:
     digits = digits_for(check.target.values())
     naive, tuned, title = check.naive.loss, check.tuned.loss, short(check.title)

@@ -82,6 +82,7 @@ class CheckedWords:
     extremes: str | None
     generated: str | None
     other_surveys: str | None
+    respondents: str | None
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,7 @@ def _view(run: Run, anchor: str) -> RunView:
             extremes=checks_story.extremes(run),
             generated=checks_story.generated(run),
             other_surveys=checks_story.other_surveys(run),
+            respondents=checks_story.respondents(run),
         ),
         ranks=_ranks(run.checks.specificity),
     )

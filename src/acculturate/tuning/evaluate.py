@@ -27,11 +27,14 @@ from acculturate.evaluation.held_out import (
     HEADLINE,
     FormSet,
     by_order,
+    few,
     form_sets,
     kept_samples,
     row,
 )
 from acculturate.evaluation.other_surveys import check_with, other_surveys
+from acculturate.evaluation.respondents import LANGUAGE
+from acculturate.evaluation.respondents import respondents as interview_all
 from acculturate.evaluation.specificity import specificity
 from acculturate.files import json_text, remove_leftovers, write_text
 from acculturate.model.answers import AnswerModel, GeneratingModel
@@ -44,7 +47,7 @@ from acculturate.tuning.run import Run, RunDirectory
 FORMAT = 1
 """Raised when a file's numbers come to mean something else, so that old ones are made again."""
 
-PARTS = ("held_out", "specificity", "extremes", "generated", "other_surveys")
+PARTS = ("held_out", "specificity", "extremes", "generated", "other_surveys", "respondents")
 """The files under evaluation/, without their ending."""
 
 
@@ -75,6 +78,7 @@ def evaluate(
     table: CountryTable | None = None,
     languages: Sequence[str] | None = None,
     generated: bool = True,
+    respondents: int = 0,
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> RunEvaluation:
@@ -88,7 +92,9 @@ def evaluate(
         languages: Codes of other languages to ask the held-out forms in; all that the instrument has
             if None.
         generated: Whether to let it write answers too, where it can.
-        seed: Of the bootstrap.
+        respondents: Personas, alike in everything but nationality, who answer every question once;
+            0 asks none.
+        seed: Of the bootstrap and the respondents.
         progress: Called with a sentence before every step.
 
     Returns:
@@ -99,6 +105,8 @@ def evaluate(
             questionnaire or table has to be given.
         FailureError: The run's forms are not those of this version, or a file cannot be written.
     """
+    if respondents < 0 or respondents == 1:
+        raise UsageError(f"a survey of {respondents} respondents", "Use 0 for none, or 2 and more.")
     loaded = run if isinstance(run, Run) else Run.load(run)
     about = _about(loaded, model, instrument, table, seed)
     others = [code for code in about.instrument.languages if code != about.language]
@@ -112,6 +120,8 @@ def evaluate(
         if generated:
             work.generated()
         work.other_surveys()
+        if respondents:
+            work.respondents(respondents)
     found = {name: _read(loaded.directory / "evaluation" / f"{name}.json") for name in PARTS}
     parts = {name: part for name, part in found.items() if part is not None}
     return RunEvaluation(loaded.directory, parts, tuple(work.computed))
@@ -221,6 +231,21 @@ class _Work:
             return {"country": about.target.name, "checks": checks, "missing": missing}
 
         self._once("other_surveys", self._mark("other_surveys", known), make)
+
+    def respondents(self, count: int) -> None:
+        """What a survey of so many respondents would give."""
+        about = self._about
+        if LANGUAGE not in about.instrument.languages:
+            self._progress(f"{about.instrument.key} has no {LANGUAGE}, so it has no respondents")
+            return
+        forms = few(all_forms(about.instrument, (LANGUAGE,), "held-out"))
+
+        def make() -> dict[str, Any]:
+            self._progress(f"asking {count} respondents twice")
+            prompt = self._run.soft_prompt
+            return interview_all(self._model, prompt, forms, about.question, count).to_dict()
+
+        self._once("respondents", self._mark("respondents", forms, count), make)
 
     def _rows(self, one: FormSet) -> list[dict[str, Any]]:
         comparison = self._comparison(one.key)
