@@ -310,6 +310,7 @@ def evaluate(
 ) -> None:
     """Ask finished runs what their search never saw; `acculturate report` shows it."""
     import acculturate as ac
+    from acculturate.reporting import checks_story, together
     from acculturate.reporting.run_reader import read_run
 
     survey = None if instrument is None else ac.load_instrument(instrument)
@@ -336,11 +337,21 @@ def evaluate(
                     progress=progress,
                 )
             )
+    read = [read_run(run.directory) for run in loaded]
+    matrices, seeds = together.confusions(read), together.spreads(read)
     if as_json:
-        _print_json({"runs": [one.to_dict() for one in found]})
+        _print_json(
+            {
+                "runs": [one.to_dict() for one in found],
+                "confusions": [shared.matrix.to_dict() for shared in matrices],
+                "seeds": [shared.spread.to_dict() for shared in seeds],
+            }
+        )
     else:
-        for one in found:
-            display.show_evaluation(one)
+        for one, run in zip(found, read, strict=True):
+            display.show_evaluation(one, checks_story.sentences(run))
+        for shared in (*matrices, *seeds):
+            display.show_line(shared.words)
         shown = shlex.join(str(run) for run in runs)
         display.say(f"`acculturate report {shown}` shows all of it.")
 

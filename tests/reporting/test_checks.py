@@ -217,6 +217,27 @@ def test_respondents_in_words(edited, gain, interval, words):
     assert "A survey of 20 respondents" in shown(path).text or gain is None
 
 
+def test_several_runs_together(made, tmp_path, vsm13):
+    china = load_countries()["China"]
+    paths = [made]
+    for seed in (0, 1):
+        run = tune(FakeModel(), vsm13, china, budget=60, seed=seed, out=tmp_path / f"china-{seed}")
+        evaluate(run, FakeModel(), languages=[], generated=False)
+        paths.append(run.directory)
+    page = Page(write_report(paths, tmp_path / "all.html").read_text(encoding="utf-8"))
+    assert page.open == []
+    for words in (
+        "of 3 prompts bring the model nearer to their own country",
+        "2 runs towards China that differ in their seed alone have a mean held-out loss of",
+        "95 % over seeds and forms",
+    ):
+        assert words in page.text
+    assert len([attrs for attrs in page.all("span") if attrs.get("class") == "own"]) == 3
+    assert len(page.all("table")) == len(page.all("caption"))
+    alone = write_report(paths[1:], tmp_path / "china.html").read_text(encoding="utf-8")
+    assert "Whose prompt moves where" not in alone
+
+
 def test_hostile_text_is_shown_as_text(edited):
     bad = "<script>alert('x')</script>"
 

@@ -137,14 +137,21 @@ def respondents(run: Run) -> str | None:
         return "Among the respondents some answers were not finite."
     low, high = found.tuned.interval
     said = (
-        f"A survey of {found.respondents} respondents, alike but for what the prompt does, would put the "
-        f"tuned model {run.text(found.tuned.loss)} from {short(country(run))} (95 %: {run.text(low)} to "
-        f"{run.text(high)}) and the untouched one {run.text(found.naive.loss)}."
+        f"A survey of {found.respondents} respondents would put the tuned model "
+        f"{run.text(found.tuned.loss)} from {short(country(run))} (95 %: {run.text(low)} to "
+        f"{run.text(high)}), and the same respondents the untouched one {run.text(found.naive.loss)}."
     )
     sure = found.gain_interval[0] > 0 or found.gain_interval[1] < 0
     if sure:
         return f"{said} So many respondents are enough to tell the two apart."
     return f"{said} So many respondents are not enough to tell the two apart."
+
+
+def sentences(run: Run) -> tuple[str, ...]:
+    """All that the checks of a run say."""
+    checks = (held_out, other_ways, specificity, other_surveys, extremes, respondents, generated)
+    said = (check(run) for check in checks)
+    return tuple(sentence for sentence in said if sentence is not None)
 
 
 def _in_survey(check: SurveyCheck) -> str:

@@ -19,7 +19,7 @@ from acculturate.errors import UsageError
 from acculturate.evaluation.measure import NEAREST
 from acculturate.evaluation.specificity import Specificity
 from acculturate.files import write_text
-from acculturate.reporting import checks_story, curves, figures, story, wording
+from acculturate.reporting import checks_story, curves, figures, story, together, wording
 from acculturate.reporting.run_data import Continuation, Method, Run
 from acculturate.reporting.run_reader import read_run
 
@@ -132,6 +132,8 @@ def render_report(runs: Sequence[Run]) -> str:
             version=version("acculturate"),
             overview=story.comparison_headline(runs),
             tradeoff=figures.tradeoff(runs),
+            confusions=together.confusions(runs),
+            spreads=together.spreads(runs),
             instruments=_warnings(runs),
             hofstede=any("vsm" in (run.config.instrument or "").lower() for run in runs),
         )
