@@ -289,6 +289,10 @@ def evaluate(
     languages: Annotated[
         str, typer.Option(help="Other languages to ask in: all, none, or codes such as ar,hi.")
     ] = "all",
+    respondents: Annotated[
+        int,
+        typer.Option(help="Personas who answer every question once; 0 asks none. 24 answers each."),
+    ] = 0,
     generated: Annotated[
         bool,
         typer.Option("--generated/--no-generated", help="Let the model write its answers too."),
@@ -309,6 +313,7 @@ def evaluate(
 ) -> None:
     """Ask finished runs what their search never saw; `acculturate report` shows it."""
     import acculturate as ac
+    from acculturate.reporting import checks_story, together
     from acculturate.reporting.run_reader import read_run
 
     survey = None if instrument is None else ac.load_instrument(instrument)
@@ -331,14 +336,25 @@ def evaluate(
                     table=countries,
                     languages=codes,
                     generated=generated,
+                    respondents=respondents,
                     progress=progress,
                 )
             )
+    read = [read_run(run.directory) for run in loaded]
+    matrices, seeds = together.confusions(read), together.spreads(read)
     if as_json:
-        _print_json({"runs": [one.to_dict() for one in found]})
+        _print_json(
+            {
+                "runs": [one.to_dict() for one in found],
+                "confusions": [shared.matrix.to_dict() for shared in matrices],
+                "seeds": [shared.spread.to_dict() for shared in seeds],
+            }
+        )
     else:
-        for one in found:
-            display.show_evaluation(one)
+        for one, run in zip(found, read, strict=True):
+            display.show_evaluation(one, checks_story.sentences(run))
+        for shared in (*matrices, *seeds):
+            display.show_line(shared.words)
         shown = shlex.join(str(run) for run in runs)
         display.say(f"`acculturate report {shown}` shows all of it.")
 

@@ -132,8 +132,13 @@ def show_run(run: Run) -> None:
     console.print(f"run: {run.directory!s}", soft_wrap=True)
 
 
-def show_evaluation(found: RunEvaluation) -> None:
-    """The losses of a run, asked in every way; intervals over the forms."""
+def show_line(text: str) -> None:
+    """A sentence on standard output."""
+    _console().print(text, soft_wrap=True)
+
+
+def show_evaluation(found: RunEvaluation, sentences: Sequence[str]) -> None:
+    """The losses of a run, asked in every way, with intervals over the forms, and what they say."""
     table = Table(title=f"{found.directory}: loss, asked in other ways")
     for name in ("", "untouched", "95%", "tuned", "95%"):
         table.add_column(name, justify="right" if name else "left")
@@ -143,6 +148,8 @@ def show_evaluation(found: RunEvaluation) -> None:
             cells += [_number(state["loss"]), _interval(state["interval"], 1)]
         table.add_row(*cells)
     _console().print(table)
+    for sentence in sentences:
+        show_line(f"- {sentence}")
 
 
 def show_countries(table: CountryTable, countries: Sequence[Country]) -> None:

@@ -26,7 +26,8 @@ OPTIONS = {
     "--forms --language --instrument --table --anchor --aggregate"
     " --variant --reading --respondents --revision --dtype "
     "--device --trust-remote-code --json",
-    "evaluate": "--languages --no-generated --model --instrument --table --device --trust-remote-code --json",
+    "evaluate": "--languages --respondents --no-generated --model --instrument --table --device "
+    "--trust-remote-code --json",
     "report": "--out --json",
     "export": "--out --format --model --device --trust-remote-code --json",
     "countries": "--table --json",
@@ -139,7 +140,11 @@ def test_evaluate(cli: CommandLine):
     for word in ("a: loss", "b: loss", "New wordings and frames", "…in Arabic"):
         assert word in shown.out
     assert "acculturate report a b" in shown.err
-    again = cli("evaluate", "a", "b", "--json").json["runs"]
+    assert "On questions worded in ways it never saw" in shown.out
+    assert "of 2 prompts bring the model nearer" in shown.out
+    whole = cli("evaluate", "a", "b", "--json").json
+    assert whole["confusions"][0]["columns"] == ["United States", "China"]
+    again = whole["runs"]
     assert [one["run"] for one in again] == ["a", "b"]
     assert all(one["computed"] == [] for one in again)
 

@@ -21,7 +21,7 @@ def made(tmp_path_factory, vsm13):
     target = load_countries()["United States"]
     out = tmp_path_factory.mktemp("runs") / "us"
     run = tune(FakeModel(), vsm13, target, budget=100, out=out)
-    evaluate(run, FakeModel())
+    evaluate(run, FakeModel(), respondents=20)
     return run.directory
 
 
@@ -168,6 +168,74 @@ def test_written_answers_in_words(edited, valid, agreement, kappa, words):
     path = edited("generated", change)
     assert words in checks_story.generated(read_run(path))
     assert "“<b>Well”" in shown(path).text
+
+
+@pytest.mark.parametrize(
+    ("naive", "tuned", "interval", "words"),
+    [
+        (
+            1.8,
+            1.23,
+            [0.2, 0.9],
+            "is 1.23 from United States instead of 1.80 untouched: it moved towards",
+        ),
+        (1.2, 1.5, [-0.4, -0.1], "it moved away from it, more than other forms would explain."),
+        (1.8, 1.7, [-0.2, 0.3], "it moved towards it, and other forms could undo that."),
+        (None, 1.7, None, "not finite"),
+    ],
+)
+def test_another_survey_in_words(edited, naive, tuned, interval, words):
+    def change(values):
+        (check,) = values["checks"]
+        check["naive"]["loss"], check["tuned"]["loss"] = naive, tuned
+        check["gain"] = None if naive is None else naive - tuned
+        check["gain_interval"] = interval
+
+    path = edited("other_surveys", change)
+    assert words in checks_story.other_surveys(read_run(path))
+    assert "Inglehart-Welzel cultural map" in shown(path).text
+
+
+def test_a_country_that_the_other_table_lacks(tmp_path, vsm13):
+    target = load_countries()["Saudi Arabia"]
+    run = tune(FakeModel(), vsm13, target, budget=40, out=tmp_path / "sa")
+    evaluate(run, FakeModel(), languages=[])
+    assert "Saudi Arabia is not in the table inglehart-welzel-2024" in shown(run.directory).text
+
+
+@pytest.mark.parametrize(
+    ("gain", "interval", "words"),
+    [
+        (3.0, [1.0, 5.0], "So many respondents are enough"),
+        (3.0, [-1.0, 5.0], "So many respondents are not enough"),
+        (None, None, "not finite"),
+    ],
+)
+def test_respondents_in_words(edited, gain, interval, words):
+    path = edited("respondents", lambda values: values.update(gain=gain, gain_interval=interval))
+    assert words in checks_story.respondents(read_run(path))
+    assert "A survey of 20 respondents" in shown(path).text or gain is None
+
+
+def test_several_runs_together(made, tmp_path, vsm13):
+    china = load_countries()["China"]
+    paths = [made]
+    for seed in (0, 1):
+        run = tune(FakeModel(), vsm13, china, budget=60, seed=seed, out=tmp_path / f"china-{seed}")
+        evaluate(run, FakeModel(), languages=[], generated=False)
+        paths.append(run.directory)
+    page = Page(write_report(paths, tmp_path / "all.html").read_text(encoding="utf-8"))
+    assert page.open == []
+    for words in (
+        "of 3 prompts bring the model nearer to their own country",
+        "2 runs towards China that differ in their seed alone have a mean held-out loss of",
+        "95 % over seeds and forms",
+    ):
+        assert words in page.text
+    assert len([attrs for attrs in page.all("span") if attrs.get("class") == "own"]) == 3
+    assert len(page.all("table")) == len(page.all("caption"))
+    alone = write_report(paths[1:], tmp_path / "china.html").read_text(encoding="utf-8")
+    assert "Whose prompt moves where" not in alone
 
 
 def test_hostile_text_is_shown_as_text(edited):

@@ -45,20 +45,22 @@ class Confusion:
 
 @dataclass(frozen=True)
 class SeedSpread:
-    """Runs with one target that differ in their seed, or in another setting.
+    """Runs that differ in their seed.
 
     Attributes:
         country: Their target.
+        over: What a run's own samples were drawn over, in words.
         runs: Their names.
         naive: Mean loss of the untouched model.
         tuned: Mean loss of the tuned ones.
-        interval: 95% interval of `tuned`: runs drawn with replacement, and for each a bootstrap sample
+        interval: 95% interval of `tuned`: runs drawn with replacement, for each a bootstrap sample
             of its own; None where a run has no samples.
         least: The least loss of a run.
         most: The largest.
     """
 
     country: str
+    over: str
     runs: tuple[str, ...]
     naive: float
     tuned: float
@@ -92,6 +94,7 @@ def confusion(
 
 def seed_spread(
     country: str,
+    over: str,
     names: Sequence[str],
     naive: Sequence[float],
     tuned: Sequence[float],
@@ -102,6 +105,7 @@ def seed_spread(
 
     Args:
         country: Their target.
+        over: What the samples were drawn over, in words.
         names: Of the runs, at least one.
         naive: Each one's loss of the untouched model.
         tuned: Each one's loss of the tuned model.
@@ -112,13 +116,15 @@ def seed_spread(
     if len(names) > 1 and all(len(own) > 0 for own in samples):
         rng = np.random.default_rng(seed)
         arrays = [np.array(own, np.float64) for own in samples]
-        drawn = rng.integers(len(arrays), size=(SAMPLES, len(arrays)))
+        # One run fewer than there are, as with forms: see `statistics.resampled_means`.
+        drawn = rng.integers(len(arrays), size=(SAMPLES, len(arrays) - 1))
         # Drawing forms anew adds noise, and noise adds to a distance: that is not the runs' own spread.
         centred = [array - array.mean() + loss for array, loss in zip(arrays, tuned, strict=True)]
         means = np.array([np.mean([rng.choice(centred[run]) for run in row]) for row in drawn])
         interval = interval_of(means)
     return SeedSpread(
         country,
+        over,
         tuple(names),
         float(np.mean(naive)),
         float(np.mean(tuned)),

@@ -94,17 +94,17 @@ def form_sets(
         worded = crossed_forms(instrument, "held-out", "tuning", language)
         framed = crossed_forms(instrument, "tuning", "held-out", language)
         sets += [
-            FormSet("wordings", "New wordings", _few(worded)),
-            FormSet("frames", "New frames", _few(framed)),
+            FormSet("wordings", "New wordings", few(worded)),
+            FormSet("frames", "New frames", few(framed)),
         ]
-    sets.append(FormSet(HEADLINE, "New wordings and frames", _few(new)))
+    sets.append(FormSet(HEADLINE, "New wordings and frames", few(new)))
     mixed = crossed_forms(instrument, "held-out", "held-out", language, shuffled=True)
     sets.append(FormSet("shuffled", "…options shuffled", _few_of_each(mixed)))
     if any(a.labels != b.labels for a, b in zip(new, lettered, strict=True)):
-        sets.append(FormSet("letters", "…options lettered", _few(lettered)))
+        sets.append(FormSet("letters", "…options lettered", few(lettered)))
     for code in others:
         pool = all_forms(instrument, (code,), "held-out")
-        sets.append(FormSet(code, f"…in {language_name(code)}", _few(pool)))
+        sets.append(FormSet(code, f"…in {language_name(code)}", few(pool)))
     return tuple(sets)
 
 
@@ -140,17 +140,17 @@ def kept_samples(comparison: Comparison) -> dict[str, list[float]]:
     return {"naive": kept[0].tolist(), "tuned": kept[1].tolist()}
 
 
-def language_name(code: str) -> str:
-    """A language's name in English, or its code."""
-    return LANGUAGES.get(code, code)
-
-
-def _few(pool: Sequence[Form]) -> tuple[Form, ...]:
+def few(pool: Sequence[Form]) -> tuple[Form, ...]:
     """As many of a pool as an interval needs, balanced; always the same."""
     items = len({form.item for form in pool})
     if len(pool) <= FORMS_AN_ITEM * items:
         return tuple(pool)
     return draw_forms(pool, FORMS_AN_ITEM * items, np.random.default_rng(0))
+
+
+def language_name(code: str) -> str:
+    """A language's name in English, or its code."""
+    return LANGUAGES.get(code, code)
 
 
 def _few_of_each(pool: Sequence[Form]) -> tuple[Form, ...]:

@@ -19,7 +19,10 @@ def resampled_means(
 ) -> Float[np.ndarray, "sample group"]:
     """Bootstrap means within groups: every group's members are drawn anew with replacement.
 
-    B. Efron, R. Tibshirani (1993), An Introduction to the Bootstrap, chapter 8 (several samples).
+    B. Efron, R. Tibshirani (1993), An Introduction to the Bootstrap, chapter 8 (several samples). Of n
+    members n - 1 are drawn, which gives the mean the variance that n - 1 in the denominator gives it
+    (J. N. K. Rao, C. F. J. Wu 1988, Resampling inference with complex survey data); with the two forms that
+    an item often has in an order, drawing two would halve it.
 
     Args:
         values: One value a form.
@@ -32,7 +35,7 @@ def resampled_means(
         if len(members) == 0:
             means[:, column] = np.nan
             continue
-        drawn = rng.choice(members, size=(samples, len(members)))
+        drawn = rng.choice(members, size=(samples, max(1, len(members) - 1)))
         means[:, column] = values[drawn].mean(axis=1)
     return means
 

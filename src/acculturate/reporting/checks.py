@@ -14,6 +14,8 @@ from acculturate.evaluation.comparison import State
 from acculturate.evaluation.extremes import Extreme, Extremes
 from acculturate.evaluation.generated import Generated, Written
 from acculturate.evaluation.held_out import HEADLINE, Row
+from acculturate.evaluation.other_surveys import SurveyCheck
+from acculturate.evaluation.respondents import Respondents, Sampled
 from acculturate.evaluation.specificity import Specificity, Standing
 from acculturate.reporting.fields import Record, clean, read_json
 
@@ -28,6 +30,9 @@ class Checks:
         specificity: Where the target stands among countries.
         extremes: Whether scores went towards the middle.
         generated: Whether written answers say what the probabilities say.
+        surveys: Whether other surveys agree.
+        missing: Tables of other surveys in which the target is not.
+        respondents: What a survey of respondents would give.
     """
 
     rows: tuple[Row, ...] = ()
@@ -35,6 +40,9 @@ class Checks:
     specificity: Specificity | None = None
     extremes: Extremes | None = None
     generated: Generated | None = None
+    surveys: tuple[SurveyCheck, ...] = ()
+    missing: tuple[str, ...] = ()
+    respondents: Respondents | None = None
 
     def row(self, key: str) -> Row | None:
         """The row of a way of asking, or None where it was not asked."""
@@ -57,7 +65,7 @@ def read_checks(folder: Path) -> Checks:
         return read_json(path) if path.is_file() else None
 
     held_out, special, extreme = (file(n) for n in ("held_out", "specificity", "extremes"))
-    written = file("generated")
+    written, others, people = (file(n) for n in ("generated", "other_surveys", "respondents"))
     entries = held_out.records("rows") if held_out else ()
     return Checks(
         rows=tuple(_row(entry) for entry in entries),
@@ -65,6 +73,9 @@ def read_checks(folder: Path) -> Checks:
         specificity=_specificity(special) if special else None,
         extremes=_extremes(extreme) if extreme else None,
         generated=_generated(written) if written else None,
+        surveys=tuple(_survey(e) for e in others.records("checks")) if others else (),
+        missing=others.texts("missing") if others else (),
+        respondents=_respondents(people) if people else None,
     )
 
 
@@ -87,14 +98,12 @@ def _samples(entry: Record) -> tuple[float, ...]:
 
 
 def _state(entry: Record) -> State:
-    intervals = entry.optional_record("intervals")
-    found = {clean(key): intervals.interval(key) for key in intervals.names()} if intervals else {}
     loss = entry.optional_number("loss")
     return State(
         loss=math.inf if loss is None else loss,
         interval=entry.interval("interval"),
         scores=dict(entry.by_key("scores")),
-        intervals={key: pair for key, pair in found.items() if pair is not None},
+        intervals=_intervals(entry.optional_record("intervals")),
         valid_mass=entry.optional_number("valid_mass"),
     )
 
@@ -156,6 +165,56 @@ def _written(entry: Record) -> Written:
         loss=entry.optional_number("loss"),
         unread=entry.texts("unread"),
     )
+
+
+def _survey(entry: Record) -> SurveyCheck:
+    names = entry.record("dimensions")
+    return SurveyCheck(
+        instrument=entry.text("instrument"),
+        title=entry.text("title"),
+        table=entry.text("table"),
+        country=entry.text("country"),
+        aggregate=entry.text("aggregate"),
+        forms=entry.integer("forms"),
+        language=entry.text("language"),
+        dimensions={clean(key): names.text(key) for key in names.names()},
+        target=dict(entry.by_key("target")),
+        naive=_state(entry.record("naive")),
+        tuned=_state(entry.record("tuned")),
+        gain=_or_nan(entry.optional_number("gain")),
+        gain_interval=entry.interval("gain_interval"),
+    )
+
+
+def _respondents(file: Record) -> Respondents:
+    return Respondents(
+        respondents=file.integer("respondents"),
+        seed=file.integer("seed"),
+        language=file.text("language"),
+        example=file.text("example"),
+        naive=_sampled(file.record("naive")),
+        tuned=_sampled(file.record("tuned")),
+        gain=_or_nan(file.optional_number("gain")),
+        gain_interval=file.interval("gain_interval") or (math.nan, math.nan),
+    )
+
+
+def _sampled(entry: Record) -> Sampled:
+    loss = entry.optional_number("loss")
+    values = entry.numbers("samples") or ()
+    return Sampled(
+        loss=math.inf if loss is None else loss,
+        interval=entry.interval("interval") or (math.nan, math.nan),
+        scores=dict(entry.by_key("scores")),
+        respondent_intervals=_intervals(entry.optional_record("respondent_intervals")),
+        intervals=_intervals(entry.optional_record("intervals")),
+        samples=tuple(value for value in values if value is not None),
+    )
+
+
+def _intervals(record: Record | None) -> dict[str, tuple[float, float]]:
+    found = {clean(key): record.interval(key) for key in record.names()} if record else {}
+    return {key: pair for key, pair in found.items() if pair is not None}
 
 
 def _or_nan(value: float | None) -> float:

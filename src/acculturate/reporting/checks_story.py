@@ -10,8 +10,10 @@ from collections.abc import Sequence
 
 from acculturate.evaluation.extremes import Extreme, mean_distance
 from acculturate.evaluation.held_out import HEADLINE, Row
+from acculturate.evaluation.other_surveys import SurveyCheck
 from acculturate.reporting.run_data import Run
-from acculturate.reporting.wording import loss_text, share_text, short
+from acculturate.reporting.story import country
+from acculturate.reporting.wording import digits_for, loss_text, share_text, short
 
 
 def gap(run: Run) -> float | None:
@@ -113,6 +115,63 @@ def generated(run: Run) -> str | None:
     return (
         f"{said}; of these {share_text(tuned.agreement)} are the option that its probabilities like "
         f"best{beyond}."
+    )
+
+
+def other_surveys(run: Run) -> str | None:
+    """Whether surveys that the search knew nothing of agree."""
+    said = [_in_survey(check) for check in run.checks.surveys]
+    said += [
+        f"{short(country(run))} is not in the table {short(table)}, so that survey says nothing here."
+        for table in run.checks.missing
+    ]
+    return " ".join(said) or None
+
+
+def respondents(run: Run) -> str | None:
+    """What a survey of respondents would have found."""
+    found = run.checks.respondents
+    if found is None:
+        return None
+    if not math.isfinite(found.gain):
+        return "Among the respondents some answers were not finite."
+    low, high = found.tuned.interval
+    said = (
+        f"A survey of {found.respondents} respondents would put the tuned model "
+        f"{run.text(found.tuned.loss)} from {short(country(run))} (95 %: {run.text(low)} to "
+        f"{run.text(high)}), and the same respondents the untouched one {run.text(found.naive.loss)}."
+    )
+    sure = found.gain_interval[0] > 0 or found.gain_interval[1] < 0
+    if sure:
+        return f"{said} So many respondents are enough to tell the two apart."
+    return f"{said} So many respondents are not enough to tell the two apart."
+
+
+def sentences(run: Run) -> tuple[str, ...]:
+    """All that the checks of a run say."""
+    checks = (held_out, other_ways, specificity, other_surveys, extremes, respondents, generated)
+    said = (check(run) for check in checks)
+    return tuple(sentence for sentence in said if sentence is not None)
+
+
+def _in_survey(check: SurveyCheck) -> str:
+    digits = digits_for(check.target.values())
+    naive, tuned, title = check.naive.loss, check.tuned.loss, short(check.title)
+    if not math.isfinite(check.gain):
+        return f"Asked {title}, the model gave answers that are not finite."
+    nearer = check.gain > 0
+    certain = ""
+    if check.gain_interval is not None:
+        low, high = check.gain_interval
+        certain = (
+            ", more than other forms would explain"
+            if low > 0 or high < 0
+            else ", and other forms could undo that"
+        )
+    return (
+        f"In a survey that the search knew nothing of ({title}), the tuned model is "
+        f"{loss_text(tuned, digits)} from {short(check.country)} instead of {loss_text(naive, digits)} "
+        f"untouched: it moved {'towards' if nearer else 'away from'} it{certain}."
     )
 
 

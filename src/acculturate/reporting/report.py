@@ -7,7 +7,7 @@ came from a file escaped. The words are `story.py`'s, the geometry `figures.py`'
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +19,7 @@ from acculturate.errors import UsageError
 from acculturate.evaluation.measure import NEAREST
 from acculturate.evaluation.specificity import Specificity
 from acculturate.files import write_text
-from acculturate.reporting import checks_story, curves, figures, story, wording
+from acculturate.reporting import checks_story, curves, figures, story, together, wording
 from acculturate.reporting.run_data import Continuation, Method, Run
 from acculturate.reporting.run_reader import read_run
 
@@ -81,6 +81,8 @@ class CheckedWords:
     specificity: str | None
     extremes: str | None
     generated: str | None
+    other_surveys: str | None
+    respondents: str | None
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,8 @@ def render_report(runs: Sequence[Run]) -> str:
             version=version("acculturate"),
             overview=story.comparison_headline(runs),
             tradeoff=figures.tradeoff(runs),
+            confusions=together.confusions(runs),
+            spreads=together.spreads(runs),
             instruments=_warnings(runs),
             hofstede=any("vsm" in (run.config.instrument or "").lower() for run in runs),
         )
@@ -166,6 +170,8 @@ def _view(run: Run, anchor: str) -> RunView:
             specificity=checks_story.specificity(run),
             extremes=checks_story.extremes(run),
             generated=checks_story.generated(run),
+            other_surveys=checks_story.other_surveys(run),
+            respondents=checks_story.respondents(run),
         ),
         ranks=_ranks(run.checks.specificity),
     )
@@ -224,6 +230,7 @@ def _environment() -> Environment:
     filters.update(_FILTERS)
     filters["excerpt"] = _excerpt
     filters["kappa"] = _kappa
+    filters["digits"] = _digits  # pyright: ignore[reportArgumentType]
     filters["finite"] = _finite  # pyright: ignore[reportArgumentType]
     return environment
 
@@ -238,6 +245,10 @@ def _excerpt(text: str) -> str:
 
 def _kappa(value: float | None) -> str:
     return wording.loss_text(value, 2)
+
+
+def _digits(target: Mapping[str, float]) -> int:
+    return wording.digits_for(target.values())
 
 
 def _finite(value: float | None) -> float | None:

@@ -11,9 +11,7 @@ from pathlib import Path
 
 from acculturate.reporting.checks import NO_CHECKS, Checks
 from acculturate.reporting.fields import clean
-from acculturate.reporting.wording import loss_text
-
-_SMALL_SCALE = 10.0
+from acculturate.reporting.wording import digits_for, loss_text
 
 
 @dataclass(frozen=True)
@@ -185,7 +183,7 @@ class Evaluation:
     @property
     def digits(self) -> int:
         """Decimals of a loss or score: two where the scores are small, as on a map."""
-        return 2 if self.target and max(map(abs, self.target.values())) < _SMALL_SCALE else 1
+        return digits_for(self.target.values())
 
     def text(self, value: float | None) -> str:
         """A loss or score as it is shown."""

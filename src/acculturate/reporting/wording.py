@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 MISSING = "–"
 _LONGEST_NAME = 60
+
+
+_SMALL_SCALE = 10.0
+
+
+def digits_for(target: Iterable[float]) -> int:
+    """Decimals of scores and losses: two where the target's scores are small, as on a map."""
+    found = [abs(score) for score in target]
+    return 2 if found and max(found) < _SMALL_SCALE else 1
 
 
 def loss_text(value: float | None, digits: int = 1) -> str:

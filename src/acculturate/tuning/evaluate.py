@@ -27,10 +27,14 @@ from acculturate.evaluation.held_out import (
     HEADLINE,
     FormSet,
     by_order,
+    few,
     form_sets,
     kept_samples,
     row,
 )
+from acculturate.evaluation.other_surveys import check_with, other_surveys
+from acculturate.evaluation.respondents import LANGUAGE
+from acculturate.evaluation.respondents import respondents as interview_all
 from acculturate.evaluation.specificity import specificity
 from acculturate.files import json_text, remove_leftovers, write_text
 from acculturate.model.answers import AnswerModel, GeneratingModel
@@ -43,7 +47,7 @@ from acculturate.tuning.run import Run, RunDirectory
 FORMAT = 1
 """Raised when a file's numbers come to mean something else, so that old ones are made again."""
 
-PARTS = ("held_out", "specificity", "extremes", "generated")
+PARTS = ("held_out", "specificity", "extremes", "generated", "other_surveys", "respondents")
 """The files under evaluation/, without their ending."""
 
 
@@ -74,6 +78,7 @@ def evaluate(
     table: CountryTable | None = None,
     languages: Sequence[str] | None = None,
     generated: bool = True,
+    respondents: int = 0,
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> RunEvaluation:
@@ -87,7 +92,9 @@ def evaluate(
         languages: Codes of other languages to ask the held-out forms in; all that the instrument has
             if None.
         generated: Whether to let it write answers too, where it can.
-        seed: Of the bootstrap.
+        respondents: Personas, alike in everything but nationality, who answer every question once;
+            0 asks none.
+        seed: Of the bootstrap and the respondents.
         progress: Called with a sentence before every step.
 
     Returns:
@@ -98,6 +105,8 @@ def evaluate(
             questionnaire or table has to be given.
         FailureError: The run's forms are not those of this version, or a file cannot be written.
     """
+    if respondents < 0 or respondents == 1:
+        raise UsageError(f"a survey of {respondents} respondents", "Use 0 for none, or 2 and more.")
     loaded = run if isinstance(run, Run) else Run.load(run)
     about = _about(loaded, model, instrument, table, seed)
     others = [code for code in about.instrument.languages if code != about.language]
@@ -110,6 +119,9 @@ def evaluate(
         work.extremes()
         if generated:
             work.generated()
+        work.other_surveys()
+        if respondents:
+            work.respondents(respondents)
     found = {name: _read(loaded.directory / "evaluation" / f"{name}.json") for name in PARTS}
     parts = {name: part for name, part in found.items() if part is not None}
     return RunEvaluation(loaded.directory, parts, tuple(work.computed))
@@ -197,6 +209,43 @@ class _Work:
             return written_answers(model, self._run.soft_prompt, forms, about.question).to_dict()
 
         self._once("generated", self._mark("generated", forms, MAX_TOKENS, REFUSALS), make)
+
+    def other_surveys(self) -> None:
+        """Whether surveys that the search knew nothing of agree."""
+        about = self._about
+        surveys = other_surveys(about.instrument, about.target.name, about.language)
+        here = [survey for survey in surveys if survey.country is not None]
+        known = [
+            [s.instrument.fingerprint, dict(s.country.scores), fingerprint(s.forms)]
+            for s in here
+            if s.country is not None
+        ]
+
+        def make() -> dict[str, Any]:
+            checks: list[dict[str, Any]] = []
+            for survey in here:
+                self._progress(f"asking {len(survey.forms)} forms: {survey.instrument.title}")
+                prompt, seed = self._run.soft_prompt, about.question.seed
+                checks.append(check_with(self._model, prompt, survey, seed).to_dict())
+            missing = [survey.table.key for survey in surveys if survey.country is None]
+            return {"country": about.target.name, "checks": checks, "missing": missing}
+
+        self._once("other_surveys", self._mark("other_surveys", known), make)
+
+    def respondents(self, count: int) -> None:
+        """What a survey of so many respondents would give."""
+        about = self._about
+        if LANGUAGE not in about.instrument.languages:
+            self._progress(f"{about.instrument.key} has no {LANGUAGE}, so it has no respondents")
+            return
+        forms = few(all_forms(about.instrument, (LANGUAGE,), "held-out"))
+
+        def make() -> dict[str, Any]:
+            self._progress(f"asking {count} respondents twice")
+            prompt = self._run.soft_prompt
+            return interview_all(self._model, prompt, forms, about.question, count).to_dict()
+
+        self._once("respondents", self._mark("respondents", forms, count), make)
 
     def _rows(self, one: FormSet) -> list[dict[str, Any]]:
         comparison = self._comparison(one.key)

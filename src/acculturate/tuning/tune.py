@@ -138,8 +138,8 @@ def _default_optimizer(model: AnswerModel, budget: int) -> Optimizer:
 def _check_gradients(model: AnswerModel, optimizer: Optimizer) -> None:
     if "gradient" in optimizer.learns_from and not isinstance(model, DifferentiableModel):
         raise UsageError(
-            f"the optimiser {optimizer.name} needs gradients, which {model.name} does not give",
-            "Use --optimizer de.",
+            f"{model.name} gives no gradients, which {optimizer.name} descends",
+            "Use an optimiser that needs none, such as de.",
         )
 
 
