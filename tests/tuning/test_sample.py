@@ -21,8 +21,10 @@ POOL = all_forms(TOY, split="tuning")
 
 def drawn(model: Recorder, candidates: int) -> list[tuple[Form, ...]]:
     """The forms of each generation, after checking that all its candidates were asked the same."""
-    calls = [call.answers.forms for call in model.searched]
-    asked = sum(len(call.prompts) for call in model.searched if call.prompts is not None)
+    *searched, last = model.searched
+    assert last.answers.forms == POOL, "the last leaders are compared on all forms"
+    calls = [call.answers.forms for call in searched]
+    asked = sum(len(call.prompts) for call in searched if call.prompts is not None)
     each = len(calls) * candidates // asked  # calls a generation: a descent asks one by one
     generations = [calls[at : at + each] for at in range(0, len(calls), each)]
     assert all(len(set(calls)) == 1 for calls in generations)
@@ -60,6 +62,22 @@ def test_the_pool_is_every_tuning_form_where_they_are_sampled():
     assert tuning_forms(TOY, replace(settings, sample=8)) == POOL
     assert tuning_forms(TOY, replace(settings, forms=16)) == balanced_forms(TOY, "tuning", 16)
     assert len(POOL) > 16
+
+
+def test_of_the_last_leaders_the_best_on_all_forms_is_taken(tmp_path):
+    model = Recorder(HIDDEN)
+    run = tune_toy(tmp_path, model, sample=8, budget=60)
+    last = model.searched[-1]
+    assert last.prompts is not None and len(last.prompts) == 4
+    scores = [
+        Objective(model, POOL, Scoring(TOY), TOYLAND.vector(TOY), placement="front")
+        .evaluate(prompt[None], np.random.default_rng(0))
+        .loss[0]
+        for prompt in last.prompts
+    ]
+    best = last.prompts[int(np.argmin(scores))]
+    assert np.array_equal(run.soft_prompt.embeddings, best)
+    assert run.outcome["best_loss"] == pytest.approx(min(scores))
 
 
 def test_the_table_and_the_outcome_are_of_all_forms(tmp_path):
