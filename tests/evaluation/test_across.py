@@ -19,7 +19,7 @@ def test_the_confusion_matrix_is_read_off_the_losses():
 
 
 def test_runs_that_lie_far_apart_make_a_wide_interval():
-    close = [10 + np.random.default_rng(seed).normal(0, 0.1, 200).tolist() for seed in range(4)]
+    close = [np.random.default_rng(seed).normal(10, 0.1, 200).tolist() for seed in range(4)]
     losses = [4.0, 8.0, 12.0, 16.0]
     made = seed_spread("A", "forms", list("wxyz"), [20.0] * 4, losses, close)
     assert (made.tuned, made.naive, made.least, made.most) == (10.0, 20.0, 4.0, 16.0)
