@@ -87,7 +87,7 @@ def test_the_headline_row_in_words(edited, tuned, interval, words):
         set_losses(values, "held-out", 18.6, tuned, interval)
 
     path = edited("held_out", change)
-    assert words in checks_story.held_out(read_run(path))
+    assert words in checks_story.held_out(read_run(path)).replace("\xa0", " ")
     assert words in shown(path).text
 
 

@@ -13,7 +13,7 @@ from acculturate.evaluation.held_out import HEADLINE, Row
 from acculturate.evaluation.other_surveys import SurveyCheck
 from acculturate.reporting.run_data import Run
 from acculturate.reporting.story import country
-from acculturate.reporting.wording import digits_for, loss_text, share_text, short
+from acculturate.reporting.wording import LEVEL, digits_for, loss_text, share_text, short
 
 
 def gap(run: Run) -> float | None:
@@ -138,7 +138,7 @@ def respondents(run: Run) -> str | None:
     low, high = found.tuned.interval
     said = (
         f"A survey of {found.respondents} respondents would put the tuned model "
-        f"{run.text(found.tuned.loss)} from {short(country(run))} (95 %: {run.text(low)} to "
+        f"{run.text(found.tuned.loss)} from {short(country(run))} ({LEVEL}: {run.text(low)} to "
         f"{run.text(high)}), and the same respondents the untouched one {run.text(found.naive.loss)}."
     )
     sure = found.gain_interval[0] > 0 or found.gain_interval[1] < 0
@@ -188,10 +188,10 @@ def _sure(row: Row, run: Run) -> str:
     low, high = row.gain_interval
     span = f"{loss_text(low, run.digits)} to {loss_text(high, run.digits)}"
     if low > 0:
-        return f"The gain of {run.text(row.gain)} is larger than other forms would explain (95 %: {span})."
+        return f"The gain of {run.text(row.gain)} is larger than other forms would explain ({LEVEL}: {span})."
     if high < 0:
-        return f"The loss of ground is larger than other forms would explain (95 %: {span})."
-    return f"Other forms could undo the difference of {run.text(row.gain)} (95 %: {span})."
+        return f"The loss of ground is larger than other forms would explain ({LEVEL}: {span})."
+    return f"Other forms could undo the difference of {run.text(row.gain)} ({LEVEL}: {span})."
 
 
 def _known(rows: Sequence[Extreme]) -> bool:
