@@ -100,7 +100,7 @@ def test_the_least_of_the_other_ways(edited):
     said = checks_story.other_ways(read_run(edited("held_out", change)))
     assert said == (
         "Asked in 10 other ways, the loss is lower than untouched in 9. The least gain is with “options "
-        "lettered”, where it rose by 4.0."
+        "lettered”, where the loss rose by 4.0."
     )
 
 
@@ -256,8 +256,9 @@ def test_hostile_text_is_shown_as_text(edited):
 
 def test_a_damaged_file_names_its_place(edited):
     path = edited("held_out", lambda values: values["rows"][2].pop("naive"))
-    with pytest.raises(FailureError, match=re.escape("rows[2].naive is missing")):
+    with pytest.raises(FailureError, match=re.escape("rows[2].naive is missing")) as caught:
         read_run(path)
+    assert "makes it again" in caught.value.hint
 
 
 def test_a_map_has_two_decimals(tmp_path):

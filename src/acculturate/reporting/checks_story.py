@@ -55,7 +55,7 @@ def other_ways(run: Run) -> str | None:
     )
     return (
         f"Asked in {len(others)} other ways, the loss is lower than untouched in {fell}. The least gain is "
-        f"with “{name}”, where it {went}."
+        f"with “{name}”, where the loss {went}."
     )
 
 
@@ -98,7 +98,7 @@ def extremes(run: Run) -> str | None:
     )
     if not inward:
         return f"{said}."
-    return f"{said}, {len(asked)} of these where the target is nearer the middle too."
+    return f"{said}, {len(asked) or 'none'} of these where the target is nearer the middle too."
 
 
 def generated(run: Run) -> str | None:
