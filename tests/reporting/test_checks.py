@@ -254,6 +254,30 @@ def test_hostile_text_is_shown_as_text(edited):
         assert "<script>alert" in page.text
 
 
+def test_a_prompt_that_breaks_the_model_on_other_forms(tmp_path, vsm13):
+    class Breaking(FakeModel):
+        def ask(self, prompts, forms, **options):
+            answers = super().ask(prompts, forms, **options)
+            if prompts is not None and any(form.split == "held-out" for form in forms):
+                answers.probabilities[:] = float("nan")
+            return answers
+
+        def generate_answers(self, forms, *args, **options):
+            return ("?",) * len(forms)
+
+        def provenance(self):
+            return FakeModel().provenance()
+
+    target = load_countries()["United States"]
+    run = tune(FakeModel(), vsm13, target, budget=40, out=tmp_path / "us")
+    found = evaluate(run, Breaking(), languages=[], respondents=4)
+    assert found.parts["specificity"]["tuned"] == {"rank": 96, "nearest_share": None, "losses": []}
+    page = shown(run.directory)
+    assert "answers that are not finite" in page.text
+    assert "cannot be said: answers are not finite" in page.text
+    assert not {"nan", "inf", "None"} & set(page.text.split())
+
+
 def test_a_damaged_file_names_its_place(edited):
     path = edited("held_out", lambda values: values["rows"][2].pop("naive"))
     with pytest.raises(FailureError, match=re.escape("rows[2].naive is missing")) as caught:

@@ -65,6 +65,8 @@ def specificity(run: Run) -> str | None:
     if found is None:
         return None
     country = short(found.country)
+    if not found.tuned.losses:
+        return f"How near the tuned model is to {country} cannot be said: answers are not finite."
     sure = ""
     if found.tuned.nearest_share is not None:
         sure = f"; it is the nearest in {share_text(found.tuned.nearest_share)} of the resampled surveys"
