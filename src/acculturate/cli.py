@@ -315,6 +315,7 @@ def evaluate(
     import acculturate as ac
     from acculturate.reporting import checks_story, together
     from acculturate.reporting.run_reader import read_run
+    from acculturate.tuning.evaluate import made_with
 
     survey = None if instrument is None else ac.load_instrument(instrument)
     countries = None if table is None else ac.load_countries(table)
@@ -323,8 +324,8 @@ def evaluate(
     models: dict[tuple[str, str | None, str], AnswerModel] = {}
     found: list[ac.RunEvaluation] = []
     for run in loaded:
-        made_on = read_run(run.directory)
-        key = (model or made_on.model_name, made_on.model_revision, made_on.model_dtype)
+        name, revision, dtype = made_with(run)
+        key = (model or name, revision, dtype)
         if key not in models:
             models[key] = _load(*key, device, trust_remote_code)
         with display.step(f"evaluating {run.directory}") as progress:

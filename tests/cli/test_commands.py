@@ -144,6 +144,9 @@ def test_evaluate(cli: CommandLine):
     assert "of 2 prompts bring the model nearer" in shown.out
     whole = cli("evaluate", "a", "b", "--json").json
     assert whole["confusions"][0]["columns"] == ["United States", "China"]
+    Path("a/evaluation/held_out.json").write_text("{")
+    assert "makes it again" in cli("report", "a").message(1)
+    assert cli("evaluate", "a", "--json").json["runs"][0]["computed"] == ["held_out"]
     again = whole["runs"]
     assert [one["run"] for one in again] == ["a", "b"]
     assert all(one["computed"] == [] for one in again)

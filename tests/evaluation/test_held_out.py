@@ -63,6 +63,17 @@ def test_shuffled_options_are_in_no_order_that_was_tuned(sets):
         assert len([line for line in lines if line[:2] in ("1.", "2.", "3.", "4.", "5.")]) == 5
 
 
+def test_drawing_shuffled_forms_anew_keeps_both_orders(vsm13, sets):
+    """A model that answers by place alone: its scores hang on the order, not on drawing forms anew."""
+    forms = sets["shuffled"].forms
+    p = np.zeros((1, len(forms), 5))
+    p[0, np.arange(len(forms)), [form.options[0] for form in forms]] = 1
+    answers = Answers(forms, p)
+    target = load_countries()["China"].vector(vsm13)
+    made = compare_answers(answers, answers, Question(Scoring(vsm13), target))
+    assert np.ptp(made.samples[0], axis=0).max() == 0
+
+
 def test_crossed_forms_of_one_split_are_its_forms(vsm13):
     assert crossed_forms(vsm13, "held-out", "held-out") == all_forms(vsm13, split="held-out")
     assert crossed_forms(vsm13, "tuning", "tuning") == all_forms(vsm13, split="tuning")

@@ -87,7 +87,7 @@ def test_the_headline_row_in_words(edited, tuned, interval, words):
         set_losses(values, "held-out", 18.6, tuned, interval)
 
     path = edited("held_out", change)
-    assert words in checks_story.held_out(read_run(path))
+    assert words in checks_story.held_out(read_run(path)).replace("\xa0", " ")
     assert words in shown(path).text
 
 
@@ -100,7 +100,7 @@ def test_the_least_of_the_other_ways(edited):
     said = checks_story.other_ways(read_run(edited("held_out", change)))
     assert said == (
         "Asked in 10 other ways, the loss is lower than untouched in 9. The least gain is with “options "
-        "lettered”, where it rose by 4.0."
+        "lettered”, where the loss rose by 4.0."
     )
 
 
@@ -254,10 +254,35 @@ def test_hostile_text_is_shown_as_text(edited):
         assert "<script>alert" in page.text
 
 
+def test_a_prompt_that_breaks_the_model_on_other_forms(tmp_path, vsm13):
+    class Breaking(FakeModel):
+        def ask(self, prompts, forms, **options):
+            answers = super().ask(prompts, forms, **options)
+            if prompts is not None and any(form.split == "held-out" for form in forms):
+                answers.probabilities[:] = float("nan")
+            return answers
+
+        def generate_answers(self, forms, *args, **options):
+            return ("?",) * len(forms)
+
+        def provenance(self):
+            return FakeModel().provenance()
+
+    target = load_countries()["United States"]
+    run = tune(FakeModel(), vsm13, target, budget=40, out=tmp_path / "us")
+    found = evaluate(run, Breaking(), languages=[], respondents=4)
+    assert found.parts["specificity"]["tuned"] == {"rank": 96, "nearest_share": None, "losses": []}
+    page = shown(run.directory)
+    assert "answers that are not finite" in page.text
+    assert "cannot be said: answers are not finite" in page.text
+    assert not {"nan", "inf", "None"} & set(page.text.split())
+
+
 def test_a_damaged_file_names_its_place(edited):
     path = edited("held_out", lambda values: values["rows"][2].pop("naive"))
-    with pytest.raises(FailureError, match=re.escape("rows[2].naive is missing")):
+    with pytest.raises(FailureError, match=re.escape("rows[2].naive is missing")) as caught:
         read_run(path)
+    assert "makes it again" in caught.value.hint
 
 
 def test_a_map_has_two_decimals(tmp_path):

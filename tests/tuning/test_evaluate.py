@@ -87,6 +87,42 @@ def test_a_run_that_sampled_its_forms(tmp_path, vsm13):
     assert rows[0]["gain_interval"] is not None
 
 
+@pytest.mark.parametrize("reading", ["modal", "sampled"])
+def test_the_runs_own_reading_and_language_are_kept(tmp_path, vsm13, reading):
+    target = load_countries()["India"]
+    settings = {"budget": 40, "tokens": 2, "reading": reading, "language": "hi"}
+    run = tune(
+        FakeModel(), vsm13, target, out=tmp_path / "in", placement="before-answer", **settings
+    )
+    found = evaluate(run, FakeModel(), languages=["en", "hi"], respondents=4)
+    rows = {row["key"]: row for row in found.parts["held_out"]["rows"]}
+    assert "hi" not in rows and "en" in rows
+    tuned = {row["method"]: row for row in run.summary["rows"]}["tuned"]
+    assert rows["tuning"]["tuned"]["loss"] == tuned["tuning"]["loss"]
+    assert found.parts["respondents"]["language"] == "en"
+    assert evaluate(run, FakeModel(), languages=["en", "hi"], respondents=4).computed == ()
+
+
+def test_a_model_that_cannot_write_is_told_apart(run):
+    class Silent(Counting):
+        generate_answers = None
+
+        def __getattribute__(self, name):
+            if name == "generate_answers":
+                raise AttributeError(name)
+            return super().__getattribute__(name)
+
+    said = []
+    found = evaluate(run, Silent(), progress=said.append)
+    assert "generated" not in found.parts
+    assert any("writes no text" in line for line in said)
+
+
+def test_respondents_are_two_or_more(run):
+    with pytest.raises(UsageError, match="survey of 1 respondents"):
+        evaluate(run, FakeModel(), respondents=1)
+
+
 def test_own_files_have_to_be_given(tmp_path, toy):
     from acculturate.survey import instrument
 

@@ -240,9 +240,11 @@ def bootstrap_scores(
         `SAMPLES` score vectors, or None where an item has a single form in an order: what another way
         of asking would have given cannot be told from one.
     """
-    strata: dict[str, dict[str, list[int]]] = {i.id: {} for i in scoring.instrument.items}
+    strata: dict[str, dict[tuple[int, ...], list[int]]] = {
+        item.id: {} for item in scoring.instrument.items
+    }
     for index, form in enumerate(forms):
-        strata[form.item].setdefault(form.order, []).append(index)
+        strata[form.item].setdefault(form.options, []).append(index)
     if any(len(members) < 2 for item in strata.values() for members in item.values()):
         return None
     columns: list[Float[np.ndarray, " sample"]] = []

@@ -243,10 +243,10 @@ def score_samples(
     people = scoring.scores(weights @ survey.answers)
     shifts = np.empty((SAMPLES, items))
     for item in range(items):
-        orders: dict[str, list[float]] = {}
+        orders: dict[tuple[int, ...], list[float]] = {}
         for index in np.unique(survey.asked[:, item]):
             own = survey.expected[survey.asked[:, item] == index, item]
-            orders.setdefault(survey.forms[index].order, []).append(float(own.mean()))
+            orders.setdefault(survey.forms[index].options, []).append(float(own.mean()))
         drawn = [
             resampled_means(np.array(values), [np.arange(len(values))], SAMPLES, rng)[:, 0]
             for values in orders.values()

@@ -13,7 +13,7 @@ import numpy as np
 
 from acculturate.evaluation.comparison import Comparison
 from acculturate.evaluation.measure import nearest_countries
-from acculturate.survey.countries import CountryTable
+from acculturate.survey.countries import Country, CountryTable
 
 Ranking = tuple[tuple[str, float], ...]
 
@@ -23,10 +23,11 @@ class Standing:
     """Where the model stands among countries, in one state.
 
     Attributes:
-        rank: 1 + how many countries are nearer than the target.
+        rank: 1 + how many countries are nearer than the target; the last where an answer was not finite.
         nearest_share: Share of the bootstrap samples over forms in which no country is nearer; None
             where there are no samples.
-        losses: Every complete country of the table and its loss, nearest first.
+        losses: Every complete country of the table and its loss, nearest first; empty where an answer
+            was not finite.
     """
 
     rank: int
@@ -72,23 +73,29 @@ def specificity(comparison: Comparison, country: str, table: CountryTable) -> Sp
         table: Has a score for each dimension of the instrument.
     """
     naive, tuned = (_standing(comparison, index, country, table) for index in (0, 1))
-    others = [name for name, _ in naive.losses if name != country]
-    return Specificity(country, table.key, len(others) + 1, len(comparison.forms), naive, tuned)
+    countries = 1 + len(_others(country, table))
+    return Specificity(country, table.key, countries, len(comparison.forms), naive, tuned)
 
 
 def _standing(comparison: Comparison, index: int, country: str, table: CountryTable) -> Standing:
     question = comparison.question
     scoring = question.scoring
-    losses = nearest_countries(comparison.scores[index], scoring, table)
+    others = _others(country, table)
     own = float(comparison.losses[index])
+    if not np.isfinite(own):
+        return Standing(1 + len(others), None, ())
+    losses = nearest_countries(comparison.scores[index], scoring, table)
     share: float | None = None
     if comparison.samples is not None:
         samples = comparison.samples[index]
         least = scoring.loss(samples, question.target)
         nearer = np.zeros(len(samples), bool)
-        for other in table.complete():
-            if other.name != country:
-                nearer |= scoring.loss(samples, other.vector(scoring.instrument)) < least
+        for other in others:
+            nearer |= scoring.loss(samples, other.vector(scoring.instrument)) < least
         share = float(1 - nearer.mean())
     rank = 1 + sum(loss < own for name, loss in losses if name != country)
     return Standing(rank, share, losses)
+
+
+def _others(country: str, table: CountryTable) -> list[Country]:
+    return [other for other in table.complete() if other.name != country]

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from acculturate.errors import FailureError
 from acculturate.evaluation.comparison import State
 from acculturate.evaluation.extremes import Extreme, Extremes
 from acculturate.evaluation.generated import Generated, Written
@@ -59,7 +60,14 @@ def read_checks(folder: Path) -> Checks:
     Raises:
         FailureError: One of them cannot be read or is damaged.
     """
+    try:
+        return _read(folder)
+    except FailureError as error:
+        again = "Delete that file; `acculturate evaluate` makes it again."
+        raise FailureError(str(error), again) from error
 
+
+def _read(folder: Path) -> Checks:
     def file(name: str) -> Record | None:
         path = folder / f"{name}.json"
         return read_json(path) if path.is_file() else None

@@ -13,7 +13,7 @@ from acculturate.evaluation.held_out import HEADLINE, Row
 from acculturate.evaluation.other_surveys import SurveyCheck
 from acculturate.reporting.run_data import Run
 from acculturate.reporting.story import country
-from acculturate.reporting.wording import digits_for, loss_text, share_text, short
+from acculturate.reporting.wording import LEVEL, digits_for, loss_text, share_text, short
 
 
 def gap(run: Run) -> float | None:
@@ -55,7 +55,7 @@ def other_ways(run: Run) -> str | None:
     )
     return (
         f"Asked in {len(others)} other ways, the loss is lower than untouched in {fell}. The least gain is "
-        f"with “{name}”, where it {went}."
+        f"with “{name}”, where the loss {went}."
     )
 
 
@@ -65,6 +65,8 @@ def specificity(run: Run) -> str | None:
     if found is None:
         return None
     country = short(found.country)
+    if not found.tuned.losses:
+        return f"How near the tuned model is to {country} cannot be said: answers are not finite."
     sure = ""
     if found.tuned.nearest_share is not None:
         sure = f"; it is the nearest in {share_text(found.tuned.nearest_share)} of the resampled surveys"
@@ -98,7 +100,7 @@ def extremes(run: Run) -> str | None:
     )
     if not inward:
         return f"{said}."
-    return f"{said}, {len(asked)} of these where the target is nearer the middle too."
+    return f"{said}, {len(asked) or 'none'} of these where the target is nearer the middle too."
 
 
 def generated(run: Run) -> str | None:
@@ -138,7 +140,7 @@ def respondents(run: Run) -> str | None:
     low, high = found.tuned.interval
     said = (
         f"A survey of {found.respondents} respondents would put the tuned model "
-        f"{run.text(found.tuned.loss)} from {short(country(run))} (95 %: {run.text(low)} to "
+        f"{run.text(found.tuned.loss)} from {short(country(run))} ({LEVEL}: {run.text(low)} to "
         f"{run.text(high)}), and the same respondents the untouched one {run.text(found.naive.loss)}."
     )
     sure = found.gain_interval[0] > 0 or found.gain_interval[1] < 0
@@ -188,10 +190,10 @@ def _sure(row: Row, run: Run) -> str:
     low, high = row.gain_interval
     span = f"{loss_text(low, run.digits)} to {loss_text(high, run.digits)}"
     if low > 0:
-        return f"The gain of {run.text(row.gain)} is larger than other forms would explain (95 %: {span})."
+        return f"The gain of {run.text(row.gain)} is larger than other forms would explain ({LEVEL}: {span})."
     if high < 0:
-        return f"The loss of ground is larger than other forms would explain (95 %: {span})."
-    return f"Other forms could undo the difference of {run.text(row.gain)} (95 %: {span})."
+        return f"The loss of ground is larger than other forms would explain ({LEVEL}: {span})."
+    return f"Other forms could undo the difference of {run.text(row.gain)} ({LEVEL}: {span})."
 
 
 def _known(rows: Sequence[Extreme]) -> bool:

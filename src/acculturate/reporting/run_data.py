@@ -31,7 +31,6 @@ class Config:
         settings: Every setting, in the file's order.
         model: Name the model was loaded by.
         revision: Its revision, or None.
-        dtype: Its precision.
         country: The target's name.
         table: Key of the country table.
         instrument: Key or path of the instrument.
@@ -44,7 +43,6 @@ class Config:
     settings: tuple[Setting, ...]
     model: str
     revision: str | None
-    dtype: str
     country: str
     table: str | None
     instrument: str | None
@@ -257,8 +255,3 @@ class Run:
     def model_revision(self) -> str | None:
         """The revision of that model, or None where none is recorded."""
         return self.config.revision
-
-    @property
-    def model_dtype(self) -> str:
-        """The precision it was tuned in."""
-        return self.config.dtype

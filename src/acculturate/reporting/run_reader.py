@@ -68,7 +68,6 @@ def _config(file: Record) -> Config:
         settings=tuple(_flat(file, "")),
         model=model.text("name"),
         revision=model.optional_text("revision") or None,
-        dtype=model.optional_text("dtype") or "auto",
         country=survey.text("country"),
         table=survey.optional_text("table"),
         instrument=survey.optional_text("instrument"),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from acculturate.evaluation.across import Confusion, SeedSpread, confusion, seed_spread
 from acculturate.evaluation.held_out import HEADLINE
 from acculturate.reporting.run_data import Run
-from acculturate.reporting.wording import loss_text, short
+from acculturate.reporting.wording import LEVEL, loss_text, short
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,8 @@ def _spread_words(spread: SeedSpread, digits: int) -> str:
 
     span = ""
     if spread.interval is not None:
-        span = f" (95 % over seeds and {spread.over}: {text(spread.interval[0])} to {text(spread.interval[1])})"
+        low, high = (text(end) for end in spread.interval)
+        span = f" ({LEVEL} over seeds and {spread.over}: {low} to {high})"
     return (
         f"{len(spread.runs)} runs towards {short(spread.country)} that differ in their seed alone have a "
         f"mean held-out loss of {text(spread.tuned)}{span}, from {text(spread.least)} to "

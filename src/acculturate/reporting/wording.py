@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 MISSING = "–"
+LEVEL = "95\N{NO-BREAK SPACE}%"
+"""Of every interval."""
 _LONGEST_NAME = 60
 
 

@@ -127,6 +127,16 @@ def evaluate(
     return RunEvaluation(loaded.directory, parts, tuple(work.computed))
 
 
+def made_with(run: Run) -> tuple[str, str | None, str]:
+    """Name, revision and precision of the model that a run was tuned on, as `load_model` takes them.
+
+    Raises:
+        FailureError: The run's settings are damaged.
+    """
+    model = _toml(run.directory / "config.toml").get("model", {})
+    return str(model.get("name")), model.get("revision") or None, str(model.get("dtype", "auto"))
+
+
 @dataclass(frozen=True)
 class _About:
     """What a run was asked, as its directory says, checked against what is here now."""
