@@ -56,6 +56,7 @@ def summarise(
     tuned: Prompt,
     start: Prompt | None,
     population: int,
+    start_cost: int,
     evaluations: int,
 ) -> dict[str, Any]:
     """Measures all rows of the result table.
@@ -67,6 +68,7 @@ def summarise(
         start: The best of the first population, which is what random search found in as many
             evaluations as the population is large.
         population: That many.
+        start_cost: Evaluations that they took.
         evaluations: How many the tuned prompt took.
     """
     scoring, target = question.scoring, question.target
@@ -82,8 +84,10 @@ def summarise(
     ]
     if start is not None:
         label = f"Random start: best of {population} random prompts"
+        if population == 1:
+            label = "Start: the prompt before the first step"
         rows.append(
-            _row(model, question, "random start", label, prompt=start, evaluations=population)[0]
+            _row(model, question, "random start", label, prompt=start, evaluations=start_cost)[0]
         )
     tuned_row, after = _row(
         model, question, "tuned", "Tuned soft prompt", prompt=tuned, evaluations=evaluations

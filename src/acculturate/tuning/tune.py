@@ -74,7 +74,7 @@ def tune(
     _check_gradients(model, optimizer)
     chosen = chosen.resolved(optimizer)
     chosen.check(optimizer)
-    population = optimizer.population_size
+    population, start_cost = optimizer.population_size, optimizer.population_size * optimizer.cost
     scoring = Scoring(instrument, chosen.anchor, chosen.aggregate, chosen.variant)
     vector = target.vector(instrument)
     forms = tuning_forms(instrument, chosen)
@@ -113,6 +113,7 @@ def tune(
             best.embeddings,
             loop.start,
             population,
+            start_cost,
             loop.evaluations,
         )
         directory.write_json("evaluation/summary.json", summary)
