@@ -144,10 +144,16 @@ def tune(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run.")
     ] = False,
-    budget: Annotated[int, typer.Option(help="Candidates to evaluate.")] = 400,
+    budget: Annotated[
+        int, typer.Option(help="Evaluations; a candidate with its gradient counts for three.")
+    ] = 400,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     optimizer: Annotated[
-        str, typer.Option(help="adam, de, de/rand/1, shade, eki, random, ...; all with --help.")
+        str,
+        typer.Option(
+            help="adam (by gradients), adam+de, or by answers alone: de, de/rand/1, de/best/1, jde, shade, "
+            "l-shade, pso, cma-es, sep-cma-es, eki, gde3, random."
+        ),
     ] = "adam",
     population: Annotated[
         int | None, typer.Option(help="Candidates a generation [the optimiser's own].")
