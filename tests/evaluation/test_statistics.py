@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from acculturate.evaluation.statistics import percentile_interval, resampled_means
+from acculturate.evaluation.statistics import loss_interval, percentile_interval, resampled_means
 
 SAMPLES = 4000
 
@@ -62,3 +62,12 @@ def test_a_95_percent_interval_holds_the_mean_about_95_times_in_100() -> None:
         low, high = percentile_interval(samples)[0]
         held += low < 0 < high
     assert 0.88 < held / 300 < 0.99
+
+
+def test_the_interval_of_a_loss_holds_the_loss_even_where_noise_raises_every_sample():
+    rng = np.random.default_rng(0)
+    samples = np.abs(rng.normal(0, 20, (4000, 6))).mean(axis=1)  # six scores, all met exactly
+    low, high = loss_interval(samples, 2.0)
+    assert low == 0.0 < 2.0 < high < 15
+    far = np.abs(rng.normal(100, 20, (4000, 6))).mean(axis=1)  # where noise adds nothing
+    assert loss_interval(far, 100.0) == pytest.approx(percentile_interval(far[:, None])[0], abs=1)

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.evaluation.measure import RESPONDENTS, bootstrap_scores
-from acculturate.evaluation.statistics import percentile_interval
+from acculturate.evaluation.statistics import loss_interval, percentile_interval
 from acculturate.model.answers import AnswerModel, Answers
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.forms import Form
@@ -118,7 +118,9 @@ class Comparison:
         pairs = None if self.samples is None else percentile_interval(self.samples[index])
         return State(
             loss=float(self.losses[index]),
-            interval=None if losses is None else interval_of(losses[index]),
+            interval=(
+                None if losses is None else loss_interval(losses[index], float(self.losses[index]))
+            ),
             scores=dict(zip(keys, self.scores[index].tolist(), strict=True)),
             intervals={}
             if pairs is None

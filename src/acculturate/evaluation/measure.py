@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import UsageError
-from acculturate.evaluation.statistics import percentile_interval, resampled_means
+from acculturate.evaluation.statistics import loss_interval, percentile_interval, resampled_means
 from acculturate.model.answers import AnswerModel, Answers
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.countries import Country, CountryTable, load_countries, table_names
@@ -181,6 +181,7 @@ def profile(
     keys = [dimension.key for dimension in scoring.dimensions]
     vector = None if target is None else target.vector(instrument)
     mass = None if answers.valid_mass is None else float(answers.valid_mass[candidate].mean())
+    loss = None if vector is None else float(scoring.loss(scores, vector)[0])
     return Profile(
         model=model,
         instrument=instrument.key,
@@ -194,9 +195,11 @@ def profile(
         item_means=_named([item.id for item in instrument.items], means[0]),
         valid_mass=mass,
         nearest=() if table is None else nearest_countries(scores[0], scoring, table)[:NEAREST],
-        loss=None if vector is None else float(scoring.loss(scores, vector)[0]),
+        loss=loss,
         loss_interval=(
-            None if vector is None or samples is None else _loss_interval(samples, scoring, vector)
+            None
+            if vector is None or loss is None or samples is None
+            else loss_interval(scoring.loss(samples, vector), loss)
         ),
         floor=(
             scoring.lattice_floor(
@@ -259,16 +262,6 @@ def _intervals(
 ) -> dict[str, tuple[float, float]]:
     pairs = percentile_interval(samples)
     return {key: (float(low), float(high)) for key, (low, high) in zip(keys, pairs, strict=True)}
-
-
-def _loss_interval(
-    samples: Float[np.ndarray, "sample dimension"],
-    scoring: Scoring,
-    target: Float[np.ndarray, " dimension"],
-) -> tuple[float, float]:
-    with np.errstate(invalid="ignore"):  # between infinite losses of answers that are not finite
-        low, high = percentile_interval(scoring.loss(samples, target)[:, None])[0]
-    return float(low), float(high)
 
 
 def _named(keys: Sequence[str], values: Float[np.ndarray, " key"]) -> dict[str, float]:

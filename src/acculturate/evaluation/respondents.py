@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 
 from acculturate.evaluation.comparison import Interval, Question, interval_of
 from acculturate.evaluation.measure import SAMPLES
-from acculturate.evaluation.statistics import percentile_interval, resampled_means
+from acculturate.evaluation.statistics import loss_interval, percentile_interval, resampled_means
 from acculturate.model.answers import AnswerModel
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.forms import Form
@@ -284,9 +284,10 @@ def _sampled(
     scores = scoring.scores(survey.answers.mean(axis=0)[None])
     people, both = score_samples(survey, scoring, rng)
     losses = scoring.loss(both, question.target)
+    loss = float(scoring.loss(scores, question.target)[0])
     state = Sampled(
-        loss=float(scoring.loss(scores, question.target)[0]),
-        interval=interval_of(losses),
+        loss=loss,
+        interval=loss_interval(losses, loss),
         scores=dict(zip(keys, scores[0].tolist(), strict=True)),
         respondent_intervals=_named(keys, people),
         intervals=_named(keys, both),

@@ -46,3 +46,19 @@ def percentile_interval(
     """Percentile interval of each column."""
     tail = (1 - level) / 2
     return np.quantile(samples, [tail, 1 - tail], axis=0).T
+
+
+def loss_interval(samples: Float[np.ndarray, " sample"], loss: float) -> tuple[float, float]:
+    """95% interval of a loss: that of its samples, moved so that their median is the loss itself.
+
+    A loss is a sum of absolute values, so noise in the scores raises it, and resampling adds the noise of
+    the forms once more: all samples can lie above the loss they were drawn for. What they are too high by
+    is their bias, and is taken off (Efron & Tibshirani 1993, chapter 10).
+
+    Args:
+        samples: Bootstrap losses.
+        loss: The loss of all forms.
+    """
+    with np.errstate(invalid="ignore"):  # between infinite losses of answers that are not finite
+        low, high = percentile_interval(samples[:, None] - (np.median(samples) - loss))[0]
+    return max(0.0, float(low)), float(high)
