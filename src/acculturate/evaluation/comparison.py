@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.evaluation.measure import RESPONDENTS, bootstrap_scores
-from acculturate.evaluation.statistics import loss_interval, percentile_interval
+from acculturate.evaluation.statistics import interval_around, loss_interval, percentile_interval
 from acculturate.model.answers import AnswerModel, Answers
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.forms import Form
@@ -109,7 +109,7 @@ class Comparison:
         if losses is None:
             return None
         with np.errstate(invalid="ignore"):
-            return interval_of(losses[0] - losses[1])
+            return interval_around(losses[0] - losses[1], self.gain)
 
     def state(self, index: int) -> State:
         """One state as it is shown."""

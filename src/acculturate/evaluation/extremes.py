@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from acculturate.evaluation.comparison import Comparison, Interval, interval_of
+from acculturate.evaluation.comparison import Comparison, Interval
+from acculturate.evaluation.statistics import interval_around
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def extremes(comparison: Comparison) -> tuple[Extreme, ...]:
         interval: Interval | None = None
         if comparison.samples is not None:
             away = np.abs(comparison.samples[:, :, column] - middle)
-            interval = interval_of(away[0] - away[1])
+            interval = interval_around(away[0] - away[1], abs(naive - middle) - abs(tuned - middle))
         found.append(
             Extreme(
                 dimension.key,

@@ -15,9 +15,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from acculturate.evaluation.comparison import Interval, Question, interval_of
+from acculturate.evaluation.comparison import Interval, Question
 from acculturate.evaluation.measure import SAMPLES
-from acculturate.evaluation.statistics import loss_interval, percentile_interval, resampled_means
+from acculturate.evaluation.statistics import (
+    interval_around,
+    loss_interval,
+    percentile_interval,
+    resampled_means,
+)
 from acculturate.model.answers import AnswerModel
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.forms import Form
@@ -187,7 +192,7 @@ def respondents(
         samples.append(losses)
     with np.errstate(invalid="ignore"):
         gain = states[0].loss - states[1].loss
-        interval = interval_of(samples[0] - samples[1])
+        interval = interval_around(samples[0] - samples[1], gain)
     return Respondents(
         count,
         question.seed,

@@ -48,17 +48,23 @@ def percentile_interval(
     return np.quantile(samples, [tail, 1 - tail], axis=0).T
 
 
-def loss_interval(samples: Float[np.ndarray, " sample"], loss: float) -> tuple[float, float]:
-    """95% interval of a loss: that of its samples, moved so that their median is the loss itself.
+def interval_around(samples: Float[np.ndarray, " sample"], value: float) -> tuple[float, float]:
+    """95% interval of what is made of absolute values: its samples', moved so that their median is the value.
 
-    A loss is a sum of absolute values, so noise in the scores raises it, and resampling adds the noise of
-    the forms once more: all samples can lie above the loss they were drawn for. What they are too high by
-    is their bias, and is taken off (Efron & Tibshirani 1993, chapter 10).
+    Noise in scores raises a distance, and resampling adds the noise of the forms once more: all samples
+    can lie above the distance they were drawn for. What they are off by is their bias, and is taken off
+    (Efron & Tibshirani 1993, chapter 10).
 
     Args:
-        samples: Bootstrap losses.
-        loss: The loss of all forms.
+        samples: Bootstrap values.
+        value: That of all forms.
     """
     with np.errstate(invalid="ignore"):  # between infinite losses of answers that are not finite
-        low, high = percentile_interval(samples[:, None] - (np.median(samples) - loss))[0]
-    return max(0.0, float(low)), float(high)
+        low, high = percentile_interval(samples[:, None] - (np.median(samples) - value))[0]
+    return float(low), float(high)
+
+
+def loss_interval(samples: Float[np.ndarray, " sample"], loss: float) -> tuple[float, float]:
+    """`interval_around` for a loss, which is not below 0."""
+    low, high = interval_around(samples, loss)
+    return max(0.0, low), high
