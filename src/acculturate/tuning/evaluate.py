@@ -44,7 +44,7 @@ from acculturate.survey.instrument import Instrument, instrument_names, load_ins
 from acculturate.survey.scoring import Scoring
 from acculturate.tuning.run import Run, RunDirectory
 
-FORMAT = 1
+FORMAT = 2
 """Raised when a file's numbers come to mean something else, so that old ones are made again."""
 
 PARTS = ("held_out", "specificity", "extremes", "generated", "other_surveys", "respondents")
