@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from acculturate.evaluation.comparison import Interval, interval_of
+from acculturate.evaluation.comparison import Interval
+from acculturate.evaluation.statistics import interval_of
 
 SAMPLES = 1000
 

@@ -183,13 +183,6 @@ def compare_answers(naive: Answers, tuned: Answers, question: Question) -> Compa
     )
 
 
-def interval_of(samples: Float[np.ndarray, " sample"]) -> Interval:
-    """95% percentile interval of one quantity."""
-    with np.errstate(invalid="ignore"):  # between infinite losses of answers that are not finite
-        low, high = percentile_interval(samples[:, None])[0]
-    return float(low), float(high)
-
-
 def _part(answers: Answers, forms: tuple[Form, ...], chosen: Sequence[int]) -> Answers:
     columns = np.array(chosen, np.intp)
     mass = answers.valid_mass

@@ -48,6 +48,13 @@ def percentile_interval(
     return np.quantile(samples, [tail, 1 - tail], axis=0).T
 
 
+def interval_of(samples: Float[np.ndarray, " sample"]) -> tuple[float, float]:
+    """95% percentile interval of one quantity."""
+    with np.errstate(invalid="ignore"):  # between infinite losses of answers that are not finite
+        low, high = percentile_interval(samples[:, None])[0]
+    return float(low), float(high)
+
+
 def interval_around(samples: Float[np.ndarray, " sample"], value: float) -> tuple[float, float]:
     """95% interval of what is made of absolute values: its samples', moved so that their median is the value.
 
@@ -59,9 +66,8 @@ def interval_around(samples: Float[np.ndarray, " sample"], value: float) -> tupl
         samples: Bootstrap values.
         value: That of all forms.
     """
-    with np.errstate(invalid="ignore"):  # between infinite losses of answers that are not finite
-        low, high = percentile_interval(samples[:, None] - (np.median(samples) - value))[0]
-    return float(low), float(high)
+    with np.errstate(invalid="ignore"):
+        return interval_of(samples - (np.median(samples) - value))
 
 
 def loss_interval(samples: Float[np.ndarray, " sample"], loss: float) -> tuple[float, float]:

@@ -121,7 +121,7 @@ class PopulationEvaluator:
             try:
                 hidden = self._hidden(plan, chunk)
                 outcome = self._outcome(plan, hidden, reference, valid_mass)
-                parts.append(tuple(part.double().cpu().numpy() for part in outcome))
+                parts.append(_arrays(outcome))
             except torch.OutOfMemoryError as error:
                 if size == 1:
                     raise _does_not_fit(len(plan.tokens)) from error
@@ -130,17 +130,7 @@ class PopulationEvaluator:
                 torch.cuda.empty_cache()
                 continue
             start += len(chunk)
-        probabilities, mass, divergence, perplexity = (
-            np.concatenate(column) for column in zip(*parts, strict=True)
-        )
-        return Answers(
-            forms=forms,
-            probabilities=probabilities,
-            valid_mass=mass if valid_mass else None,
-            divergence=divergence if texts else None,
-            perplexity=perplexity if texts else None,
-            tokens=len(plan.tokens),
-        )
+        return _answers(plan, forms, texts, valid_mass, parts)
 
     @torch.no_grad()
     def ask_with_gradient(
@@ -158,17 +148,7 @@ class PopulationEvaluator:
         leaf = torch.from_numpy(np.array(prompt, np.float32)).to(self._device).requires_grad_()
         with torch.enable_grad():
             outcome = self._outcome(plan, self._hidden(plan, leaf[None]), reference, valid_mass)
-        probabilities, mass, divergence, perplexity = (
-            part.detach().double().cpu().numpy() for part in outcome
-        )
-        answers = Answers(
-            forms=forms,
-            probabilities=probabilities,
-            valid_mass=mass if valid_mass else None,
-            divergence=divergence if texts else None,
-            perplexity=perplexity if texts else None,
-            tokens=len(plan.tokens),
-        )
+        answers = _answers(plan, forms, texts, valid_mass, [_arrays(outcome)])
 
         def pull_back(cotangent: Cotangent) -> Float[np.ndarray, "token hidden"]:
             given = cotangent.probabilities[None], cotangent.valid_mass, cotangent.divergence
@@ -414,6 +394,31 @@ class PopulationEvaluator:
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(self._device)
+
+
+def _arrays(outcome: Sequence[torch.Tensor]) -> tuple[np.ndarray, ...]:
+    return tuple(part.detach().double().cpu().numpy() for part in outcome)
+
+
+def _answers(
+    plan: _Plan,
+    forms: tuple[Form, ...],
+    texts: tuple[str, ...],
+    valid_mass: bool,
+    parts: Sequence[tuple[np.ndarray, ...]],
+) -> Answers:
+    """What chunks of candidates came to, each an `_outcome`; what was not asked for is None."""
+    probabilities, mass, divergence, perplexity = (
+        np.concatenate(column) for column in zip(*parts, strict=True)
+    )
+    return Answers(
+        forms=forms,
+        probabilities=probabilities,
+        valid_mass=mass if valid_mass else None,
+        divergence=divergence if texts else None,
+        perplexity=perplexity if texts else None,
+        tokens=len(plan.tokens),
+    )
 
 
 def tile_size(device: torch.device) -> int:

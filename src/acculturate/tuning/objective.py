@@ -155,18 +155,19 @@ class Objective:
         if not isinstance(self._model, DifferentiableModel):
             raise TypeError(f"{self._model.name} gives no gradients")
         forms = self._drawn(rng)
-        asked = [
-            self._model.ask_with_gradient(
+        each: list[Answers] = []
+        gradients: list[np.ndarray] = []
+        for prompt in prompts:  # one way back at a time: what a pass keeps for it is large
+            answers, pull_back = self._model.ask_with_gradient(
                 prompt,
                 forms,
                 texts=self._texts,
                 placement=self._placement,
                 valid_mass=self._price.reads_mass,
             )
-            for prompt in prompts
-        ]
-        gradients = [pull_back(self._cotangent(answers)) for answers, pull_back in asked]
-        answers = _joined([one for one, _ in asked])
+            gradients.append(pull_back(self._cotangent(answers)))
+            each.append(answers)
+        answers = _joined(each)
         values = item_values(answers.probabilities, self._reading, rng, self._respondents)
         tokens = answers.tokens * len(prompts)
         return self._worth(values, forms, answers, tokens, np.stack(gradients))
