@@ -18,6 +18,7 @@ import numpy as np
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.evaluation.guard import HELD_OUT_TEXTS
+from acculturate.evaluation.measure import losses
 from acculturate.files import json_text, write_text
 from acculturate.model.answers import AnswerModel, Answers
 from acculturate.search.names import by_name, takes
@@ -25,7 +26,7 @@ from acculturate.search.optimizer import Optimizer
 from acculturate.survey.countries import Country
 from acculturate.survey.forms import Form, all_forms
 from acculturate.survey.instrument import Instrument
-from acculturate.survey.scoring import Scoring, item_means, item_values
+from acculturate.survey.scoring import Scoring
 from acculturate.tuning.config import Settings, to_toml
 from acculturate.tuning.run import RunDirectory
 from acculturate.tuning.tune import make_search, tuning_forms
@@ -278,10 +279,8 @@ def _measured(
     """What the search never saw, and the loss on all that it could see."""
 
     def loss(answers: Answers) -> float:
-        rng = np.random.default_rng(chosen.seed)
-        values = item_values(answers.probabilities, chosen.reading, rng, chosen.respondents)
-        scores = scoring.scores(item_means(values, answers.forms, scoring.instrument))
-        return float(scoring.loss(scores, target)[0])
+        asked = answers, scoring, target, chosen.reading, chosen.respondents, chosen.seed
+        return float(losses(*asked)[0])
 
     held_out = all_forms(scoring.instrument, (chosen.language,), split="held-out")
     answers = model.ask(

@@ -18,7 +18,7 @@ from acculturate.evaluation.statistics import interval_around, loss_interval, pe
 from acculturate.model.answers import AnswerModel, Answers
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.forms import Form
-from acculturate.survey.scoring import Reading, Scoring, item_means, item_values
+from acculturate.survey.scoring import Reading, Scoring, item_values
 
 Interval = tuple[float, float]
 
@@ -168,7 +168,7 @@ def compare_answers(naive: Answers, tuned: Answers, question: Question) -> Compa
             np.random.default_rng(drawing),
             question.respondents if question.reading == "sampled" else None,
         )
-        scores.append(scoring.scores(item_means(values, answers.forms, scoring.instrument))[0])
+        scores.append(scoring.scores_of(values, answers.forms)[0])
         drawn = bootstrap_scores(
             values[0], answers.forms, scoring, np.random.default_rng(resampling)
         )

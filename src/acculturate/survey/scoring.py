@@ -164,6 +164,12 @@ class Scoring:
         terms = means[:, None, :] * self.weights
         return np.where(self.weights != 0, terms, 0.0).sum(axis=2) + self.constants
 
+    def scores_of(
+        self, values: Float[np.ndarray, "candidate form"], forms: Sequence[Form]
+    ) -> Float[np.ndarray, "candidate dimension"]:
+        """Scores from what each form was answered with; see `item_values`."""
+        return self.scores(item_means(values, forms, self.instrument))
+
     def loss(
         self,
         scores: Float[np.ndarray, "candidate dimension"],

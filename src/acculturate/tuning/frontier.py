@@ -13,10 +13,10 @@ import numpy as np
 from safetensors.numpy import save
 
 from acculturate.evaluation.guard import HELD_OUT_TEXTS
+from acculturate.evaluation.measure import losses
 from acculturate.files import write_bytes
 from acculturate.model.answers import AnswerModel
 from acculturate.search.dominance import Frontier
-from acculturate.survey.scoring import item_means, item_values
 from acculturate.tuning.run import RunDirectory
 from acculturate.tuning.summary import Question
 
@@ -48,11 +48,14 @@ def write_frontier(
     answers = model.ask(
         prompts, question.held_out, texts=HELD_OUT_TEXTS, placement=question.placement
     )
-    rng = np.random.default_rng(question.seed)
-    values = item_values(answers.probabilities, question.reading, rng, question.respondents)
-    scoring = question.scoring
-    scores = scoring.scores(item_means(values, question.held_out, scoring.instrument))
-    held_out = scoring.loss(scores, question.target.vector(scoring.instrument))
+    held_out = losses(
+        answers,
+        question.scoring,
+        question.target.vector(question.scoring.instrument),
+        question.reading,
+        question.respondents,
+        question.seed,
+    )
     assert answers.divergence is not None
     points: list[dict[str, Any]] = [
         {

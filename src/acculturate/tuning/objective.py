@@ -24,7 +24,7 @@ from acculturate.model.answers import (
 )
 from acculturate.search.fitness import Fitness
 from acculturate.survey.forms import Form, draw_forms
-from acculturate.survey.scoring import Reading, Scoring, item_means, item_values
+from acculturate.survey.scoring import Reading, Scoring, item_values
 from acculturate.tuning.price import Price
 
 Prompts = Float[np.ndarray, "candidate token hidden"]
@@ -192,7 +192,7 @@ class Objective:
         tokens: int,
         gradient: Prompts | None = None,
     ) -> Evaluation:
-        scores = self._scores(values, forms)
+        scores = self._scoring.scores_of(values, forms)
         loss = self._scoring.loss(scores, self._target)
         loss[~np.isfinite(values).all(axis=1)] = np.inf
         mass = None if answers.valid_mass is None else answers.valid_mass.mean(axis=1)
@@ -212,7 +212,9 @@ class Objective:
     def _cotangent(self, answers: Answers) -> Cotangent:
         """The slope of what a search by gradients descends, in one candidate's answers."""
         values = item_values(answers.probabilities, "expected")
-        slope = self._scoring.loss_slope(self._scores(values, answers.forms), self._target)[0]
+        slope = self._scoring.loss_slope(
+            self._scoring.scores_of(values, answers.forms), self._target
+        )[0]
         numbers = np.arange(1, answers.probabilities.shape[2] + 1, dtype=np.float64)
         per_item = slope @ self._scoring.weights
         columns = [item.id for item in self._scoring.instrument.items]
@@ -303,14 +305,9 @@ class Objective:
         """
         if len(asked) == len(self._target):
             return np.zeros(len(values), bool)
-        bound = self._bound(self._scores(values, forms)) + paid
+        bound = self._bound(self._scoring.scores_of(values, forms)) + paid
         lost = (thresholds.excess == 0) & (bound > thresholds.loss)
         return lost | (excess > thresholds.excess)
-
-    def _scores(
-        self, values: Float[np.ndarray, "candidate form"], forms: Sequence[Form]
-    ) -> Float[np.ndarray, "candidate dimension"]:
-        return self._scoring.scores(item_means(values, forms, self._scoring.instrument))
 
     def _bound(
         self, scores: Float[np.ndarray, "candidate dimension"]
