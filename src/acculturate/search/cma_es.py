@@ -72,7 +72,7 @@ class _CovarianceAdaptation(Optimizer):
 
     _model: Sampler  # there from the first tell on
 
-    def __init__(self, population: int) -> None:
+    def __init__(self, population: int = 20) -> None:
         check_whole("population", population, 4, "a weighted mean of the better half")
         super().__init__(population)
 
@@ -154,9 +154,6 @@ class CMAES(_CovarianceAdaptation):
         UsageError: The population is too small.
     """
 
-    def __init__(self, population: int = 20) -> None:
-        super().__init__(population)
-
     @property
     def name(self) -> str:
         """See `Optimizer.name`."""
@@ -186,9 +183,6 @@ class SepCMAES(_CovarianceAdaptation):
     Raises:
         UsageError: The population is too small.
     """
-
-    def __init__(self, population: int = 20) -> None:
-        super().__init__(population)
 
     @property
     def name(self) -> str:
