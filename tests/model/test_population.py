@@ -9,7 +9,7 @@ import torch
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.evaluation.guard import TUNING_TEXTS
-from acculturate.model.answers import Answers
+from acculturate.model.answers import Answers, Placement
 from acculturate.model.language_model import LanguageModel
 from acculturate.survey.forms import Form, balanced_forms
 from acculturate.survey.instrument import Instrument
@@ -24,8 +24,13 @@ def prompts() -> np.ndarray:
     return np.random.default_rng(2).normal(size=(CANDIDATES, 4, 32)).astype(np.float32)
 
 
-def ask(model: LanguageModel, prompts: np.ndarray, forms: tuple[Form, ...]) -> Answers:
-    return model.ask(prompts, forms, texts=TEXTS, placement="after-bos", valid_mass=True)
+def ask(
+    model: LanguageModel,
+    prompts: np.ndarray,
+    forms: tuple[Form, ...],
+    placement: Placement = "after-bos",
+) -> Answers:
+    return model.ask(prompts, forms, texts=TEXTS, placement=placement, valid_mass=True)
 
 
 def parts(answers: Answers) -> list[np.ndarray]:
@@ -39,24 +44,32 @@ def assert_same(left: Answers, right: Answers, tolerance: float = 1e-6) -> None:
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("name", ["llama", "gemma3", "gpt2"])
+@pytest.mark.parametrize(
+    ("name", "placement"),
+    [
+        *((name, "after-bos") for name in ("llama", "gemma3", "gpt2")),
+        *((name, "before-answer") for name in ("llama", "mistral", "gemma2", "gemma3")),
+    ],
+)
 def test_a_population_answers_as_its_candidates_do_alone(
-    name: str, prompts: np.ndarray, toy_forms: tuple[Form, ...]
+    name: str, placement: Placement, prompts: np.ndarray, toy_forms: tuple[Form, ...]
 ) -> None:
     model = shared_model(name)
-    together = ask(model, prompts, toy_forms)
-    alone = [parts(ask(model, prompt[None], toy_forms)) for prompt in prompts]
+    together = ask(model, prompts, toy_forms, placement)
+    alone = [parts(ask(model, prompt[None], toy_forms, placement)) for prompt in prompts]
     for part, singles in zip(parts(together), zip(*alone, strict=True), strict=True):
         np.testing.assert_allclose(part, np.concatenate(singles), rtol=2e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("placement", ["after-bos", "before-answer"])
 def test_the_same_input_gives_the_same_bits(
-    prompts: np.ndarray, toy_forms: tuple[Form, ...]
+    placement: Placement, prompts: np.ndarray, toy_forms: tuple[Form, ...]
 ) -> None:
     model = tiny_model("gemma2")
-    first = ask(model, prompts, toy_forms)
-    ask(model, prompts[::-1].copy(), toy_forms[::-1])
-    again, anew = ask(model, prompts, toy_forms), ask(tiny_model("gemma2"), prompts, toy_forms)
+    first = ask(model, prompts, toy_forms, placement)
+    ask(model, prompts[::-1].copy(), toy_forms[::-1], placement)
+    again = ask(model, prompts, toy_forms, placement)
+    anew = ask(tiny_model("gemma2"), prompts, toy_forms, placement)
     for a, b, c in zip(parts(first), parts(again), parts(anew), strict=True):
         assert a.tobytes() == b.tobytes() == c.tobytes()
 
