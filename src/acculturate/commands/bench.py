@@ -13,9 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from acculturate import display
-from acculturate.errors import UsageError
-from acculturate.files import json_text, write_text
-from acculturate.options import (
+from acculturate.commands.options import (
     DeviceOption,
     DtypeOption,
     InstrumentOption,
@@ -26,6 +24,9 @@ from acculturate.options import (
     TableOption,
     TrustOption,
 )
+from acculturate.commands.shared import load, print_json
+from acculturate.errors import UsageError
+from acculturate.files import json_text, write_text
 
 if TYPE_CHECKING:
     from acculturate.bench.evaluate import Benchmark, Way
@@ -148,7 +149,7 @@ def evaluate(
                 progress=progress,
             )
     if as_json:
-        print(json_text(result.to_dict()), end="")
+        print_json(result.to_dict())
     elif isinstance(result, growth.Scaling):
         _show_scaling(result)
     else:
@@ -200,15 +201,8 @@ def search(
     survey, countries = ac.load_instrument(instrument), ac.load_countries(table)
     methods = [parse_method(text) for text in method or _SEARCHES]
     limits = [_limit(text) for text in limit or ("none", "0.3")]
-    with display.step("loading the model") as progress:
-        answering = ac.load_model(
-            model,
-            revision=revision,
-            dtype=dtype,
-            device=device,
-            trust_remote_code=trust_remote_code,
-            progress=progress,
-        )
+    answering = load(model, revision, dtype, device, trust_remote_code)
+    with display.step("comparing") as progress:
         result = compare(
             answering,
             survey,
@@ -227,7 +221,7 @@ def search(
     write_text(out / "comparison.svg", figure(result))
     write_text(out / "frontier.svg", frontier_figure(result))
     if as_json:
-        print(json_text([asdict(row) for row in found]), end="")
+        print_json([asdict(row) for row in found])
         return
     console = Console()
     for (place, cap), group in groupby(found, key=lambda row: row.texts()[:2]):

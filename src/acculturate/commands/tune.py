@@ -1,0 +1,188 @@
+"""`acculturate tune`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from acculturate import display
+from acculturate.commands.options import (
+    AggregateOption,
+    AnchorOption,
+    DeviceOption,
+    DtypeOption,
+    InstrumentOption,
+    JsonOption,
+    LanguageOption,
+    ModelOption,
+    ReadingOption,
+    RespondentsOption,
+    RevisionOption,
+    TableOption,
+    TrustOption,
+    VariantOption,
+)
+from acculturate.commands.shared import load, print_json, read_anchor
+
+
+def tune(
+    country: Annotated[str, typer.Option("--country", "-c", help="Where to move the model.")],
+    model: ModelOption = "embedded",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Run directory [runs/COUNTRY-SEED].")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run.")
+    ] = False,
+    budget: Annotated[
+        int, typer.Option(help="Evaluations; a candidate with its gradient counts for three.")
+    ] = 400,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    optimizer: Annotated[
+        str,
+        typer.Option(
+            help="adam (by gradients), adam+de, or by answers alone: de, de/rand/1, de/best/1, jde, shade, "
+            "l-shade, pso, cma-es, sep-cma-es, eki, gde3, random."
+        ),
+    ] = "adam",
+    population: Annotated[
+        int | None, typer.Option(help="Candidates a generation [the optimiser's own].")
+    ] = None,
+    tokens: Annotated[int, typer.Option(help="Virtual tokens of the soft prompt.")] = 8,
+    placement: Annotated[
+        Literal["front", "after-bos", "before-answer"],
+        typer.Option(help="Where the soft prompt goes."),
+    ] = "front",
+    space: Annotated[
+        str,
+        typer.Option(
+            help="What is searched: full, ball:R, projection:N, low-rank:N, mixture:N, convex:N."
+        ),
+    ] = "full",
+    init: Annotated[
+        Literal["gaussian", "tokens", "text", "run"] | None,
+        typer.Option(help="How the first population is made [by optimiser]."),
+    ] = None,
+    init_scale: Annotated[
+        float | None,
+        typer.Option(help="Its spread, in standard deviations of the embeddings [by optimiser]."),
+    ] = None,
+    init_text: Annotated[str | None, typer.Option(help="Start text of --init text.")] = None,
+    init_run: Annotated[
+        str | None, typer.Option(help="Run directory or soft prompt of --init run.")
+    ] = None,
+    max_divergence: Annotated[
+        float | None, typer.Option(help="Limit on the divergence on ordinary text, nats a token.")
+    ] = None,
+    min_valid_mass: Annotated[
+        float | None,
+        typer.Option(help="Least share of the options in the next token's probability."),
+    ] = None,
+    divergence_weight: Annotated[
+        float | None,
+        typer.Option(help="Points of loss that a nat of divergence counts for [by optimiser]."),
+    ] = None,
+    target_loss: Annotated[float | None, typer.Option(help="Stop at this loss.")] = None,
+    stall: Annotated[
+        int | None, typer.Option(help="Stop after so many candidates without a better one.")
+    ] = None,
+    stages: Annotated[
+        int, typer.Option(help="Ask in so many parts and drop a trial that is already beaten.")
+    ] = 1,
+    reject: Annotated[
+        bool, typer.Option("--reject/--no-reject", help="With --stages: drop it, or only check.")
+    ] = True,
+    forms: Annotated[
+        int | None, typer.Option(help="Tuning forms; a multiple of twice the items [that number].")
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(help="Forms drawn anew for each generation [ask all].")
+    ] = None,
+    language: LanguageOption = "en",
+    instrument: InstrumentOption = "vsm13",
+    table: TableOption = "hofstede-insights",
+    anchor: AnchorOption = "midpoint",
+    aggregate: AggregateOption = None,
+    variant: VariantOption = None,
+    reading: ReadingOption = "expected",
+    respondents: RespondentsOption = 100,
+    revision: RevisionOption = None,
+    dtype: DtypeOption = "auto",
+    device: DeviceOption = "auto",
+    trust_remote_code: TrustOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Search a soft prompt that moves a model's survey scores towards a country's."""
+    import acculturate as ac
+    from acculturate.search.names import by_name, takes
+    from acculturate.tuning.tune import tuning_forms
+
+    survey = ac.load_instrument(instrument)
+    countries = ac.load_countries(table)
+    target = countries[country]
+    target.vector(survey)
+    own: dict[str, int] = {} if population is None else {"population": population}
+    chosen = by_name(optimizer, **own, **({"budget": budget} if takes(optimizer, "budget") else {}))
+    settings: dict[str, Any] = {
+        "budget": budget,
+        "seed": seed,
+        "tokens": tokens,
+        "placement": placement,
+        "space": space,
+        "init": init,
+        "init_scale": init_scale,
+        "init_text": init_text,
+        "init_run": init_run,
+        "forms": forms,
+        "sample": sample,
+        "language": language,
+        "reading": reading,
+        "respondents": respondents,
+        "anchor": read_anchor(anchor),
+        "aggregate": aggregate,
+        "variant": variant,
+        "max_divergence": max_divergence,
+        "min_valid_mass": min_valid_mass,
+        "divergence_weight": divergence_weight,
+        "target_loss": target_loss,
+        "stall": stall,
+        "stages": stages,
+        "reject": reject,
+    }
+    asked = ac.Settings(**settings)
+    asked.check(chosen)
+    ac.Scoring(survey, settings["anchor"], aggregate, variant)
+    tuning_forms(survey, asked)
+    folder = out or Path("runs") / f"{_slug(target.name)}-{seed}"
+    answering = load(model, revision, dtype, device, trust_remote_code)
+    try:
+        with display.progress_bar(budget) as on_generation:
+            run = ac.tune(
+                answering,
+                survey,
+                target,
+                out=folder,
+                table=countries,
+                optimizer=chosen,
+                resume=resume,
+                on_generation=on_generation,
+                command=shlex.join(["acculturate", *sys.argv[1:]]),
+                **settings,
+            )
+    except KeyboardInterrupt:
+        done = "What is done" if (folder / "state.npz").is_file() else "Nothing but the settings"
+        display.say(f"Stopped. {done} is in {folder}; the same command with --resume goes on.")
+        raise typer.Exit(130) from None
+    if as_json:
+        print_json({"run": str(run.directory), **run.outcome})
+    else:
+        display.show_run(run)
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "run"
