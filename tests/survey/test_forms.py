@@ -306,3 +306,10 @@ def test_fingerprint_covers_what_is_shown_and_what_it_stands_for():
     ):
         assert fingerprint((changed, *forms[1:])) != fingerprint(forms)
     assert fingerprint(forms[::-1]) != fingerprint(forms)
+
+
+def test_as_many_forms_as_items_are_the_usual_way_one_order_and_no_balance(vsm13: Instrument):
+    usual = balanced_forms(vsm13, "tuning", 24)
+    assert [form.item for form in usual] == [item.id for item in vsm13.items]
+    assert {form.order for form in usual} == {"forward"} and len({f.frame for f in usual}) == 1
+    assert set(usual) < set(balanced_forms(vsm13, "tuning"))

@@ -98,11 +98,18 @@ def tune(
         bool, typer.Option("--reject/--no-reject", help="With --stages: drop it, or only check.")
     ] = True,
     forms: Annotated[
-        int | None, typer.Option(help="Tuning forms; a multiple of twice the items [that number].")
+        int | None,
+        typer.Option(
+            help="Tuning forms: one an item (one order), or a multiple of twice the items [twice]."
+        ),
     ] = None,
     sample: Annotated[
         int | None, typer.Option(help="Forms drawn anew for each generation [ask all].")
     ] = None,
+    penalty: Annotated[
+        Literal["mean", "worst", "spread"],
+        typer.Option(help="What counts where frames and orders are answered differently."),
+    ] = "mean",
     language: LanguageOption = "en",
     instrument: InstrumentOption = "vsm13",
     table: TableOption = "hofstede-insights",
@@ -140,6 +147,7 @@ def tune(
         "init_run": init_run,
         "forms": forms,
         "sample": sample,
+        "penalty": penalty,
         "language": language,
         "reading": reading,
         "respondents": respondents,

@@ -142,17 +142,23 @@ def balanced_forms(
     Args:
         instrument: The questionnaire.
         split: "tuning" or "held-out".
-        count: How many forms; a multiple of twice the number of items, which is the default.
+        count: How many forms; a multiple of twice the number of items, which is the default. The
+            number of items itself asks each once, options forward, and balances nothing: the usual
+            way in the literature, to compare with.
         language: Language code.
         labels: What options are labelled with; more than nine always with letters.
 
     Raises:
-        UsageError: The count is not such a multiple or more than there are, or the language or the
+        UsageError: The count is not one of these or more than there are, or the language or the
             kind of labels is unknown.
     """
     pool = all_forms(instrument, (language,), split, labels)
     grids = _grids(pool)
-    return _select(grids, len(ORDERS) * len(grids) if count is None else count, range(len(grids)))
+    once = len(ORDERS) * len(grids)
+    selected = _select(grids, once if count in (None, len(grids)) else count, range(len(grids)))
+    if count == len(grids):
+        return tuple(form for form in selected if form.order == ORDERS[0])
+    return selected
 
 
 def draw_forms(pool: Sequence[Form], count: int, rng: np.random.Generator) -> tuple[Form, ...]:

@@ -15,6 +15,7 @@ from acculturate.search.space import read_name
 from acculturate.survey.countries import Country
 from acculturate.survey.instrument import Aggregate, Instrument
 from acculturate.survey.scoring import Anchor, Reading
+from acculturate.tuning.penalty import Penalty
 from acculturate.tuning.price import Price
 
 WEIGHT_FOR_GRADIENTS = 10.0
@@ -38,11 +39,14 @@ class Settings:
             a search by gradients, 1 for others.
         init_text: Start text of init "text".
         init_run: Run directory of init "run", or its soft prompt's file.
-        forms: Tuning forms of the objective, the same in every generation. None: every item once in
-            each option order.
+        forms: Tuning forms of the objective, the same in every generation; see `balanced_forms`. None:
+            every item once in each option order.
         sample: Forms drawn of all tuning forms for each generation, in place of `forms`. The history
             then holds losses on what each generation was asked, the latest leader counts as the best,
             and in the end the last leaders are compared on all tuning forms.
+        penalty: What counts where questionnaires (frame, order, language) differ: "mean", the loss of
+            the mean scores; "worst", the largest loss of one; "spread", the loss of the mean scores plus
+            their standard deviation.
         language: Of the forms.
         reading: How answers become numbers.
         respondents: Draws a form for the reading "sampled".
@@ -71,6 +75,7 @@ class Settings:
     init_run: str | None = None
     forms: int | None = None
     sample: int | None = None
+    penalty: Penalty = "mean"
     language: str = "en"
     reading: Reading = "expected"
     respondents: int = 100
@@ -158,6 +163,15 @@ class Settings:
                 "the valid mass is known when all forms were asked",
                 "Use --stages 1 with a limit on it.",
             )
+        if self.penalty not in get_args(Penalty):
+            raise UsageError(
+                f"unknown penalty {self.penalty!r}", f"Use {', '.join(get_args(Penalty))}."
+            )
+        if self.penalty != "mean" and self.stages > 1:
+            raise UsageError(
+                f"the penalty {self.penalty} is known when all forms were asked",
+                "Use --stages 1 with it.",
+            )
         if self.stages > 1 and self.reading == "sampled":
             raise UsageError(
                 "the reading sampled draws respondents, so that a dropped trial would change the next",
@@ -222,6 +236,7 @@ def to_toml(
             "respondents": settings.respondents if settings.reading == "sampled" else None,
             "forms": forms,
             "sample": settings.sample,
+            "penalty": None if settings.penalty == "mean" else settings.penalty,
             "language": settings.language,
         },
         "search": {

@@ -25,6 +25,7 @@ from acculturate.model.answers import (
 from acculturate.search.fitness import Fitness
 from acculturate.survey.forms import Form, draw_forms
 from acculturate.survey.scoring import Reading, Scoring, item_values
+from acculturate.tuning.penalty import Penalised, Penalty
 from acculturate.tuning.price import Price
 
 Prompts = Float[np.ndarray, "candidate token hidden"]
@@ -37,7 +38,8 @@ class Evaluation:
     Attributes:
         loss: Loss to the target; infinite where answers are not finite. A trial dropped early holds
             the part of its loss that beat it.
-        cost: What is minimised: the loss, and the divergence where it has a weight.
+        cost: What is minimised: the loss or what the penalty makes of it, and the divergence where it has
+            a weight.
         excess: How far past the limits on divergence and valid mass; 0 within them or without any.
         scores: Dimension scores; NaN where a dropped trial was not asked.
         residuals: Scores minus target.
@@ -71,6 +73,7 @@ class Objective:
         placement: Where soft prompts go.
         reading: How answers become numbers; gradients are always of the expected answers.
         respondents: Draws a form for the reading "sampled".
+        penalty: What counts where questionnaires differ; see `Penalised`.
         price: Limits on divergence and valid mass, and the weight of divergence.
         guard: Whether the guard is read even where the price does not need it.
         sample: Forms drawn for each generation; None asks all.
@@ -92,6 +95,7 @@ class Objective:
         placement: Placement,
         reading: Reading = "expected",
         respondents: int = 100,
+        penalty: Penalty = "mean",
         price: Price | None = None,
         guard: bool = False,
         sample: int | None = None,
@@ -107,6 +111,7 @@ class Objective:
         self._placement: Placement = placement
         self._reading: Reading = reading
         self._respondents = respondents if reading == "sampled" else None
+        self._penalty: Penalty = penalty
         self._price = price or Price()
         self._texts = TUNING_TEXTS if guard or self._price.reads_guard else ()
         self._sample = sample
@@ -165,7 +170,7 @@ class Objective:
                 placement=self._placement,
                 valid_mass=self._price.reads_mass,
             )
-            gradients.append(pull_back(self._cotangent(answers)))
+            gradients.append(pull_back(self._cotangent(answers, forms)))
             each.append(answers)
         answers = _joined(each)
         values = item_values(answers.probabilities, self._reading, rng, self._respondents)
@@ -194,11 +199,13 @@ class Objective:
     ) -> Evaluation:
         scores = self._scoring.scores_of(values, forms)
         loss = self._scoring.loss(scores, self._target)
-        loss[~np.isfinite(values).all(axis=1)] = np.inf
+        penalised = self._penalised(forms).cost(values)
+        broken = ~np.isfinite(values).all(axis=1)
+        loss[broken], penalised[broken] = np.inf, np.inf
         mass = None if answers.valid_mass is None else answers.valid_mass.mean(axis=1)
         return Evaluation(
             loss=loss,
-            cost=self._price.cost(loss, answers.divergence),
+            cost=self._price.cost(penalised, answers.divergence),
             excess=self._price.excess(answers.divergence, mass, len(values)),
             scores=scores,
             residuals=scores - self._target,
@@ -209,26 +216,22 @@ class Objective:
             tokens=tokens,
         )
 
-    def _cotangent(self, answers: Answers) -> Cotangent:
+    def _cotangent(self, answers: Answers, forms: Sequence[Form]) -> Cotangent:
         """The slope of what a search by gradients descends, in one candidate's answers."""
         values = item_values(answers.probabilities, "expected")
-        slope = self._scoring.loss_slope(
-            self._scoring.scores_of(values, answers.forms), self._target
-        )[0]
+        per_form = self._penalised(forms).slope(values)
         numbers = np.arange(1, answers.probabilities.shape[2] + 1, dtype=np.float64)
-        per_item = slope @ self._scoring.weights
-        columns = [item.id for item in self._scoring.instrument.items]
-        asked = [columns.index(form.item) for form in answers.forms]
-        times = np.bincount(asked, minlength=len(columns))
-        per_form = np.array([per_item[column] / times[column] for column in asked])
         mass = None if answers.valid_mass is None else float(answers.valid_mass.mean())
         divergence = None if answers.divergence is None else float(answers.divergence[0])
         of_divergence, of_mass = self._price.slopes(divergence, mass)
         return Cotangent(
             probabilities=per_form[:, None] * numbers,
-            valid_mass=None if mass is None else np.full(len(asked), of_mass / len(asked)),
+            valid_mass=None if mass is None else np.full(len(forms), of_mass / len(forms)),
             divergence=None if divergence is None else of_divergence,
         )
+
+    def _penalised(self, forms: Sequence[Form]) -> Penalised:
+        return Penalised(self._scoring, self._target, forms, self._penalty)
 
     def _in_stages(
         self,

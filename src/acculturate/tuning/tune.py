@@ -185,6 +185,7 @@ def make_search(
         placement=settings.placement,
         reading=settings.reading,
         respondents=settings.respondents,
+        penalty=settings.penalty,
         price=settings.price,
         guard="price" in optimizer.learns_from,
         sample=settings.sample,
