@@ -77,7 +77,9 @@ def question_bar() -> Generator[Callable[[str, int, int], None]]:
     if not console.is_terminal:
         yield (
             lambda what, done, whole: (
-                None if done else print(f"asking {whole} forms: {what}", file=sys.stderr, flush=True)
+                None
+                if done
+                else print(f"asking {whole} forms: {what}", file=sys.stderr, flush=True)
             )
         )
         return

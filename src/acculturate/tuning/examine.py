@@ -133,7 +133,7 @@ def _answers(
 def _read(path: Path) -> dict[str, Shares]:
     """The answers in a file; none where there is no file that can be read: they are then asked anew."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             found = {mark: file[mark] for mark in file.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         return {}
