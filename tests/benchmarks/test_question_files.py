@@ -1,14 +1,16 @@
 """Questions from files: every format, every way to say what is right, and every fault by name."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
-from answering import write_csv, write_json_lines
 
 from acculturate.benchmarks.catalogue import load_benchmark, load_benchmarks
 from acculturate.benchmarks.mapping import load_mapping
 from acculturate.benchmarks.tables import read_rows
 from acculturate.errors import UsageError
+from answering import write_csv, write_json_lines
 
 COLUMNS = ["q", "a", "b", "c", "gold", "land"]
 ROWS = [
@@ -80,6 +82,17 @@ def test_options_in_one_column_and_other_formats(tmp_path, listed):
     (question,) = found.questions
     assert (question.options, question.id, question.weight) == (("this", "that", "3"), "one", 2.5)
     assert question.right == (False, False, True)
+
+
+def test_the_documented_example_is_one(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text("utf-8")
+    (block,) = re.findall(r"```toml\n(.*?)```", text, re.S)
+    (tmp_path / "mine.toml").write_text(block, "utf-8")
+    columns = ["prompt", "choice_a", "choice_b", "choice_c", "gold", "about", "id", "weight"]
+    rows = [["Which?", "this", "that", "", "B", "Iran", "q1", "2"]]
+    write_csv(tmp_path / "questions.csv", columns, rows)
+    (question,) = load_mapping(tmp_path / "mine.toml").questions
+    assert (question.right, question.weight) == ((False, True), 2.0)
 
 
 def test_parquet_gives_what_csv_gives(tmp_path, mapped):

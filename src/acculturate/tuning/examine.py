@@ -19,7 +19,7 @@ import numpy as np
 from acculturate.benchmarks.asking import Method, Shares
 from acculturate.benchmarks.exam import Exam, Known, Progress, Sheet
 from acculturate.benchmarks.result import Result
-from acculturate.errors import UsageError
+from acculturate.errors import FailureError, UsageError
 from acculturate.files import json_text, remove_leftovers, write_bytes
 from acculturate.model.answers import AnswerModel, GeneratingModel
 from acculturate.tuning.evaluate import check_model, read_record, read_settings, writing
@@ -95,7 +95,12 @@ def examine(
 
 def _methods(run: Run) -> tuple[Method, ...]:
     """The untouched model, the run's own baselines in words, and the tuned one, in this order."""
-    lines = run.summary["baselines"]
+    lines = run.summary.get("baselines", {})
+    if not {"persona", "in_context"} <= set(lines):
+        raise FailureError(
+            f"{run.directory / 'evaluation' / 'summary.json'} has no baselines",
+            "Restore it from a copy, or tune again with another --out.",
+        )
     return (
         Method("naive"),
         Method("persona", line=str(lines["persona"])),
