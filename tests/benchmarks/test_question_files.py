@@ -149,6 +149,8 @@ def test_faults_are_named(mapped, change, words):
     ("name", "content", "words"),
     [
         ("e.csv", b"", "is empty"),
+        ("e.csv", b"\xef\xbb\xbf", "has no questions"),
+        ("e.csv", b",,\n", "has no questions"),
         ("e.csv", b"q,a\n1\n", "line 2 has 1 cells and the first line 2"),
         ("e.csv", b'q,a\n"open,1\n', "line"),
         ("e.csv", b"q,a\n\xff,1\n", "not UTF-8"),

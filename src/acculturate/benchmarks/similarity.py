@@ -24,9 +24,9 @@ Similarities = Float[np.ndarray, "question country"]
 
 
 def jensen_shannon_distance(
-    left: Float[np.ndarray, " option"], right: Float[np.ndarray, " option"]
-) -> float:
-    """Root of the Jensen-Shannon divergence to base 2.
+    left: Float[np.ndarray, " option"], right: Float[np.ndarray, "country option"]
+) -> Float[np.ndarray, " country"]:
+    """Root of the Jensen-Shannon divergence to base 2 of one distribution to each of several.
 
     J. Lin (1991), Divergence measures based on the Shannon entropy; that the root is a metric: D. M. Endres,
     J. E. Schindelin (2003).
@@ -36,7 +36,8 @@ def jensen_shannon_distance(
     """
     middle = (left + right) / 2
     divergence = (_relative_entropy(left, middle) + _relative_entropy(right, middle)) / 2
-    return float(np.sqrt(max(0.0, divergence))) if np.isfinite(divergence) else float("nan")
+    # Rounding can leave a hair below zero where the distributions are equal.
+    return np.sqrt(np.maximum(divergence, 0.0))
 
 
 def score_opinions(
@@ -77,9 +78,11 @@ def rank(alike: Similarities, target: int) -> tuple[int, int]:
     return 1 + int(nearer.sum()), int(compared.sum())
 
 
-def _relative_entropy(p: Float[np.ndarray, " option"], q: Float[np.ndarray, " option"]) -> float:
+def _relative_entropy(
+    p: np.ndarray, q: Float[np.ndarray, "country option"]
+) -> Float[np.ndarray, " country"]:
     with np.errstate(divide="ignore", invalid="ignore"):
-        return float(np.where(p == 0, 0.0, p * np.log2(p / q)).sum())
+        return np.where(p == 0, 0.0, p * np.log2(p / q)).sum(axis=-1)
 
 
 def _similarities(benchmark: OpinionSet, shares: Shares) -> Similarities:
@@ -87,9 +90,9 @@ def _similarities(benchmark: OpinionSet, shares: Shares) -> Similarities:
     column = {country: index for index, country in enumerate(benchmark.countries)}
     alike = np.full((len(benchmark.questions), len(column)), np.nan)
     for row, question in enumerate(benchmark.questions):
-        own = shares[row, : len(question.options)]
-        for country, theirs in question.shares.items():
-            alike[row, column[country]] = 1 - jensen_shannon_distance(own, np.array(theirs))
+        theirs = np.array(list(question.shares.values()))
+        distances = jensen_shannon_distance(shares[row, : len(question.options)], theirs)
+        alike[row, [column[country] for country in question.shares]] = 1 - distances
     return alike
 
 

@@ -172,7 +172,7 @@ def _csv(text: str, path: Path) -> tuple[list[str], list[tuple[int, dict[str, An
         raise UsageError(
             f"{path}, line {reader.line_num}: {error}", "Check the quotes on that line."
         ) from error
-    header = [cell.strip() for cell in lines[0][1]]
+    header = [cell.strip() for cell in lines[0][1]] if lines else []
     rows: list[tuple[int, dict[str, Any]]] = []
     for number, cells in lines[1:]:
         if len(cells) != len(header):
