@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from acculturate.benchmarks.catalogue import load_benchmark
+    from acculturate.benchmarks.exam import Exam
     from acculturate.errors import AcculturateError, FailureError, UsageError
     from acculturate.evaluation.measure import Profile, measure
     from acculturate.export.peft import export_peft
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from acculturate.survey.scoring import Scoring
     from acculturate.tuning.config import Settings
     from acculturate.tuning.evaluate import RunEvaluation, evaluate
+    from acculturate.tuning.examine import examine
     from acculturate.tuning.run import Run
     from acculturate.tuning.tune import tune
 
@@ -39,6 +42,7 @@ _HOMES = {
     "Country": "survey.countries",
     "CountryTable": "survey.countries",
     "DifferentialEvolution": "search.differential_evolution",
+    "Exam": "benchmarks.exam",
     "FailureError": "errors",
     "FakeModel": "model.answers",
     "Form": "survey.forms",
@@ -59,7 +63,9 @@ _HOMES = {
     "balanced_forms": "survey.forms",
     "draw_forms": "survey.forms",
     "evaluate": "tuning.evaluate",
+    "examine": "tuning.examine",
     "export_peft": "export.peft",
+    "load_benchmark": "benchmarks.catalogue",
     "load_countries": "survey.countries",
     "load_instrument": "survey.instrument",
     "load_model": "model.load",
@@ -77,6 +83,7 @@ __all__ = [
     "Country",
     "CountryTable",
     "DifferentialEvolution",
+    "Exam",
     "FailureError",
     "FakeModel",
     "Form",
@@ -96,7 +103,9 @@ __all__ = [
     "balanced_forms",
     "draw_forms",
     "evaluate",
+    "examine",
     "export_peft",
+    "load_benchmark",
     "load_countries",
     "load_instrument",
     "load_model",

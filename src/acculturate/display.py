@@ -21,11 +21,13 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from acculturate.benchmarks.result import Result
     from acculturate.evaluation.measure import Profile
     from acculturate.survey.countries import Country, CountryTable
     from acculturate.survey.forms import Form
     from acculturate.survey.instrument import Instrument
     from acculturate.tuning.evaluate import RunEvaluation
+    from acculturate.tuning.examine import Examined
     from acculturate.tuning.loop import Progress
     from acculturate.tuning.run import Run
 
@@ -64,6 +66,37 @@ def progress_bar(budget: int) -> Generator[Callable[[Progress], None]]:
 
         def show(at: Progress) -> None:
             bar.update(task, completed=at.evaluations, best=_best(at))
+
+        yield show
+
+
+@contextmanager
+def question_bar() -> Generator[Callable[[str, int, int], None]]:
+    """A bar for each benchmark and method in turn; a plain line for each where there is no terminal."""
+    console = _console(stderr=True)
+    if not console.is_terminal:
+        yield (
+            lambda what, done, whole: (
+                None
+                if done
+                else print(f"asking {whole} forms: {what}", file=sys.stderr, flush=True)
+            )
+        )
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("benchmarks", total=None)
+
+        def show(what: str, done: int, whole: int) -> None:
+            if done == 0:
+                bar.reset(task, total=whole, description=what)
+            bar.update(task, completed=done)
 
         yield show
 
@@ -152,6 +185,36 @@ def show_evaluation(found: RunEvaluation, sentences: Sequence[str]) -> None:
         show_line(f"- {sentence}")
 
 
+def show_examined(found: Examined, words: Callable[[Result], Sequence[str]]) -> None:
+    """A table for each benchmark, every method with its interval and its test, and what it says."""
+    for result in found.results:
+        opinions = result.kind == "opinions"
+        table = Table(title=f"{found.directory}: {result.title}, {result.questions} questions")
+        score = "similarity" if opinions else "right"
+        extra = "rank" if opinions else f"on {result.country}"
+        for name in ("", score, "95%", extra, "tuned is ahead by", "95%", "p"):
+            table.add_column(name, justify="right" if name else "left")
+        for row in result.rows:
+            rank = "-" if row.rank is None else f"{row.rank} of {row.ranked}"
+            own = "-" if row.target is None else _share(row.target.score, opinions)
+            test = result.against(row.method)
+            change = None if test is None else test.overall
+            table.add_row(
+                row.method,
+                _share(row.score, opinions),
+                f"{_share(row.low, opinions)} to {_share(row.high, opinions)}",
+                rank if opinions else own,
+                "-" if change is None else _share(change.gain, opinions),
+                "-"
+                if change is None
+                else f"{_share(change.low, opinions)} to {_share(change.high, opinions)}",
+                "-" if change is None or change.p is None else f"{change.p:.3g}",
+            )
+        _console().print(table)
+        for sentence in words(result):
+            show_line(f"- {sentence}")
+
+
 def show_countries(table: CountryTable, countries: Sequence[Country]) -> None:
     """Countries and their scores; a missing score is a dash."""
     shown = Table(title=table.title, caption=f"{table.source}. {table.terms}")
@@ -201,6 +264,13 @@ def _best(at: Progress) -> str:
 
 def _number(value: Any, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _share(value: float, plain: bool) -> str:
+    """An accuracy as a percentage, or a similarity as it is."""
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:.3f}" if plain else f"{100 * value:.1f}%"
 
 
 def _score(value: float | None) -> str:

@@ -10,12 +10,14 @@ import typer
 
 from acculturate import display
 from acculturate.commands.options import DeviceOption, JsonOption, TrustOption
-from acculturate.commands.shared import load, print_json
+from acculturate.commands.shared import load, print_json, read_exam
 from acculturate.errors import UsageError
 
 if TYPE_CHECKING:
+    from acculturate.benchmarks.exam import Known
     from acculturate.model.answers import AnswerModel
     from acculturate.model.language_model import LanguageModel
+    from acculturate.tuning.examine import Examined
 
 
 def evaluate(
@@ -31,6 +33,20 @@ def evaluate(
         bool,
         typer.Option("--generated/--no-generated", help="Let the model write its answers too."),
     ] = True,
+    on: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Benchmarks to ask too, by name or as NAME=FILE or FILE.toml, separated by commas: "
+            "culturalbench-easy, culturalbench-hard, global-opinions, acculturate-culture-easy, "
+            "acculturate-culture-hard (docs/benchmarks.md)."
+        ),
+    ] = None,
+    permute: Annotated[
+        int, typer.Option(help="Random option orders to average in them; 0 keeps their own.")
+    ] = 0,
+    written: Annotated[
+        bool, typer.Option("--written", help="Let the model write its answers to them too.")
+    ] = False,
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="The runs' model, if it is elsewhere now.")
     ] = None,
@@ -47,7 +63,7 @@ def evaluate(
 ) -> None:
     """Ask finished runs what their search never saw; `acculturate report` shows it."""
     import acculturate as ac
-    from acculturate.reporting import checks_story, together
+    from acculturate.reporting import benchmarks_story, checks_story, together
     from acculturate.reporting.run_reader import read_run
     from acculturate.tuning.evaluate import made_with
 
@@ -55,6 +71,9 @@ def evaluate(
     countries = None if table is None else ac.load_countries(table)
     codes = {"all": None, "none": []}.get(languages, languages.split(","))
     loaded = [ac.Run.load(run) for run in runs]
+    exam = read_exam(on, permute, written)
+    known: Known = {}
+    examined: list[Examined] = []
     models: dict[tuple[str, str | None, str], AnswerModel] = {}
     found: list[ac.RunEvaluation] = []
     for run in loaded:
@@ -75,12 +94,16 @@ def evaluate(
                     progress=progress,
                 )
             )
+        if exam is not None:
+            with display.question_bar() as asking:
+                examined.append(ac.examine(run, models[key], exam, known=known, progress=asking))
     read = [read_run(run.directory) for run in loaded]
     matrices, seeds = together.confusions(read), together.spreads(read)
     if as_json:
+        benchmarks = [{"benchmarks": one.to_dict()} for one in examined] or [{}] * len(found)
         print_json(
             {
-                "runs": [one.to_dict() for one in found],
+                "runs": [one.to_dict() | own for one, own in zip(found, benchmarks, strict=True)],
                 "confusions": [shared.matrix.to_dict() for shared in matrices],
                 "seeds": [shared.spread.to_dict() for shared in seeds],
             }
@@ -88,6 +111,8 @@ def evaluate(
     else:
         for one, run in zip(found, read, strict=True):
             display.show_evaluation(one, checks_story.sentences(run))
+        for one in examined:
+            display.show_examined(one, benchmarks_story.sentences)
         for shared in (*matrices, *seeds):
             display.show_line(shared.words)
         shown = shlex.join(str(run) for run in runs)

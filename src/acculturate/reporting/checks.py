@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from acculturate.benchmarks.result import Result
 from acculturate.errors import FailureError
 from acculturate.evaluation.comparison import State
 from acculturate.evaluation.extremes import Extreme, Extremes
@@ -18,6 +19,7 @@ from acculturate.evaluation.held_out import HEADLINE, Row
 from acculturate.evaluation.other_surveys import SurveyCheck
 from acculturate.evaluation.respondents import Respondents, Sampled
 from acculturate.evaluation.specificity import Specificity, Standing
+from acculturate.reporting.benchmarks import read_benchmarks
 from acculturate.reporting.fields import Record, clean, read_json
 
 
@@ -34,6 +36,7 @@ class Checks:
         surveys: Whether other surveys agree.
         missing: Tables of other surveys in which the target is not.
         respondents: What a survey of respondents would give.
+        benchmarks: What it came to in questions outside the survey.
     """
 
     rows: tuple[Row, ...] = ()
@@ -44,6 +47,7 @@ class Checks:
     surveys: tuple[SurveyCheck, ...] = ()
     missing: tuple[str, ...] = ()
     respondents: Respondents | None = None
+    benchmarks: tuple[Result, ...] = ()
 
     def row(self, key: str) -> Row | None:
         """The row of a way of asking, or None where it was not asked."""
@@ -84,6 +88,7 @@ def _read(folder: Path) -> Checks:
         surveys=tuple(_survey(e) for e in others.records("checks")) if others else (),
         missing=others.texts("missing") if others else (),
         respondents=_respondents(people) if people else None,
+        benchmarks=read_benchmarks(folder / "benchmarks"),
     )
 
 

@@ -19,7 +19,15 @@ from acculturate.errors import UsageError
 from acculturate.evaluation.measure import NEAREST
 from acculturate.evaluation.specificity import Specificity
 from acculturate.files import write_text
-from acculturate.reporting import checks_story, curves, figures, story, together, wording
+from acculturate.reporting import (
+    benchmarks_story,
+    checks_story,
+    curves,
+    figures,
+    story,
+    together,
+    wording,
+)
 from acculturate.reporting.run_data import Continuation, Method, Run
 from acculturate.reporting.run_reader import read_run
 
@@ -32,6 +40,7 @@ _FILTERS = {
     "share": wording.share_text,
     "seconds": wording.seconds_text,
     "short": wording.short,
+    "p_value": benchmarks_story.p_text,
     "label_name": wording.label_name,
     "label_detail": wording.label_detail,
 }
@@ -70,6 +79,7 @@ class RunView:
     resume: str
     checked: CheckedWords
     ranks: tuple[Rank, ...]
+    benchmarks: tuple[benchmarks_story.Told, ...]
 
 
 @dataclass(frozen=True)
@@ -174,6 +184,7 @@ def _view(run: Run, anchor: str) -> RunView:
             respondents=checks_story.respondents(run),
         ),
         ranks=_ranks(run.checks.specificity),
+        benchmarks=tuple(benchmarks_story.told(one) for one in run.checks.benchmarks),
     )
 
 

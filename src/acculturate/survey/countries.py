@@ -147,6 +147,12 @@ def table_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in DATA.glob("*.toml")))
 
 
+def country_name(name: str) -> str:
+    """The name that every table uses for a country, or the name itself where no country is known by it."""
+    known = _names().get(_plain(name))
+    return name if known is None else known.name
+
+
 def load_countries(name_or_path: str | Path = "hofstede-insights") -> CountryTable:
     """Loads a country table.
 

@@ -112,7 +112,7 @@ def evaluate(
     others = [code for code in about.instrument.languages if code != about.language]
     chosen = others if languages is None else [c for c in languages if c != about.language]
     sets = form_sets(about.instrument, about.tuning, about.language, list(dict.fromkeys(chosen)))
-    with _writing(loaded.directory, about.config):
+    with writing(loaded.directory, about.config):
         work = _Work(loaded, model, about, sets, progress)
         work.held_out()
         work.specificity()
@@ -133,7 +133,7 @@ def made_with(run: Run) -> tuple[str, str | None, str]:
     Raises:
         FailureError: The run's settings are damaged.
     """
-    model = _toml(run.directory / "config.toml").get("model", {})
+    model = read_settings(run.directory / "config.toml").get("model", {})
     return str(model.get("name")), model.get("revision") or None, str(model.get("dtype", "auto"))
 
 
@@ -329,7 +329,7 @@ def _about(
         UsageError: A questionnaire, table or model is not the run's.
         FailureError: A file is damaged, or the forms are not those the run was tuned on.
     """
-    config, record = _toml(run.directory / "config.toml"), _record(run.directory)
+    config, record = read_settings(run.directory / "config.toml"), read_record(run.directory)
     survey = config["survey"]
     instrument = instrument or _own_instrument(survey["instrument"])
     table = table or _own_table(survey["table"])
@@ -338,14 +338,7 @@ def _about(
             f"the questionnaire {instrument.key} is not the one that the run was tuned on",
             "Give the same file with --instrument, or the version of acculturate that tuned it.",
         )
-    here = model.provenance()["weights_hash"]
-    there = record["model"]["weights_hash"]
-    if here != there:
-        raise UsageError(
-            f"{model.name} is not the model that the run was tuned on (weights {here[:12]} here, "
-            f"{there[:12]} there)",
-            f"Load {record['model']['name']} in {record['model']['dtype']}.",
-        )
+    here = check_model(model, record)
     scores = {key: float(score) for key, score in record["target"]["scores"].items()}
     target = Country(survey["country"], survey["table"], scores, None)
     scoring = Scoring(
@@ -367,6 +360,30 @@ def _about(
         ),
         weights_hash=here,
     )
+
+
+def check_model(model: AnswerModel, record: Mapping[str, Any]) -> str:
+    """Checks that a model is the one that a run was tuned on.
+
+    Args:
+        model: The model that is here.
+        record: What the run's provenance.json holds.
+
+    Returns:
+        The hash of its weights.
+
+    Raises:
+        UsageError: It is another one.
+    """
+    here = model.provenance()["weights_hash"]
+    there = record["model"]["weights_hash"]
+    if here != there:
+        raise UsageError(
+            f"{model.name} is not the model that the run was tuned on (weights {here[:12]} here, "
+            f"{there[:12]} there)",
+            f"Load {record['model']['name']} in {record['model']['dtype']}.",
+        )
+    return here
 
 
 def _tuning_forms(
@@ -401,7 +418,7 @@ def _own_table(key: str) -> CountryTable:
 
 
 @contextmanager
-def _writing(directory: Path, config: Mapping[str, Any]) -> Generator[None]:
+def writing(directory: Path, config: Mapping[str, Any]) -> Generator[None]:
     """Holds the run directory's lock: it has one writer."""
     held = RunDirectory(directory, config, resume=True)
     try:
@@ -410,7 +427,12 @@ def _writing(directory: Path, config: Mapping[str, Any]) -> Generator[None]:
         held.close()
 
 
-def _record(directory: Path) -> dict[str, Any]:
+def read_record(directory: Path) -> dict[str, Any]:
+    """What a run's provenance.json holds.
+
+    Raises:
+        FailureError: It is missing or damaged.
+    """
     record = _read(directory / "provenance.json")
     if record is None:
         raise FailureError(
@@ -420,7 +442,12 @@ def _record(directory: Path) -> dict[str, Any]:
     return record
 
 
-def _toml(path: Path) -> dict[str, Any]:
+def read_settings(path: Path) -> dict[str, Any]:
+    """What a run's config.toml holds.
+
+    Raises:
+        FailureError: It is damaged.
+    """
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:

@@ -1,0 +1,1 @@
+"""Questions outside the survey: what a tuned model knows, and whose opinions it shares."""

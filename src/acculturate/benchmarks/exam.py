@@ -1,0 +1,191 @@
+"""Benchmarks as they are asked of one run: every method, several option orders, by probability or by text.
+
+In: benchmarks, a model, the methods. Out: a `Result` for each. An answer that is already known by its mark
+is not asked for again. What a run directory is, is not known here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from acculturate.benchmarks import accuracy, similarity
+from acculturate.benchmarks.asking import How, Method, Shares, ask, rounds, with_method
+from acculturate.benchmarks.questions import Benchmark, OpinionSet
+from acculturate.benchmarks.result import Result
+from acculturate.errors import UsageError
+from acculturate.evaluation.generated import MAX_TOKENS
+from acculturate.model.answers import AnswerModel
+from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.survey.forms import Form, fingerprint
+
+FORMAT = 1
+"""Raised when an answer comes to mean something else, so that old ones are asked for again."""
+MOST_ORDERS = 100
+
+Known = MutableMapping[str, Shares]
+"""Answers by the mark of all that they depend on."""
+Progress = Callable[[str, int, int], None]
+"""Called with what is asked, how much of it is answered, and how much there is."""
+
+
+@dataclass(frozen=True)
+class Exam:
+    """Benchmarks, and how they are asked.
+
+    Attributes:
+        benchmarks: What is asked, each under a key of its own.
+        orders: Random option orders to average; 0 asks in that of the file.
+        written: Whether the model writes its answers too, where one option is to be chosen or judged.
+        seed: Of the orders and the bootstrap.
+    """
+
+    benchmarks: tuple[Benchmark, ...]
+    orders: int = 0
+    written: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks the number of orders.
+
+        Raises:
+            UsageError: There are fewer than 0, or more than anyone needs.
+        """
+        if not 0 <= self.orders <= MOST_ORDERS:
+            raise UsageError(
+                f"{self.orders} option orders",
+                f"Give a number of random orders up to {MOST_ORDERS}, or 0 for the file's own.",
+            )
+
+    def sheets(self) -> tuple[Sheet, ...]:
+        """What has to be asked and shown one by one."""
+        found: list[Sheet] = []
+        for benchmark in self.benchmarks:
+            found.append(Sheet(benchmark, "probability", self.orders, self.seed))
+            if self.written and not isinstance(benchmark, OpinionSet):
+                found.append(Sheet(benchmark, "text", self.orders, self.seed))
+        return tuple(found)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One benchmark, asked in one way.
+
+    Attributes:
+        benchmark: What is asked.
+        how: How an answer is read.
+        orders: Random option orders to average; 0 for that of the file.
+        seed: Of the orders and the bootstrap.
+    """
+
+    benchmark: Benchmark
+    how: How
+    orders: int
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Its name in files and reports."""
+        key = self.benchmark.origin.key
+        return key if self.how == "probability" else f"{key}-written"
+
+    def answer(
+        self,
+        model: AnswerModel,
+        weights_hash: str,
+        methods: Sequence[Method],
+        known: Known,
+        progress: Progress,
+        keep: Callable[[str], None],
+    ) -> dict[str, str]:
+        """Asks what is not known yet, and adds it to what is known.
+
+        Args:
+            model: Who answers.
+            weights_hash: Of its weights.
+            methods: Ways of making it answer.
+            known: Answers by their marks.
+            progress: Told of every step.
+            keep: Called with the mark of every method that was asked, as soon as it is answered.
+
+        Returns:
+            Method to the mark of its answers.
+        """
+        plain = rounds(self.benchmark, self.orders, self.seed)
+        shape = len(plain[0]), max(len(form.options) for form in plain[0])
+        marks: dict[str, str] = {}
+        for method in methods:
+            asked = [with_method(forms, method) for forms in plain]
+            mark = marks[method.key] = self._mark(weights_hash, method.prompt, asked)
+            if mark in known and known[mark].shape == shape:
+                continue
+            what = f"{self.key}, {method.key}"
+
+            def count(done: int, whole: int, what: str = what) -> None:
+                progress(what, done, whole)
+
+            count(0, sum(len(forms) for forms in asked))
+            known[mark] = ask(model, asked, method.prompt, self.how, count)
+            keep(mark)
+        return marks
+
+    def result(self, marks: Mapping[str, str], known: Known, country: str) -> Result:
+        """Scores answers that are known.
+
+        Args:
+            marks: Method to the mark of its answers, the tuned one last.
+            known: Answers by their marks.
+            country: The tuned country.
+        """
+        answered = {method: known[mark] for method, mark in marks.items()}
+        benchmark, seed = self.benchmark, self.seed
+        if isinstance(benchmark, OpinionSet):
+            rows, tests = similarity.score_opinions(benchmark, answered, country, seed)
+            kind, ways = "opinions", (similarity.INTERVAL, similarity.TEST)
+            chance, left_out = None, benchmark.left_out
+        else:
+            rows, tests = accuracy.score_questions(benchmark, answered, country, seed)
+            kind, ways = benchmark.kind, (accuracy.INTERVAL, accuracy.TEST)
+            chance, left_out = accuracy.chance(benchmark), {}
+        origin = benchmark.origin
+        return Result(
+            benchmark=self.key,
+            title=origin.title if self.how == "probability" else f"{origin.title}, written out",
+            kind=kind,
+            how=self.how,
+            questions=len(benchmark.questions),
+            country=country,
+            chance=chance,
+            orders=self.orders,
+            seed=seed,
+            interval=ways[0],
+            test=ways[1],
+            source=origin.source,
+            licence=origin.licence,
+            note=origin.note,
+            left_out=left_out,
+            rows=rows,
+            tests=tests,
+            fingerprint=_hash([FORMAT, benchmark.fingerprint, marks, country, self.orders, seed]),
+        )
+
+    def _mark(
+        self, weights_hash: str, prompt: SoftPrompt | None, asked: Sequence[Sequence[Form]]
+    ) -> str:
+        """What answers depend on, as a hash: the weights, what stands in front, and what is asked."""
+        soft = None
+        if prompt is not None:
+            values = np.ascontiguousarray(prompt.embeddings, "<f4").tobytes()
+            soft = [hashlib.sha256(values).hexdigest(), prompt.placement]
+        tokens = MAX_TOKENS if self.how == "text" else None
+        shown = [fingerprint(forms) for forms in asked]
+        return _hash([FORMAT, weights_hash, soft, shown, self.how, tokens])
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,180 @@
+"""Questions as data: with right answers, or with the answers that people of each country gave.
+
+In: what a loader read. Out: frozen sets of questions that have been checked. This file knows no file
+format, no model and no score.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from acculturate.errors import UsageError
+
+Kind = Literal["choice", "judged"]
+MOST_OPTIONS = 26
+"""Options are labelled with one letter."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question with known right answers.
+
+    Attributes:
+        id: Unique in its set.
+        text: The question, on one line.
+        options: The answers offered, in the file's order; two to `MOST_OPTIONS`.
+        right: Whether each option is a right answer; exactly one is, where one has to be chosen.
+        country: The country it is about, as every table here names it, or None.
+        weight: How much it counts in an accuracy, above 0.
+    """
+
+    id: str
+    text: str
+    options: tuple[str, ...]
+    right: tuple[bool, ...]
+    country: str | None = None
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """A question without a right answer, and how people answered it.
+
+    Attributes:
+        id: Unique in its set.
+        text: The question, on one line.
+        options: The answers offered, in the file's order.
+        shares: Country to the share of its people who gave each answer; shares sum to 1.
+    """
+
+    id: str
+    text: str
+    options: tuple[str, ...]
+    shares: Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a set comes from.
+
+    Attributes:
+        key: Short name of letters, digits and hyphens: the name of its result file.
+        title: Name in full.
+        source: The file, or the hub repository and its commit.
+        licence: Under which terms, and what a user must know of them.
+        note: What else a reader of a score must know; empty where nothing.
+    """
+
+    key: str
+    title: str
+    source: str
+    licence: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class QuestionSet:
+    """Questions with right answers.
+
+    Attributes:
+        origin: Where they come from.
+        kind: "choice": one option is chosen. "judged": every option is judged true or false by itself,
+            and a question counts only when all of its judgements are right.
+        questions: At least one.
+    """
+
+    origin: Origin
+    kind: Kind
+    questions: tuple[Question, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, hexadecimal, of all questions and answers."""
+        return _hash(
+            [self.kind]
+            + [[q.id, q.text, q.options, q.right, q.country, q.weight] for q in self.questions]
+        )
+
+
+@dataclass(frozen=True)
+class OpinionSet:
+    """Questions with the answers of people of each country.
+
+    Attributes:
+        origin: Where they come from.
+        questions: At least one.
+        left_out: What the file held and could not be used, by reason.
+    """
+
+    origin: Origin
+    questions: tuple[Opinion, ...]
+    left_out: Mapping[str, int]
+
+    @property
+    def countries(self) -> tuple[str, ...]:
+        """Every country that some question has answers of, by name."""
+        return tuple(sorted({country for q in self.questions for country in q.shares}))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, hexadecimal, of all questions and shares."""
+        return _hash([[q.id, q.text, q.options, sorted(q.shares.items())] for q in self.questions])
+
+
+Benchmark = QuestionSet | OpinionSet
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks and with single spaces: a form's lines are its structure."""
+    return " ".join(text.split())
+
+
+def slug(name: str) -> str:
+    """A name as a key: safe as a file name, empty where nothing of it can be kept."""
+    return re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")[:60]
+
+
+def check_unique(ids: Iterable[tuple[str, str]], where: str) -> None:
+    """Checks that no two questions share an id.
+
+    Args:
+        ids: The id and the place in the file of every question.
+        where: The file.
+
+    Raises:
+        UsageError: Two do.
+    """
+    seen: dict[str, str] = {}
+    for id, place in ids:
+        if id in seen:
+            raise UsageError(
+                f"{where}, {place}: the question {id!r} is already at {seen[id]}",
+                "Give every question an id of its own, or take one of the two out.",
+            )
+        seen[id] = place
+
+
+def check_options(options: Sequence[str], where: str) -> None:
+    """Checks that a question offers two to `MOST_OPTIONS` different answers.
+
+    Raises:
+        UsageError: It does not.
+    """
+    if not 2 <= len(options) <= MOST_OPTIONS:
+        raise UsageError(
+            f"{where} has {len(options)} options", f"A question has 2 to {MOST_OPTIONS} options."
+        )
+    for number, option in enumerate(options, 1):
+        if not option:
+            raise UsageError(f"{where}: option {number} is empty", "Fill it in.")
+        if options.index(option) != number - 1:
+            raise UsageError(f"{where} has the option {option!r} twice", "Take one of them out.")
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, ensure_ascii=False).encode()).hexdigest()

@@ -1,0 +1,167 @@
+"""What a benchmark came to, as it is written to a file and shown.
+
+In: nothing. Out: frozen records; evaluation/benchmarks/KEY.json is their JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Part:
+    """A score over some questions.
+
+    Attributes:
+        score: An accuracy, or a similarity, 0 to 1; NaN where a model was broken or nothing was asked.
+        low: Lower end of its 95% interval.
+        high: Upper end.
+        questions: How many.
+    """
+
+    score: float
+    low: float
+    high: float
+    questions: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method on all questions.
+
+    Attributes:
+        method: "naive", "persona", "in-context" or "tuned".
+        score: Over all questions of known answers; of opinions, the similarity to the target, or the mean
+            over all countries where the target was not asked.
+        low: Lower end of its 95% interval.
+        high: Upper end.
+        by_country: The same for each country.
+        target: Questions on the tuned country alone; None where there are none.
+        others: Questions on all other countries; of opinions, the mean over the other countries.
+        judgements: Share of single true-or-false judgements that are right; None where there are none.
+        unanswered: Rows without one likeliest option, or whose text cannot be read; none of them is right.
+        rank: 1 + how many countries are nearer than the target, each compared with it on the questions
+            that both were asked; None where there is no target.
+        ranked: How many countries were compared, the target among them; None likewise.
+    """
+
+    method: str
+    score: float
+    low: float
+    high: float
+    by_country: Mapping[str, Part]
+    target: Part | None = None
+    others: Part | None = None
+    judgements: float | None = None
+    unanswered: int = 0
+    rank: int | None = None
+    ranked: int | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """By how much the tuned model is ahead of another method, on the same questions.
+
+    Attributes:
+        gain: Difference of the two scores.
+        low: Lower end of its 95% bootstrap interval over questions, within pairs.
+        high: Upper end.
+        p: Two-sided p-value that there is no difference; None where it has no value.
+        gained: Questions that the tuned model alone gets right; None for opinions.
+        lost: Questions that the other alone gets right; None likewise.
+    """
+
+    gain: float
+    low: float
+    high: float
+    p: float | None
+    gained: int | None = None
+    lost: int | None = None
+
+
+@dataclass(frozen=True)
+class Test:
+    """The tuned model against another method.
+
+    Attributes:
+        against: "naive", "persona" or "in-context".
+        overall: On what the rows' scores are about.
+        target: On the tuned country's questions alone; None where there are none.
+        others: On all others, likewise.
+    """
+
+    __test__ = False  # no test of pytest's
+
+    against: str
+    overall: Change
+    target: Change | None = None
+    others: Change | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """A benchmark of one run.
+
+    Attributes:
+        benchmark: Its key; of written answers with "-written" behind it.
+        title: In full.
+        kind: "choice", "judged" or "opinions".
+        how: "probability" or "text".
+        questions: How many.
+        country: The tuned country.
+        chance: Score of answering at random, each option alike; None where it is not known.
+        orders: Random option orders averaged; 0 for that of the file.
+        seed: Of the orders and the bootstrap.
+        interval: How intervals of the rows were made.
+        test: How p-values were made.
+        source: Where the questions are from.
+        licence: Their terms.
+        note: What a reader must know.
+        left_out: What the file held and was not asked, by reason.
+        rows: One a method, the tuned one last.
+        tests: The tuned model against each other method.
+        fingerprint: SHA-256 of all that the result depends on.
+    """
+
+    benchmark: str
+    title: str
+    kind: str
+    how: str
+    questions: int
+    country: str
+    chance: float | None
+    orders: int
+    seed: int
+    interval: str
+    test: str
+    source: str
+    licence: str
+    note: str
+    left_out: Mapping[str, int]
+    rows: tuple[Row, ...]
+    tests: tuple[Test, ...]
+    fingerprint: str
+
+    def row(self, method: str) -> Row | None:
+        """The row of a method, or None."""
+        return next((row for row in self.rows if row.method == method), None)
+
+    def against(self, method: str) -> Test | None:
+        """The test against a method, or None."""
+        return next((test for test in self.tests if test.against == method), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: as the records are, but a test has its overall change beside `against`."""
+        value = asdict(self)
+        value["tests"] = [
+            {
+                "against": test.against,
+                **asdict(test.overall),
+                "target": None if test.target is None else asdict(test.target),
+                "others": None if test.others is None else asdict(test.others),
+            }
+            for test in self.tests
+        ]
+        return value
