@@ -112,7 +112,7 @@ def test_a_prompt_of_another_width():
 
 def test_the_fake_model_reads_as_its_guard_says():
     soft = np.full((2, 16), 2.0)
-    found = FakeModel(harm=0.3).read_texts(("one two three", "", "one"), soft)
+    found = FakeModel(harm=0.3).read_texts(("one", "", "o"), soft)
     assert [len(reading.divergence) for reading in found] == [2, 0, 0]
     np.testing.assert_allclose(found[0].divergence, 0.3 * 4)
     assert len(FakeModel().reply(("Why?", "How?"))) == 2

@@ -414,11 +414,11 @@ class FakeModel:
         *,
         placement: Placement = "front",
     ) -> tuple[TextReading, ...]:
-        """See `ProseModel.read_texts`; every word behind the first diverges as the whole text does."""
+        """See `ProseModel.read_texts`; every letter behind the first diverges as the whole text does."""
         population = None if prompt is None else prompt[None]
         divergence = self.ask(population, (), texts=("text",)).divergence
         moved = 0.0 if divergence is None else float(divergence[0])
-        counts = [max(0, min(len(text.split()), LONGEST_READ) - 1) for text in texts]
+        counts = [max(0, min(len(text), LONGEST_READ) - 1) for text in texts]
         surprise = float(np.log(17.0)) + moved
         return tuple(TextReading(np.full(n, moved), np.full(n, surprise)) for n in counts)
 
