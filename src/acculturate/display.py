@@ -21,7 +21,10 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from acculturate.evaluation.measure import Profile
+    from acculturate.evaluation.side_effects import SideEffects
     from acculturate.survey.countries import Country, CountryTable
     from acculturate.survey.forms import Form
     from acculturate.survey.instrument import Instrument
@@ -147,6 +150,25 @@ def show_evaluation(found: RunEvaluation, sentences: Sequence[str]) -> None:
         for state in (row["naive"], row["tuned"]):
             cells += [_number(state["loss"]), _interval(state["interval"], 1)]
         table.add_row(*cells)
+    _console().print(table)
+    for sentence in sentences:
+        show_line(f"- {sentence}")
+
+
+def show_side_effects(directory: Path, found: SideEffects, sentences: Sequence[str]) -> None:
+    """Divergence and perplexity on ordinary texts with intervals over them, and what they say."""
+    table = Table(title=f"{directory}: ordinary text, 95% over texts")
+    for name in ("", "divergence", "perplexity untouched", "tuned", "ratio"):
+        table.add_column(name, justify="right" if name else "left")
+    for one in found.sets:
+        cells = (one.divergence, 3), (one.naive, 1), (one.tuned, 1), (one.ratio, 3)
+        table.add_row(
+            one.label,
+            *(
+                f"{_number(cell.value, digits)} ({_interval(cell.interval, digits)})"
+                for cell, digits in cells
+            ),
+        )
     _console().print(table)
     for sentence in sentences:
         show_line(f"- {sentence}")

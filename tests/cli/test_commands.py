@@ -26,7 +26,7 @@ OPTIONS = {
     "--forms --language --instrument --table --anchor --aggregate"
     " --variant --reading --respondents --revision --dtype "
     "--device --trust-remote-code --json",
-    "evaluate": "--languages --respondents --no-generated --model --instrument --table --device "
+    "evaluate": "--languages --respondents --on --texts --no-generated --model --instrument --table --device "
     "--trust-remote-code --json",
     "report": "--out --json",
     "export": "--out --format --model --device --trust-remote-code --json",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -16,6 +17,8 @@ from acculturate.errors import UsageError
 if TYPE_CHECKING:
     from acculturate.model.answers import AnswerModel
     from acculturate.model.language_model import LanguageModel
+    from acculturate.tuning.evaluate import RunEvaluation
+    from acculturate.tuning.run import Run
 
 
 def evaluate(
@@ -27,6 +30,13 @@ def evaluate(
         int,
         typer.Option(help="Personas who answer every question once; 0 asks none. 24 answers each."),
     ] = 0,
+    on: Annotated[
+        str | None,
+        typer.Option(help="Ask only this, one or several with commas: fluency (ordinary text)."),
+    ] = None,
+    texts: Annotated[
+        Path | None, typer.Option(help="Ordinary texts to read with --on fluency, one a line.")
+    ] = None,
     generated: Annotated[
         bool,
         typer.Option("--generated/--no-generated", help="Let the model write its answers too."),
@@ -51,22 +61,30 @@ def evaluate(
     from acculturate.reporting.run_reader import read_run
     from acculturate.tuning.evaluate import made_with
 
-    survey = None if instrument is None else ac.load_instrument(instrument)
-    countries = None if table is None else ac.load_countries(table)
-    codes = {"all": None, "none": []}.get(languages, languages.split(","))
     loaded = [ac.Run.load(run) for run in runs]
     models: dict[tuple[str, str | None, str], AnswerModel] = {}
-    found: list[ac.RunEvaluation] = []
-    for run in loaded:
+
+    def model_of(run: Run) -> AnswerModel:
         name, revision, dtype = made_with(run)
         key = (model or name, revision, dtype)
         if key not in models:
             models[key] = load(*key, device, trust_remote_code)
+        return models[key]
+
+    if on is not None or texts is not None:
+        _evaluate_on(on or "", texts, loaded, model_of, as_json)
+        return
+    survey = None if instrument is None else ac.load_instrument(instrument)
+    countries = None if table is None else ac.load_countries(table)
+    codes = {"all": None, "none": []}.get(languages, languages.split(","))
+    found: list[RunEvaluation] = []
+    for run in loaded:
+        answering = model_of(run)
         with display.step(f"evaluating {run.directory}") as progress:
             found.append(
                 ac.evaluate(
                     run,
-                    models[key],
+                    answering,
                     instrument=survey,
                     table=countries,
                     languages=codes,
@@ -90,8 +108,47 @@ def evaluate(
             display.show_evaluation(one, checks_story.sentences(run))
         for shared in (*matrices, *seeds):
             display.show_line(shared.words)
-        shown = shlex.join(str(run) for run in runs)
-        display.say(f"`acculturate report {shown}` shows all of it.")
+        _say_report(loaded)
+
+
+def _evaluate_on(
+    on: str,
+    texts: Path | None,
+    runs: Sequence[Run],
+    model_of: Callable[[Run], AnswerModel],
+    as_json: bool,
+) -> None:
+    """What --on names, for every run."""
+    from acculturate.reporting import side_effects_story
+    from acculturate.reporting.run_reader import read_run
+    from acculturate.tuning.side_effects import evaluate_fluency, read_own_texts
+
+    names = [name.strip() for name in on.split(",") if name.strip()]
+    unknown = [name for name in names if name != "fluency"]
+    if unknown:
+        raise UsageError(f"there is no {unknown[0]!r} to ask on", "Use --on fluency.")
+    if "fluency" not in names:
+        raise UsageError("texts are read for their fluency alone", "Use --on fluency --texts FILE.")
+    own = () if texts is None else read_own_texts(texts)
+    found: list[RunEvaluation] = []
+    for run in runs:
+        answering = model_of(run)
+        with display.step(f"reading texts under the prompt of {run.directory}") as progress:
+            found.append(evaluate_fluency(run, answering, texts=own, progress=progress))
+    if as_json:
+        print_json({"runs": [one.to_dict() for one in found]})
+        return
+    for run in runs:
+        effects = read_run(run.directory).checks.side_effects
+        if effects is not None:
+            said = side_effects_story.sentences(effects)
+            display.show_side_effects(run.directory, effects, said)
+    _say_report(runs)
+
+
+def _say_report(runs: Sequence[Run]) -> None:
+    shown = shlex.join(str(run.directory) for run in runs)
+    display.say(f"`acculturate report {shown}` shows all of it.")
 
 
 def report(

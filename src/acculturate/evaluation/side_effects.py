@@ -73,7 +73,8 @@ class Reach:
         texts: How many are long enough; each counts at every position.
         divergence: Mean divergence of each predicted token, the first behind the soft prompt's place
             first, in nats.
-        intervals: 95% bootstrap interval of each over texts; empty for one text alone.
+        low: Lower end of the 95% bootstrap interval of each over texts; empty for one text alone.
+        high: Upper end.
         early: Mean of the first fifth of the positions.
         late: Mean of the last fifth.
         faded: Early less late; above 0 where the effect wears off.
@@ -83,7 +84,8 @@ class Reach:
     label: str
     texts: int
     divergence: tuple[float, ...]
-    intervals: tuple[Interval, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
     early: Quantity
     late: Quantity
     faded: Quantity
@@ -177,7 +179,7 @@ def text_sets(own: Sequence[str] = ()) -> Mapping[str, tuple[str, tuple[str, ...
     """Every set of texts by its key: what it is called, and the texts. A user's own come last."""
     sets = {code: (language_name(code), texts) for code, texts in SENTENCES.items()}
     sets[PASSAGES_KEY] = ("English, longer passages", PASSAGES)
-    return {**sets, OWN_KEY: ("Your texts", tuple(own))} if own else sets
+    return {**sets, OWN_KEY: ("Own texts", tuple(own))} if own else sets
 
 
 def reach(
@@ -204,23 +206,24 @@ def reach(
     ends = np.stack([table[:, :end].mean(axis=1), table[:, -end:].mean(axis=1)], axis=1)
     columns = np.concatenate([table, ends, ends[:, :1] - ends[:, 1:]], axis=1)
     means, weights = columns.mean(axis=0), _weights(len(table), rng)
-    pairs: list[Interval] = []
+    span: np.ndarray | None = None
     if weights is not None:
-        drawn = percentile_interval(weights @ columns / weights.sum(axis=1, keepdims=True))
-        pairs = [(float(low), float(high)) for low, high in drawn]
-    early, late, faded = (
-        Quantity(float(means[column]), pairs[column] if pairs else None)
-        for column in range(length, length + 3)
-    )
+        span = percentile_interval(weights @ columns / weights.sum(axis=1, keepdims=True))
+
+    def quantity(column: int) -> Quantity:
+        pair = None if span is None else (float(span[column, 0]), float(span[column, 1]))
+        return Quantity(float(means[column]), pair)
+
     return Reach(
-        key,
-        label,
-        len(table),
-        tuple(means[:length].tolist()),
-        tuple(pairs[:length]),
-        early,
-        late,
-        faded,
+        key=key,
+        label=label,
+        texts=len(table),
+        divergence=tuple(means[:length].tolist()),
+        low=() if span is None else tuple(span[:length, 0].tolist()),
+        high=() if span is None else tuple(span[:length, 1].tolist()),
+        early=quantity(length),
+        late=quantity(length + 1),
+        faded=quantity(length + 2),
     )
 
 

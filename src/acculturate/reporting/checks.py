@@ -17,8 +17,10 @@ from acculturate.evaluation.generated import Generated, Written
 from acculturate.evaluation.held_out import HEADLINE, Row
 from acculturate.evaluation.other_surveys import SurveyCheck
 from acculturate.evaluation.respondents import Respondents, Sampled
+from acculturate.evaluation.side_effects import SideEffects
 from acculturate.evaluation.specificity import Specificity, Standing
 from acculturate.reporting.fields import Record, clean, read_json
+from acculturate.reporting.side_effects_reader import read_side_effects
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Checks:
         surveys: Whether other surveys agree.
         missing: Tables of other surveys in which the target is not.
         respondents: What a survey of respondents would give.
+        side_effects: What the prompt does to ordinary text.
     """
 
     rows: tuple[Row, ...] = ()
@@ -44,6 +47,7 @@ class Checks:
     surveys: tuple[SurveyCheck, ...] = ()
     missing: tuple[str, ...] = ()
     respondents: Respondents | None = None
+    side_effects: SideEffects | None = None
 
     def row(self, key: str) -> Row | None:
         """The row of a way of asking, or None where it was not asked."""
@@ -74,6 +78,7 @@ def _read(folder: Path) -> Checks:
 
     held_out, special, extreme = (file(n) for n in ("held_out", "specificity", "extremes"))
     written, others, people = (file(n) for n in ("generated", "other_surveys", "respondents"))
+    prose = file("fluency")
     entries = held_out.records("rows") if held_out else ()
     return Checks(
         rows=tuple(_row(entry) for entry in entries),
@@ -84,6 +89,7 @@ def _read(folder: Path) -> Checks:
         surveys=tuple(_survey(e) for e in others.records("checks")) if others else (),
         missing=others.texts("missing") if others else (),
         respondents=_respondents(people) if people else None,
+        side_effects=read_side_effects(prose) if prose else None,
     )
 
 
