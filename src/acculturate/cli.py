@@ -19,6 +19,7 @@ from acculturate import display
 from acculturate.commands import after, questionnaires
 from acculturate.commands.bench import bench_app
 from acculturate.commands.measure import measure
+from acculturate.commands.relate import relate
 from acculturate.commands.tune import tune
 from acculturate.errors import AcculturateError, UsageError
 
@@ -36,6 +37,7 @@ for command in (
     after.evaluate,
     after.report,
     after.export,
+    relate,
     questionnaires.countries,
     questionnaires.forms,
 ):

@@ -21,8 +21,13 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from acculturate.benchmarks.result import Result
+    from acculturate.evaluation.correlation import Coefficient
     from acculturate.evaluation.measure import Profile
+    from acculturate.evaluation.side_effects import SideEffects
+    from acculturate.reporting.relate import Related
     from acculturate.survey.countries import Country, CountryTable
     from acculturate.survey.forms import Form
     from acculturate.survey.instrument import Instrument
@@ -213,6 +218,47 @@ def show_examined(found: Examined, words: Callable[[Result], Sequence[str]]) -> 
         _console().print(table)
         for sentence in words(result):
             show_line(f"- {sentence}")
+
+
+def show_side_effects(directory: Path, found: SideEffects, sentences: Sequence[str]) -> None:
+    """Divergence and perplexity on ordinary texts with intervals over them, and what they say."""
+    table = Table(title=f"{directory}: ordinary text, 95% over texts")
+    for name in ("", "divergence", "95%", "perplexity", "tuned", "ratio", "95%"):
+        table.add_column(name, justify="right" if name else "left")
+    for one in found.sets:
+        table.add_row(
+            one.label,
+            _number(one.divergence.value),
+            _interval(one.divergence.interval, 2),
+            _number(one.naive.value, 1),
+            _number(one.tuned.value, 1),
+            _number(one.ratio.value),
+            _interval(one.ratio.interval, 2),
+        )
+    _console().print(table)
+    for sentence in sentences:
+        show_line(f"- {sentence}")
+
+
+def show_related(
+    found: Related, sentences: Sequence[str], text: Callable[[Coefficient | None], str]
+) -> None:
+    """Correlations of losses with scores, a table a benchmark, and what they say."""
+    for one in found.benchmarks:
+        table = Table(
+            title=f"{one.name}, {one.questions} questions: loss with score, 95% over runs"
+        )
+        for name in ("loss", "score", "runs towards", "runs", "Spearman", "Pearson"):
+            table.add_column(name, justify="left" if name in ("loss", "score") else "right")
+        for each in one.relations:
+            for group, own in (*each.groups.items(), ("all, pooled", each.pooled)):
+                cells = (
+                    (text(own.spearman), text(own.pearson)) if own.why is None else (own.why, "")
+                )
+                table.add_row(each.loss, each.score, group, str(own.runs), *cells)
+        _console().print(table)
+    for sentence in sentences:
+        show_line(f"- {sentence}")
 
 
 def show_countries(table: CountryTable, countries: Sequence[Country]) -> None:

@@ -26,16 +26,17 @@ OPTIONS = {
     "--forms --language --instrument --table --anchor --aggregate"
     " --variant --reading --respondents --revision --dtype "
     "--device --trust-remote-code --json",
-    "evaluate": "--languages --respondents --no-generated --model --instrument --table --device "
+    "evaluate": "--languages --respondents --on --texts --no-generated --model --instrument --table --device "
     "--trust-remote-code --json",
     "report": "--out --json",
+    "relate": "--out --seed --json",
     "export": "--out --format --model --device --trust-remote-code --json",
     "countries": "--table --json",
     "forms": "--instrument --split --language --labels --json",
     "instrument": "template list",
     "instrument template": "name",
     "instrument list": "--json",
-    "": "--version bench measure tune report export countries forms instrument",
+    "": "--version bench measure tune report export relate countries forms instrument",
 }
 MEASURED = {
     "model",

@@ -4,8 +4,6 @@ import pytest
 
 from answering import EASY, easy_row, write_csv
 
-CHEAP = ("--languages", "none", "--no-generated")
-
 
 @pytest.fixture
 def tuned(cli, tmp_path):
@@ -17,13 +15,13 @@ def tuned(cli, tmp_path):
 
 def test_tables_and_json(tuned, tmp_path):
     named = "acculturate-culture-easy,culturalbench-easy=easy.csv"
-    shown = tuned("evaluate", "us", *CHEAP, "--on", named, "--permute", 2)
+    shown = tuned("evaluate", "us", "--on", named, "--permute", 2)
     assert shown.code == 0
     assert "acculturate-culture, one of four, 60 questions" in shown.out
     assert "CulturalBench-Easy, 5 questions" in shown.out
     assert "None of them is about United States." in shown.out
     assert "asking 120 forms: acculturate-culture-easy, tuned" in shown.err
-    again = tuned("evaluate", "us", "other", *CHEAP, "--on", named, "--permute", 2, "--json")
+    again = tuned("evaluate", "us", "other", "--on", named, "--permute", 2, "--json")
     first, second = again.json["runs"]
     assert set(first["benchmarks"]) == {"acculturate-culture-easy", "culturalbench-easy"}
     assert first["benchmarks"]["culturalbench-easy"]["orders"] == 2
@@ -37,9 +35,7 @@ def test_tables_and_json(tuned, tmp_path):
 
 
 def test_written_answers(tuned):
-    found = tuned(
-        "evaluate", "us", *CHEAP, "--on", "acculturate-culture-easy", "--written", "--json"
-    )
+    found = tuned("evaluate", "us", "--on", "acculturate-culture-easy", "--written", "--json")
     assert list(found.json["runs"][0]["benchmarks"]) == [
         "acculturate-culture-easy",
         "acculturate-culture-easy-written",
@@ -51,13 +47,13 @@ def test_written_answers(tuned):
     [
         (["--on", "culturalbenhc-easy"], "no benchmark 'culturalbenhc-easy'"),
         (["--on", "culturalbench-easy=gone.csv"], "gone.csv does not exist"),
-        (["--on", ","], "--on names no benchmark"),
+        (["--on", ","], "--on names nothing"),
         (["--permute", 3], "--permute is about benchmarks"),
         (["--written"], "--written is about benchmarks"),
         (["--on", "acculturate-culture-easy", "--permute", -1], "-1 option orders"),
     ],
 )
 def test_what_cannot_be_asked_is_said_before_anything_is(tuned, tmp_path, arguments, words):
-    found = tuned("evaluate", "us", *CHEAP, *arguments)
+    found = tuned("evaluate", "us", *arguments)
     assert words in found.message(2)
     assert not (tmp_path / "us" / "evaluation" / "held_out.json").exists()

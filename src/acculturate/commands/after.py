@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -10,14 +9,12 @@ import typer
 
 from acculturate import display
 from acculturate.commands.options import DeviceOption, JsonOption, TrustOption
-from acculturate.commands.shared import load, print_json, read_exam
+from acculturate.commands.shared import Models, load, print_json, say_report
 from acculturate.errors import UsageError
 
 if TYPE_CHECKING:
-    from acculturate.benchmarks.exam import Known
-    from acculturate.model.answers import AnswerModel
     from acculturate.model.language_model import LanguageModel
-    from acculturate.tuning.examine import Examined
+    from acculturate.tuning.evaluate import RunEvaluation
 
 
 def evaluate(
@@ -36,16 +33,19 @@ def evaluate(
     on: Annotated[
         list[str] | None,
         typer.Option(
-            help="Benchmarks to ask too, by name or as NAME=FILE or FILE.toml, separated by commas: "
-            "culturalbench-easy, culturalbench-hard, global-opinions, acculturate-culture-easy, "
-            "acculturate-culture-hard (docs/benchmarks.md)."
+            help="Ask only this, separated by commas: fluency (ordinary text), or benchmarks by name or as "
+            "NAME=FILE or FILE.toml: culturalbench-easy, culturalbench-hard, global-opinions, "
+            "acculturate-culture-easy, acculturate-culture-hard (docs/benchmarks.md)."
         ),
     ] = None,
+    texts: Annotated[
+        Path | None, typer.Option(help="Ordinary texts to read with --on fluency, one a line.")
+    ] = None,
     permute: Annotated[
-        int, typer.Option(help="Random option orders to average in them; 0 keeps their own.")
+        int, typer.Option(help="Random option orders to average in benchmarks; 0 keeps their own.")
     ] = 0,
     written: Annotated[
-        bool, typer.Option("--written", help="Let the model write its answers to them too.")
+        bool, typer.Option("--written", help="Let the model write its answers to benchmarks too.")
     ] = False,
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="The runs' model, if it is elsewhere now.")
@@ -63,29 +63,27 @@ def evaluate(
 ) -> None:
     """Ask finished runs what their search never saw; `acculturate report` shows it."""
     import acculturate as ac
-    from acculturate.reporting import benchmarks_story, checks_story, together
+    from acculturate.commands.outside import evaluate_outside, read_outside
+    from acculturate.reporting import checks_story, together
     from acculturate.reporting.run_reader import read_run
-    from acculturate.tuning.evaluate import made_with
 
+    loaded = [ac.Run.load(run) for run in runs]
+    outside = read_outside(on, texts, permute, written)
+    models = Models(model, device, trust_remote_code)
+    if outside is not None:
+        evaluate_outside(loaded, outside, models, as_json)
+        return
     survey = None if instrument is None else ac.load_instrument(instrument)
     countries = None if table is None else ac.load_countries(table)
     codes = {"all": None, "none": []}.get(languages, languages.split(","))
-    loaded = [ac.Run.load(run) for run in runs]
-    exam = read_exam(on, permute, written)
-    known: Known = {}
-    examined: list[Examined] = []
-    models: dict[tuple[str, str | None, str], AnswerModel] = {}
-    found: list[ac.RunEvaluation] = []
+    found: list[RunEvaluation] = []
     for run in loaded:
-        name, revision, dtype = made_with(run)
-        key = (model or name, revision, dtype)
-        if key not in models:
-            models[key] = load(*key, device, trust_remote_code)
+        answering = models.of(run)
         with display.step(f"evaluating {run.directory}") as progress:
             found.append(
                 ac.evaluate(
                     run,
-                    models[key],
+                    answering,
                     instrument=survey,
                     table=countries,
                     languages=codes,
@@ -94,16 +92,12 @@ def evaluate(
                     progress=progress,
                 )
             )
-        if exam is not None:
-            with display.question_bar() as asking:
-                examined.append(ac.examine(run, models[key], exam, known=known, progress=asking))
     read = [read_run(run.directory) for run in loaded]
     matrices, seeds = together.confusions(read), together.spreads(read)
     if as_json:
-        benchmarks = [{"benchmarks": one.to_dict()} for one in examined] or [{}] * len(found)
         print_json(
             {
-                "runs": [one.to_dict() | own for one, own in zip(found, benchmarks, strict=True)],
+                "runs": [one.to_dict() for one in found],
                 "confusions": [shared.matrix.to_dict() for shared in matrices],
                 "seeds": [shared.spread.to_dict() for shared in seeds],
             }
@@ -111,12 +105,9 @@ def evaluate(
     else:
         for one, run in zip(found, read, strict=True):
             display.show_evaluation(one, checks_story.sentences(run))
-        for one in examined:
-            display.show_examined(one, benchmarks_story.sentences)
         for shared in (*matrices, *seeds):
             display.show_line(shared.words)
-        shown = shlex.join(str(run) for run in runs)
-        display.say(f"`acculturate report {shown}` shows all of it.")
+        say_report(runs)
 
 
 def report(

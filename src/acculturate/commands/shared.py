@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from acculturate import display
@@ -11,9 +13,9 @@ from acculturate.errors import UsageError
 from acculturate.files import json_text
 
 if TYPE_CHECKING:
-    from acculturate.benchmarks.exam import Exam
     from acculturate.model.answers import AnswerModel
     from acculturate.survey.scoring import Anchor
+    from acculturate.tuning.run import Run
 
 
 def load(
@@ -51,28 +53,33 @@ def read_anchor(given: str) -> Anchor:
         ) from error
 
 
-def read_exam(on: Sequence[str] | None, permute: int, written: bool) -> Exam | None:
-    """What --on, --permute and --written say; None without --on.
+class Models:
+    """The models that runs were tuned on, each loaded once.
 
-    Raises:
-        UsageError: A benchmark is unknown, or there is none and the others were given.
-        FailureError: One cannot be fetched from the hub.
+    Args:
+        name: Where the runs' model is now, or None for where their settings say.
+        device: To run on.
+        trust_remote_code: Whether a hub repository may run its own code.
     """
-    from acculturate.benchmarks.catalogue import benchmark_names, load_benchmarks
-    from acculturate.benchmarks.exam import Exam
 
-    if on is None:
-        if permute or written:
-            raise UsageError(
-                f"{'--permute' if permute else '--written'} is about benchmarks, and none is given",
-                f"Give some with --on: {', '.join(benchmark_names())}, or a .toml file.",
-            )
-        return None
-    names = [part.strip() for given in on for part in given.split(",") if part.strip()]
-    if not names:
-        raise UsageError("--on names no benchmark", f"Known: {', '.join(benchmark_names())}.")
-    with display.step("loading the benchmarks") as progress:
-        return Exam(load_benchmarks(names, progress), permute, written)
+    def __init__(self, name: str | None, device: str, trust_remote_code: bool) -> None:
+        self._name, self._device, self._trust = name, device, trust_remote_code
+        self._loaded: dict[tuple[str, str | None, str], AnswerModel] = {}
+
+    def of(self, run: Run) -> AnswerModel:
+        """A run's model."""
+        from acculturate.tuning.evaluate import made_with
+
+        name, revision, dtype = made_with(run)
+        key = (self._name or name, revision, dtype)
+        if key not in self._loaded:
+            self._loaded[key] = load(*key, self._device, self._trust)
+        return self._loaded[key]
+
+
+def say_report(runs: Sequence[Path]) -> None:
+    """Says how the report of some runs is written."""
+    display.say(f"`acculturate report {shlex.join(str(run) for run in runs)}` shows all of it.")
 
 
 def print_json(value: object) -> None:

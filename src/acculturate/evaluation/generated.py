@@ -155,8 +155,12 @@ def parse_answer(text: str, form: Form) -> Parsed:
         match = re.fullmatch(rf"[(\[*\"']*{label}(?![\w])(?!\.\d)[\s)\]*\"'.:,;!–—-]*(.*)", line)
         if match and _is_option(match[1].strip(), _words(form, label)):
             return Parsed("valid", option)
-    plain = line.replace("’", "'").casefold()
-    return Parsed("refusal" if plain.startswith(REFUSALS) else "unparsable")
+    return Parsed("refusal" if is_refusal(line) else "unparsable")
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a text begins as an English refusal does."""
+    return text.strip().replace("’", "'").casefold().startswith(REFUSALS)
 
 
 def read_texts(texts: Sequence[str], answers: Answers, question: Question) -> Written:

@@ -116,6 +116,20 @@ class AnswerModel(Protocol):
 
 
 @dataclass(frozen=True)
+class TextReading:
+    """One text, token by token, behind the place of the soft prompt.
+
+    Attributes:
+        divergence: KL divergence of the untouched model's next-token distribution to this one's, where
+            each token is predicted, in nats; rounding can leave it a hair below 0.
+        surprise: Minus the log probability of each token, in nats.
+    """
+
+    divergence: Float[np.ndarray, " position"]
+    surprise: Float[np.ndarray, " position"]
+
+
+@dataclass(frozen=True)
 class Cotangent:
     """How much a quantity changes with each part of one candidate's answers.
 
@@ -175,6 +189,52 @@ class GeneratingModel(AnswerModel, Protocol):
             seed: Draws every token from the model's own distribution; None takes the likeliest.
         """
         ...
+
+
+@runtime_checkable
+class ProseModel(AnswerModel, Protocol):
+    """A model that can be watched as a reader and a writer of ordinary text."""
+
+    def read_texts(
+        self,
+        texts: Sequence[str],
+        prompt: Float[np.ndarray, "token hidden"] | None = None,
+        *,
+        placement: Placement = "front",
+    ) -> tuple[TextReading, ...]:
+        """Reads texts as guard texts are read, and keeps what each token gives.
+
+        Args:
+            texts: What is read; of a text longer than `LONGEST_READ` tokens only its beginning.
+            prompt: The soft prompt, or None for the untouched model.
+            placement: Where it goes.
+        """
+        ...
+
+    def reply(
+        self,
+        questions: Sequence[str],
+        prompt: Float[np.ndarray, "token hidden"] | None = None,
+        *,
+        placement: Placement = "front",
+        max_tokens: int = 60,
+    ) -> tuple[str, ...]:
+        """Answers questions in its own words, the likeliest token every time.
+
+        A chat model is asked through its template; any other sees the question and the beginning of an
+        answer, and stops where it begins a question of its own.
+
+        Args:
+            questions: What is asked.
+            prompt: The soft prompt, or None for the untouched model.
+            placement: Where it goes.
+            max_tokens: Tokens an answer has at most.
+        """
+        ...
+
+
+LONGEST_READ = 256
+"""Tokens of a text that are read one by one; each needs a distribution over the whole vocabulary."""
 
 
 class FakeModel:
@@ -346,6 +406,32 @@ class FakeModel:
             option = int(p.argmax()) if rng is None else int(rng.choice(len(p), p=p))
             texts.append(form.labels[form.options.index(option)])
         return tuple(texts)
+
+    def read_texts(
+        self,
+        texts: Sequence[str],
+        prompt: Float[np.ndarray, "token hidden"] | None = None,
+        *,
+        placement: Placement = "front",
+    ) -> tuple[TextReading, ...]:
+        """See `ProseModel.read_texts`; every letter behind the first diverges as the whole text does."""
+        population = None if prompt is None else prompt[None]
+        divergence = self.ask(population, (), texts=("text",)).divergence
+        moved = 0.0 if divergence is None else float(divergence[0])
+        counts = [max(0, min(len(text), LONGEST_READ) - 1) for text in texts]
+        surprise = float(np.log(17.0)) + moved
+        return tuple(TextReading(np.full(n, moved), np.full(n, surprise)) for n in counts)
+
+    def reply(
+        self,
+        questions: Sequence[str],
+        prompt: Float[np.ndarray, "token hidden"] | None = None,
+        *,
+        placement: Placement = "front",
+        max_tokens: int = 60,
+    ) -> tuple[str, ...]:
+        """See `ProseModel.reply`; the same phrase to every question."""
+        return (self.continue_text("", prompt, placement=placement),) * len(questions)
 
     def _stream(self, *key: str) -> np.random.Generator:
         digest = hashlib.sha256("\0".join((str(self._seed), *key)).encode()).digest()

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+QUESTION, ANSWER = "Question:", "Answer:"
+"""What a model without a chat template is shown around a question that it answers in words."""
+
+
 @dataclass(frozen=True)
 class EncodedForm:
     """A form as the model sees it.
@@ -61,7 +65,7 @@ class FormEncoder:
         Raises:
             UsageError: An option label is not a single token in its place, or two labels share one.
         """
-        prompt = self._prompt(form)
+        prompt = self._message(form.text)
         whole = [self._ids(prompt, f"{form.cue} {label}") for label in form.labels]
         stem = whole[0][:-1]
         for label, ids in zip(form.labels, whole, strict=True):
@@ -91,6 +95,16 @@ class FormEncoder:
         """Token ids of a plain text, behind the beginning-of-sequence token where there is one."""
         return tuple(self._ids("" if self.bos is None else self._tokenizer.bos_token, text))
 
+    def encode_question(self, text: str) -> EncodedForm:
+        """A question to answer in words: no options, and the next token begins the answer."""
+        prompt, cue = self._message(text), ""
+        if not self.chat:
+            prompt, cue = self._message(f"{QUESTION} {text}"), ANSWER
+        tokens = self._ids(prompt, cue)
+        return EncodedForm(
+            tuple(tokens), (), len(tokens) - shared_length(self._ids(prompt, ""), tokens)
+        )
+
     def prompt_at(self, tokens: Sequence[int], placement: Placement) -> int:
         """How many tokens of a plain text stand before a soft prompt.
 
@@ -101,13 +115,14 @@ class FormEncoder:
         third = max(1, (len(tokens) - start) // 3)
         return _prompt_at(placement, min(start + third, len(tokens) - 1))
 
-    def _prompt(self, form: Form) -> str:
+    def _message(self, text: str) -> str:
+        """What a text is shown as, up to the reply."""
         start = "" if self.bos is None else self._tokenizer.bos_token
         if not self.chat:
-            return f"{start}{form.text}\n"
+            return f"{start}{text}\n"
         prompt = str(
             self._tokenizer.apply_chat_template(
-                [{"role": "user", "content": form.text}],
+                [{"role": "user", "content": text}],
                 tokenize=False,
                 add_generation_prompt=True,
                 # Templates that would print today's date or open a chain of thought must not: the

@@ -16,10 +16,11 @@ import torch
 from jaxtyping import Float
 
 from acculturate.model.answers import Placement
-from acculturate.model.encoding import FormEncoder
+from acculturate.model.encoding import QUESTION, EncodedForm, FormEncoder
 from acculturate.survey.forms import Form
 
 _ROWS = 32
+_LINE = "\n"  # an answer to a form does not go on behind its line
 
 
 class AnswerWriter:
@@ -49,18 +50,43 @@ class AnswerWriter:
     ) -> tuple[str, ...]:
         """See `GeneratingModel.generate_answers`."""
         encoded = [self._encoder.encode(form) for form in forms]
+        return self._write(encoded, prompt, placement, max_tokens, _LINE, seed)
+
+    @torch.inference_mode()
+    def reply(
+        self,
+        questions: Sequence[str],
+        prompt: Float[np.ndarray, "token hidden"] | None,
+        placement: Placement,
+        max_tokens: int,
+    ) -> tuple[str, ...]:
+        """See `ProseModel.reply`."""
+        encoded = [self._encoder.encode_question(text) for text in questions]
+        texts = self._write(encoded, prompt, placement, max_tokens, f"\n{QUESTION}")
+        return tuple(text.split(f"\n{QUESTION}")[0].strip() for text in texts)
+
+    def _write(
+        self,
+        encoded: Sequence[EncodedForm],
+        prompt: np.ndarray | None,
+        placement: Placement,
+        max_tokens: int,
+        stop: str,
+        seed: int | None = None,
+    ) -> tuple[str, ...]:
+        """What follows each row, up to `stop` or a little behind it."""
         groups: dict[tuple[int, int], list[int]] = {}
         for index, one in enumerate(encoded):
             groups.setdefault((len(one.tokens), one.prompt_at(placement)), []).append(index)
         generator = None if seed is None else torch.Generator().manual_seed(seed)
-        texts = [""] * len(forms)
+        texts = [""] * len(encoded)
         contiguous = self._network.get_output_embeddings().register_forward_pre_hook(_contiguous)
         try:
             for (_, at), members in sorted(groups.items()):
                 for start in range(0, len(members), _ROWS):
                     chunk = members[start : start + _ROWS]
                     tokens = [encoded[index].tokens for index in chunk]
-                    written = self._continue(tokens, at, prompt, max_tokens, generator)
+                    written = self._continue(tokens, at, prompt, max_tokens, stop, generator)
                     for index, text in zip(chunk, written, strict=True):
                         texts[index] = text
         finally:
@@ -73,6 +99,7 @@ class AnswerWriter:
         at: int,
         prompt: np.ndarray | None,
         max_tokens: int,
+        stop: str,
         generator: torch.Generator | None,
     ) -> list[str]:
         """What follows rows of one length, with the soft prompt behind `at` tokens."""
@@ -93,7 +120,7 @@ class AnswerWriter:
             for row, token in enumerate(following.tolist()):
                 if open_rows[row] and token not in ends:
                     made[row].append(token)
-                open_rows[row] &= token not in ends and not self._is_whole(made[row])
+                open_rows[row] &= token not in ends and stop not in self._text(made[row]).lstrip()
             if not any(open_rows):
                 break
             given = {"input_ids": following[:, None].to(device)}
@@ -104,10 +131,6 @@ class AnswerWriter:
         ends: Any = getattr(config, "eos_token_id", None)
         found = set(ends) if isinstance(ends, list | tuple) else {ends}
         return {end for end in {*found, self._tokenizer.eos_token_id} if end is not None}
-
-    def _is_whole(self, made: Sequence[int]) -> bool:
-        """Whether a line is written: an answer does not go on behind its line."""
-        return "\n" in self._text(made).lstrip()
 
     def _text(self, made: Sequence[int]) -> str:
         return str(self._tokenizer.decode(list(made), skip_special_tokens=True))

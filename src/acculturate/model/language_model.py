@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from acculturate.errors import AcculturateError, FailureError, UsageError
-from acculturate.model.answers import Answers, Placement, PullBack
+from acculturate.model.answers import Answers, Placement, PullBack, TextReading
 from acculturate.model.embedded import LICENCE, embedded_folder
 from acculturate.model.encoding import EncodedForm, FormEncoder
 from acculturate.model.generation import AnswerWriter
@@ -286,6 +286,40 @@ class LanguageModel:
         self._check(None if prompt is None else int(prompt.shape[1]), placement)
         writer = AnswerWriter(self.network, self.tokenizer, self._encoder)
         return writer.write(forms, prompt, placement, max_tokens, seed)
+
+    def read_texts(
+        self,
+        texts: Sequence[str],
+        prompt: Float[np.ndarray, "token hidden"] | None = None,
+        *,
+        placement: Placement = "front",
+    ) -> tuple[TextReading, ...]:
+        """See `ProseModel.read_texts`.
+
+        Raises:
+            UsageError: As `ask`.
+            FailureError: As `ask`.
+        """
+        self._check(None if prompt is None else int(prompt.shape[1]), placement)
+        return self._evaluator.read_texts(texts, prompt, placement)
+
+    def reply(
+        self,
+        questions: Sequence[str],
+        prompt: Float[np.ndarray, "token hidden"] | None = None,
+        *,
+        placement: Placement = "front",
+        max_tokens: int = 60,
+    ) -> tuple[str, ...]:
+        """See `ProseModel.reply`.
+
+        Raises:
+            UsageError: As `ask`.
+            FailureError: As `ask`.
+        """
+        self._check(None if prompt is None else int(prompt.shape[1]), placement)
+        writer = AnswerWriter(self.network, self.tokenizer, self._encoder)
+        return writer.reply(questions, prompt, placement, max_tokens)
 
 
 def resolve_device(asked: str) -> torch.device:

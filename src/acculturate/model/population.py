@@ -27,9 +27,16 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from acculturate.errors import FailureError
-from acculturate.model.answers import Answers, Cotangent, Placement, PullBack
+from acculturate.model.answers import (
+    LONGEST_READ,
+    Answers,
+    Cotangent,
+    Placement,
+    PullBack,
+    TextReading,
+)
 from acculturate.model.compilation import CompiledLayers, forgetting_layers
-from acculturate.model.encoding import FormEncoder
+from acculturate.model.encoding import EncodedForm, FormEncoder
 from acculturate.model.prefix_tree import PrefixTree
 from acculturate.model.tree_attention import TreeLayout, attending_over_trees
 from acculturate.survey.forms import Form
@@ -163,6 +170,32 @@ class PopulationEvaluator:
 
         return answers, pull_back
 
+    @torch.no_grad()
+    def read_texts(
+        self,
+        texts: Sequence[str],
+        prompt: Float[np.ndarray, "token hidden"] | None,
+        placement: Placement,
+    ) -> tuple[TextReading, ...]:
+        """See `ProseModel.read_texts`. A text at a time: a reference holds its tokens x the vocabulary."""
+        tokens = 0 if prompt is None else len(prompt)
+        chunk = (
+            self._nobody
+            if prompt is None
+            else torch.from_numpy(np.array(prompt, np.float32)).to(self._device)[None]
+        )
+        found: list[TextReading] = []
+        for text in texts:
+            ids = self._encoder.encode_text(text)[:LONGEST_READ]
+            if len(ids) < 2:  # nothing stands before a first token
+                found.append(TextReading(np.empty(0), np.empty(0)))
+                continue
+            reference = self._untouched(self._row((), (ids,), placement, 0))
+            plan = self._row((), (ids,), placement, tokens)
+            by_token = self._read(plan, self._hidden(plan, chunk), reference)
+            found.append(TextReading(*(part[0] for part in _arrays(by_token))))
+        return tuple(found)
+
     def _hidden(self, plan: _Plan, chunk: torch.Tensor) -> torch.Tensor:
         """Final hidden states of some candidates, `[candidate, row, hidden]`."""
         rows = self._embed(plan.tokens).repeat(len(chunk), 1, 1)
@@ -247,16 +280,23 @@ class PopulationEvaluator:
             whole, _ = self._whole_vocabulary(answered)
             mass = (logits.logsumexp(-1) - whole).exp()
         if reference is not None:
-            untouched, negative_entropy = reference
-            states = hidden[:, plan.read]
-            whole, expected = self._whole_vocabulary(states, untouched)
+            by_token, surprise = self._read(plan, hidden, reference)
             # Rounding can leave a hair below zero where the divergence is zero.
-            divergence = (negative_entropy - expected + whole).mean(-1).clamp(min=0)
-            follows = (states.float() * self._head[plan.following].float()).sum(-1)
-            if self._head_bias is not None:
-                follows = follows + self._head_bias[plan.following]
-            perplexity = (whole - self._cap(follows)).mean(-1).exp()
+            divergence = by_token.mean(-1).clamp(min=0)
+            perplexity = surprise.mean(-1).exp()
         return probabilities, mass, divergence, perplexity
+
+    def _read(
+        self, plan: _Plan, hidden: torch.Tensor, reference: tuple[torch.Tensor, torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Divergence and surprise of every token of the texts, `[candidate, text position]`."""
+        untouched, negative_entropy = reference
+        states = hidden[:, plan.read]
+        whole, expected = self._whole_vocabulary(states, untouched)
+        follows = (states.float() * self._head[plan.following].float()).sum(-1)
+        if self._head_bias is not None:
+            follows = follows + self._head_bias[plan.following]
+        return negative_entropy - expected + whole, whole - self._cap(follows)
 
     def _whole_vocabulary(
         self, states: torch.Tensor, weights: torch.Tensor | None = None
@@ -311,13 +351,15 @@ class PopulationEvaluator:
         """The untouched model where the guard texts are read: probabilities, their negative entropy."""
         key = texts, placement
         if key not in self._references:
-            plan = self._plan((), texts, placement, 0)
-            hidden = self._hidden(plan, self._nobody)
-            logged = self._logits(hidden[0, plan.read], slice(None)).log_softmax(-1)
-            probabilities = logged.exp()
-            self._references[key] = probabilities, torch.linalg.vecdot(probabilities, logged)
+            self._references[key] = self._untouched(self._plan((), texts, placement, 0))
             _forget_oldest(self._references, 2)
         return self._references[key]
+
+    def _untouched(self, plan: _Plan) -> tuple[torch.Tensor, torch.Tensor]:
+        hidden = self._hidden(plan, self._nobody)
+        logged = self._logits(hidden[0, plan.read], slice(None)).log_softmax(-1)
+        probabilities = logged.exp()
+        return probabilities, torch.linalg.vecdot(probabilities, logged)
 
     def _plan(
         self, forms: tuple[Form, ...], texts: tuple[str, ...], placement: Placement, tokens: int
@@ -334,6 +376,16 @@ class PopulationEvaluator:
     ) -> _Plan:
         encoded = [self._encoder.encode(form) for form in forms]
         read = [self._encoder.encode_text(text) for text in texts]
+        return self._row(encoded, read, placement, tokens)
+
+    def _row(
+        self,
+        encoded: Sequence[EncodedForm],
+        read: Sequence[tuple[int, ...]],
+        placement: Placement,
+        tokens: int,
+    ) -> _Plan:
+        """The row of some forms and of the tokens of some texts."""
         prompt = tuple(-1 - index for index in range(tokens))
         cuts = [self._encoder.prompt_at(ids, placement) for ids in read]
         placed = [(form.tokens, form.prompt_at(placement)) for form in encoded]
@@ -346,7 +398,7 @@ class PopulationEvaluator:
         layout = self._layout(tree)
         row_of = np.full(len(tree), -1)
         row_of[layout.run] = np.arange(len(layout.run))
-        form_paths, text_paths = tree.paths[: len(forms)], tree.paths[len(forms) :]
+        form_paths, text_paths = tree.paths[: len(encoded)], tree.paths[len(encoded) :]
         # What stands before the soft prompt does not feel it, and nothing stands before a first token:
         # all other tokens of a text are predicted.
         first = [max(cut, 1) for cut in cuts]
@@ -354,7 +406,7 @@ class PopulationEvaluator:
         following = [ids[k:] for ids, k in zip(read, first, strict=True)]
         option_tokens = sorted({token for form in encoded for token in form.options})
         widest = max((len(form.options) for form in encoded), default=0)
-        index = np.full((len(forms), widest), -1)
+        index = np.full((len(encoded), widest), -1)
         for row, form in enumerate(encoded):
             index[row, : len(form.options)] = np.searchsorted(option_tokens, form.options)
         running = tree.tokens[layout.run]

@@ -18,9 +18,11 @@ from acculturate.evaluation.generated import Generated, Written
 from acculturate.evaluation.held_out import HEADLINE, Row
 from acculturate.evaluation.other_surveys import SurveyCheck
 from acculturate.evaluation.respondents import Respondents, Sampled
+from acculturate.evaluation.side_effects import SideEffects
 from acculturate.evaluation.specificity import Specificity, Standing
 from acculturate.reporting.benchmarks import read_benchmarks
 from acculturate.reporting.fields import Record, clean, read_json
+from acculturate.reporting.side_effects_reader import read_side_effects
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Checks:
         missing: Tables of other surveys in which the target is not.
         respondents: What a survey of respondents would give.
         benchmarks: What it came to in questions outside the survey.
+        side_effects: What the prompt does to ordinary text.
     """
 
     rows: tuple[Row, ...] = ()
@@ -48,6 +51,7 @@ class Checks:
     missing: tuple[str, ...] = ()
     respondents: Respondents | None = None
     benchmarks: tuple[Result, ...] = ()
+    side_effects: SideEffects | None = None
 
     def row(self, key: str) -> Row | None:
         """The row of a way of asking, or None where it was not asked."""
@@ -78,6 +82,7 @@ def _read(folder: Path) -> Checks:
 
     held_out, special, extreme = (file(n) for n in ("held_out", "specificity", "extremes"))
     written, others, people = (file(n) for n in ("generated", "other_surveys", "respondents"))
+    prose = file("fluency")
     entries = held_out.records("rows") if held_out else ()
     return Checks(
         rows=tuple(_row(entry) for entry in entries),
@@ -89,6 +94,7 @@ def _read(folder: Path) -> Checks:
         missing=others.texts("missing") if others else (),
         respondents=_respondents(people) if people else None,
         benchmarks=read_benchmarks(folder / "benchmarks"),
+        side_effects=read_side_effects(prose) if prose else None,
     )
 
 

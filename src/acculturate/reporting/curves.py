@@ -1,7 +1,7 @@
-"""A quantity against evaluations: the best so far, the generations' bands, the lines to beat.
+"""A quantity against evaluations, with the lines to beat, and divergence against the position in a text.
 
-In: a `Run`. Out: places in percent, and paths in a square of `SIDE` units that the template stretches,
-since SVG cannot place a curve in percent.
+In: a `Run`, or a `Reach`. Out: places in percent, and paths in a square of `SIDE` units that the template
+stretches, since SVG cannot place a curve in percent.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from acculturate.evaluation.side_effects import Reach
 from acculturate.reporting.run_data import Generation, Run
 from acculturate.reporting.scales import Scale, Tick, scale_for, x_ticks, y_ticks
 from acculturate.reporting.wording import divergence_text
@@ -59,6 +60,57 @@ class Curve:
     y_ticks: tuple[Tick, ...]
     cut: bool
     description: str
+
+
+@dataclass(frozen=True)
+class ReachCurve:
+    """Divergence against the position in a text.
+
+    Attributes:
+        label: Of the texts.
+        texts: How many.
+        line: Path of the mean.
+        band: Outline of its interval, or empty.
+        height: Pixels.
+    """
+
+    label: str
+    texts: int
+    line: str
+    band: str
+    height: int
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    description: str
+
+
+def reach_curve(found: Reach) -> ReachCurve | None:
+    """Divergence by position; None where there are fewer than two positions, or one is not finite."""
+    values = [*found.divergence, *found.low, *found.high]
+    length = len(found.divergence)
+    if length < 2 or not all(map(math.isfinite, values)):
+        return None
+    up = scale_for([0.0, *values], 4)
+    # Positions count from 1, and an axis that begins there has no round number at its end.
+    steps = scale_for([0.0, float(length)], 5).ticks
+    across = Scale(1.0, float(length), (1.0, *(tick for tick in steps if 1 < tick <= length)))
+    at = [float(position) for position in range(1, length + 1)]
+    marks = sorted({1, max(1, length // 2), length})
+    described = ", ".join(
+        f"{divergence_text(found.divergence[mark - 1])} nats at token {mark}" for mark in marks
+    )
+    return ReachCurve(
+        label=found.label,
+        texts=found.texts,
+        line=_line(list(zip(at, found.divergence, strict=True)), across, up),
+        band=_outline(list(zip(at, found.low, found.high, strict=True)), across, up)
+        if found.low
+        else "",
+        height=150,
+        x_ticks=x_ticks(across, "{:g}"),
+        y_ticks=y_ticks(up),
+        description=f"Mean divergence over {found.texts} texts: {described}.",
+    )
 
 
 def loss_curve(run: Run) -> Curve | None:

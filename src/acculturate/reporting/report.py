@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from acculturate.errors import UsageError
 from acculturate.evaluation.measure import NEAREST
+from acculturate.evaluation.side_effects import SideEffects
 from acculturate.evaluation.specificity import Specificity
 from acculturate.files import write_text
 from acculturate.reporting import (
@@ -24,6 +25,7 @@ from acculturate.reporting import (
     checks_story,
     curves,
     figures,
+    side_effects_story,
     story,
     together,
     wording,
@@ -80,6 +82,7 @@ class RunView:
     checked: CheckedWords
     ranks: tuple[Rank, ...]
     benchmarks: tuple[benchmarks_story.Told, ...]
+    side_effects: SideEffectsView | None
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,16 @@ class CheckedWords:
     generated: str | None
     other_surveys: str | None
     respondents: str | None
+
+
+@dataclass(frozen=True)
+class SideEffectsView:
+    """What side effects say, and a figure for each set of longer texts, None where nothing is finite."""
+
+    languages: str | None
+    own_texts: str | None
+    reaches: tuple[tuple[str, curves.ReachCurve | None], ...]
+    replies: str | None
 
 
 @dataclass(frozen=True)
@@ -185,6 +198,20 @@ def _view(run: Run, anchor: str) -> RunView:
         ),
         ranks=_ranks(run.checks.specificity),
         benchmarks=tuple(benchmarks_story.told(one) for one in run.checks.benchmarks),
+        side_effects=_side_effects(run.checks.side_effects),
+    )
+
+
+def _side_effects(found: SideEffects | None) -> SideEffectsView | None:
+    if found is None:
+        return None
+    return SideEffectsView(
+        languages=side_effects_story.languages(found),
+        own_texts=side_effects_story.own_texts(found),
+        reaches=tuple(
+            (side_effects_story.reach(one), curves.reach_curve(one)) for one in found.reaches
+        ),
+        replies=side_effects_story.replies(found),
     )
 
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -36,13 +34,20 @@ from acculturate.evaluation.other_surveys import check_with, other_surveys
 from acculturate.evaluation.respondents import LANGUAGE
 from acculturate.evaluation.respondents import respondents as interview_all
 from acculturate.evaluation.specificity import specificity
-from acculturate.files import json_text, remove_leftovers, write_text
 from acculturate.model.answers import AnswerModel, GeneratingModel
 from acculturate.survey.countries import Country, CountryTable, load_countries, table_names
 from acculturate.survey.forms import Form, all_forms, balanced_forms, fingerprint
 from acculturate.survey.instrument import Instrument, instrument_names, load_instrument
 from acculturate.survey.scoring import Scoring
-from acculturate.tuning.run import Run, RunDirectory
+from acculturate.tuning.parts import (
+    check_model,
+    read_config,
+    read_part,
+    read_record,
+    write_part,
+    writing,
+)
+from acculturate.tuning.run import Run
 
 FORMAT = 2
 """Raised when a file's numbers come to mean something else, so that old ones are made again."""
@@ -112,7 +117,7 @@ def evaluate(
     others = [code for code in about.instrument.languages if code != about.language]
     chosen = others if languages is None else [c for c in languages if c != about.language]
     sets = form_sets(about.instrument, about.tuning, about.language, list(dict.fromkeys(chosen)))
-    with writing(loaded.directory, about.config):
+    with writing(loaded.directory):
         work = _Work(loaded, model, about, sets, progress)
         work.held_out()
         work.specificity()
@@ -122,7 +127,7 @@ def evaluate(
         work.other_surveys()
         if respondents:
             work.respondents(respondents)
-    found = {name: _read(loaded.directory / "evaluation" / f"{name}.json") for name in PARTS}
+    found = {name: read_part(loaded.directory, name) for name in PARTS}
     parts = {name: part for name, part in found.items() if part is not None}
     return RunEvaluation(loaded.directory, parts, tuple(work.computed))
 
@@ -133,7 +138,7 @@ def made_with(run: Run) -> tuple[str, str | None, str]:
     Raises:
         FailureError: The run's settings are damaged.
     """
-    model = read_settings(run.directory / "config.toml").get("model", {})
+    model = read_config(run.directory).get("model", {})
     return str(model.get("name")), model.get("revision") or None, str(model.get("dtype", "auto"))
 
 
@@ -141,7 +146,6 @@ def made_with(run: Run) -> tuple[str, str | None, str]:
 class _About:
     """What a run was asked, as its directory says, checked against what is here now."""
 
-    config: dict[str, Any]
     instrument: Instrument
     table: CountryTable
     target: Country
@@ -302,18 +306,11 @@ class _Work:
         if name not in self.computed:
             self.computed.append(name)
 
-    def _path(self, name: str) -> Path:
-        return self._run.directory / "evaluation" / f"{name}.json"
-
     def _read(self, name: str) -> dict[str, Any] | None:
-        return _read(self._path(name))
+        return read_part(self._run.directory, name)
 
     def _write(self, name: str, value: Mapping[str, Any]) -> None:
-        content = json_text(value)
-        path = self._path(name)
-        remove_leftovers(path)
-        if not path.is_file() or path.read_text("utf-8") != content:
-            write_text(path, content)
+        write_part(self._run.directory, name, value)
 
 
 def _about(
@@ -329,7 +326,7 @@ def _about(
         UsageError: A questionnaire, table or model is not the run's.
         FailureError: A file is damaged, or the forms are not those the run was tuned on.
     """
-    config, record = read_settings(run.directory / "config.toml"), read_record(run.directory)
+    config, record = read_config(run.directory), read_record(run.directory)
     survey = config["survey"]
     instrument = instrument or _own_instrument(survey["instrument"])
     table = table or _own_table(survey["table"])
@@ -338,14 +335,13 @@ def _about(
             f"the questionnaire {instrument.key} is not the one that the run was tuned on",
             "Give the same file with --instrument, or the version of acculturate that tuned it.",
         )
-    here = check_model(model, record)
+    weights_hash = check_model(run.directory, model)
     scores = {key: float(score) for key, score in record["target"]["scores"].items()}
     target = Country(survey["country"], survey["table"], scores, None)
     scoring = Scoring(
         instrument, survey.get("anchor", "midpoint"), survey["aggregate"], survey.get("variant")
     )
     return _About(
-        config=config,
         instrument=instrument,
         table=table,
         target=target,
@@ -358,32 +354,8 @@ def _about(
             int(survey.get("respondents", 1)),
             seed,
         ),
-        weights_hash=here,
+        weights_hash=weights_hash,
     )
-
-
-def check_model(model: AnswerModel, record: Mapping[str, Any]) -> str:
-    """Checks that a model is the one that a run was tuned on.
-
-    Args:
-        model: The model that is here.
-        record: What the run's provenance.json holds.
-
-    Returns:
-        The hash of its weights.
-
-    Raises:
-        UsageError: It is another one.
-    """
-    here = model.provenance()["weights_hash"]
-    there = record["model"]["weights_hash"]
-    if here != there:
-        raise UsageError(
-            f"{model.name} is not the model that the run was tuned on (weights {here[:12]} here, "
-            f"{there[:12]} there)",
-            f"Load {record['model']['name']} in {record['model']['dtype']}.",
-        )
-    return here
 
 
 def _tuning_forms(
@@ -415,54 +387,6 @@ def _own_table(key: str) -> CountryTable:
     if key not in table_names():
         raise UsageError(f"the run's table {key} is a file of yours", "Give it with --table FILE.")
     return load_countries(key)
-
-
-@contextmanager
-def writing(directory: Path, config: Mapping[str, Any]) -> Generator[None]:
-    """Holds the run directory's lock: it has one writer."""
-    held = RunDirectory(directory, config, resume=True)
-    try:
-        yield
-    finally:
-        held.close()
-
-
-def read_record(directory: Path) -> dict[str, Any]:
-    """What a run's provenance.json holds.
-
-    Raises:
-        FailureError: It is missing or damaged.
-    """
-    record = _read(directory / "provenance.json")
-    if record is None:
-        raise FailureError(
-            f"{directory / 'provenance.json'} is missing or damaged",
-            "Restore it from a copy, or tune again with another --out.",
-        )
-    return record
-
-
-def read_settings(path: Path) -> dict[str, Any]:
-    """What a run's config.toml holds.
-
-    Raises:
-        FailureError: It is damaged.
-    """
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise FailureError(
-            f"{path} is damaged: {error}", "Restore it from a copy, or tune again."
-        ) from error
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    """A JSON file, or None where there is none that can be read: it is then made anew."""
-    try:
-        read = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    return cast("dict[str, Any]", read) if isinstance(read, dict) else None
 
 
 def _objects(value: object) -> list[dict[str, Any]]:

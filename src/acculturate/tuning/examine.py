@@ -22,7 +22,7 @@ from acculturate.benchmarks.result import Result
 from acculturate.errors import FailureError, UsageError
 from acculturate.files import json_text, remove_leftovers, write_bytes
 from acculturate.model.answers import AnswerModel, GeneratingModel
-from acculturate.tuning.evaluate import check_model, read_record, read_settings, writing
+from acculturate.tuning.parts import check_model, writing
 from acculturate.tuning.run import Run
 
 FOLDER = "evaluation/benchmarks"
@@ -73,14 +73,14 @@ def examine(
         FailureError: A file of the run is damaged, or a result cannot be written.
     """
     loaded = run if isinstance(run, Run) else Run.load(run)
-    weights_hash = check_model(model, read_record(loaded.directory))
+    weights_hash = check_model(loaded.directory, model)
     if exam.written and not isinstance(model, GeneratingModel):
         raise UsageError(f"{model.name} writes no text", "Ask without --written.")
     known = {} if known is None else known
     methods, country = _methods(loaded), str(loaded.summary["target"]["country"])
     results: list[Result] = []
     computed: list[str] = []
-    with writing(loaded.directory, read_settings(loaded.directory / "config.toml")):
+    with writing(loaded.directory):
         for sheet in exam.sheets():
             path = loaded.directory / FOLDER / sheet.key
             asked, marks = _answers(

@@ -1,0 +1,40 @@
+"""`acculturate relate`: does a lower survey loss go with a higher downstream score?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from acculturate import display
+from acculturate.commands.options import JsonOption
+from acculturate.commands.shared import print_json
+from acculturate.files import json_text, write_text
+
+
+def relate(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Directories of runs that were asked benchmarks.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for relate.json and relate.svg.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap over runs.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Relate the survey losses of many runs to their scores in benchmarks, from their files alone."""
+    from acculturate.reporting import relate_story
+    from acculturate.reporting.relate import relate as relate_runs
+    from acculturate.reporting.relate_figure import relate_figure
+
+    found = relate_runs(runs, seed)
+    if out is not None:
+        write_text(out / "relate.json", json_text(found.to_dict()))
+        write_text(out / "relate.svg", relate_figure(found))
+    if as_json:
+        print_json(found.to_dict())
+        return
+    display.show_related(found, relate_story.sentences(found), relate_story.coefficient_text)
+    if out is not None:
+        display.say(f"{out / 'relate.json'} and {out / 'relate.svg'} hold all of it.")

@@ -1,0 +1,1 @@
+"""A tuned model as a model of lm-evaluation-harness; importing `harness.model` registers it."""

@@ -1,0 +1,251 @@
+"""Does a lower survey loss go with a higher downstream score? Many runs, from their files alone.
+
+In: run directories with summary.json and benchmarks/*.json under evaluation/. Out: `Related`: the pairs, and
+their correlations within countries and over all. Nothing is asked of a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from acculturate.errors import UsageError
+from acculturate.evaluation.comparison import Interval
+from acculturate.evaluation.correlation import SAMPLES, Correlation, correlate
+from acculturate.reporting.fields import Record, read_json
+from acculturate.reporting.run_data import Run
+from acculturate.reporting.run_reader import read_run
+
+LOSSES = {"tuning": "loss on the tuning forms", "held-out": "loss on the held-out forms"}
+SCORES = {"all": "score on all questions", "own": "score on the target's own questions"}
+
+
+@dataclass(frozen=True)
+class Point:
+    """A run's losses and its scores in one benchmark.
+
+    Attributes:
+        run: Its directory's name.
+        group: Its country, and its model and survey where the runs differ in them.
+        loss: Of the tuned model, by the keys of `LOSSES`.
+        naive_loss: Of the untouched one.
+        score: Of the tuned model, by the keys of `SCORES`; "own" only where the benchmark has the country.
+        naive_score: Of the untouched one.
+        interval: 95% interval of the score on all questions, or None.
+    """
+
+    run: str
+    group: str
+    loss: dict[str, float]
+    naive_loss: dict[str, float]
+    score: dict[str, float]
+    naive_score: dict[str, float]
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Relation:
+    """How a loss and a score go together over runs.
+
+    Attributes:
+        loss: A key of `LOSSES`.
+        score: A key of `SCORES`.
+        pooled: Over all runs, each group's mean taken off.
+        groups: Within each group.
+    """
+
+    loss: str
+    score: str
+    pooled: Correlation
+    groups: dict[str, Correlation]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark over the runs that were asked it.
+
+    Attributes:
+        name: Its key.
+        questions: How many it has; the same benchmark with another number of them stands by itself.
+        points: The runs.
+        relations: Every loss with every score.
+    """
+
+    name: str
+    questions: int
+    points: tuple[Point, ...]
+    relations: tuple[Relation, ...]
+
+
+@dataclass(frozen=True)
+class Related:
+    """What many runs say together.
+
+    Attributes:
+        benchmarks: One for each benchmark.
+        left_out: Name of each run that says nothing, and why.
+        seed: Of the bootstrap.
+        samples: Of the bootstrap over runs.
+    """
+
+    benchmarks: tuple[Benchmark, ...]
+    left_out: dict[str, str]
+    seed: int
+    samples: int = SAMPLES
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A run's outcome in one benchmark, as its file says."""
+
+    name: str
+    questions: int
+    score: dict[str, float]
+    naive_score: dict[str, float]
+    interval: Interval | None
+
+
+def relate(directories: Sequence[Path], seed: int = 0) -> Related:
+    """Relates the survey losses of runs to their scores in benchmarks.
+
+    Args:
+        directories: Run directories; one that is given twice counts once.
+        seed: Of the bootstrap. Every correlation has a stream of its own.
+
+    Raises:
+        UsageError: A directory is no run, or none of the runs was asked a benchmark.
+        FailureError: A file of a run is damaged.
+    """
+    own = list({path.resolve(): path for path in directories}.values())
+    runs = [read_run(path) for path in own]
+    left_out: dict[str, str] = {}
+    kept: list[tuple[Run, tuple[_Asked, ...]]] = []
+    for run in runs:
+        asked = read_benchmarks(run)
+        if run.done is None or run.evaluation is None:
+            left_out[str(run.path)] = "it is not finished"
+        elif len(_losses(run, "tuned")) < len(LOSSES) or len(_losses(run, "naive")) < len(LOSSES):
+            left_out[str(run.path)] = "its losses are not finite"
+        elif not asked:
+            left_out[str(run.path)] = "it was asked no benchmark"
+        else:
+            kept.append((run, asked))
+    if not kept:
+        why = "; ".join(f"{path}: {reason}" for path, reason in left_out.items()) or "none given"
+        raise UsageError(
+            f"no run to relate ({why})",
+            "Ask them first: `acculturate evaluate RUN --on BENCHMARK`.",
+        )
+    groups = _groups([run for run, _ in kept])
+    found: dict[tuple[str, int], list[Point]] = {}
+    for (run, asked), group in zip(kept, groups, strict=True):
+        for one in asked:
+            point = Point(
+                run=run.name,
+                group=group,
+                loss=_losses(run, "tuned"),
+                naive_loss=_losses(run, "naive"),
+                score=one.score,
+                naive_score=one.naive_score,
+                interval=one.interval,
+            )
+            found.setdefault((one.name, one.questions), []).append(point)
+    benchmarks = tuple(
+        Benchmark(name, questions, tuple(points), _relations(points, (seed, index)))
+        for index, ((name, questions), points) in enumerate(sorted(found.items()))
+    )
+    return Related(benchmarks, left_out, seed)
+
+
+def read_benchmarks(run: Run) -> tuple[_Asked, ...]:
+    """What a run's files under evaluation/benchmarks/ say of the untouched and the tuned model.
+
+    Raises:
+        FailureError: One of them is damaged.
+    """
+    files = sorted((run.path / "evaluation" / "benchmarks").glob("*.json"))
+    country = run.config.country.casefold()
+    found: list[_Asked] = []
+    for path in files:
+        file = read_json(path)
+        rows = {entry.text("method"): entry for entry in file.records("rows")}
+        naive, tuned = (_scores(rows.get(method), country) for method in ("naive", "tuned"))
+        if "all" not in naive or "all" not in tuned:
+            continue
+        low, high = (rows["tuned"].optional_number(end) for end in ("low", "high"))
+        pair = None if low is None or high is None else (low, high)
+        found.append(_Asked(file.text("benchmark"), file.integer("questions"), tuned, naive, pair))
+    return tuple(found)
+
+
+def _scores(row: Record | None, country: str) -> dict[str, float]:
+    if row is None:
+        return {}
+    score = row.optional_number("score")
+    scores = {} if score is None else {"all": score}
+    for name, value in row.by_key("by_country").items():
+        if name.casefold() == country:
+            scores["own"] = value
+    return scores
+
+
+def _losses(run: Run, method: str) -> dict[str, float]:
+    row = run.evaluation.method(method) if run.evaluation else None
+    cells = {"tuning": row.tuning, "held-out": row.held_out} if row else {}
+    return {key: cell.loss for key, cell in cells.items() if cell and cell.loss is not None}
+
+
+def _groups(runs: Sequence[Run]) -> list[str]:
+    """Each run's country, and whatever else makes losses incomparable and is not the same in all runs."""
+    facts = [
+        (
+            run.config.country,
+            run.config.model,
+            run.config.instrument or "",
+            run.config.table or "",
+            run.evaluation.aggregate if run.evaluation else "",
+        )
+        for run in runs
+    ]
+    differs = [len(set(column)) > 1 for column in zip(*facts, strict=True)]
+    return [
+        ", ".join(
+            [own[0], *(part for part, shown in zip(own[1:], differs[1:], strict=True) if shown)]
+        )
+        for own in facts
+    ]
+
+
+def _relations(points: Sequence[Point], key: tuple[int, int]) -> tuple[Relation, ...]:
+    seed, benchmark = key
+    found: list[Relation] = []
+    for x, loss in enumerate(LOSSES):
+        for y, score in enumerate(SCORES):
+            groups: dict[str, list[tuple[float, float]]] = {}
+            for point in points:
+                if score in point.score:
+                    groups.setdefault(point.group, []).append(
+                        (point.loss[loss], point.score[score])
+                    )
+            if not groups:
+                continue
+            pairs = {name: np.array(values) for name, values in groups.items()}
+            streams = np.random.SeedSequence(seed, spawn_key=(benchmark, x, y)).spawn(
+                len(pairs) + 1
+            )
+            rngs = [np.random.default_rng(stream) for stream in streams]
+            within = {
+                name: correlate([values], rng)
+                for (name, values), rng in zip(pairs.items(), rngs[1:], strict=True)
+            }
+            pooled = correlate(list(pairs.values()), rngs[0])
+            found.append(Relation(loss, score, pooled, within))
+    return tuple(found)

@@ -1,0 +1,118 @@
+"""Ordinary text: read token by token as plain transformers reads it, answered in whole replies."""
+
+import numpy as np
+import pytest
+import torch
+from plain_transformers import plain_logits
+
+from acculturate.errors import UsageError
+from acculturate.model.answers import LONGEST_READ, FakeModel, ProseModel
+from acculturate.model.language_model import LanguageModel
+from tiny_models import CHAT_TEMPLATE, shared_model, tiny_network, tiny_tokenizer
+
+TEXTS = (
+    "A short survey.",
+    "How often do you plan your day? Sometimes the bus comes late.",
+    "قطار الصباح",
+)
+PLACEMENTS = ("front", "after-bos", "before-answer")
+
+
+@pytest.fixture
+def prompt():
+    return np.random.default_rng(1).normal(size=(3, 32)).astype(np.float32)
+
+
+def by_hand(model, text, soft, placement):
+    """Divergence and surprise of each token behind the soft prompt's place, from whole softmaxes."""
+    ids = model.tokenizer(text)["input_ids"]
+    cut = {"front": 0, "after-bos": 1, "before-answer": 1 + max(1, (len(ids) - 1) // 3)}[placement]
+    first = max(cut, 1)
+    naive = plain_logits(model.network, ids, None, 0)[first - 1 : -1].double().log_softmax(-1)
+    tuned = plain_logits(model.network, ids, soft, cut)[len(soft) + first - 1 : -1]
+    tuned = tuned.double().log_softmax(-1)
+    surprise = -tuned[torch.arange(len(tuned)), torch.tensor(ids[first:])]
+    return (naive.exp() * (naive - tuned)).sum(-1).numpy(), surprise.numpy()
+
+
+@pytest.mark.parametrize("name", ["llama", "gemma2", "gpt2"])
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_every_token_is_what_plain_transformers_says(name, placement, prompt):
+    model = shared_model(name)
+    assert isinstance(model, ProseModel)
+    found = model.read_texts(TEXTS, prompt, placement=placement)
+    for text, reading in zip(TEXTS, found, strict=True):
+        divergence, surprise = by_hand(model, text, prompt, placement)
+        np.testing.assert_allclose(reading.divergence, divergence, atol=2e-5)
+        np.testing.assert_allclose(reading.surprise, surprise, atol=2e-5)
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_all_tokens_together_are_the_guard(placement, prompt):
+    model = shared_model("gemma3")
+    whole = model.ask(prompt[None], (), texts=TEXTS, placement=placement)
+    found = model.read_texts(TEXTS, prompt, placement=placement)
+    divergence = np.concatenate([reading.divergence for reading in found])
+    surprise = np.concatenate([reading.surprise for reading in found])
+    assert divergence.mean() == pytest.approx(whole.divergence[0], rel=1e-5)
+    assert np.exp(surprise.mean()) == pytest.approx(whole.perplexity[0], rel=1e-5)
+
+
+def test_the_untouched_model_does_not_diverge_anywhere():
+    for reading in shared_model("llama").read_texts(TEXTS):
+        np.testing.assert_allclose(reading.divergence, 0, atol=1e-5)
+        assert len(reading.divergence) == len(reading.surprise) > 0
+
+
+def test_a_long_text_is_read_to_a_limit_and_a_single_token_is_no_text(prompt):
+    model = LanguageModel("llama", None, tiny_network("llama"), tiny_tokenizer(bos=False))
+    long, single, empty = model.read_texts(("a b " * LONGEST_READ, "a", ""), prompt)
+    assert len(long.surprise) == LONGEST_READ - 1
+    assert len(single.divergence) == len(empty.surprise) == 0
+
+
+@pytest.mark.parametrize("template", [None, CHAT_TEMPLATE])
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_a_reply_is_what_a_whole_pass_for_every_token_would_write(template, placement, prompt):
+    model = LanguageModel(
+        "llama", None, tiny_network("llama"), tiny_tokenizer(chat_template=template)
+    )
+    asked = "Do you like to be alone?"
+    shown = (
+        f"<bos>Question: {asked}\n" if template is None else f"<bos>[user] {asked}\n[assistant] "
+    )
+    start = model.tokenizer(shown, add_special_tokens=False)["input_ids"]
+    cue = "Answer:" if template is None else ""
+    ids = model.tokenizer(shown + cue, add_special_tokens=False)["input_ids"]
+    cut = {"front": 0, "after-bos": 1, "before-answer": len(start)}[placement]
+    made: list[int] = []
+    for _ in range(8):
+        made.append(int(plain_logits(model.network, ids + made, prompt, cut)[-1].argmax()))
+        if made[-1] == 1:
+            break
+    expected = model.tokenizer.decode(made, skip_special_tokens=True).strip()
+    (reply,) = model.reply([asked], prompt, placement=placement, max_tokens=8)
+    assert reply == expected
+
+
+def test_a_reply_ends_where_the_next_question_begins(monkeypatch):
+    model = shared_model("llama")
+    written = iter(model.tokenizer(" Tea.\n\nMilk.\nQuestion: And?")["input_ids"][1:])
+    monkeypatch.setattr(
+        "acculturate.model.generation._choose", lambda *_: torch.tensor([next(written)])
+    )
+    assert model.reply(["What?"], max_tokens=99) == ("Tea.\n\nMilk.",)
+
+
+def test_a_prompt_of_another_width():
+    for call in (shared_model("llama").read_texts, shared_model("llama").reply):
+        with pytest.raises(UsageError, match="wide"):
+            call(TEXTS, np.zeros((2, 31), np.float32))
+
+
+def test_the_fake_model_reads_as_its_guard_says():
+    soft = np.full((2, 16), 2.0)
+    found = FakeModel(harm=0.3).read_texts(("one", "", "o"), soft)
+    assert [len(reading.divergence) for reading in found] == [2, 0, 0]
+    np.testing.assert_allclose(found[0].divergence, 0.3 * 4)
+    assert len(FakeModel().reply(("Why?", "How?"))) == 2
