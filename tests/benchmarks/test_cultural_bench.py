@@ -3,11 +3,11 @@
 from collections import Counter
 
 import pytest
-from answering import EASY, HARD, easy_row, hard_rows_of, write_csv, write_json_lines
 
 from acculturate.benchmarks.catalogue import load_benchmark
 from acculturate.benchmarks.cultural_bench import hard_rows
 from acculturate.errors import UsageError
+from answering import EASY, HARD, easy_row, hard_rows_of, write_csv, write_json_lines
 
 
 def easy(path, rows, columns=EASY):

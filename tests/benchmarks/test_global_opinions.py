@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from answering import write_csv, write_json_lines
 
 from acculturate.benchmarks.catalogue import load_benchmark
 from acculturate.errors import UsageError
+from answering import write_csv, write_json_lines
 
 COLUMNS = ["question", "selections", "options", "source"]
 

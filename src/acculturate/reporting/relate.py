@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from acculturate.benchmarks.result import Result
 from acculturate.errors import UsageError
 from acculturate.evaluation.comparison import Interval
 from acculturate.evaluation.correlation import SAMPLES, Correlation, correlate
-from acculturate.reporting.fields import Record, read_json
 from acculturate.reporting.run_data import Run
 from acculturate.reporting.run_reader import read_run
 
@@ -102,17 +102,6 @@ class Related:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """A run's outcome in one benchmark, as its file says."""
-
-    name: str
-    questions: int
-    score: dict[str, float]
-    naive_score: dict[str, float]
-    interval: Interval | None
-
-
 def relate(directories: Sequence[Path], seed: int = 0) -> Related:
     """Relates the survey losses of runs to their scores in benchmarks.
 
@@ -127,9 +116,13 @@ def relate(directories: Sequence[Path], seed: int = 0) -> Related:
     own = list({path.resolve(): path for path in directories}.values())
     runs = [read_run(path) for path in own]
     left_out: dict[str, str] = {}
-    kept: list[tuple[Run, tuple[_Asked, ...]]] = []
+    kept: list[tuple[Run, list[Result]]] = []
     for run in runs:
-        asked = read_benchmarks(run)
+        asked = [
+            one
+            for one in run.checks.benchmarks
+            if "all" in _scores(one, "naive") and "all" in _scores(one, "tuned")
+        ]
         if run.done is None or run.evaluation is None:
             left_out[str(run.path)] = "it is not finished"
         elif len(_losses(run, "tuned")) < len(LOSSES) or len(_losses(run, "naive")) < len(LOSSES):
@@ -153,11 +146,11 @@ def relate(directories: Sequence[Path], seed: int = 0) -> Related:
                 group=group,
                 loss=_losses(run, "tuned"),
                 naive_loss=_losses(run, "naive"),
-                score=one.score,
-                naive_score=one.naive_score,
-                interval=one.interval,
+                score=_scores(one, "tuned"),
+                naive_score=_scores(one, "naive"),
+                interval=_interval(one),
             )
-            found.setdefault((one.name, one.questions), []).append(point)
+            found.setdefault((one.benchmark, one.questions), []).append(point)
     benchmarks = tuple(
         Benchmark(name, questions, tuple(points), _relations(points, (seed, index)))
         for index, ((name, questions), points) in enumerate(sorted(found.items()))
@@ -165,36 +158,18 @@ def relate(directories: Sequence[Path], seed: int = 0) -> Related:
     return Related(benchmarks, left_out, seed)
 
 
-def read_benchmarks(run: Run) -> tuple[_Asked, ...]:
-    """What a run's files under evaluation/benchmarks/ say of the untouched and the tuned model.
-
-    Raises:
-        FailureError: One of them is damaged.
-    """
-    files = sorted((run.path / "evaluation" / "benchmarks").glob("*.json"))
-    country = run.config.country.casefold()
-    found: list[_Asked] = []
-    for path in files:
-        file = read_json(path)
-        rows = {entry.text("method"): entry for entry in file.records("rows")}
-        naive, tuned = (_scores(rows.get(method), country) for method in ("naive", "tuned"))
-        if "all" not in naive or "all" not in tuned:
-            continue
-        low, high = (rows["tuned"].optional_number(end) for end in ("low", "high"))
-        pair = None if low is None or high is None else (low, high)
-        found.append(_Asked(file.text("benchmark"), file.integer("questions"), tuned, naive, pair))
-    return tuple(found)
-
-
-def _scores(row: Record | None, country: str) -> dict[str, float]:
+def _scores(result: Result, method: str) -> dict[str, float]:
+    """A method's scores that there are, by the keys of `SCORES`."""
+    row = result.row(method)
     if row is None:
         return {}
-    score = row.optional_number("score")
-    scores = {} if score is None else {"all": score}
-    for name, value in row.by_key("by_country").items():
-        if name.casefold() == country:
-            scores["own"] = value
-    return scores
+    scores = {"all": row.score} | ({} if row.target is None else {"own": row.target.score})
+    return {key: score for key, score in scores.items() if np.isfinite(score)}
+
+
+def _interval(result: Result) -> Interval | None:
+    row = result.row("tuned")
+    return (row.low, row.high) if row and np.isfinite([row.low, row.high]).all() else None
 
 
 def _losses(run: Run, method: str) -> dict[str, float]:
