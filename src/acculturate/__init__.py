@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from acculturate.errors import AcculturateError, FailureError, UsageError
     from acculturate.evaluation.measure import Profile, measure
+    from acculturate.experiment.conduct import run_experiment
+    from acculturate.experiment.plan import Experiment, load_experiment
     from acculturate.export.peft import export_peft
     from acculturate.model.answers import AnswerModel, Answers, FakeModel
     from acculturate.model.load import load_model
@@ -39,6 +41,7 @@ _HOMES = {
     "Country": "survey.countries",
     "CountryTable": "survey.countries",
     "DifferentialEvolution": "search.differential_evolution",
+    "Experiment": "experiment.plan",
     "FailureError": "errors",
     "FakeModel": "model.answers",
     "Form": "survey.forms",
@@ -61,9 +64,11 @@ _HOMES = {
     "evaluate": "tuning.evaluate",
     "export_peft": "export.peft",
     "load_countries": "survey.countries",
+    "load_experiment": "experiment.plan",
     "load_instrument": "survey.instrument",
     "load_model": "model.load",
     "measure": "evaluation.measure",
+    "run_experiment": "experiment.conduct",
     "tune": "tuning.tune",
     "write_report": "reporting.report",
 }
@@ -77,6 +82,7 @@ __all__ = [
     "Country",
     "CountryTable",
     "DifferentialEvolution",
+    "Experiment",
     "FailureError",
     "FakeModel",
     "Form",
@@ -98,9 +104,11 @@ __all__ = [
     "evaluate",
     "export_peft",
     "load_countries",
+    "load_experiment",
     "load_instrument",
     "load_model",
     "measure",
+    "run_experiment",
     "tune",
     "write_report",
 ]

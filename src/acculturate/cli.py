@@ -18,6 +18,7 @@ import typer
 from acculturate import display
 from acculturate.commands import after, questionnaires
 from acculturate.commands.bench import bench_app
+from acculturate.commands.experiment import experiment
 from acculturate.commands.measure import measure
 from acculturate.commands.tune import tune
 from acculturate.errors import AcculturateError, UsageError
@@ -33,6 +34,7 @@ app = typer.Typer(
 for command in (
     measure,
     tune,
+    experiment,
     after.evaluate,
     after.report,
     after.export,
