@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -17,6 +18,7 @@ from acculturate.errors import FailureError, UsageError
 
 if TYPE_CHECKING:
     from acculturate.experiment.materials import Materials
+    from acculturate.experiment.ray_pool import PooledModel
     from acculturate.model.answers import AnswerModel
 
 
@@ -36,6 +38,16 @@ def experiment(
             "--dry-run", help="List the cells with evaluations, tokens and time; run none."
         ),
     ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(help="Spread the work over Ray workers: local, or a cluster's address."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Ray workers [one a GPU share, or one a machine].", min=1)
+    ] = None,
+    gpus_per_worker: Annotated[
+        float, typer.Option(help="GPUs of each Ray worker; 0.5 lets two share one.", min=0.0)
+    ] = 0.0,
     device: DeviceOption = "auto",
     trust_remote_code: TrustOption = False,
     as_json: JsonOption = False,
@@ -65,17 +77,25 @@ def experiment(
         model = _load(materials, device, trust_remote_code)
         _estimate(materials, model, folder, as_json)
         return
+    if ray is None and (workers is not None or gpus_per_worker):
+        raise UsageError("--workers and --gpus-per-worker are Ray's", "Add --ray local.")
     count = len(materials.cells)
     if plan.search is not None:
         cells = len(plan.countries) * len(materials.tables) * len(plan.seeds)
         count += plan.search.trials * cells
     with ExitStack() as stack:
-        watch = stack.enter_context(display.experiment_bar(count, plan.budget))
         try:
+            at_once, loading = 1, partial(_load, materials, device, trust_remote_code)
+            if ray is not None:
+                pool = _pool(materials, device, trust_remote_code, ray, workers, gpus_per_worker)
+                pooled = stack.enter_context(pool)
+                at_once, loading = pooled.size, lambda: pooled
+            watch = stack.enter_context(display.experiment_bar(count, plan.budget))
             found = run_experiment(
                 materials,
                 folder,
-                load=lambda: _load(materials, device, trust_remote_code),
+                load=loading,
+                at_once=at_once,
                 watch=watch,
                 command=shlex.join(["acculturate", *sys.argv[1:]]),
             )
@@ -105,6 +125,29 @@ def experiment(
 def _load(materials: Materials, device: str, trust_remote_code: bool) -> AnswerModel:
     choice = materials.experiment.model
     return load(choice.name, choice.revision, choice.dtype, device, trust_remote_code)
+
+
+def _pool(
+    materials: Materials,
+    device: str,
+    trust_remote_code: bool,
+    ray: str,
+    workers: int | None,
+    gpus_per_worker: float,
+) -> AbstractContextManager[PooledModel]:
+    import acculturate as ac
+    from acculturate.experiment.ray_pool import ray_workers
+
+    choice = materials.experiment.model
+    loading = partial(
+        ac.load_model,
+        choice.name,
+        revision=choice.revision,
+        dtype=cast("Any", choice.dtype),
+        device=device,
+        trust_remote_code=trust_remote_code,
+    )
+    return ray_workers(loading, ray, workers=workers, gpus_per_worker=gpus_per_worker)
 
 
 def _list(as_json: bool) -> None:

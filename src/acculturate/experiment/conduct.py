@@ -14,7 +14,7 @@ from acculturate.experiment.materials import Materials, prepare
 from acculturate.experiment.plan import Experiment
 from acculturate.experiment.publish import Published, publish
 from acculturate.experiment.run import Cells, Unwatched, Watch, opened
-from acculturate.experiment.search import search_settings
+from acculturate.experiment.search import Tried, search_settings
 from acculturate.model.answers import AnswerModel
 from acculturate.model.load import load_model
 
@@ -56,8 +56,13 @@ def run_experiment(
 
     with opened(folder, plan.to_dict()):
         cells = Cells(materials, load or by_name, folder, at_once, watch or Unwatched(), command)
-        cells.run(materials.cells, {method.label: method for method in plan.methods})
-        tried = search_settings(materials, cells)
-        cells.write_failures()
-        failed = {cell: why["error"] for cell, why in cells.failed.items()}
-        return publish(materials, folder, failed, tried.cells, tried.trials)
+        tried = Tried()
+        try:
+            cells.run(materials.cells, {method.label: method for method in plan.methods})
+            tried = search_settings(materials, cells)
+        except KeyboardInterrupt:
+            publish(materials, folder, cells.troubles, tried.cells, tried.trials)
+            raise
+        finally:
+            cells.write_failures()
+        return publish(materials, folder, cells.troubles, tried.cells, tried.trials)

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import tomli_w
 
@@ -39,6 +39,7 @@ PLAN = "experiment.toml"
 FAILURES = "failures.json"
 
 
+@runtime_checkable
 class Watch(Protocol):
     """Who is told how the cells get on; calls may come from several threads."""
 
@@ -183,6 +184,11 @@ class Cells:
             if self._model is None:
                 self._model = self.load()
             return self._model
+
+    @property
+    def troubles(self) -> dict[Cell, str]:
+        """Cells that failed twice, and why in a sentence."""
+        return {cell: why["error"] for cell, why in self.failed.items()}
 
     def write_failures(self) -> None:
         """Writes what failed, or takes away what an earlier session wrote."""
