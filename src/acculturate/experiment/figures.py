@@ -5,7 +5,7 @@ In: measured cells. Out: places in percent and paths, which the templates draw o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -160,11 +160,21 @@ def loss_charts(
 ) -> tuple[Chart, ...]:
     """The best loss so far against evaluations, a chart a country."""
     series = series_of(measured)
-    charts = (
-        _loss_chart(place, members, series, budget, slugs[place])
+    searches = {
+        place: search
         for place, members in by_place(measured).items()
+        if (search := _search(members)).bands
+    }
+    # One scale for all, so that countries can be compared by eye.
+    values = [0.0]
+    for search in searches.values():
+        values += [value for _, value, _ in search.levels]
+        values += [float(np.max(band[1:])) for band in search.bands.values()]
+    up = scale_for(values, 5)
+    return tuple(
+        _loss_chart(place, search, series, budget, up, slugs[place])
+        for place, search in searches.items()
     )
-    return tuple(chart for chart in charts if chart is not None)
 
 
 def held_out_chart(measured: Sequence[Measured]) -> Chart | None:
@@ -280,36 +290,43 @@ def _dot(members: Sequence[Measured], key: str, series: Series, y: int, scale: S
     return Dot(series, y, scale.percent(mean), ends, f"{short(series.name)}: {text(mean)}{words}")
 
 
-def _loss_chart(
-    place: str,
-    members: Sequence[Measured],
-    series: Mapping[str, Series],
-    budget: int,
-    name: str,
-) -> Chart | None:
+@dataclass(frozen=True)
+class _Search:
+    """One country's searches: by method how many seeds and a `_band`, and the lines they have to beat."""
+
+    bands: Mapping[str, tuple[np.ndarray, ...]]
+    seeds: Mapping[str, int]
+    levels: tuple[tuple[str, float, str], ...]
+    text: Callable[[float | None], str]
+
+
+def _search(members: Sequence[Measured]) -> _Search:
     searched: dict[str, list[Measured]] = {}
     for one in members:
         if one.run is not None:
             searched.setdefault(one.cell.method, []).append(one)
-    known = {method: band for method, own in searched.items() if (band := _band(own)) is not None}
-    if not known:
-        return None
-    text = members[0].evaluation.text
+    first, text = members[0], members[0].evaluation.text
     levels: list[tuple[str, float, str]] = []
-    first = members[0]
     if first.naive and first.naive.tuning and first.naive.tuning.loss is not None:
         before = first.naive.tuning.loss
         levels.append(("naive", before, f"untouched {text(before)}"))
     if first.evaluation.constant_answer_loss is not None:
         constant = first.evaluation.constant_answer_loss
         levels.append(("constant", constant, f"constant answer {text(constant)}"))
+    bands = {method: band for method, own in searched.items() if (band := _band(own)) is not None}
+    seeds = {method: len(own) for method, own in searched.items()}
+    return _Search(bands, seeds, tuple(levels), text)
+
+
+def _loss_chart(
+    place: str, search: _Search, series: Mapping[str, Series], budget: int, up: Scale, name: str
+) -> Chart:
+    text, levels = search.text, search.levels
     across = Scale(0.0, float(budget), scale_for([0.0, float(budget)], 4).ticks)
-    highest = max(float(np.max(band[1:])) for band in known.values())
-    up = scale_for([0.0, highest, *(level for _, level, _ in levels)], 5)
     traces: list[Trace] = []
-    for method, (steps, mean, low, high) in known.items():
+    for method, (steps, mean, low, high) in search.bands.items():
         last = float(mean[-1])
-        seeds = len(searched[method])
+        seeds = search.seeds[method]
         words = f", {text(low[-1])} to {text(high[-1])} over {seeds} seeds" if seeds > 1 else ""
         hover = f"{short(method)}: {text(last)} after {int(steps[-1])} evaluations{words}"
         traces.append(
