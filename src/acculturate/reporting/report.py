@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import cast
@@ -218,8 +219,9 @@ def warnings_of(runs: Sequence[Run]) -> list[tuple[str, tuple[str, ...]]]:
     return [(title, warnings) for warnings, title in found.items()]
 
 
+@cache
 def environment(package: str | None = None) -> Environment:
-    """Templates that escape all they are given.
+    """Templates that escape all they are given, compiled once a process.
 
     Args:
         package: One whose own templates come before those of this room.
