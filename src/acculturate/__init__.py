@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from acculturate.benchmarks.exam import Exam
     from acculturate.errors import AcculturateError, FailureError, UsageError
     from acculturate.evaluation.measure import Profile, measure
+    from acculturate.experiment.conduct import run_experiment
+    from acculturate.experiment.plan import Experiment, load_experiment
     from acculturate.export.peft import export_peft
     from acculturate.model.answers import AnswerModel, Answers, FakeModel
     from acculturate.model.load import load_model
@@ -43,6 +45,7 @@ _HOMES = {
     "CountryTable": "survey.countries",
     "DifferentialEvolution": "search.differential_evolution",
     "Exam": "benchmarks.exam",
+    "Experiment": "experiment.plan",
     "FailureError": "errors",
     "FakeModel": "model.answers",
     "Form": "survey.forms",
@@ -67,9 +70,11 @@ _HOMES = {
     "export_peft": "export.peft",
     "load_benchmark": "benchmarks.catalogue",
     "load_countries": "survey.countries",
+    "load_experiment": "experiment.plan",
     "load_instrument": "survey.instrument",
     "load_model": "model.load",
     "measure": "evaluation.measure",
+    "run_experiment": "experiment.conduct",
     "tune": "tuning.tune",
     "write_report": "reporting.report",
 }
@@ -84,6 +89,7 @@ __all__ = [
     "CountryTable",
     "DifferentialEvolution",
     "Exam",
+    "Experiment",
     "FailureError",
     "FakeModel",
     "Form",
@@ -107,9 +113,11 @@ __all__ = [
     "export_peft",
     "load_benchmark",
     "load_countries",
+    "load_experiment",
     "load_instrument",
     "load_model",
     "measure",
+    "run_experiment",
     "tune",
     "write_report",
 ]

@@ -18,6 +18,7 @@ import typer
 from acculturate import display
 from acculturate.commands import after, questionnaires
 from acculturate.commands.bench import bench_app
+from acculturate.commands.experiment import experiment
 from acculturate.commands.measure import measure
 from acculturate.commands.relate import relate
 from acculturate.commands.tune import tune
@@ -34,6 +35,7 @@ app = typer.Typer(
 for command in (
     measure,
     tune,
+    experiment,
     after.evaluate,
     after.report,
     after.export,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -23,10 +25,16 @@ from rich.table import Table
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rich.progress import TaskID
+
     from acculturate.benchmarks.result import Result
     from acculturate.evaluation.correlation import Coefficient
     from acculturate.evaluation.measure import Profile
     from acculturate.evaluation.side_effects import SideEffects
+    from acculturate.experiment.estimate import Estimate
+    from acculturate.experiment.materials import Cell
+    from acculturate.experiment.publish import Published
+    from acculturate.experiment.run import Watch
     from acculturate.reporting.relate import Related
     from acculturate.survey.countries import Country, CountryTable
     from acculturate.survey.forms import Form
@@ -104,6 +112,155 @@ def question_bar() -> Generator[Callable[[str, int, int], None]]:
             bar.update(task, completed=done)
 
         yield show
+
+
+@contextmanager
+def experiment_bar(cells: int, budget: int) -> Generator[Watch]:
+    """A line for every cell that runs, and a bar over all with the time left.
+
+    Args:
+        cells: How many there are.
+        budget: Evaluations of one that searches.
+    """
+    console = _console(stderr=True)
+    if not console.is_terminal:
+        yield _CellLines(cells, budget)
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[state]}", markup=False),
+    )
+    with Bar(*columns, console=console) as bar:
+        yield _CellBars(cells, budget, bar)
+
+
+class _CellLines:
+    """One line at the beginning of a cell and one at its end, for a file or a pipe."""
+
+    def __init__(self, cells: int, budget: int) -> None:
+        self._cells, self._budget = cells, budget
+        self._done = self._skipped = 0
+        self._began = time.monotonic()
+        self._lock = threading.Lock()
+        self._best: dict[Cell, str] = {}
+
+    def begins(self, cell: Cell) -> None:
+        self._say(cell, "begins")
+
+    def goes_on(self, cell: Cell, at: Progress) -> None:
+        self._best[cell] = f": best loss {_best(at)} after {at.evaluations} evaluations"
+
+    def ends(self, cell: Cell, trouble: str | None, before: bool) -> None:
+        with self._lock:
+            self._done += 1
+            self._skipped += before
+        if before:
+            return
+        if trouble is not None:
+            self._say(cell, f"failed again: {trouble}")
+        else:
+            self._say(cell, f"done{self._best.get(cell, '')}{self._left()}")
+
+    def tries_again(self, cell: Cell, trouble: str) -> None:
+        self._say(cell, f"failed and is tried again: {trouble}")
+
+    def _left(self) -> str:
+        ran = self._done - self._skipped
+        if self._done >= self._cells or not ran:
+            return ""
+        left = (time.monotonic() - self._began) / ran * (self._cells - self._done)
+        return f", about {_duration(left)} left"
+
+    def _say(self, cell: Cell, text: str) -> None:
+        say(f"[{self._done}/{self._cells}] {cell.title}: {text.removeprefix(': ')}")
+
+
+class _CellBars:
+    """A bar for every cell that runs, which goes away with it, and one over all."""
+
+    def __init__(self, cells: int, budget: int, bar: Bar) -> None:
+        self._bar, self._cells, self._budget = bar, cells, budget
+        self._all = bar.add_task("experiment", total=cells * budget, state="")
+        self._running: dict[Cell, TaskID] = {}
+        self._at: dict[Cell, int] = {}
+        self._done = self._skipped = self._failed = 0
+        self._began = time.monotonic()
+        self._lock = threading.Lock()
+
+    def begins(self, cell: Cell) -> None:
+        with self._lock:
+            self._running[cell] = self._bar.add_task(cell.title, total=self._budget, state="")
+
+    def goes_on(self, cell: Cell, at: Progress) -> None:
+        with self._lock:
+            self._at[cell] = at.evaluations
+            state = f"{at.evaluations}/{at.budget}, best loss {_best(at)}"
+            self._bar.update(self._running[cell], completed=at.evaluations, state=state)
+            self._show()
+
+    def ends(self, cell: Cell, trouble: str | None, before: bool) -> None:
+        with self._lock:
+            self._done += 1
+            self._skipped += before
+            self._failed += trouble is not None
+            self._at.pop(cell, None)
+            if cell in self._running:
+                self._bar.remove_task(self._running.pop(cell))
+            self._show()
+        if trouble is not None:
+            self._bar.console.print(f"{cell.title} failed again: {trouble}", style="bold red")
+
+    def tries_again(self, cell: Cell, trouble: str) -> None:
+        self._bar.console.print(f"{cell.title} failed and is tried again: {trouble}")
+
+    def _show(self) -> None:
+        here = self._done * self._budget + sum(self._at.values())
+        made = here - self._skipped * self._budget
+        state = f"{self._done}/{self._cells} cells"
+        if self._failed:
+            state += f", {self._failed} failed"
+        if made > 0 and here < self._cells * self._budget:
+            spent = time.monotonic() - self._began
+            left = spent / made * (self._cells * self._budget - here)
+            state += f", about {_duration(left)} left"
+        self._bar.update(self._all, completed=here, state=state)
+
+
+def show_estimates(found: Sequence[Estimate], machine: str) -> None:
+    """The cells of an experiment with what each takes, and all together."""
+    table = Table(title="Cells")
+    for name in ("cell", "evaluations", "tokens", "time"):
+        table.add_column(name, justify="left" if name == "cell" else "right")
+    for one in found:
+        spent = "complete" if one.done else _duration(one.seconds)
+        table.add_row(one.cell.title, str(one.evaluations or "-"), f"{one.tokens:,}", spent)
+    console = _console()
+    console.print(table)
+    left = [one for one in found if not one.done]
+    console.print(
+        f"{len(left)} of {len(found)} cells to run: {sum(one.evaluations for one in left):,} evaluations, "
+        f"{sum(one.tokens for one in left):,} tokens, about "
+        f"{_duration(sum(one.seconds for one in left))} {machine}",
+        soft_wrap=True,
+    )
+
+
+def show_experiment(found: Published) -> None:
+    """The table of an experiment, and where everything is."""
+    table = Table(title=found.title)
+    for name in found.header:
+        table.add_column(name, justify="left" if name in ("country", "method") else "right")
+    before = ""
+    for country, *texts in found.lines:
+        table.add_row("" if country == before else country, *texts)
+        before = country
+    console = _console()
+    console.print(table)
+    for sentence in found.sentences:
+        console.print(f"- {sentence}", soft_wrap=True)
+    for what, path in (("report", found.report), ("results", found.results)):
+        console.print(f"{what}: {path!s}", soft_wrap=True)
 
 
 def show_profile(profile: Profile, instrument: Instrument, target: Country | None) -> None:
@@ -299,6 +456,13 @@ def _progress_line(at: Progress) -> str:
         f"{at.evaluations}/{at.budget} evaluations, best loss {_best(at)}, "
         f"{at.seconds:.0f} s spent, about {left:.0f} s left"
     )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
 def _best(at: Progress) -> str:

@@ -7,11 +7,14 @@ import json
 import math
 import os
 import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
-from acculturate.errors import FailureError
+from acculturate.errors import FailureError, UsageError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -38,7 +41,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             Path(temporary).unlink(missing_ok=True)
         if not isinstance(error, OSError):
             raise
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        full = error.errno in _FULL
         raise FailureError(
             f"cannot write {path}: {'the disk is full' if full else error.strerror or error}",
             "Make space and try again; what was written before is intact."
@@ -63,6 +66,43 @@ def is_leftover(path: Path, name: str) -> bool:
     return path.name.startswith(f".{name}-")
 
 
+def disk_is_full(error: BaseException) -> bool:
+    """Whether an error, or what it came from, is a full disk."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _FULL:
+            return True
+        cause = cause.__cause__
+    return False
+
+
+def lock_folder(folder: Path) -> IO[str]:
+    """An exclusive lock on a folder that the system lets go of when the process ends, however it ends.
+
+    Raises:
+        UsageError: Another process holds it.
+        FailureError: The folder cannot be written.
+    """
+    try:
+        file = (folder / ".lock").open("w")
+    except OSError as error:
+        raise FailureError(
+            f"cannot write {folder / '.lock'}: {error.strerror}", "Choose another --out."
+        ) from error
+    try:
+        import fcntl
+    except ImportError:  # Windows has no flock; two writers there are the user's to avoid
+        return file
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise UsageError(
+            f"another process is writing to {folder}", "Wait for it, or use another --out."
+        ) from error
+    return file
+
+
 def json_text(value: object, ascii_only: bool = False) -> str:
     """JSON with readable letters; numbers that are not finite, which JSON does not have, are null."""
     return json.dumps(_finite(value), indent=1, ensure_ascii=ascii_only, allow_nan=False) + "\n"
@@ -78,7 +118,11 @@ def _finite(value: object) -> object:
     return value
 
 
+_UMASK = threading.Lock()
+
+
 def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
+    with _UMASK:  # it can be read only by setting it, for all threads
+        mask = os.umask(0)
+        os.umask(mask)
     return mask

@@ -246,7 +246,7 @@ class TestMethods:
             ("de,seed=1", "seed in the method"),
             ("de,max_divergence=0.3", "max_divergence in the method"),
             ("de,tokens=many", "tokens cannot be 'many'"),
-            ("de,tokens=1.5", "tokens cannot be '1.5'"),
+            ("de,tokens=1.5", "tokens cannot be 1.5"),
             ("de,placement=below", "placement cannot be 'below'"),
             ("de,reading=guess", "reading cannot be 'guess'"),
             ("de,reject=perhaps", "reject cannot be 'perhaps'"),

@@ -6,9 +6,8 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-from fake_run import write_fake_run
+from fake_run import write_benchmark, write_fake_run
 
-from acculturate.benchmarks.result import Part, Result, Row
 from acculturate.errors import FailureError, UsageError
 from acculturate.reporting import relate_story
 from acculturate.reporting.relate import relate
@@ -26,34 +25,8 @@ def set_losses(tuning, held_out):
 
 
 def benchmark(run, score, own=None, name="quiz", questions=60, country="United States"):
-    target = None if own is None else Part(own, own - 0.2, own + 0.2, 15)
-    by_country = {} if target is None else {country: target, "France": Part(0.99, 0.9, 1.0, 9)}
-    result = Result(
-        benchmark=name,
-        title=name,
-        kind="choice",
-        how="probability",
-        questions=questions,
-        country=country,
-        chance=0.25,
-        orders=0,
-        seed=0,
-        interval="Wilson",
-        test="McNemar",
-        source="here",
-        licence="CC0",
-        note="",
-        left_out={},
-        rows=tuple(
-            Row(method, value, value - 0.1, value + 0.1, by_country, target=target)
-            for method, value in (("naive", 0.3), ("persona", 0.31), ("tuned", score))
-        ),
-        tests=(),
-        fingerprint="0",
-    )
-    file = run / "evaluation" / "benchmarks" / f"{name}.json"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(result.to_dict()))
+    rows = {"naive": 0.3, "persona": 0.31, "tuned": score}
+    write_benchmark(run, name, rows, own=own, questions=questions, country=country)
 
 
 def made(folder, count=6, country="United States", level=0.0, slope=-0.01, name="us"):

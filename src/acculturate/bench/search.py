@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+from typing import Any, cast
 
 import numpy as np
 
@@ -21,35 +21,17 @@ from acculturate.evaluation.guard import HELD_OUT_TEXTS
 from acculturate.evaluation.measure import losses
 from acculturate.files import json_text, write_text
 from acculturate.model.answers import AnswerModel, Answers
-from acculturate.search.names import by_name, takes
-from acculturate.search.optimizer import Optimizer
 from acculturate.survey.countries import Country
 from acculturate.survey.forms import Form, all_forms
 from acculturate.survey.instrument import Instrument
 from acculturate.survey.scoring import Scoring
 from acculturate.tuning.config import Settings, to_toml
+from acculturate.tuning.methods import Method, make_method
 from acculturate.tuning.run import RunDirectory
 from acculturate.tuning.tune import make_search, tuning_forms
 
 RANDOM = "random"
 _RESULT = "cell.json"
-
-
-@dataclass(frozen=True)
-class Method:
-    """An optimiser with settings that differ from the comparison's.
-
-    Attributes:
-        label: As it was written, such as "de/rand/1,space=projection:500,F=0.7".
-        optimizer: Name of the optimiser.
-        own: Settings of the optimiser.
-        settings: Fields of `Settings`.
-    """
-
-    label: str
-    optimizer: str
-    own: Mapping[str, Any]
-    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -127,11 +109,9 @@ def parse_method(text: str) -> Method:
     Raises:
         UsageError: The optimiser or a setting does not exist, or a value cannot be read.
     """
-    name, *given = (part.strip() for part in text.split(","))
-    by_field = get_type_hints(Settings)
-    own: dict[str, Any] = {}
-    settings: dict[str, Any] = {}
-    for part in given:
+    name, *parts = (part.strip() for part in text.split(","))
+    given: dict[str, Any] = {}
+    for part in parts:
         key, equals, value = part.partition("=")
         if not equals:
             raise UsageError(
@@ -143,17 +123,8 @@ def parse_method(text: str) -> Method:
                 f"{key} in the method {text!r} is the same for all methods",
                 "Give it as an option of the command.",
             )
-        if key not in by_field or takes(name, key):
-            own[key] = _value(value)
-        elif _fits(_value(value), by_field[key]):
-            settings[key] = _value(value)
-        else:
-            raise UsageError(
-                f"{key} cannot be {value!r}, as in the method {text!r}",
-                f"See acculturate tune --help for --{key.replace('_', '-')}.",
-            )
-    _make(name, own, 10**6)
-    return Method(text, name, own, settings)
+        given[key] = _value(value)
+    return make_method(text, name, given)
 
 
 def compare(
@@ -190,14 +161,18 @@ def compare(
     if all(method.optimizer != RANDOM for method in methods):
         methods = [*methods, parse_method(RANDOM)]
     jobs = [
-        (method, target, limit, _chosen(method, settings or {}, budget, seed, limit))
+        (
+            method,
+            target,
+            limit,
+            method.chosen(settings or {}, budget, seed=seed, max_divergence=limit),
+        )
         for seed in range(seeds)
         for target in targets
         for limit in limits
         for method in methods
     ]
-    for method, target, _, chosen in jobs:  # nothing runs where something cannot
-        chosen.check(_make(method.optimizer, method.own, budget))
+    for _, target, _, chosen in jobs:  # nothing runs where something cannot
         tuning_forms(instrument, chosen)
         target.vector(instrument)
     about = model.provenance()
@@ -210,18 +185,6 @@ def compare(
     return Comparison(model.name, budget, tuple(sorted(cells, key=lambda c: order[c.method])))
 
 
-def _chosen(
-    method: Method, shared: Mapping[str, Any], budget: int, seed: int, limit: float | None
-) -> Settings:
-    given = {**shared, **method.settings}
-    chosen = Settings(**given, budget=budget, seed=seed, max_divergence=limit)
-    return chosen.resolved(_make(method.optimizer, method.own, budget))
-
-
-def _make(name: str, own: Mapping[str, Any], budget: int) -> Optimizer:
-    return by_name(name, **own, **({"budget": budget} if takes(name, "budget") else {}))
-
-
 def _cell(
     model: AnswerModel,
     about: Mapping[str, str],
@@ -231,7 +194,7 @@ def _cell(
     chosen: Settings,
     folder: Path,
 ) -> Cell:
-    optimizer = _make(method.optimizer, method.own, chosen.budget)
+    optimizer = method.make(chosen.budget)
     forms = tuning_forms(instrument, chosen)
     scoring = Scoring(instrument, chosen.anchor, chosen.aggregate, chosen.variant)
     config = to_toml(chosen, len(forms), about, instrument, target, optimizer)
@@ -302,17 +265,6 @@ def _value(text: str) -> Any:
         except ValueError:
             continue
     return {"true": True, "false": False}.get(text.lower(), cast("Any", text))
-
-
-def _fits(value: object, hint: Any) -> bool:
-    """Whether a value that was read is one of a setting's type."""
-    if get_origin(hint) is Literal:
-        return value in get_args(hint)
-    if get_args(hint) and get_origin(hint) is not Mapping:
-        return any(_fits(value, one) for one in get_args(hint))
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return type(value) is hint
 
 
 def _slug(text: str) -> str:

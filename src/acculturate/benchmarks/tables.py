@@ -222,7 +222,7 @@ def _parquet(raw: bytes, path: Path) -> tuple[list[str], list[tuple[int, dict[st
     except ImportError as error:
         raise UsageError(
             f"{path} is a Parquet file, which needs pyarrow",
-            "pip install 'acculturate[benchmarks]', or give a .csv or .jsonl file.",
+            "pip install 'acculturate[parquet]', or give a .csv or .jsonl file.",
         ) from error
     try:
         table: Any = pyarrow.parquet.read_table(pyarrow.BufferReader(raw))

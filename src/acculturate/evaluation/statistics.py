@@ -74,3 +74,53 @@ def loss_interval(samples: Float[np.ndarray, " sample"], loss: float) -> tuple[f
     """`interval_around` for a loss, which is not below 0."""
     low, high = interval_around(samples, loss)
     return max(0.0, low), high
+
+
+_EXACT = 14
+_FLIPS = 10_000
+
+
+def sign_flip_test(
+    differences: Float[np.ndarray, " pair"], rng: np.random.Generator
+) -> float | None:
+    """Two-sided p-value of a mean difference: as likely with its sign as with the other one?
+
+    R. A. Fisher (1935), The Design of Experiments, section 21. With up to 14 pairs all signs are tried, with
+    more 10,000 are drawn, the observed ones among them. With n pairs it cannot fall below 2 / 2**n.
+
+    Args:
+        differences: One a pair.
+        rng: Draws signs.
+
+    Returns:
+        None for fewer than two pairs.
+    """
+    count = len(differences)
+    if count < 2:
+        return None
+    if count <= _EXACT:
+        bits = np.arange(2**count)[:, None] >> np.arange(count)
+        signs = 1.0 - 2.0 * (bits & 1)
+    else:
+        signs = rng.choice([-1.0, 1.0], size=(_FLIPS, count))
+        signs[0] = 1.0
+    observed = abs(differences.sum())
+    # A hair below, so that the same sum in another order counts as the same.
+    return float((np.abs(signs @ differences) >= observed * (1 - 1e-12)).mean())
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """P-values corrected for how many there are.
+
+    S. Holm (1979), A simple sequentially rejective multiple test procedure: the smallest is multiplied by
+    their number, the next by one less, and none comes out smaller than one before it.
+    """
+    order = np.argsort(np.array(p_values), kind="stable")
+    left = len(p_values) - np.arange(len(p_values))
+    corrected = np.empty(len(p_values))
+    corrected[order] = (
+        np.minimum(1.0, np.maximum.accumulate(np.array(p_values)[order] * left))
+        if len(p_values)
+        else []
+    )
+    return tuple(float(p) for p in corrected)

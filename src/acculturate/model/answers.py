@@ -237,6 +237,22 @@ LONGEST_READ = 256
 """Tokens of a text that are read one by one; each needs a distribution over the whole vocabulary."""
 
 
+@runtime_checkable
+class ChunkedModel(AnswerModel, Protocol):
+    """A model that takes a population in chunks, whose sizes can move the last bits of its answers."""
+
+    def chunk(
+        self,
+        virtual_tokens: int,
+        forms: Sequence[Form],
+        *,
+        texts: Sequence[str] = (),
+        placement: Placement = "front",
+    ) -> int:
+        """Candidates that go through the model together, when they are asked this."""
+        ...
+
+
 class FakeModel:
     """A model whose answers are a formula, for tests, docs and dry runs.
 

@@ -209,6 +209,23 @@ class LanguageModel:
         self._check(None if prompts is None else int(prompts.shape[2]), placement)
         return self._evaluator.ask(prompts, forms, texts, placement, valid_mass)
 
+    def chunk(
+        self,
+        virtual_tokens: int,
+        forms: Sequence[Form],
+        *,
+        texts: Sequence[str] = (),
+        placement: Placement = "front",
+    ) -> int:
+        """See `ChunkedModel.chunk`.
+
+        Raises:
+            UsageError: As `ask`.
+            FailureError: As `ask`.
+        """
+        self._check(None, placement)
+        return self._evaluator.chunk(virtual_tokens, forms, texts, placement)
+
     def ask_with_gradient(
         self,
         prompt: Float[np.ndarray, "token hidden"],

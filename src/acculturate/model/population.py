@@ -122,7 +122,7 @@ class PopulationEvaluator:
             else torch.from_numpy(np.array(prompts, np.float32)).to(self._device)
         )
         parts: list[tuple[np.ndarray, ...]] = []
-        size, start = max(1, self._rows // len(plan.tokens)), 0
+        size, start = self._together(plan), 0
         while start < len(population):
             chunk = population[start : start + size]
             try:
@@ -138,6 +138,17 @@ class PopulationEvaluator:
                 continue
             start += len(chunk)
         return _answers(plan, forms, texts, valid_mass, parts)
+
+    @torch.no_grad()
+    def chunk(
+        self, virtual_tokens: int, forms: Sequence[Form], texts: Sequence[str], placement: Placement
+    ) -> int:
+        """See `ChunkedModel.chunk`."""
+        plan = self._plan(tuple(forms), tuple(texts), placement, virtual_tokens)
+        return self._together(plan)
+
+    def _together(self, plan: _Plan) -> int:
+        return max(1, self._rows // len(plan.tokens))
 
     @torch.no_grad()
     def ask_with_gradient(

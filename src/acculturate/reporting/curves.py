@@ -16,7 +16,7 @@ from acculturate.reporting.scales import Scale, Tick, scale_for, x_ticks, y_tick
 from acculturate.reporting.wording import divergence_text
 
 SIDE = 1000
-_LINE_OF_TEXT = 17  # pixels
+LINE_OF_TEXT = 17  # pixels
 _OUTER_CUT = 1.2
 _HEADROOM = 1.04
 _LABELLED_END = 60  # percent; right of it stand the labels of the reference lines
@@ -102,8 +102,8 @@ def reach_curve(found: Reach) -> ReachCurve | None:
     return ReachCurve(
         label=found.label,
         texts=found.texts,
-        line=_line(list(zip(at, found.divergence, strict=True)), across, up),
-        band=_outline(list(zip(at, found.low, found.high, strict=True)), across, up)
+        line=line_path(list(zip(at, found.divergence, strict=True)), across, up),
+        band=outline_path(list(zip(at, found.low, found.high, strict=True)), across, up)
         if found.low
         else "",
         height=150,
@@ -179,14 +179,14 @@ def _curve(
     return Curve(
         best=best,
         beyond=beyond,
-        median=_line([(float(line.evaluations), band[2]) for line, band in known], across, up),
-        inner=_outline(
+        median=line_path([(float(line.evaluations), band[2]) for line, band in known], across, up),
+        inner=outline_path(
             [(float(line.evaluations), band[1], band[3]) for line, band in known], across, up
         ),
-        outer=_outline(
+        outer=outline_path(
             [(float(line.evaluations), band[0], band[4]) for line, band in known], across, up
         ),
-        levels=_levels(named, up, 100 * _LINE_OF_TEXT / height, end[0] > _LABELLED_END),
+        levels=level_places(named, up, 100 * LINE_OF_TEXT / height, end[0] > _LABELLED_END),
         end=end,
         height=height,
         x_ticks=x_ticks(Scale(0.0, across.high, scale_for([0.0, across.high], 4).ticks), "{:,.0f}"),
@@ -205,36 +205,40 @@ def _best_paths(
     split = next((i for i, (line, _) in enumerate(points) if line.best_excess <= 0), len(points))
     beyond = [(float(line.evaluations), value) for line, value in points[: split + 1]]
     best = [(float(line.evaluations), value) for line, value in points[split:]]
-    return _steps(best, across, up), _steps(beyond, across, up) if split else ""
+    return step_path(best, across, up), step_path(beyond, across, up) if split else ""
 
 
-def _steps(points: Sequence[tuple[float, float]], across: Scale, up: Scale) -> str:
+def step_path(points: Sequence[tuple[float, float]], across: Scale, up: Scale) -> str:
+    """A path of steps through points, in a square of `SIDE` units."""
     if not points:
         return ""
-    places = [_place(x, y, across, up) for x, y in points]
+    places = [place(x, y, across, up) for x, y in points]
     path = f"M{places[0][0]} {places[0][1]}"
     return path + "".join(f"H{x}V{y}" for x, y in places[1:])
 
 
-def _line(points: Sequence[tuple[float, float]], across: Scale, up: Scale) -> str:
-    places = [_place(x, y, across, up) for x, y in points]
+def line_path(points: Sequence[tuple[float, float]], across: Scale, up: Scale) -> str:
+    """A line through points; empty for fewer than two."""
+    places = [place(x, y, across, up) for x, y in points]
     return "M" + "L".join(f"{x} {y}" for x, y in places) if len(places) > 1 else ""
 
 
-def _outline(points: Sequence[tuple[float, float, float]], across: Scale, up: Scale) -> str:
+def outline_path(points: Sequence[tuple[float, float, float]], across: Scale, up: Scale) -> str:
+    """The outline of a band from x, low and high; empty for fewer than two."""
     if len(points) < 2:
         return ""
-    top = [_place(x, high, across, up) for x, _, high in points]
-    bottom = [_place(x, low, across, up) for x, low, _ in reversed(points)]
+    top = [place(x, high, across, up) for x, _, high in points]
+    bottom = [place(x, low, across, up) for x, low, _ in reversed(points)]
     return "M" + "L".join(f"{x} {y}" for x, y in [*top, *bottom]) + "Z"
 
 
-def _place(x: float, y: float, across: Scale, up: Scale) -> tuple[float, float]:
+def place(x: float, y: float, across: Scale, up: Scale) -> tuple[float, float]:
+    """A point in a square of `SIDE` units, downwards."""
     share = SIDE / 100
     return round(share * across.percent(x), 1), round(share * (100 - up.percent(y)), 1)
 
 
-def _levels(
+def level_places(
     levels: Sequence[tuple[str, float, str]], up: Scale, line_of_text: float, together: bool
 ) -> tuple[Level, ...]:
     """Places labels above their lines, and below where the line above would be crossed.

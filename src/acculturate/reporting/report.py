@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import cast
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from acculturate.errors import UsageError
 from acculturate.evaluation.measure import NEAREST
@@ -147,7 +148,7 @@ def render_report(runs: Sequence[Run]) -> str:
     views = [_view(run, f"run-{number}") for number, run in enumerate(runs, 1)]
     title = views[0].title if len(views) == 1 else f"{len(views)} runs compared"
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             views=views,
@@ -157,7 +158,7 @@ def render_report(runs: Sequence[Run]) -> str:
             tradeoff=figures.tradeoff(runs),
             confusions=together.confusions(runs),
             spreads=together.spreads(runs),
-            instruments=_warnings(runs),
+            instruments=warnings_of(runs),
             hofstede=any("vsm" in (run.config.instrument or "").lower() for run in runs),
         )
     )
@@ -246,7 +247,7 @@ def _kicker(run: Run) -> str:
     return " · ".join(wording.short(part) for part in parts if part)
 
 
-def _warnings(runs: Sequence[Run]) -> list[tuple[str, tuple[str, ...]]]:
+def warnings_of(runs: Sequence[Run]) -> list[tuple[str, tuple[str, ...]]]:
     """The warnings of every instrument, each instrument once."""
     found: dict[tuple[str, ...], str] = {}
     for run in runs:
@@ -256,9 +257,16 @@ def _warnings(runs: Sequence[Run]) -> list[tuple[str, tuple[str, ...]]]:
     return [(title, warnings) for warnings, title in found.items()]
 
 
-def _environment() -> Environment:
+@cache
+def environment(package: str | None = None) -> Environment:
+    """Templates that escape all they are given, compiled once a process.
+
+    Args:
+        package: One whose own templates come before those of this room.
+    """
+    rooms = [PackageLoader(name) for name in (package, "acculturate.reporting") if name]
     environment = Environment(
-        loader=PackageLoader("acculturate.reporting"),
+        loader=ChoiceLoader(rooms),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

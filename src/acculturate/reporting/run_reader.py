@@ -62,6 +62,15 @@ def read_run(path: Path) -> Run:
     )
 
 
+def read_summary(path: Path) -> Evaluation:
+    """Reads a result table by itself, such as one of what searches nothing.
+
+    Raises:
+        FailureError: It cannot be read or is damaged.
+    """
+    return _evaluation(read_json(path))
+
+
 def _config(file: Record) -> Config:
     model, survey, search = (file.record(name) for name in ("model", "survey", "search"))
     return Config(

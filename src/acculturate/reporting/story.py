@@ -59,7 +59,8 @@ def resume_command(run: Run) -> str:
     if not command:
         known = shlex.join(["--country", run.config.country, "--out", str(run.path)])
         return f"acculturate tune {known} --resume"
-    return command if "--resume" in command.split() else f"{command} --resume"
+    resumes = command.startswith("acculturate experiment ") or "--resume" in command.split()
+    return command if resumes else f"{command} --resume"
 
 
 def headline(run: Run) -> str:

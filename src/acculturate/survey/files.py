@@ -129,6 +129,10 @@ class Table:
             if key not in allowed:
                 raise self.error(key, "is not known", suggestion(key, allowed, "Known here"))
 
+    def value(self, key: str) -> object:
+        """A value of whatever kind, as it was parsed."""
+        return self._required(key)
+
     def text(self, key: str) -> str:
         """A text that is not empty, without the white space around it."""
         return self._checked_text(key, self._required(key))

@@ -14,13 +14,20 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import tomli_w
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.files import is_leftover, json_text, remove_leftovers, write_bytes, write_text
+from acculturate.files import (
+    is_leftover,
+    json_text,
+    lock_folder,
+    remove_leftovers,
+    write_bytes,
+    write_text,
+)
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.tuning.config import first_difference
 
@@ -101,7 +108,7 @@ class RunDirectory:
             raise FailureError(
                 f"cannot make {self.path}: {error.strerror}", "Choose another --out."
             ) from error
-        self._lock = _lock(self.path / ".lock")
+        self._lock = lock_folder(self.path)
         self._config = tomli_w.dumps(dict(config)).encode()
         try:
             for name in FILES:
@@ -262,25 +269,3 @@ def _resumable() -> Generator[None]:
         raise FailureError(
             str(error), f"{error.hint} The same command with --resume goes on."
         ) from error
-
-
-def _lock(path: Path) -> IO[str]:
-    """An exclusive lock that the system lets go of when the process ends, however it ends."""
-    try:
-        file = path.open("w")
-    except OSError as error:
-        raise FailureError(
-            f"cannot write {path}: {error.strerror}", "Choose another --out."
-        ) from error
-    try:
-        import fcntl
-    except ImportError:  # Windows has no flock; two writers there are the user's to avoid
-        return file
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise UsageError(
-            f"another process is writing to {path.parent}", "Wait for it, or use another --out."
-        ) from error
-    return file

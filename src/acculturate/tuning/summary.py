@@ -71,17 +71,8 @@ def summarise(
         start_cost: Evaluations that they took.
         evaluations: How many the tuned prompt took.
     """
-    scoring, target = question.scoring, question.target
-    constant = scoring.constant_answer_loss(target.vector(scoring.instrument))
-    naive_row, naive = _row(model, question, "naive", "Naive: the model as it is")
-    persona = persona_line(target.name)
-    in_context = in_context_line(target, scoring.dimensions)
-    rows = [
-        naive_row,
-        _row(model, question, "persona", "Persona line", line=persona)[0],
-        _row(model, question, "in-context", "In-context: the scores in words", line=in_context)[0],
-        _constant_row(question, constant),
-    ]
+    before, naive = _baselines(model, question)
+    rows: list[dict[str, Any]] = list(before["rows"])
     if start is not None:
         label = f"Random start: best of {population} random prompts"
         if population == 1:
@@ -93,17 +84,8 @@ def summarise(
         model, question, "tuned", "Tuned soft prompt", prompt=tuned, evaluations=evaluations
     )
     return {
-        "target": {
-            "country": target.name,
-            "table": target.table,
-            "scores": {d.key: target.scores[d.key] for d in scoring.dimensions},
-        },
-        "dimensions": [
-            {"key": d.key, "name": d.name, "low": d.low, "high": d.high} for d in scoring.dimensions
-        ],
+        **before,
         "rows": [*rows, tuned_row],
-        "floor": naive.floor,
-        "constant_answer_loss": constant,
         "nearest": {
             "naive": [list(pair) for pair in naive.nearest],
             "tuned": [list(pair) for pair in after.nearest],
@@ -116,11 +98,51 @@ def summarise(
             }
             for text in OPENINGS
         ],
+    }
+
+
+def measure_baselines(model: AnswerModel, question: Question) -> dict[str, Any]:
+    """The rows of the result table that need no search, in the form of `summarise`.
+
+    Args:
+        model: Who answers.
+        question: What is asked.
+    """
+    return _baselines(model, question)[0]
+
+
+def _baselines(model: AnswerModel, question: Question) -> tuple[dict[str, Any], Profile]:
+    """What of a summary needs no search, and the untouched model's profile on the held-out forms."""
+    scoring, target = question.scoring, question.target
+    constant = scoring.constant_answer_loss(target.vector(scoring.instrument))
+    naive_row, naive = _row(model, question, "naive", "Naive: the model as it is")
+    persona = persona_line(target.name)
+    in_context = in_context_line(target, scoring.dimensions)
+    summary = {
+        "target": {
+            "country": target.name,
+            "table": target.table,
+            "scores": {d.key: target.scores[d.key] for d in scoring.dimensions},
+        },
+        "dimensions": [
+            {"key": d.key, "name": d.name, "low": d.low, "high": d.high} for d in scoring.dimensions
+        ],
+        "rows": [
+            naive_row,
+            _row(model, question, "persona", "Persona line", line=persona)[0],
+            _row(model, question, "in-context", "In-context: the scores in words", line=in_context)[
+                0
+            ],
+            _constant_row(question, constant),
+        ],
+        "floor": naive.floor,
+        "constant_answer_loss": constant,
         "baselines": {"persona": persona, "in_context": in_context},
         "reading": question.reading,
         "aggregate": scoring.aggregate,
         "forms": {"tuning": len(question.tuning), "held_out": len(question.held_out)},
     }
+    return summary, naive
 
 
 def _row(

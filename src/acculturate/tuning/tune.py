@@ -177,7 +177,20 @@ def make_search(
         settings: Checked and resolved for it.
         directory: Where the run is kept.
     """
-    objective = Objective(
+    objective = make_objective(model, scoring, target, forms, optimizer, settings)
+    return Search(model, objective, optimizer, settings, directory, scoring)
+
+
+def make_objective(
+    model: AnswerModel,
+    scoring: Scoring,
+    target: Float[np.ndarray, " dimension"],
+    forms: tuple[Form, ...],
+    optimizer: Optimizer,
+    settings: Settings,
+) -> Objective:
+    """What a run minimises; see `make_search` for the arguments."""
+    return Objective(
         model,
         forms,
         scoring,
@@ -192,7 +205,6 @@ def make_search(
         stages=settings.stages,
         reject=settings.reject,
     )
-    return Search(model, objective, optimizer, settings, directory, scoring)
 
 
 def _begin_or_compare(directory: RunDirectory, record: dict[str, Any]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from acculturate.benchmarks.result import Part, Result, Row
 
 DIMENSIONS = [
     ("pdi", "Power distance", "power should be shared", "unequal power is accepted"),
@@ -281,3 +283,42 @@ def write_fake_run(
         (path / "evaluation").mkdir()
         (path / "evaluation" / "summary.json").write_text(json.dumps(values))
     return path
+
+
+def write_benchmark(
+    run: Path,
+    name: str,
+    scores: Mapping[str, float],
+    own: float | None = None,
+    questions: int = 60,
+    country: str = "United States",
+) -> None:
+    """What a benchmark leaves in a run directory, with intervals of a tenth to each side."""
+    target = None if own is None else Part(own, own - 0.2, own + 0.2, 15)
+    by_country = {} if target is None else {country: target, "France": Part(0.99, 0.9, 1.0, 9)}
+    result = Result(
+        benchmark=name,
+        title=name,
+        kind="choice",
+        how="probability",
+        questions=questions,
+        country=country,
+        chance=0.25,
+        orders=0,
+        seed=0,
+        interval="Wilson",
+        test="McNemar",
+        source="here",
+        licence="CC0",
+        note="",
+        left_out={},
+        rows=tuple(
+            Row(method, value, value - 0.1, value + 0.1, by_country, target=target)
+            for method, value in scores.items()
+        ),
+        tests=(),
+        fingerprint="0",
+    )
+    file = run / "evaluation" / "benchmarks" / f"{name}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(result.to_dict()))

@@ -1,0 +1,111 @@
+"""One cell: what searches nothing is measured, what searches is tuned, evaluated and reported.
+
+In: a model and a cell. Out: a folder that is complete when its last file is there. A cell that was
+interrupted goes on where it stopped; one that is complete is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from acculturate.errors import FailureError
+from acculturate.experiment.materials import BASELINES, Cell, Materials
+from acculturate.files import json_text, write_text
+from acculturate.model.answers import AnswerModel
+from acculturate.reporting.report import write_report
+from acculturate.survey.forms import all_forms
+from acculturate.tuning.evaluate import evaluate
+from acculturate.tuning.examine import examine
+from acculturate.tuning.loop import Progress
+from acculturate.tuning.methods import Method
+from acculturate.tuning.summary import Question, measure_baselines
+from acculturate.tuning.tune import tune, tuning_forms
+
+SUMMARY = "summary.json"
+"""The last file of a cell of baselines."""
+
+DONE = "cell.json"
+"""The last file of a cell that searches."""
+
+
+def finished(cell: Cell, out: Path) -> bool:
+    """Whether a cell is complete."""
+    return (out / cell.folder / (SUMMARY if cell.method == BASELINES else DONE)).is_file()
+
+
+def measure_cell(materials: Materials, model: AnswerModel, cell: Cell, out: Path) -> None:
+    """Measures what searches nothing towards one country.
+
+    Raises:
+        FailureError: The answers are not finite, or the summary cannot be written.
+    """
+    settings = materials.shared
+    question = Question(
+        materials.scoring(settings),
+        materials.target(cell),
+        materials.tables[cell.table],
+        tuning_forms(materials.instrument, settings),
+        all_forms(materials.instrument, (settings.language,), split="held-out"),
+        settings.placement,
+        settings.reading,
+        settings.respondents,
+        settings.seed,
+    )
+    summary = measure_baselines(model, question)
+    write_text(out / cell.folder / SUMMARY, json_text(summary))
+
+
+def tune_cell(
+    materials: Materials,
+    model: AnswerModel,
+    cell: Cell,
+    method: Method,
+    out: Path,
+    *,
+    on_generation: Callable[[Progress], None],
+    command: str,
+) -> None:
+    """Runs or goes on with a cell that searches.
+
+    Args:
+        materials: What the experiment needs.
+        model: Who answers.
+        cell: Which one.
+        method: Its method.
+        out: The experiment's directory.
+        on_generation: Called after every generation.
+        command: The command line, for the record.
+
+    Raises:
+        AcculturateError: As `tune` and `evaluate`.
+    """
+    experiment, folder = materials.experiment, out / cell.folder
+    if cell.seed is None:
+        raise FailureError(f"{cell.title} has no seed", "Give seeds in the experiment file.")
+    settings = materials.settings(method, cell.seed)
+    run = tune(
+        model,
+        materials.instrument,
+        materials.target(cell),
+        out=folder,
+        table=materials.tables[cell.table],
+        optimizer=method.make(experiment.budget),
+        resume=True,
+        on_generation=on_generation,
+        command=command,
+        **vars(settings),
+    )
+    if experiment.evaluate:
+        evaluate(
+            run,
+            model,
+            instrument=materials.instrument,
+            table=materials.tables[cell.table],
+            languages=experiment.languages,
+        )
+    if materials.exam is not None:
+        examine(run, model, materials.exam, known=materials.known)
+    write_report([folder])
+    done = {"evaluated": experiment.evaluate, "benchmarks": list(experiment.benchmarks)}
+    write_text(folder / DONE, json_text(done))

@@ -1,0 +1,66 @@
+"""An experiment from its file to its report: what is missing is run, then everything is made from the cells.
+
+In: an experiment and a directory. Out: the same directory, complete but for cells that failed twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from acculturate.experiment.materials import Materials, prepare
+from acculturate.experiment.plan import Experiment
+from acculturate.experiment.publish import Published, publish
+from acculturate.experiment.run import Cells, Unwatched, Watch, opened
+from acculturate.experiment.search import Tried, search_settings
+from acculturate.model.answers import AnswerModel
+from acculturate.model.load import load_model
+
+
+def run_experiment(
+    experiment: Experiment | Materials,
+    out: str | Path,
+    *,
+    load: Callable[[], AnswerModel] | None = None,
+    at_once: int = 1,
+    watch: Watch | None = None,
+    command: str = "",
+) -> Published:
+    """Runs what is missing of an experiment and makes its tables, figures and report.
+
+    Args:
+        experiment: What `load_experiment` read, or prepared already.
+        out: Its directory: new, or with this very experiment in it.
+        load: Gives the model, where a cell has to run; by the name in the file if None.
+        at_once: Cells that run at the same time, all asking the same model.
+        watch: Is told how the cells get on.
+        command: The command line, for the record.
+
+    Returns:
+        Where everything is and what it says. Cells that failed twice are named in it and stop nothing.
+
+    Raises:
+        UsageError: Something cannot be run, or the directory holds another experiment.
+        FailureError: The disk is full, or a file is damaged.
+        KeyboardInterrupt: Ctrl-C; the same call goes on.
+    """
+    materials = prepare(experiment) if isinstance(experiment, Experiment) else experiment
+    plan, folder = materials.experiment, Path(out)
+    choice = plan.model
+
+    def by_name() -> AnswerModel:
+        return load_model(choice.name, revision=choice.revision, dtype=cast("Any", choice.dtype))
+
+    with opened(folder, plan.to_dict()):
+        cells = Cells(materials, load or by_name, folder, at_once, watch or Unwatched(), command)
+        tried = Tried()
+        try:
+            cells.run(materials.cells, {method.label: method for method in plan.methods})
+            tried = search_settings(materials, cells)
+        except KeyboardInterrupt:
+            publish(materials, folder, cells.troubles, tried.cells, tried.trials)
+            raise
+        finally:
+            cells.write_failures()
+        return publish(materials, folder, cells.troubles, tried.cells, tried.trials)

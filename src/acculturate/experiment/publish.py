@@ -1,0 +1,110 @@
+"""Everything that is made of an experiment's cells: tables, figures, the report.
+
+In: a directory with cells. Out: in it results.csv, results.parquet where pyarrow is there, table.html,
+table.md, table.tex, comparisons.csv, figures/*.svg and report.html. The same cells give the same tables.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from acculturate.experiment.cells import finished
+from acculturate.experiment.comparisons import Difference, differences
+from acculturate.experiment.materials import Cell, Materials
+from acculturate.experiment.report import Page, Trial, draw, figure_files, render, sentences
+from acculturate.experiment.results import collect, rows, write_rows
+from acculturate.experiment.tables import latex, line_texts, markdown, paper_table
+from acculturate.files import write_text
+from acculturate.reporting.report import environment
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was made of an experiment.
+
+    Attributes:
+        title: Its name.
+        header: Of the table.
+        lines: The paper's table as text.
+        sentences: What it says.
+        report: The page.
+        results: The tidy table.
+        failed: Cells that failed, and why.
+        missing: Cells that are not complete.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+    sentences: tuple[str, ...]
+    report: Path
+    results: Path
+    failed: dict[str, str]
+    missing: int
+
+
+def publish(
+    materials: Materials,
+    out: Path,
+    failed: dict[Cell, str],
+    trial_cells: Sequence[Cell] = (),
+    trials: Sequence[Trial] = (),
+) -> Published:
+    """Makes everything anew from the cells that are complete.
+
+    Args:
+        materials: What the experiment needed.
+        out: Its directory.
+        failed: Cells that failed, and why.
+        trial_cells: Cells of trials over settings; they are in the tidy table and not in the paper's.
+        trials: These trials.
+
+    Raises:
+        FailureError: A file is damaged or cannot be written.
+    """
+    experiment = materials.experiment
+    measured = collect(out, materials.cells, experiment.baselines)
+    tried = collect(out, trial_cells, ())
+    found = rows(experiment.name, (*measured, *tried), out)
+    write_rows(found, out)
+    table, compared = paper_table(measured), differences(measured)
+    everything = (*materials.cells, *trial_cells)
+    complete = frozenset(cell for cell in materials.cells if finished(cell, out))
+    page = Page(
+        experiment, measured, table, compared, materials.cells, complete, failed, tuple(trials)
+    )
+    write_text(out / "table.md", markdown(table))
+    write_text(out / "table.tex", latex(table, experiment))
+    html = environment("acculturate.experiment").get_template("table.html.j2")
+    write_text(out / "table.html", html.render(page=page, title=experiment.name))
+    write_text(out / "comparisons.csv", _csv(compared))
+    drawn = draw(page)
+    for name, text in figure_files(drawn).items():
+        write_text(out / "figures" / name, text)
+    write_text(out / "report.html", render(page, drawn))
+    return Published(
+        title=experiment.name,
+        header=table.header,
+        lines=tuple(line_texts(table, line) for line in table.lines),
+        sentences=tuple(sentences(page)),
+        report=out / "report.html",
+        results=out / "results.csv",
+        failed={cell.title: why for cell, why in failed.items()},
+        missing=sum(not finished(cell, out) for cell in everything),
+    )
+
+
+def _csv(compared: Sequence[Difference]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [field.name for field in fields(Difference) if field.name != "interval"]
+    writer.writerow([*names, "low", "high"])
+    for one in compared:
+        values = [getattr(one, name) for name in names]
+        ends = one.interval or (None, None)
+        writer.writerow(["" if value is None else value for value in (*values, *ends)])
+    return text.getvalue()

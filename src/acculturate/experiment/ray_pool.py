@@ -1,0 +1,333 @@
+"""One model held by many Ray workers, asked as if it were one.
+
+In: how to load the model. Out: a `PooledModel`, an `AnswerModel` whose populations are spread over the
+workers and joined again. Runs, their files and their random numbers stay in this process: a worker knows
+nothing but the frozen model, so that one that dies is started anew and asked again. Populations are split
+where the model itself would split them into chunks, so that every candidate is computed in the same company
+as without Ray.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
+from typing import Any, cast
+
+import numpy as np
+from jaxtyping import Float
+
+from acculturate.errors import AcculturateError, FailureError, UsageError
+from acculturate.model.answers import (
+    AnswerModel,
+    Answers,
+    ChunkedModel,
+    Cotangent,
+    DifferentiableModel,
+    Placement,
+    PullBack,
+)
+from acculturate.survey.forms import Form
+
+_RETRIES = 5
+_WAYS_BACK = 4
+"""Gradients a worker keeps the way back of; one that is lost is computed again."""
+
+
+class Worker:
+    """What runs in a Ray worker: the frozen model, loaded when it is first asked.
+
+    Args:
+        load: Gives the model.
+    """
+
+    def __init__(self, load: Callable[[], AnswerModel]) -> None:
+        self._load = load
+        self._model: AnswerModel | None = None
+        self._ways_back: OrderedDict[int, PullBack] = OrderedDict()
+
+    def about(self) -> tuple[str, int, float]:
+        """Name, hidden size and embedding scale."""
+        model = self._loaded()
+        return model.name, model.hidden_size, model.embedding_scale()
+
+    def call(self, name: str, *given: Any, **named: Any) -> Any:
+        """Calls a method of the model."""
+        return getattr(self._loaded(), name)(*given, **named)
+
+    def embed_random_tokens(self, count: int, rng: np.random.Generator) -> tuple[Any, Any]:
+        """The embeddings, and the state of the generator after them."""
+        return self._loaded().embed_random_tokens(count, rng), rng.bit_generator.state
+
+    def chunk(
+        self, tokens: int, forms: Sequence[Form], texts: Sequence[str], placement: Placement
+    ) -> int:
+        """Candidates that the model takes together."""
+        model = self._loaded()
+        if isinstance(model, ChunkedModel):
+            return model.chunk(tokens, forms, texts=texts, placement=placement)
+        return 1
+
+    def ask(self, prompts: Any, forms: Sequence[Form], named: dict[str, Any]) -> Answers:
+        """Answers without the forms, which the asker has."""
+        return replace(self._loaded().ask(prompts, forms, **named), forms=())
+
+    def ask_with_gradient(
+        self, key: int, prompt: Any, forms: Sequence[Form], named: dict[str, Any]
+    ) -> Answers:
+        """The same for one candidate; the way back is kept under the key."""
+        model = cast("DifferentiableModel", self._loaded())
+        answers, self._ways_back[key] = model.ask_with_gradient(prompt, forms, **named)
+        while len(self._ways_back) > _WAYS_BACK:
+            self._ways_back.popitem(last=False)
+        return replace(answers, forms=())
+
+    def pull_back(self, key: int, cotangent: Cotangent) -> np.ndarray | None:
+        """The gradient; None where the way back is lost."""
+        way = self._ways_back.pop(key, None)
+        return None if way is None else way(cotangent)
+
+    def _loaded(self) -> AnswerModel:
+        if self._model is None:
+            self._model = self._load()
+        return self._model
+
+
+class PooledModel:
+    """A model in many workers; see `AnswerModel`, `DifferentiableModel` and `GeneratingModel`.
+
+    Args:
+        workers: Handles of Ray actors of `Worker`.
+    """
+
+    def __init__(self, workers: Sequence[Any]) -> None:
+        self._workers = list(workers)
+        self._busy = [0] * len(workers)
+        self._lock = threading.Lock()
+        self._keys = count()
+        self._chunks: OrderedDict[object, int] = OrderedDict()
+        self.name, self.hidden_size, self._scale = self._on_one("about")
+
+    @property
+    def size(self) -> int:
+        """How many workers there are."""
+        return len(self._workers)
+
+    def provenance(self) -> dict[str, str]:
+        """See `AnswerModel.provenance`."""
+        return self._on_one("call", "provenance")
+
+    def embedding_scale(self) -> float:
+        """See `AnswerModel.embedding_scale`."""
+        return self._scale
+
+    def embed_text(self, text: str) -> Float[np.ndarray, "token hidden"]:
+        """See `AnswerModel.embed_text`."""
+        return self._on_one("call", "embed_text", text)
+
+    def embed_random_tokens(
+        self, count: int, rng: np.random.Generator
+    ) -> Float[np.ndarray, "count hidden"]:
+        """See `AnswerModel.embed_random_tokens`; the generator here goes on as if it had drawn."""
+        found, rng.bit_generator.state = self._on_one("embed_random_tokens", count, rng)
+        return found
+
+    def ask(
+        self,
+        prompts: Float[np.ndarray, "candidate token hidden"] | None,
+        forms: Sequence[Form],
+        *,
+        texts: Sequence[str] = (),
+        placement: Placement = "front",
+        valid_mass: bool = False,
+    ) -> Answers:
+        """See `AnswerModel.ask`."""
+        forms, texts = tuple(forms), tuple(texts)
+        named = {"texts": texts, "placement": placement, "valid_mass": valid_mass}
+        if prompts is None or len(prompts) < 2:
+            return replace(self._on_one("ask", prompts, forms, named), forms=forms)
+        size = self._chunk(prompts.shape[1], forms, texts, placement)
+        chunks = -(-len(prompts) // size)
+        step = size * -(-chunks // len(self._workers))
+        parts = [prompts[start : start + step] for start in range(0, len(prompts), step)]
+        asked = [self._send("ask", part, forms, named) for part in parts]
+        return _joined([self._receive(one) for one in asked], forms)
+
+    def ask_with_gradient(
+        self,
+        prompt: Float[np.ndarray, "token hidden"],
+        forms: Sequence[Form],
+        *,
+        texts: Sequence[str] = (),
+        placement: Placement = "front",
+        valid_mass: bool = False,
+    ) -> tuple[Answers, PullBack]:
+        """See `DifferentiableModel.ask_with_gradient`."""
+        forms = tuple(forms)
+        named = {"texts": tuple(texts), "placement": placement, "valid_mass": valid_mass}
+        key = next(self._keys)
+        sent = self._send("ask_with_gradient", key, prompt, forms, named)
+        where = sent[0]
+        answers = replace(self._receive(sent), forms=forms)
+
+        def pull_back(cotangent: Cotangent) -> Float[np.ndarray, "token hidden"]:
+            for _ in range(_RETRIES):
+                found = self._receive(self._send_to(where, "pull_back", key, cotangent))
+                if found is not None:
+                    return found
+                self._receive(self._send_to(where, "ask_with_gradient", key, prompt, forms, named))
+            raise _died()
+
+        return answers, pull_back
+
+    def continue_text(
+        self,
+        text: str,
+        prompt: Float[np.ndarray, "token hidden"] | None = None,
+        *,
+        placement: Placement = "front",
+        max_tokens: int = 40,
+    ) -> str:
+        """See `AnswerModel.continue_text`."""
+        named = {"placement": placement, "max_tokens": max_tokens}
+        return self._on_one("call", "continue_text", text, prompt, **named)
+
+    def generate_answers(
+        self,
+        forms: Sequence[Form],
+        prompt: Float[np.ndarray, "token hidden"] | None = None,
+        *,
+        placement: Placement = "front",
+        max_tokens: int = 12,
+        seed: int | None = None,
+    ) -> tuple[str, ...]:
+        """See `GeneratingModel.generate_answers`."""
+        named = {"placement": placement, "max_tokens": max_tokens, "seed": seed}
+        return self._on_one("call", "generate_answers", tuple(forms), prompt, **named)
+
+    def _chunk(
+        self, tokens: int, forms: tuple[Form, ...], texts: tuple[str, ...], placement: Placement
+    ) -> int:
+        key = tokens, forms, texts, placement
+        if key not in self._chunks:
+            self._chunks[key] = self._on_one("chunk", tokens, forms, texts, placement)
+            while len(self._chunks) > 8 * self.size:
+                self._chunks.popitem(last=False)
+        return self._chunks[key]
+
+    def _on_one(self, method: str, *given: Any, **named: Any) -> Any:
+        return self._receive(self._send(method, *given, **named))
+
+    def _send(self, method: str, *given: Any, **named: Any) -> tuple[int, Any]:
+        """Gives work to the worker that has the least."""
+        with self._lock:
+            where = int(np.argmin(self._busy))
+        return self._send_to(where, method, *given, **named)
+
+    def _send_to(self, where: int, method: str, *given: Any, **named: Any) -> tuple[int, Any]:
+        with self._lock:
+            self._busy[where] += 1
+        return where, getattr(self._workers[where], method).remote(*given, **named)
+
+    def _receive(self, sent: tuple[int, Any]) -> Any:
+        """Waits for an answer; a worker that died is started anew by Ray and asked again."""
+        import ray
+        from ray.exceptions import RayActorError, RayTaskError
+
+        where, reference = sent
+        try:
+            return ray.get(reference)
+        except RayTaskError as error:
+            cause: object = error.cause
+            if isinstance(cause, AcculturateError):
+                raise cause from None
+            raise FailureError(f"a Ray worker failed: {cause}", "See Ray's logs.") from error
+        except RayActorError as error:
+            raise _died() from error
+        finally:
+            with self._lock:
+                self._busy[where] -= 1
+
+
+@contextmanager
+def ray_workers(
+    load: Callable[[], AnswerModel],
+    address: str,
+    *,
+    workers: int | None = None,
+    gpus_per_worker: float = 0.0,
+) -> Generator[PooledModel]:
+    """Starts Ray, or joins it, and loads the model in every worker.
+
+    Args:
+        load: Gives the model; it is called in the workers.
+        address: "local" for workers on this machine, or the address of a running cluster.
+        workers: How many; None for as many as the GPUs allow, or without GPUs one a machine.
+        gpus_per_worker: Of each; parts of one let workers share it.
+
+    Raises:
+        UsageError: Ray is not installed, there is no cluster, or it has too few GPUs.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise UsageError("--ray needs Ray", "pip install 'acculturate[ray]'") from error
+    try:
+        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=40)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UsageError(
+            f"there is no Ray at {address!r}: {error}", "Use local, or a cluster's address."
+        ) from error
+    try:
+        there = cast("dict[str, float]", ray.cluster_resources())
+        wanted = workers or _as_many(there, gpus_per_worker, len(ray.nodes()))
+        if wanted * gpus_per_worker > there.get("GPU", 0.0):
+            raise UsageError(
+                f"{wanted} workers with {gpus_per_worker:g} GPUs each need more than the "
+                f"{there.get('GPU', 0.0):g} that Ray has",
+                "Use fewer --workers, or a smaller --gpus-per-worker.",
+            )
+        cores = 1 if gpus_per_worker else max(1, int(there.get("CPU", 1.0)) // wanted)
+        actor: Any = ray.remote(Worker)
+        options = actor.options(
+            num_cpus=min(cores, max(1, int(there.get("CPU", 1.0)))),
+            num_gpus=gpus_per_worker,
+            max_restarts=-1,
+            max_task_retries=_RETRIES,
+        )
+        yield PooledModel([options.remote(load) for _ in range(wanted)])
+    finally:
+        ray.shutdown()
+
+
+def _as_many(there: dict[str, float], gpus_per_worker: float, machines: int) -> int:
+    if gpus_per_worker:
+        return max(1, int(there.get("GPU", 0.0) / gpus_per_worker))
+    return max(1, machines)
+
+
+def _joined(parts: Sequence[Answers], forms: tuple[Form, ...]) -> Answers:
+    def together(name: str) -> Any:
+        found = [getattr(part, name) for part in parts]
+        return None if found[0] is None else np.concatenate(found)
+
+    return Answers(
+        forms=forms,
+        probabilities=together("probabilities"),
+        valid_mass=together("valid_mass"),
+        divergence=together("divergence"),
+        perplexity=together("perplexity"),
+        tokens=parts[0].tokens,
+    )
+
+
+def _died() -> FailureError:
+    return FailureError(
+        f"a Ray worker died {_RETRIES} times with the same work",
+        "It may be out of memory: use fewer --workers, or more --gpus-per-worker.",
+    )

@@ -1,0 +1,190 @@
+"""An experiment as one HTML page and as figures in files, from its overview to single cells.
+
+In: measured cells. Out: a page that needs nothing else, and SVG text. Templates and styles are shared with the
+report of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+from urllib.parse import quote
+
+from acculturate.experiment import figures, story
+from acculturate.experiment.comparisons import Difference
+from acculturate.experiment.materials import BASELINES, Cell, slug
+from acculturate.experiment.plan import Experiment
+from acculturate.experiment.results import Measured
+from acculturate.experiment.tables import PaperTable
+from acculturate.reporting.report import environment, warnings_of
+from acculturate.reporting.wording import perplexity_text
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A trial of a search over settings.
+
+    Attributes:
+        number: From 0.
+        settings: What was tried, in words.
+        loss: Mean held-out loss of its cells; None where none was complete.
+        best: Whether it is the best.
+    """
+
+    number: int
+    settings: str
+    loss: float | None
+    best: bool
+
+
+@dataclass(frozen=True)
+class Page:
+    """What an experiment's page shows.
+
+    Attributes:
+        experiment: What was asked for.
+        measured: Complete cells.
+        table: The paper's table.
+        compared: Methods against the untouched model.
+        cells: All cells.
+        complete: Those that are complete.
+        failed: Cells that failed, and why.
+        trials: Of a search over settings.
+    """
+
+    experiment: Experiment
+    measured: tuple[Measured, ...]
+    table: PaperTable
+    compared: tuple[Difference, ...]
+    cells: tuple[Cell, ...]
+    complete: frozenset[Cell]
+    failed: dict[Cell, str]
+    trials: tuple[Trial, ...] = ()
+
+
+@dataclass(frozen=True)
+class CellLine:
+    """A cell in the list of all.
+
+    Attributes:
+        state: Empty for a complete one.
+        link: To its own report, or empty.
+    """
+
+    cell: Cell
+    measured: Measured | None
+    state: str
+    link: str
+    perplexity: str
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """All figures of an experiment."""
+
+    scores: tuple[figures.ScoreDots, ...]
+    losses: tuple[figures.Chart, ...]
+    held_out: figures.Chart | None
+    benchmarks: tuple[figures.Chart, ...]
+
+
+def draw(page: Page) -> Drawn:
+    """The figures of a page."""
+    measured = page.measured
+    slugs: dict[str, str] = {}
+    for place in figures.by_place(measured):
+        name = slug(place)
+        slugs[place] = name if name not in slugs.values() else f"{name}-{len(slugs)}"
+    return Drawn(
+        figures.score_dots(measured, slugs),
+        figures.loss_charts(measured, page.experiment.budget, slugs),
+        figures.held_out_chart(measured),
+        figures.benchmark_charts(measured),
+    )
+
+
+def render(page: Page, drawn: Drawn) -> str:
+    """The page."""
+    complete, cells = len(page.complete), len(page.cells)
+    runs = [one.run for one in page.measured if one.run is not None]
+    titles = {one.evaluation.aggregate for one in page.measured}
+    return (
+        environment("acculturate.experiment")
+        .get_template("experiment.html.j2")
+        .render(
+            page=page,
+            drawn=drawn,
+            title=page.experiment.name,
+            headline=story.headline(page.experiment, page.measured, complete, cells),
+            findings=story.findings(page.measured, page.compared, len(page.failed)),
+            facts=_facts(page.experiment),
+            groups=_groups(page),
+            p_text=story.p_text,
+            version=version("acculturate"),
+            instruments=warnings_of(runs),
+            hofstede="vsm" in page.experiment.instrument.lower(),
+            aggregate=next(iter(titles), "mean"),
+        )
+    )
+
+
+def figure_files(drawn: Drawn) -> dict[str, str]:
+    """Every figure as SVG text that stands alone, by file name."""
+    template = environment("acculturate.experiment").get_template("figure.svg.j2")
+    charts = (*drawn.losses, *drawn.benchmarks, *((drawn.held_out,) if drawn.held_out else ()))
+    files = {f"{chart.name}.svg": template.render(chart=chart, dots=None) for chart in charts}
+    files |= {f"{one.name}.svg": template.render(chart=None, dots=one) for one in drawn.scores}
+    return files
+
+
+def _groups(page: Page) -> list[tuple[str, list[CellLine]]]:
+    """All cells, country by country."""
+    by_cell = {one.cell: one for one in page.measured}
+    several = len({cell.table for cell in page.cells}) > 1
+    groups: dict[str, list[CellLine]] = {}
+    for cell in page.cells:
+        if cell.method == BASELINES:
+            continue
+        measured = by_cell.get(cell)
+        state = "" if measured else "failed" if cell in page.failed else "not complete"
+        link = quote((cell.folder / "report.html").as_posix()) if measured else ""
+        read = perplexity_text(measured.row.perplexity if measured else None)
+        place = f"{cell.country} ({cell.table})" if several else cell.country
+        groups.setdefault(place, []).append(CellLine(cell, measured, state, link, read))
+    return list(groups.items())
+
+
+def _facts(experiment: Experiment) -> list[tuple[str, str]]:
+    """What was asked for, as names and values."""
+    model = experiment.model
+    methods = [
+        (f"method {one.label}", _words({**one.own, **one.settings})) for one in experiment.methods
+    ]
+    shared = _words(experiment.settings)
+    return [
+        (
+            "model",
+            f"{model.name}{f', revision {model.revision}' if model.revision else ''}, {model.dtype}",
+        ),
+        ("questionnaire", experiment.instrument),
+        ("tables", ", ".join(experiment.tables)),
+        ("countries", ", ".join(experiment.countries)),
+        ("seeds", ", ".join(map(str, experiment.seeds)) if experiment.methods else "none"),
+        ("evaluations a run", str(experiment.budget) if experiment.methods else "none"),
+        ("shared settings", shared),
+        *methods,
+    ]
+
+
+def _words(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in settings.items()) or "the defaults"
+
+
+def sentences(page: Page) -> Sequence[str]:
+    """What the terminal says of it."""
+    complete, cells = len(page.complete), len(page.cells)
+    head = story.headline(page.experiment, page.measured, complete, cells)
+    found = story.findings(page.measured, page.compared, len(page.failed))
+    return [head, *(f"{one.head} {one.text}" for one in found)]

@@ -1,0 +1,256 @@
+"""An experiment's directory and its cells: what is there is kept, what is missing is run.
+
+In: materials and a way to load the model. Out: a directory of complete cells. One process writes to it at a
+time; kill -9 at any moment costs a generation.
+"""
+
+from __future__ import annotations
+
+import threading
+import tomllib
+import traceback
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import tomli_w
+
+from acculturate.errors import FailureError, UsageError
+from acculturate.experiment.cells import finished, measure_cell, tune_cell
+from acculturate.experiment.materials import BASELINES, Cell, Materials
+from acculturate.files import (
+    disk_is_full,
+    is_leftover,
+    json_text,
+    lock_folder,
+    remove_leftovers,
+    write_bytes,
+    write_text,
+)
+from acculturate.model.answers import AnswerModel
+from acculturate.tuning.config import first_difference
+from acculturate.tuning.loop import Progress
+from acculturate.tuning.methods import Method
+
+PLAN = "experiment.toml"
+FAILURES = "failures.json"
+
+
+@runtime_checkable
+class Watch(Protocol):
+    """Who is told how the cells get on; calls may come from several threads."""
+
+    def begins(self, cell: Cell) -> None:
+        """A cell starts or goes on."""
+        ...
+
+    def goes_on(self, cell: Cell, at: Progress) -> None:
+        """A generation of a cell is done."""
+        ...
+
+    def ends(self, cell: Cell, trouble: str | None, before: bool) -> None:
+        """A cell is done: just now or before, or with trouble."""
+        ...
+
+    def tries_again(self, cell: Cell, trouble: str) -> None:
+        """A cell failed and is run once more."""
+        ...
+
+
+class Unwatched:
+    """Tells nobody."""
+
+    def begins(self, cell: Cell) -> None:
+        """See `Watch.begins`."""
+
+    def goes_on(self, cell: Cell, at: Progress) -> None:
+        """See `Watch.goes_on`."""
+
+    def ends(self, cell: Cell, trouble: str | None, before: bool) -> None:
+        """See `Watch.ends`."""
+
+    def tries_again(self, cell: Cell, trouble: str) -> None:
+        """See `Watch.tries_again`."""
+
+
+@dataclass
+class Cells:
+    """Runs cells of one experiment into one directory.
+
+    Args:
+        materials: What the experiment needs.
+        load: Gives the model; called once, and only where a cell has to run.
+        out: The directory, opened.
+        at_once: Cells that run at the same time.
+        watch: Is told how they get on.
+        command: The command line, for the record.
+
+    Attributes:
+        failed: Cells that failed twice, and why.
+    """
+
+    materials: Materials
+    load: Callable[[], AnswerModel]
+    out: Path
+    at_once: int
+    watch: Watch
+    command: str
+    failed: dict[Cell, dict[str, str]] = field(default_factory=dict[Cell, dict[str, str]])
+
+    def __post_init__(self) -> None:
+        self._model: AnswerModel | None = None
+        self._loading = threading.Lock()
+        self._stop = threading.Event()
+
+    def run(self, cells: Sequence[Cell], methods: Mapping[str, Method]) -> None:
+        """Runs those of some cells that are not complete.
+
+        Args:
+            cells: The cells.
+            methods: Methods of those that search, by label.
+
+        Raises:
+            FailureError: The disk is full.
+            KeyboardInterrupt: Ctrl-C; what is done stays.
+        """
+        missing: list[Cell] = []
+        for cell in cells:
+            if finished(cell, self.out):
+                self.watch.ends(cell, None, True)
+            else:
+                missing.append(cell)
+        if self.at_once == 1:
+            for cell in missing:
+                self._attempt(cell, methods.get(cell.method))
+            return
+        with ThreadPoolExecutor(self.at_once) as threads:
+            jobs = [threads.submit(self._attempt, c, methods.get(c.method)) for c in missing]
+            try:
+                for job in as_completed(jobs):
+                    job.result()
+            except BaseException:
+                self._stop.set()
+                threads.shutdown(cancel_futures=True)
+                raise
+
+    def _attempt(self, cell: Cell, method: Method | None) -> None:
+        """Runs a cell, once more where it fails, and goes on where it fails again."""
+        self.watch.begins(cell)
+        for again in (False, True):
+            try:
+                self._run(cell, method)
+            except Exception as error:
+                if disk_is_full(error):
+                    raise FailureError(
+                        str(error), "Make space; the same command goes on where it stopped."
+                    ) from error
+                trouble = f"{error}" if str(error) else type(error).__name__
+                if not again:
+                    self.watch.tries_again(cell, trouble)
+                    continue
+                self.failed[cell] = {"error": trouble, "trace": traceback.format_exc()}
+                self.watch.ends(cell, trouble, False)
+            else:
+                self.watch.ends(cell, None, False)
+            return
+
+    def _run(self, cell: Cell, method: Method | None) -> None:
+        model = self._loaded()
+        if cell.method == BASELINES:
+            measure_cell(self.materials, model, cell, self.out)
+            return
+        assert method is not None
+
+        def on_generation(at: Progress) -> None:
+            if self._stop.is_set():
+                raise KeyboardInterrupt
+            self.watch.goes_on(cell, at)
+
+        tune_cell(
+            self.materials,
+            model,
+            cell,
+            method,
+            self.out,
+            on_generation=on_generation,
+            command=self.command,
+        )
+
+    def _loaded(self) -> AnswerModel:
+        with self._loading:
+            if self._model is None:
+                self._model = self.load()
+            return self._model
+
+    @property
+    def troubles(self) -> dict[Cell, str]:
+        """Cells that failed twice, and why in a sentence."""
+        return {cell: why["error"] for cell, why in self.failed.items()}
+
+    def write_failures(self) -> None:
+        """Writes what failed, or takes away what an earlier session wrote."""
+        file = self.out / FAILURES
+        if not self.failed:
+            file.unlink(missing_ok=True)
+            return
+        found = [{"cell": str(cell.folder), **why} for cell, why in self.failed.items()]
+        write_text(file, json_text({"failed": found}))
+
+
+@contextmanager
+def opened(out: Path, plan: Mapping[str, Any]) -> Generator[None]:
+    """Holds an experiment's directory, new or with this very experiment in it.
+
+    Args:
+        out: The directory; made where it is missing.
+        plan: What decides the results.
+
+    Raises:
+        UsageError: It holds something else, or another process is writing to it.
+        FailureError: It cannot be written.
+    """
+    try:
+        if out.exists() and not out.is_dir():
+            raise UsageError(f"{out} is not a directory", "Choose another --out.")
+        file = out / PLAN
+        if not file.is_file() and out.is_dir() and not all(map(_is_trace, out.iterdir())):
+            raise UsageError(
+                f"{out} holds files and no experiment", "Choose an empty or new directory."
+            )
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FailureError(
+            f"cannot make {out}: {error.strerror}", "Choose another --out."
+        ) from error
+    lock = lock_folder(out)
+    try:
+        remove_leftovers(file)
+        if file.is_file():
+            _compare(file, plan)
+        else:
+            write_bytes(file, tomli_w.dumps(dict(plan)).encode())
+        yield
+    finally:
+        lock.close()
+
+
+def _compare(file: Path, plan: Mapping[str, Any]) -> None:
+    try:
+        saved = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise FailureError(f"{file} is damaged: {error}", "Use another --out.") from error
+    # Written and read once, so that what TOML makes of a value is on both sides.
+    difference = first_difference(saved, tomllib.loads(tomli_w.dumps(dict(plan))))
+    if difference:
+        raise UsageError(
+            f"{file.parent} holds another experiment: {difference}",
+            "Use another --out, or the file of that experiment to go on with it.",
+        )
+
+
+def _is_trace(path: Path) -> bool:
+    """Whether a file is what an experiment leaves that was killed before it had written its plan."""
+    return path.name == ".lock" or is_leftover(path, PLAN)

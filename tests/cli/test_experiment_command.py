@@ -1,0 +1,50 @@
+"""`acculturate experiment`: presets, dry runs, messages, exit codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cli_runs import CommandLine
+
+PLAN = """\
+model = "fake"
+instrument = "vsm13"
+tables = ["hofstede-insights"]
+countries = ["us"]
+budget = 12
+[settings]
+tokens = 2
+[methods]
+naive = {}
+de = { population = 6 }
+"""
+
+
+def test_a_file_becomes_a_report(cli: CommandLine, tmp_path: Path):
+    Path("plan.toml").write_text(PLAN)
+    dry = cli("experiment", "plan.toml", "--dry-run", "--json").json
+    assert [cell["evaluations"] for cell in dry] == [0, 12]
+    assert all(cell["tokens"] > 0 and not cell["complete"] for cell in dry)
+    assert not Path("runs").exists()
+    made = cli("experiment", "plan.toml", "--json")
+    assert made.code == 0
+    assert Path(made.json["report"]).is_file() and Path(made.json["results"]).is_file()
+    assert made.json["report"] == "runs/plan/report.html"
+    assert "de, seed 0" in made.err
+    shown = cli("experiment", "plan.toml")
+    assert "United States" in shown.out and "held-out" in shown.out
+    assert "begins" not in shown.err
+    Path("plan.toml").write_text(PLAN.replace("12", "18"))
+    message = cli("experiment", "plan.toml").message(2)
+    assert "budget is 12 there and 18 here" in message
+
+
+def test_presets_are_listed(cli: CommandLine):
+    assert set(cli("experiment", "--list", "--json").json) == {"paper", "paper-embedded", "smoke"}
+
+
+def test_what_cannot_be_is_refused(cli: CommandLine):
+    assert "no experiment is given" in cli("experiment").message(2)
+    assert "smoke" in cli("experiment", "smok").message(2)
+    assert "--ray" in cli("experiment", "smoke", "--workers", 2).message(2)
+    assert not Path("runs").exists()

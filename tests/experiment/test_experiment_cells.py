@@ -1,0 +1,195 @@
+"""Cells: complete ones stay, failed ones are tried again and stop nothing, and nobody else writes there."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import io
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from experiment_runs import PLAN, TOYLAND, Failing, plan, run, tables
+
+from acculturate.errors import FailureError, UsageError
+from acculturate.experiment.conduct import run_experiment
+from acculturate.experiment.materials import Cell
+from acculturate.model.answers import FakeModel
+
+
+class Log:
+    """Writes down what a watcher is told."""
+
+    def __init__(self) -> None:
+        self.ran: list[Cell] = []
+        self.before: list[Cell] = []
+        self.again: list[str] = []
+        self.failed: list[str] = []
+        self.generations = 0
+        self.stop_after: int | None = None
+
+    def begins(self, cell: Cell) -> None:
+        self.ran.append(cell)
+
+    def goes_on(self, cell: Cell, at: Any) -> None:
+        self.generations += 1
+        if self.generations == self.stop_after:
+            raise KeyboardInterrupt
+
+    def ends(self, cell: Cell, trouble: str | None, before: bool) -> None:
+        if before:
+            self.before.append(cell)
+        if trouble:
+            self.failed.append(trouble)
+
+    def tries_again(self, cell: Cell, trouble: str) -> None:
+        self.again.append(trouble)
+
+
+def failing(*calls: int, error: BaseException | None = None) -> Callable[[], FakeModel]:
+    Failing.calls, Failing.fail_at = 0, calls
+    Failing.error = error or RuntimeError("the machine is on fire")
+    return lambda: Failing()
+
+
+def test_what_is_complete_needs_no_model(tmp_path: Path):
+    run(tmp_path)
+    before = tables(tmp_path / "out")
+
+    def load() -> FakeModel:
+        raise AssertionError("nothing is left to run")
+
+    log = Log()
+    run(tmp_path, model=load, watch=log)
+    assert not log.ran
+    assert len(log.before) == 14
+    assert tables(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("stop_after", [1, 17])
+def test_after_ctrl_c_it_goes_on(stop_after: int, tmp_path: Path, whole: dict[str, bytes]):
+    log = Log()
+    log.stop_after = stop_after
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, watch=log)
+    assert (tmp_path / "out" / "report.html").is_file()
+    run(tmp_path)
+    assert tables(tmp_path / "out") == whole
+
+
+def test_cells_at_the_same_time_are_the_same(tmp_path: Path, whole: dict[str, bytes]):
+    run(tmp_path, at_once=3)
+    assert tables(tmp_path / "out") == whole
+
+
+def test_a_cell_that_fails_once_is_run_again(tmp_path: Path, whole: dict[str, bytes]):
+    log = Log()
+    found = run(tmp_path, model=failing(30), watch=log)
+    assert log.again == ["the machine is on fire"]
+    assert not found.failed
+    assert tables(tmp_path / "out").keys() == whole.keys()
+    assert not (tmp_path / "out" / "failures.json").exists()
+
+
+def test_a_cell_that_fails_twice_stops_nothing(tmp_path: Path):
+    log = Log()
+    found = run(tmp_path, model=failing(30, 31), watch=log)
+    assert len(found.failed) == len(log.failed) == 1
+    assert found.missing == 1
+    (name,) = found.failed
+    kept = json.loads((tmp_path / "out" / "failures.json").read_text())["failed"]
+    assert "the machine is on fire" in kept[0]["error"]
+    assert "Traceback" in kept[0]["trace"]
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "1 cell failed twice" in page and "the machine is on fire" in page
+    assert any("failed twice" in sentence for sentence in found.sentences)
+    again = run(tmp_path, model=lambda: Failing())
+    assert not again.failed and not again.missing and name
+    assert not (tmp_path / "out" / "failures.json").exists()
+
+
+def test_another_file_is_refused_with_the_difference(finished: Path):
+    folder = finished.parent
+    with pytest.raises(UsageError, match="another experiment: budget is 24 there and 30 here"):
+        run(folder, text=PLAN.replace("budget = 24", "budget = 30"))
+    with pytest.raises(UsageError, match=r"countries is .* there and .* here"):
+        run(folder, text=PLAN.replace(f'["{TOYLAND}", ', "["))
+
+
+def test_a_folder_of_somebody_else_is_refused(tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("mine")
+    with pytest.raises(UsageError, match="holds files and no experiment"):
+        run(tmp_path)
+
+
+def test_a_second_process_is_refused(tmp_path: Path):
+    out = tmp_path / "out"
+    out.mkdir()
+    with (out / ".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(UsageError, match="another process is writing to"):
+            run(tmp_path)
+    assert [file.name for file in out.iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("write", [1, 4, 60, 117])
+def test_a_full_disk_loses_nothing(
+    write: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: dict[str, bytes]
+):
+    real, calls = os.fdopen, 0
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    class Full(io.FileIO):
+        def write(self, content: Any, /) -> int:
+            super().write(memoryview(content)[: len(content) // 2])
+            raise full
+
+    def fdopen(handle: int, mode: str) -> Any:
+        nonlocal calls
+        calls += 1
+        return Full(handle, mode) if calls >= write else real(handle, mode)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("acculturate.files.os.fdopen", fdopen)
+        with pytest.raises(FailureError, match="the disk is full") as caught:
+            run(tmp_path)
+    assert "Make space" in (caught.value.hint or "")
+    assert "--resume" not in (caught.value.hint or "")
+    for file in (tmp_path / "out").rglob("*.json"):
+        json.loads(file.read_text())
+    run(tmp_path)
+    assert tables(tmp_path / "out") == whole
+
+
+def test_without_a_method_that_searches(tmp_path: Path):
+    text = PLAN[: PLAN.index("random =")].replace("seeds = [0, 1]\nbudget = 24\n", "")
+    found = run(tmp_path, text=text)
+    assert [line[1] for line in found.lines] == ["naive", "persona", "constant"] * 2
+    assert not (tmp_path / "out" / "figures" / "loss-toyland.svg").exists()
+
+
+def test_a_benchmark_that_does_not_exist_is_refused_before_anything_runs(tmp_path: Path):
+    text = PLAN.replace("budget = 24", 'budget = 24\nbenchmarks = ["culturalbenhc"]')
+    with pytest.raises(UsageError, match="no benchmark 'culturalbenhc'"):
+        run_experiment(plan(tmp_path, text), tmp_path / "out", load=FakeModel)
+    assert not (tmp_path / "out").exists()
+
+
+def test_benchmarks_come_into_the_table(tmp_path: Path):
+    asked = 'benchmarks = ["acculturate-culture-easy"]'
+    run(
+        tmp_path, text=PLAN.replace("budget = 24", f"budget = 24\n{asked}").replace("[0, 1]", "[0]")
+    )
+    rows = (tmp_path / "out" / "results.csv").read_text()
+    assert ",benchmark:acculturate-culture-easy," in rows
+
+
+def test_evaluations_come_into_the_table(tmp_path: Path):
+    text = PLAN.replace("budget = 24", "budget = 24\nevaluate = true").replace("[0, 1]", "[0]")
+    run(tmp_path, text=text)
+    rows = (tmp_path / "out" / "results.csv").read_text()
+    assert ",asked:held-out:gain," in rows and ",asked:held-out:loss," in rows

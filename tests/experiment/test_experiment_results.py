@@ -1,0 +1,169 @@
+"""What is made of cells: numbers that can be checked by hand, and names that mean something elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from experiment_runs import ODD, PLAN, plan, run
+from fake_run import write_benchmark
+
+from acculturate.evaluation.statistics import holm, sign_flip_test
+from acculturate.experiment.benchmarks import read_scores
+from acculturate.experiment.comparisons import differences
+from acculturate.experiment.materials import prepare
+from acculturate.experiment.publish import publish
+from acculturate.experiment.results import collect
+from acculturate.experiment.tables import paper_table
+
+
+def test_holm_by_hand():
+    # 0.01 x 4, 0.03 x 3, 0.04 x 2 (not below the one before), 0.5 x 1
+    assert holm([0.03, 0.01, 0.5, 0.04]) == pytest.approx((0.09, 0.04, 0.5, 0.09))
+    assert holm([0.8, 0.9]) == (1.0, 1.0)
+    assert holm([]) == ()
+
+
+def test_sign_flips_by_hand():
+    rng = np.random.default_rng(0)
+    assert sign_flip_test(np.array([1.0, 2.0, 3.0]), rng) == 2 / 8
+    # |sum| >= 2 of +-1+-2+-3: +-6, +-4, +-2 (1+2-3 = 0 is below): 6 of 8
+    assert sign_flip_test(np.array([1.0, -2.0, 3.0]), rng) == 6 / 8
+    assert sign_flip_test(np.array([5.0]), rng) is None
+    many = sign_flip_test(np.full(20, -1.0), rng)
+    assert many is not None and many <= 2e-4
+
+
+def rows(out: Path) -> list[dict[str, str]]:
+    with (out / "results.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_number_is_in_the_file_it_names(finished: Path):
+    found = rows(finished)
+    names = ["experiment", "table", "country", "method", "seed", "measure", "value", "low", "high"]
+    assert list(found[0]) == [*names, "source"]
+    checked = 0
+    for row in found:
+        summary = json.loads((finished / row["source"]).read_text())
+        key = {"held_out_loss": "held_out", "tuning_loss": "tuning"}.get(row["measure"])
+        if key is None:
+            continue
+        method = "tuned" if row["seed"] else row["method"]
+        own = next(line for line in summary["rows"] if line["method"] == method)
+        assert float(row["value"]) == own[key]["loss"]
+        if row["low"]:
+            assert [float(row["low"]), float(row["high"])] == own[key]["loss_interval"]
+        checked += 1
+    # Two countries, three methods with two seeds, three without.
+    assert checked == 2 * 2 * (3 * 2 + 3)
+
+
+def test_parquet_holds_the_same(finished: Path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = parquet.read_table(finished / "results.parquet").to_pylist()
+    assert [row["value"] for row in table] == [float(row["value"]) for row in rows(finished)]
+    assert {row["seed"] for row in table} == {None, 0, 1}
+
+
+def test_the_papers_table_and_the_differences_by_hand(finished: Path):
+    materials = prepare(plan(finished.parent))
+    measured = collect(finished, materials.cells, materials.experiment.baselines)
+    line = next(
+        line
+        for line in paper_table(measured).lines
+        if (line.country, line.method) == ("Toyland", "adam")
+    )
+    losses = [
+        float(row["value"])
+        for row in rows(finished)
+        if (row["country"], row["method"], row["measure"]) == ("Toyland", "adam", "held_out_loss")
+    ]
+    assert len(losses) == line.seeds == 2
+    assert line.held_out.value == pytest.approx(np.mean(losses))
+    assert line.held_out.interval == pytest.approx((min(losses), max(losses)), abs=1e-9)
+    adam = next(one for one in differences(measured) if one.method == "adam")
+    own = {
+        measure: [
+            float(row["value"])
+            for row in rows(finished)
+            if (row["method"], row["measure"]) == ("adam", measure)
+        ]
+        for measure in ("held_out_loss", "naive_held_out_loss")
+    }
+    changes = np.array(own["held_out_loss"]) - np.array(own["naive_held_out_loss"])
+    assert adam.pairs == 4
+    assert adam.mean == pytest.approx(changes.mean())
+    assert adam.better == int((changes < 0).sum())
+    assert {one.method for one in differences(measured)} == {
+        *("persona", "constant", "random", "de <b>&_%", "adam")
+    }
+
+
+def test_names_mean_nothing_elsewhere(finished: Path):
+    """The odd country and method are text in HTML, Markdown, LaTeX, SVG and paths."""
+    for page in ("report.html", "table.html"):
+        html = (finished / page).read_text()
+        assert "<i>" not in html.split("</style>")[1]
+        assert "A &amp; B &lt;i&gt;&#34;_%$#{x}|*" in html
+        assert "de &lt;b&gt;&amp;_%" in html
+        assert "<script" not in html and "http://" not in html and "https://" not in html
+    latex = (finished / "table.tex").read_text()
+    assert r"A \& B \textless{}i\textgreater{}" + '"' + r"\_\%\$\#\{x\}|*" in latex
+    markdown = (finished / "table.md").read_text()
+    assert r"A &amp; B &lt;i&gt;" + '"' + r"\_%\$\#\{x\}\|\*" in markdown
+    lines = markdown.splitlines()
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
+    for file in (finished / "figures").iterdir():
+        ElementTree.fromstring(file.read_text())
+    for path in finished.rglob("*"):
+        assert re.fullmatch(r"[\w.+=,-]+", path.name), path
+
+
+def test_the_page_is_complete_and_can_be_followed(finished: Path):
+    html = (finished / "report.html").read_text()
+    for figure in re.findall(r'<svg[^>]*role="img"[^>]*>', html):
+        for name in re.findall(r'aria-labelledby="([^"]+)"', figure)[0].split():
+            assert html.count(f'id="{name}"') == 1
+    links = re.findall(r'href="([^"]+)"', html)
+    assert sum(link.endswith("report.html") for link in links) == 12
+    from urllib.parse import unquote
+
+    for link in links:
+        assert (finished / unquote(link)).exists(), link
+
+
+def test_benchmarks_that_were_run_are_read(tmp_path: Path):
+    run(tmp_path)
+    out = tmp_path / "out"
+    materials = prepare(plan(tmp_path))
+    for number, cell in enumerate(c for c in materials.cells if c.seed is not None):
+        scores = {"naive": 0.25, "persona": 0.3, "tuned": 0.5 + number / 100}
+        write_benchmark(out / cell.folder, "quiz", scores, questions=9)
+        assert read_scores(out / cell.folder)[0].score == 0.25
+    publish(materials, out, {})
+    found = {
+        (row["method"], row["seed"]): float(row["value"])
+        for row in rows(out)
+        if row["measure"] == "benchmark:quiz" and row["country"] == "Toyland"
+    }
+    assert found[("naive", "")] == 0.25 and found[("random", "0")] == 0.5
+    assert "quiz" in (out / "table.tex").read_text()
+    assert (out / "figures" / "benchmark-0.svg").is_file()
+    measured = collect(out, materials.cells, materials.experiment.baselines)
+    quiz = next(
+        one
+        for one in differences(measured)
+        if (one.method, one.measure) == ("persona", "benchmark:quiz")
+    )
+    assert quiz.mean == pytest.approx(0.05)
+    assert "better answers elsewhere" in (out / "report.html").read_text()
+
+
+def test_odd_names_are_in_the_plan():
+    assert ODD in PLAN

@@ -1,0 +1,68 @@
+"""A search over settings: its trials are cells, and a killed study goes on as if it had not been."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from experiment_runs import PLAN, run, tables
+
+pytest.importorskip("optuna")
+
+pytestmark = [pytest.mark.filterwarnings("ignore::FutureWarning")]
+
+SEARCH = (
+    PLAN[: PLAN.index("random =")].replace("[0, 1]", "[0]")
+    + """\
+de = { population = 6 }
+[search]
+method = "de"
+trials = 3
+[search.ranges]
+F = { low = 0.3, high = 0.9 }
+tokens = { low = 1, high = 4 }
+"""
+)
+
+
+class Stop:
+    """Presses Ctrl-C in the middle of a trial."""
+
+    def __init__(self, trial: int) -> None:
+        self.name = f"de trial {trial}"
+
+    def begins(self, cell: object) -> None: ...
+    def ends(self, cell: object, trouble: str | None, before: bool) -> None: ...
+    def tries_again(self, cell: object, trouble: str) -> None: ...
+
+    def goes_on(self, cell: object, at: object) -> None:
+        if getattr(cell, "method", "") == self.name:
+            raise KeyboardInterrupt
+
+
+def test_trials_are_cells_and_go_on(tmp_path: Path):
+    run(tmp_path / "whole", text=SEARCH)
+    out = tmp_path / "stopped" / "out"
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "stopped", text=SEARCH, watch=Stop(1))
+    with (out / "search.jsonl").open("a") as journal:
+        journal.write('{"op_code": 4, "half')  # as kill -9 leaves it
+    run(tmp_path / "stopped", text=SEARCH)
+    assert tables(out) == tables(tmp_path / "whole" / "out")
+    for line in (out / "search.jsonl").read_text().splitlines():
+        json.loads(line)
+    with (out / "results.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["measure"] == "held_out_loss"]
+    means = [
+        np.mean([float(row["value"]) for row in rows if row["method"] == f"de trial {number}"])
+        for number in range(3)
+    ]
+    page = (out / "report.html").read_text()
+    best = page[page.index("Settings that were tried") :]
+    strong = best[best.index('class="strong"') :].split("</tr>")[0]
+    assert f'<th scope="row">{int(np.argmin(means))}</th>' in strong
+    assert f"<td>{min(means):.1f}</td>" in strong
+    assert "trial" not in (out / "table.md").read_text()
