@@ -34,7 +34,8 @@ class Estimate:
     Attributes:
         cell: The cell.
         evaluations: Of its search; 0 where nothing is searched.
-        tokens: That go through the model, about; its result table and evaluation included.
+        tokens: That go through the model, about; its result table and the other ways of asking are
+            included, written answers, other surveys and benchmarks are not.
         seconds: About, where it runs alone.
         done: Whether it is complete already.
     """

@@ -235,8 +235,8 @@ class PooledModel:
 
     def _receive(self, sent: tuple[int, Any]) -> Any:
         """Waits for an answer; a worker that died is started anew by Ray and asked again."""
-        import ray
-        from ray.exceptions import RayActorError, RayTaskError
+        import ray  # pyright: ignore[reportMissingImports]
+        from ray.exceptions import RayActorError, RayTaskError  # pyright: ignore[reportMissingImports]
 
         where, reference = sent
         try:
@@ -271,17 +271,23 @@ def ray_workers(
 
     Raises:
         UsageError: Ray is not installed, there is no cluster, or it has too few GPUs.
+        FailureError: Ray does not start.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise UsageError("--ray needs Ray", "pip install 'acculturate[ray]'") from error
     try:
         ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=40)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (ConnectionError, ValueError) as error:
         raise UsageError(
             f"there is no Ray at {address!r}: {error}", "Use local, or a cluster's address."
+        ) from error
+    except Exception as error:  # Ray raises bare ones where it does not come up in time
+        ray.shutdown()
+        raise FailureError(
+            f"Ray did not start: {error}", "Try again when the machine is less busy."
         ) from error
     try:
         there = cast("dict[str, float]", ray.cluster_resources())

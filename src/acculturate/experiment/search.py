@@ -40,7 +40,7 @@ def needs_optuna() -> None:
         UsageError: It is not.
     """
     try:
-        import optuna  # noqa: F401  # pyright: ignore[reportUnusedImport]
+        import optuna  # noqa: F401  # pyright: ignore[reportUnusedImport, reportMissingImports]
     except ImportError as error:
         raise UsageError(
             "a search over settings needs Optuna", "pip install 'acculturate[optuna]'"
@@ -58,9 +58,9 @@ def search_settings(materials: Materials, cells: Cells) -> Tried:
     if search is None:
         return Tried()
     needs_optuna()
-    import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+    import optuna  # pyright: ignore[reportMissingImports]
+    from optuna.storages import JournalStorage  # pyright: ignore[reportMissingImports]
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock  # pyright: ignore[reportMissingImports]
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     file = cells.out / JOURNAL
@@ -108,14 +108,14 @@ def _trial_method(base: Method, number: int, values: dict[str, Any]) -> Method:
 
 
 def _complete(study: Any) -> list[Any]:
-    from optuna.trial import TrialState
+    from optuna.trial import TrialState  # pyright: ignore[reportMissingImports]
 
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
 def _drop_unfinished(study: Any) -> None:
     """A trial that a killed process left is tried anew, the same: samplers look at complete ones alone."""
-    from optuna.trial import TrialState
+    from optuna.trial import TrialState  # pyright: ignore[reportMissingImports]
 
     for left in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(left.number, state=TrialState.FAIL)
