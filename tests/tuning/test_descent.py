@@ -163,3 +163,25 @@ def test_a_descent_gets_further_than_random_search(tmp_path):
     chance = tune_toy(tmp_path / "b", budget=300, optimizer=optimizer("random", budget=300))
     assert descent.outcome["best_loss"] < chance.outcome["best_loss"] / 2
     assert len(model.searched) == 100
+
+
+@pytest.mark.parametrize(("budget", "population"), [(60, 40), (9, 9)])
+def test_a_model_without_gradients_is_searched_by_answers(budget: int, population: int, tmp_path):
+    """By L-SHADE, in mixtures of real tokens."""
+
+    class AnswersAlone:
+        def __init__(self) -> None:
+            self._inner = FakeModel(HIDDEN)
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "ask_with_gradient":
+                raise AttributeError(name)
+            return getattr(self._inner, name)
+
+    from acculturate.tuning.tune import tune
+
+    run = tune(AnswersAlone(), TOY, TOYLAND, out=tmp_path / "run", budget=budget, tokens=TOKENS)
+    settings = (run.directory / "config.toml").read_text()
+    assert 'optimizer = "l-shade"' in settings and 'space = "mixture:64"' in settings
+    assert f"population = {population}\n" in settings
+    assert run.outcome["evaluations"] <= budget

@@ -235,7 +235,7 @@ def test_settings_and_provenance_say_what_ran(run: Run):
         "seed": 0,
         "tokens": TOKENS,
         "placement": "front",
-        "init": "gaussian",
+        "space": "mixture:64",
         "init_scale": 1.0,
         "settings": {"population": POPULATION, "F": 0.5, "CR": 0.9},
     }

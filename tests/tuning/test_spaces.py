@@ -107,9 +107,15 @@ def test_the_same_stream_gives_the_same_space_and_start(space: str):
 
 
 def test_what_an_optimiser_leaves_open():
-    """A descent starts at real tokens without noise, others at Gaussian ones."""
+    """A descent starts at real tokens without noise; a search by answers mixes real tokens."""
     de, adam = optimizer("de"), optimizer("adam")
-    assert (Settings().resolved(de).init, Settings().resolved(de).init_scale) == ("gaussian", 1.0)
+    assert (Settings().resolved(de).space, Settings().resolved(adam).space) == (
+        "mixture:64",
+        "full",
+    )
+    assert Settings(init="gaussian").resolved(de).space == "full"
+    full = Settings(space="full").resolved(de)
+    assert (full.init, full.init_scale) == ("gaussian", 1.0)
     assert (Settings().resolved(adam).init, Settings().resolved(adam).init_scale) == ("tokens", 0.0)
     noisy = Settings(init="gaussian").resolved(adam)
     assert (noisy.init, noisy.init_scale) == ("gaussian", 1.0)

@@ -37,8 +37,8 @@ bench_app = typer.Typer(
 )
 
 _SEARCHES = (
-    "de/rand/1",
-    "de/current-to-best/1",
+    "de/rand/1,space=full",
+    "de",
     "jde",
     "shade",
     "l-shade",
@@ -176,7 +176,7 @@ def search(
     ] = None,
     goal: Annotated[
         str, typer.Option(help="Method whose median loss the others have to reach.")
-    ] = "de/rand/1",
+    ] = "de/rand/1,space=full",
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder; what is finished in it is not run again.")
     ] = Path("runs/bench-search"),

@@ -46,8 +46,8 @@ def tune(
     optimizer: Annotated[
         str,
         typer.Option(
-            help="adam (by gradients), adam+de, or by answers alone: de, de/rand/1, de/best/1, jde, shade, "
-            "l-shade, pso, cma-es, sep-cma-es, eki, gde3, random."
+            help="adam (by gradients), adam+de, or by answers alone: l-shade, de, de/rand/1, "
+            "de/current-to-best/1, jde, shade, pso, cma-es, sep-cma-es, eki, gde3, random."
         ),
     ] = "adam",
     population: Annotated[
@@ -59,11 +59,12 @@ def tune(
         typer.Option(help="Where the soft prompt goes."),
     ] = "front",
     space: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="What is searched: full, ball:R, projection:N, low-rank:N, mixture:N, convex:N."
+            help="What is searched: full, ball:R, projection:N, low-rank:N, mixture:N, convex:N "
+            "[full by gradients, mixture:64 by answers]."
         ),
-    ] = "full",
+    ] = None,
     init: Annotated[
         Literal["gaussian", "tokens", "text", "run"] | None,
         typer.Option(help="How the first population is made [by optimiser]."),

@@ -62,7 +62,7 @@ class DifferentialEvolution(Optimizer):
     def __init__(
         self,
         population: int = 20,
-        strategy: Strategy = "current-to-best/1",
+        strategy: Strategy = "best/1",
         F: float | tuple[float, float] = 0.5,
         CR: float = 0.9,
         bounds: Bounds | None = None,

@@ -33,6 +33,8 @@ from acculturate.search.success_history import (
 )
 from acculturate.search.variation import SMALLEST_POPULATION, Parents, refuse_outside
 
+FIRST_POPULATION = 40
+
 
 @final
 class LSHADE(Optimizer):
@@ -56,7 +58,7 @@ class LSHADE(Optimizer):
     def __init__(
         self,
         budget: int,
-        population: int = 40,
+        population: int = FIRST_POPULATION,
         smallest: int = SMALLEST_POPULATION,
         memory: int = 6,
         p: float = 0.11,

@@ -22,6 +22,10 @@ WEIGHT_FOR_GRADIENTS = 10.0
 """Points of loss a nat: with it the descents of docs/log.md stay below 0.1 nats a token."""
 
 
+SPACE_FOR_ANSWERS = "mixture:64"
+"""Where a search without gradients gets furthest: docs/choosing-an-optimizer.md."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What a run does, apart from who answers, what is asked and the optimiser.
@@ -32,7 +36,8 @@ class Settings:
         seed: Of everything random.
         tokens: Virtual tokens of the soft prompt.
         placement: Where it goes.
-        space: What is searched; see `acculturate.search.space`.
+        space: What is searched; see `acculturate.search.space`. None: mixtures of 64 real tokens for a search
+            by answers alone, every entry for one by gradients or from a start of its own.
         init: How the first population is made; see `start_population`. None: real tokens for a search by
             gradients, Gaussian for others.
         init_scale: Multiple of the embeddings' standard deviation. None: no noise around the start of
@@ -68,7 +73,7 @@ class Settings:
     seed: int = 0
     tokens: int = 8
     placement: Placement = "front"
-    space: str = "full"
+    space: str | None = None
     init: Init | None = None
     init_scale: float | None = None
     init_text: str | None = None
@@ -95,12 +100,19 @@ class Settings:
         """What alignment may cost."""
         return Price(self.max_divergence, self.min_valid_mass, self.divergence_weight or 0.0)
 
+    @property
+    def _own_start(self) -> bool:
+        return any(given is not None for given in (self.init, self.init_text, self.init_run))
+
     def resolved(self, optimizer: Optimizer) -> Settings:
         """These settings with what an optimiser leaves open filled in for it."""
         descends = "gradient" in optimizer.learns_from
         if self.divergence_weight is None:
             weight = WEIGHT_FOR_GRADIENTS if descends else 0.0
             return replace(self, divergence_weight=weight).resolved(optimizer)
+        if self.space is None:
+            full = descends or self._own_start
+            return replace(self, space="full" if full else SPACE_FOR_ANSWERS).resolved(optimizer)
         if read_name(self.space)[0] in ("mixture", "convex"):  # made of real tokens: no other start
             return replace(self, init_scale=1.0 if self.init_scale is None else self.init_scale)
         init = self.init or ("tokens" if descends else "gaussian")
@@ -179,17 +191,17 @@ class Settings:
             )
 
     def _check_start(self, optimizer: Optimizer) -> None:
-        kind, _ = read_name(self.space)
         resolved = self.resolved(optimizer)
+        kind, _ = read_name(resolved.space or "")
         if kind in ("mixture", "convex"):
-            if self.init is not None:
+            if self._own_start:
                 raise UsageError(
-                    f"the space {self.space} is made of real tokens and starts from them",
-                    "Leave out --init.",
+                    f"the space {resolved.space} is made of real tokens and starts from them",
+                    "Leave out --init, or use --space full.",
                 )
             if self.init_scale == 0:
                 raise UsageError(
-                    f"an init scale of 0 makes all candidates of the space {self.space} alike",
+                    f"an init scale of 0 makes all candidates of the space {resolved.space} alike",
                     "Use a positive number, such as 1.",
                 )
             return

@@ -44,7 +44,7 @@ def start_search(
     Raises:
         UsageError: The run to start from does not fit, or a start text is missing.
     """
-    assert settings.init_scale is not None
+    assert settings.init_scale is not None and settings.space is not None
     kind, number = read_name(settings.space)
     shape = settings.tokens, model.hidden_size
     if kind in ("mixture", "convex"):

@@ -17,8 +17,9 @@ from acculturate.errors import FailureError, UsageError
 from acculturate.evaluation.measure import default_table
 from acculturate.model.answers import AnswerModel, DifferentiableModel
 from acculturate.search.adam import Adam
-from acculturate.search.differential_evolution import DifferentialEvolution
+from acculturate.search.l_shade import FIRST_POPULATION, LSHADE
 from acculturate.search.optimizer import COST_OF_A_GRADIENT, Optimizer
+from acculturate.search.variation import SMALLEST_POPULATION
 from acculturate.survey.countries import Country, CountryTable
 from acculturate.survey.forms import Form, all_forms, balanced_forms, draw_forms
 from acculturate.survey.instrument import Instrument
@@ -55,7 +56,7 @@ def tune(
         table: Where the target comes from: for the nearest countries and the record. One that comes
             with the package is found by itself.
         optimizer: Chooses the candidates. None: a descent by gradients where the model gives them,
-            differential evolution elsewhere.
+            L-SHADE elsewhere.
         resume: Go on with an interrupted run.
         on_generation: Called after every generation, and first of all where a run is resumed.
         command: The command line, for the record.
@@ -133,7 +134,8 @@ def _default_optimizer(model: AnswerModel, budget: int) -> Optimizer:
     """What got furthest in docs/choosing-an-optimizer.md."""
     if isinstance(model, DifferentiableModel):
         return Adam(max(budget, COST_OF_A_GRADIENT))
-    return DifferentialEvolution()
+    most = max(budget, SMALLEST_POPULATION)
+    return LSHADE(most, min(FIRST_POPULATION, most))
 
 
 def _check_gradients(model: AnswerModel, optimizer: Optimizer) -> None:
