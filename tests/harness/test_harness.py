@@ -179,6 +179,7 @@ def test_a_local_task_has_the_accuracy_of_our_own_evaluation(run, tmp_path):
         tasks=["local_questions"],
         task_manager=TaskManager(include_path=str(tmp_path), include_defaults=False),
         batch_size=4,
+        device="cuda:0",  # what its command line says by itself
         bootstrap_iters=0,
         verbosity="ERROR",
     )

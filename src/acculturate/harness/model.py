@@ -37,7 +37,7 @@ class SoftPromptLM(_Base):
         model: The run's model, if it is elsewhere now.
         untouched: Whether to leave the soft prompt out, for comparison.
         dtype: Precision; the run's own if None, which its weights' hash asks for.
-        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        device: "auto", "cpu", "cuda", "cuda:1", "mps"; where there is no GPU, "cuda" is "auto" as well.
         trust_remote_code: Whether a hub repository may run its own Python code here.
         max_length: Tokens of the context, the virtual ones among them; the model's own if None.
         options: Anything else that the harness's transformers model takes, such as `batch_size`.
@@ -70,7 +70,7 @@ class SoftPromptLM(_Base):
             model or name,
             revision=revision,
             dtype=cast("Any", dtype or precision),
-            device=device,
+            device=_device(device),
             trust_remote_code=trust_remote_code,
         )
         if not isinstance(answering, LanguageModel):
@@ -175,3 +175,8 @@ class SoftPromptLM(_Base):
             return front
         behind = torch.cat([rows[:, :1], virtual, rows[:, 1:]], dim=1)
         return torch.where((tokens[:, :1] == self._after)[..., None], behind, front)
+
+
+def _device(asked: str) -> str:
+    """The harness's command line says "cuda:0" where nobody says anything."""
+    return "auto" if asked.startswith("cuda") and not torch.cuda.is_available() else asked
