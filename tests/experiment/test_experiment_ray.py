@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from experiment_runs import run, tables
 
-from acculturate.errors import UsageError
+from acculturate.errors import FailureError, UsageError
 from acculturate.evaluation.guard import TUNING_TEXTS
 from acculturate.model.answers import Answers, Cotangent, FakeModel
 from acculturate.survey.forms import Form
@@ -49,7 +50,15 @@ def flag(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pool(flag: Path) -> Iterator[PooledModel]:
-    with ray_workers(lambda: Mortal(flag), "local", workers=2) as pooled:
+    with ExitStack() as stack:
+        for last in (False, False, True):
+            try:  # Ray gives its own processes half a minute to start, which a busy machine exceeds
+                workers = ray_workers(lambda: Mortal(flag), "local", workers=2)
+                pooled = stack.enter_context(workers)
+                break
+            except FailureError:
+                if last:
+                    raise
         yield pooled
 
 
