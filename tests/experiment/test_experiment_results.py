@@ -11,7 +11,6 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from experiment_runs import ODD, PLAN, plan, run
-from fake_run import write_benchmark
 
 from acculturate.evaluation.statistics import holm, sign_flip_test
 from acculturate.experiment.benchmarks import read_scores
@@ -20,6 +19,7 @@ from acculturate.experiment.materials import prepare
 from acculturate.experiment.publish import publish
 from acculturate.experiment.results import collect
 from acculturate.experiment.tables import paper_table
+from fake_run import write_benchmark
 
 
 def test_holm_by_hand():

@@ -3,12 +3,12 @@
 from itertools import pairwise
 
 import pytest
-from fake_run import write_fake_run
 from hypothesis import given
 from hypothesis import strategies as st
 
 from acculturate.reporting import curves, figures, read_run
 from acculturate.reporting.scales import scale_for
+from fake_run import write_fake_run
 
 
 @given(st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=8))

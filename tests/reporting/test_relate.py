@@ -6,12 +6,12 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-from fake_run import write_benchmark, write_fake_run
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.reporting import relate_story
 from acculturate.reporting.relate import relate
 from acculturate.reporting.relate_figure import relate_figure
+from fake_run import write_benchmark, write_fake_run
 
 SVG = "{http://www.w3.org/2000/svg}"
 

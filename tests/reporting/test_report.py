@@ -4,13 +4,13 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from fake_run import TUNED, write_fake_run
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.model.answers import FakeModel
 from acculturate.reporting import read_run, write_report
 from acculturate.survey.countries import load_countries
 from acculturate.tuning.tune import tune
+from fake_run import TUNED, write_fake_run
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 

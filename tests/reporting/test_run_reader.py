@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from fake_run import write_fake_run
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.reporting import read_run
+from fake_run import write_fake_run
 
 
 def edit_summary(run, change):

@@ -1,9 +1,9 @@
 """The words fit the numbers, and bad news comes as bad news."""
 
 import pytest
-from fake_run import NAIVE, TUNED, outcome, shifted, write_fake_run
 
 from acculturate.reporting import read_run, story, wording
+from fake_run import NAIVE, TUNED, outcome, shifted, write_fake_run
 
 
 def told(path, change=None, **options):
