@@ -6,6 +6,9 @@ Positions are those of plain rows: scored rows are padded on the right, and rows
 not padded at all.
 """
 
+# The harness is an extra, which types are checked with and without.
+# pyright: reportMissingImports=false, reportUntypedClassDecorator=false
+
 from __future__ import annotations
 
 import hashlib
