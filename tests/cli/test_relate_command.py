@@ -5,17 +5,12 @@ from pathlib import Path
 
 from cli_runs import CommandLine
 
+from fake_run import write_benchmark
+
 
 def asked(cli: CommandLine, name: str, seed: int, score: float) -> None:
     cli.tune("--out", name, "--seed", seed)
-    folder = Path(name) / "evaluation" / "benchmarks"
-    folder.mkdir()
-    rows = [
-        {"method": method, "score": value, "low": value, "high": value, "by_country": {}}
-        for method, value in (("naive", 0.3), ("tuned", score))
-    ]
-    content = {"benchmark": "quiz", "questions": 60, "rows": rows}
-    (folder / "quiz.json").write_text(json.dumps(content))
+    write_benchmark(Path(name), "quiz", {"naive": 0.3, "tuned": score})
 
 
 def test_relate(cli: CommandLine):
