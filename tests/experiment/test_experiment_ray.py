@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,12 +16,12 @@ from experiment_runs import run, tables
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.evaluation.guard import TUNING_TEXTS
+from acculturate.experiment.ray_pool import PooledModel, ray_workers
 from acculturate.model.answers import Answers, Cotangent, FakeModel
 from acculturate.survey.forms import Form
 
-pytest.importorskip("ray")
+ray = pytest.importorskip("ray")
 
-from acculturate.experiment.ray_pool import PooledModel, ray_workers
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]
 
@@ -41,6 +42,7 @@ class Mortal(FakeModel):
 
 
 _FLAGS: dict[int, Path] = {}  # outside the model, whose weights it is no part of
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # no worker can import a test
 
 
 @pytest.fixture(scope="module")

@@ -236,7 +236,11 @@ class PooledModel:
     def _receive(self, sent: tuple[int, Any]) -> Any:
         """Waits for an answer; a worker that died is started anew by Ray and asked again."""
         import ray  # pyright: ignore[reportMissingImports]
-        from ray.exceptions import RayActorError, RayTaskError  # pyright: ignore[reportMissingImports]
+        from ray.exceptions import (  # pyright: ignore[reportMissingImports]
+            RayActorError,
+            RayError,
+            RayTaskError,
+        )
 
         where, reference = sent
         try:
@@ -248,6 +252,11 @@ class PooledModel:
             raise FailureError(f"a Ray worker failed: {cause}", "See Ray's logs.") from error
         except RayActorError as error:
             raise _died() from error
+        except RayError as error:
+            raise FailureError(
+                f"Ray failed: {str(error).partition(chr(10))[0]}",
+                "Is the same version of acculturate installed on every machine of the cluster?",
+            ) from error
         finally:
             with self._lock:
                 self._busy[where] -= 1
