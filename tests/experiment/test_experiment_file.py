@@ -25,7 +25,7 @@ def test_the_paper_is_its_four_countries_on_its_model():
     assert experiment.model.name == "meta-llama/Meta-Llama-3-8B-Instruct"
     assert experiment.countries == ("Saudi Arabia", "United States", "China", "India")
     assert {"naive", "in-context"} <= set(experiment.baselines)
-    assert "de" in [method.optimizer for method in experiment.methods]
+    assert "de/rand/1" in [method.optimizer for method in experiment.methods]
 
 
 def test_a_method_is_a_name_and_settings(tmp_path: Path):
