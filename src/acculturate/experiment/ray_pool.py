@@ -30,6 +30,7 @@ from acculturate.model.answers import (
     DifferentiableModel,
     Placement,
     PullBack,
+    join_answers,
 )
 from acculturate.survey.forms import Form
 
@@ -155,7 +156,7 @@ class PooledModel:
         step = size * -(-chunks // len(self._workers))
         parts = [prompts[start : start + step] for start in range(0, len(prompts), step)]
         asked = [self._send("ask", part, forms, named) for part in parts]
-        return _joined([self._receive(one) for one in asked], forms)
+        return replace(join_answers([self._receive(one) for one in asked]), forms=forms)
 
     def ask_with_gradient(
         self,
@@ -324,21 +325,6 @@ def _as_many(there: dict[str, float], gpus_per_worker: float, machines: int) -> 
     if gpus_per_worker:
         return max(1, int(there.get("GPU", 0.0) / gpus_per_worker))
     return max(1, machines)
-
-
-def _joined(parts: Sequence[Answers], forms: tuple[Form, ...]) -> Answers:
-    def together(name: str) -> Any:
-        found = [getattr(part, name) for part in parts]
-        return None if found[0] is None else np.concatenate(found)
-
-    return Answers(
-        forms=forms,
-        probabilities=together("probabilities"),
-        valid_mass=together("valid_mass"),
-        divergence=together("divergence"),
-        perplexity=together("perplexity"),
-        tokens=parts[0].tokens,
-    )
 
 
 def _died() -> FailureError:

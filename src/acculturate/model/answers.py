@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -251,6 +251,22 @@ class ChunkedModel(AnswerModel, Protocol):
     ) -> int:
         """Candidates that go through the model together, when they are asked this."""
         ...
+
+
+def join_answers(parts: Sequence[Answers]) -> Answers:
+    """Answers of some candidates after those of others, to the same forms, as those of one population."""
+
+    def column(name: str) -> np.ndarray | None:
+        found = [getattr(part, name) for part in parts]
+        return None if found[0] is None else np.concatenate(found)
+
+    return replace(
+        parts[0],
+        probabilities=np.concatenate([part.probabilities for part in parts]),
+        valid_mass=column("valid_mass"),
+        divergence=column("divergence"),
+        perplexity=column("perplexity"),
+    )
 
 
 class FakeModel:

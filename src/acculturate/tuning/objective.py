@@ -21,6 +21,7 @@ from acculturate.model.answers import (
     Cotangent,
     DifferentiableModel,
     Placement,
+    join_answers,
 )
 from acculturate.search.fitness import Fitness
 from acculturate.survey.forms import Form, draw_forms
@@ -172,7 +173,7 @@ class Objective:
             )
             gradients.append(pull_back(self._cotangent(answers, forms)))
             each.append(answers)
-        answers = _joined(each)
+        answers = join_answers(each)
         values = item_values(answers.probabilities, self._reading, rng, self._respondents)
         tokens = answers.tokens * len(prompts)
         return self._worth(values, forms, answers, tokens, np.stack(gradients))
@@ -318,19 +319,3 @@ class Objective:
         """Least loss that the dimensions known so far allow."""
         known = np.where(np.isnan(scores), self._target, scores)
         return self._scoring.loss(known, self._target)
-
-
-def _joined(each: Sequence[Answers]) -> Answers:
-    """The answers of single candidates as those of a population."""
-
-    def column(name: str) -> np.ndarray | None:
-        parts = [getattr(one, name) for one in each]
-        return None if parts[0] is None else np.concatenate(parts)
-
-    return replace(
-        each[0],
-        probabilities=np.concatenate([one.probabilities for one in each]),
-        valid_mass=column("valid_mass"),
-        divergence=column("divergence"),
-        perplexity=column("perplexity"),
-    )
