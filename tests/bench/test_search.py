@@ -98,6 +98,7 @@ def test_a_cell_is_the_run_that_tune_makes(
         optimizer=Adam(30),
         budget=30,
         tokens=2,
+        sample=False,
         max_divergence=0.1,
     )
     cell = result.cells[0]
@@ -118,7 +119,7 @@ def test_the_loss_of_a_sampled_run_is_measured_on_all_forms(
             made.append(np.array(prompts))
             return super().ask(prompts, *arguments, **options)
 
-    result = run(Watching(4), toy, tmp_path, ["random,population=6,sample=8"], seeds=1)
+    result = run(Watching(4), toy, tmp_path, ["random,population=6,sample=true"], seeds=1)
     forms = all_forms(toy, split="tuning")
     answers = FakeModel(4).ask(made[-1], forms)
     means = item_means(item_values(answers.probabilities, "expected"), forms, toy)
@@ -190,7 +191,7 @@ def test_nothing_runs_where_one_cell_cannot(
     for changes, words in (
         ({"limits": [None, -1.0]}, "max divergence -1"),
         ({"methods": ["adam", "de/rand/1,population=40"]}, "budget of 30"),
-        ({"methods": ["adam", "adam,sample=7"]}, "7 tuning forms"),
+        ({"methods": ["adam", "adam,sample=true,forms=7"]}, "7 tuning forms"),
         ({"settings": {"forms": 7}}, "7 tuning forms"),
         ({"targets": [TOYLAND, Country("Nowhere", "t", {"planning": 1.0}, None)]}, "Nowhere"),
     ):

@@ -65,8 +65,10 @@ HOSTILE = [
             ("tune", "-m", "fake", "-c", "us", "--optimizer", "adam+de", "--budget", "30"),
             ("budget of 30", "descent of 15", "--budget 35"),
         ),
-        (("tune", "-m", "fake", "-c", "us", "--sample", "7"), ("7 tuning forms", "multiple of 48")),
-        (("tune", "-m", "fake", "-c", "us", "--sample", "0"), ("sample 0",)),
+        (
+            ("tune", "-m", "fake", "-c", "us", "--sample", "--forms", "7"),
+            ("7 tuning forms", "multiple of 48"),
+        ),
         (("tune", "-m", "fake", "-c", "us", "--space", "cube:3"), ("cube:3", "projection")),
         (("tune", "-m", "fake", "-c", "us", "--space", "low-rank"), ("low-rank", "low-rank:2")),
         (

@@ -114,6 +114,7 @@ def test_the_best_never_gets_worse_and_its_scores_are_its_own(name: str, tmp_pat
         model,
         budget=60,
         optimizer=optimizer(name, budget=60),
+        sample=False,
         on_generation=lambda _: prompts.append(
             SoftPrompt.load(tmp_path / "best.safetensors").embeddings
         ),

@@ -109,7 +109,11 @@ def test_the_weighted_divergence_is_minimised_and_best_loss_stays_the_loss(name:
     for weight in (0.0, 100.0):
         out = tmp_path / str(weight)
         runs[weight] = tune_toy(
-            out, budget=120, optimizer=optimizer(name, budget=120), divergence_weight=weight
+            out,
+            budget=120,
+            optimizer=optimizer(name, budget=120),
+            divergence_weight=weight,
+            sample=False,
         )
         lines[weight] = read_history(out)
     for line in lines[100.0]:

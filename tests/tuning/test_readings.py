@@ -113,7 +113,12 @@ def test_a_limit_costs_its_excess_and_no_limit_reads_no_text():
 def test_the_best_is_within_the_limit_when_any_candidate_is(name: str, limit: float, tmp_path):
     model = Recorder(HIDDEN)
     run = tune_toy(
-        tmp_path, model, budget=60, optimizer=optimizer(name, budget=60), max_divergence=limit
+        tmp_path,
+        model,
+        budget=60,
+        optimizer=optimizer(name, budget=60),
+        max_divergence=limit,
+        sample=False,
     )
     best, within = (np.inf, np.inf), False
     for (_, answers), line in zip(model.populations, read_history(tmp_path), strict=True):

@@ -33,8 +33,8 @@ VARIATIONS: dict[str, dict[str, Any]] = {
     "odd budget": {"budget": 29},
     "valid mass": {"min_valid_mass": 0.95},
     "weight": {"divergence_weight": 10.0},
-    "sample": {"sample": 8},
-    "sample of respondents": {"sample": 16, "reading": "sampled", "respondents": 5},
+    "sample": {"sample": True},
+    "sample of respondents": {"sample": True, "forms": 16, "reading": "sampled", "respondents": 5},
 }
 
 
@@ -47,7 +47,7 @@ def test_stopped_after_every_generation(name: str, tmp_path):
 def test_newer_optimisers_under_limits_in_a_space(name: str, tmp_path):
     """With everything that they are told: gradients through a space, residuals, excess and price."""
     settings = {"space": "projection:5", "max_divergence": 0.1, "divergence_weight": 5.0}
-    assert resumes(tmp_path, name, 2, budget=60, sample=8, **settings) > 1
+    assert resumes(tmp_path, name, 2, budget=60, sample=True, **settings) > 1
 
 
 @pytest.mark.parametrize("generations", [2, 3, 4])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tuning_runs import HIDDEN, TOY, TOYLAND, Recorder, optimizer, read_json, tune_toy
+from tuning_runs import HIDDEN, TOY, TOYLAND, Recorder, optimizer, read_history, read_json, tune_toy
 
 from acculturate.survey.forms import Form, all_forms, balanced_forms
 from acculturate.survey.scoring import Scoring
@@ -35,7 +35,7 @@ def drawn(model: Recorder, candidates: int) -> list[tuple[Form, ...]]:
 def test_a_generation_has_one_sample_and_the_next_another(name: str, starts: int, tmp_path):
     model = Recorder(HIDDEN)
     chosen = optimizer(name) if name != "adam" else type(optimizer(name))(36, starts)
-    tune_toy(tmp_path, model, sample=8, optimizer=chosen, budget=36)
+    tune_toy(tmp_path, model, sample=True, optimizer=chosen, budget=36)
     samples = drawn(model, starts)
     assert len(samples) == (4 if name == "adam" else 6)
     for forms in samples:
@@ -51,22 +51,45 @@ def test_the_samples_come_from_the_seed(tmp_path):
     found = []
     for out, seed in (("a", 0), ("b", 0), ("c", 1)):
         model = Recorder(HIDDEN)
-        tune_toy(tmp_path / out, model, sample=8, seed=seed)
+        tune_toy(tmp_path / out, model, sample=True, seed=seed)
         found.append(drawn(model, 6))
     assert found[0] == found[1] != found[2]
 
 
+@pytest.mark.parametrize("limit", [0.02, 0.1])
+def test_a_leader_within_the_limit_stays_before_later_ones_that_are_not(limit: float, tmp_path):
+    model = Recorder(HIDDEN)
+    chosen = optimizer("adam", budget=60)
+    tune_toy(tmp_path, model, budget=60, optimizer=chosen, sample=True, max_divergence=limit)
+    least = np.inf
+    for line, call in zip(read_history(tmp_path), model.searched, strict=False):
+        assert call.answers.divergence is not None
+        least = min(least, max(0.0, float(call.answers.divergence[0]) - limit))
+        assert line["best_excess"] == pytest.approx(least)
+
+
+def test_a_descent_draws_its_forms_unless_losses_are_compared():
+    descent, other = optimizer("adam"), optimizer("de")
+    assert Settings().resolved(descent).sample is True
+    assert Settings().resolved(optimizer("adam+de")).sample is False
+    assert Settings().resolved(other).sample is False
+    assert Settings(sample=True).resolved(other).sample is True
+    for changes in ({"forms": 8}, {"stall": 9}, {"target_loss": 1.0}, {"stages": 2}):
+        assert Settings(**changes).resolved(descent).sample is False
+    assert Settings(forms=16, sample=True).sample_size(TOY) == 16
+
+
 def test_the_pool_is_every_tuning_form_where_they_are_sampled():
-    settings = Settings()
+    settings = Settings(sample=False)
     assert tuning_forms(TOY, settings) == balanced_forms(TOY, "tuning")
-    assert tuning_forms(TOY, replace(settings, sample=8)) == POOL
+    assert tuning_forms(TOY, replace(settings, sample=True)) == POOL
     assert tuning_forms(TOY, replace(settings, forms=16)) == balanced_forms(TOY, "tuning", 16)
     assert len(POOL) > 16
 
 
 def test_of_the_last_leaders_the_best_on_all_forms_is_taken(tmp_path):
     model = Recorder(HIDDEN)
-    run = tune_toy(tmp_path, model, sample=8, budget=60)
+    run = tune_toy(tmp_path, model, sample=True, budget=60)
     last = model.searched[-1]
     assert last.prompts is not None and len(last.prompts) == 4
     scores = [
@@ -82,7 +105,7 @@ def test_of_the_last_leaders_the_best_on_all_forms_is_taken(tmp_path):
 
 def test_the_table_and_the_outcome_are_of_all_forms(tmp_path):
     """The sample is what the search sees; what the run says in the end it measured on all of them."""
-    run = tune_toy(tmp_path, sample=8, budget=60)
+    run = tune_toy(tmp_path, sample=True, budget=60)
     assert run.summary["forms"]["tuning"] == len(POOL)
     whole = Objective(
         Recorder(HIDDEN), POOL, Scoring(TOY), TOYLAND.vector(TOY), placement="front"

@@ -22,7 +22,7 @@ from acculturate.evaluation.measure import losses
 from acculturate.files import json_text, write_text
 from acculturate.model.answers import AnswerModel, Answers
 from acculturate.survey.countries import Country
-from acculturate.survey.forms import Form, all_forms
+from acculturate.survey.forms import Form, all_forms, forms_asked_once
 from acculturate.survey.instrument import Instrument
 from acculturate.survey.scoring import Scoring
 from acculturate.tuning.config import Settings, to_toml
@@ -151,7 +151,8 @@ def compare(
         budget: Evaluations of every run.
         limits: On the divergence, nats a token; None for no limit.
         out: Folder of the cells.
-        settings: Fields of `Settings` that all methods share.
+        settings: Fields of `Settings` that all methods share. Where they say nothing else, every method
+            is asked the same forms, each item once in each option order.
         progress: Called with a sentence before every cell.
 
     Raises:
@@ -160,12 +161,13 @@ def compare(
     """
     if all(method.optimizer != RANDOM for method in methods):
         methods = [*methods, parse_method(RANDOM)]
+    shared = {"forms": forms_asked_once(instrument), **(settings or {})}
     jobs = [
         (
             method,
             target,
             limit,
-            method.chosen(settings or {}, budget, seed=seed, max_divergence=limit),
+            method.chosen(shared, budget, seed=seed, max_divergence=limit),
         )
         for seed in range(seeds)
         for target in targets

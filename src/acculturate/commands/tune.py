@@ -101,11 +101,16 @@ def tune(
     forms: Annotated[
         int | None,
         typer.Option(
-            help="Tuning forms: one an item (one order), or a multiple of twice the items [twice]."
+            help="Tuning forms of a generation: one an item (one order), or a multiple of twice the "
+            "items [twice]."
         ),
     ] = None,
     sample: Annotated[
-        int | None, typer.Option(help="Forms drawn anew for each generation [ask all].")
+        bool | None,
+        typer.Option(
+            "--sample/--no-sample",
+            help="Draw them anew for each generation from all tuning forms [by gradients].",
+        ),
     ] = None,
     penalty: Annotated[
         Literal["mean", "worst", "spread"],

@@ -154,11 +154,16 @@ def balanced_forms(
     """
     pool = all_forms(instrument, (language,), split, labels)
     grids = _grids(pool)
-    once = len(ORDERS) * len(grids)
+    once = forms_asked_once(instrument)
     selected = _select(grids, once if count in (None, len(grids)) else count, range(len(grids)))
     if count == len(grids):
         return tuple(form for form in selected if form.order == ORDERS[0])
     return selected
+
+
+def forms_asked_once(instrument: Instrument) -> int:
+    """Forms that ask every item once in each option order."""
+    return len(ORDERS) * len(instrument.items)
 
 
 def draw_forms(pool: Sequence[Form], count: int, rng: np.random.Generator) -> tuple[Form, ...]:

@@ -10,9 +10,11 @@ from typing import Any, get_args
 from acculturate.errors import UsageError
 from acculturate.model.answers import Placement
 from acculturate.model.soft_prompt import Init
+from acculturate.search.adam import Adam
 from acculturate.search.optimizer import Optimizer
 from acculturate.search.space import read_name
 from acculturate.survey.countries import Country
+from acculturate.survey.forms import forms_asked_once
 from acculturate.survey.instrument import Aggregate, Instrument
 from acculturate.survey.scoring import Anchor, Reading
 from acculturate.tuning.penalty import Penalty
@@ -44,11 +46,13 @@ class Settings:
             a search by gradients, 1 for others.
         init_text: Start text of init "text".
         init_run: Run directory of init "run", or its soft prompt's file.
-        forms: Tuning forms of the objective, the same in every generation; see `balanced_forms`. None:
-            every item once in each option order.
-        sample: Forms drawn of all tuning forms for each generation, in place of `forms`. The history
-            then holds losses on what each generation was asked, the latest leader counts as the best,
-            and in the end the last leaders are compared on all tuning forms.
+        forms: How many tuning forms a generation is asked; see `balanced_forms`. None: every item once in
+            each option order.
+        sample: Whether they are drawn anew from all tuning forms for each generation. The history then
+            holds losses on what each generation was asked, the latest leader counts as the best, and in
+            the end the last leaders are compared on all tuning forms. None: drawn for a descent, which
+            then carries over to forms it never saw (docs/log.md), unless something else is set that
+            compares the losses of generations or says how many forms; the same ones for others.
         penalty: What counts where questionnaires (frame, order, language) differ: "mean", the loss of
             the mean scores; "worst", the largest loss of one; "spread", the loss of the mean scores plus
             their standard deviation.
@@ -79,7 +83,7 @@ class Settings:
     init_text: str | None = None
     init_run: str | None = None
     forms: int | None = None
-    sample: int | None = None
+    sample: bool | None = None
     penalty: Penalty = "mean"
     language: str = "en"
     reading: Reading = "expected"
@@ -100,6 +104,10 @@ class Settings:
         """What alignment may cost."""
         return Price(self.max_divergence, self.min_valid_mass, self.divergence_weight or 0.0)
 
+    def sample_size(self, instrument: Instrument) -> int | None:
+        """Forms drawn for each generation; None where all are asked the same ones."""
+        return (self.forms or forms_asked_once(instrument)) if self.sample else None
+
     @property
     def _own_start(self) -> bool:
         return any(given is not None for given in (self.init, self.init_text, self.init_run))
@@ -110,6 +118,10 @@ class Settings:
         if self.divergence_weight is None:
             weight = WEIGHT_FOR_GRADIENTS if descends else 0.0
             return replace(self, divergence_weight=weight).resolved(optimizer)
+        if self.sample is None:
+            compares = self.stall is not None or self.target_loss is not None or self.stages > 1
+            drawn = isinstance(optimizer, Adam) and self.forms is None and not compares
+            return replace(self, sample=drawn).resolved(optimizer)
         if self.space is None:
             full = descends or self._own_start
             return replace(self, space="full" if full else SPACE_FOR_ANSWERS).resolved(optimizer)
@@ -148,24 +160,18 @@ class Settings:
                     f"{_words(name)} {value} is not a number from 0 on",
                     "Use 0 or a positive number.",
                 )
-        for name in ("tokens", "respondents", "sample", "stall", "stages"):
+        for name in ("tokens", "respondents", "stall", "stages"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} {value} is smaller than 1", "Use a whole number from 1.")
         self._check_start(optimizer)
-        if self.sample is not None and self.forms is not None:
-            raise UsageError(
-                f"{self.forms} forms for every generation and a sample of {self.sample} for each are two "
-                "ways to choose them",
-                "Give --forms or --sample: a sample is drawn of all tuning forms.",
-            )
-        if self.sample is not None and self.stages > 1:
+        if self.sample and self.stages > 1:
             raise UsageError(
                 "a trial is dropped early against a parent that was asked the same forms, and a sample "
                 "is another one for each generation",
                 "Use --stages 1, or no --sample.",
             )
-        if self.sample is not None and (self.stall is not None or self.target_loss is not None):
+        if self.sample and (self.stall is not None or self.target_loss is not None):
             raise UsageError(
                 "losses on different samples of forms cannot be compared with one another or a target",
                 "Use --stall and --target-loss without --sample.",
@@ -247,7 +253,7 @@ def to_toml(
             "reading": settings.reading,
             "respondents": settings.respondents if settings.reading == "sampled" else None,
             "forms": forms,
-            "sample": settings.sample,
+            "sample": settings.sample_size(instrument),
             "penalty": None if settings.penalty == "mean" else settings.penalty,
             "language": settings.language,
         },

@@ -170,7 +170,7 @@ class Search:
             state = {f"search_{k}": v for k, v in self._optimizer.state().items()}
             self._directory.write_generation(self._history, self.best(), self.loop.state() | state)
             on_generation(self._progress())
-        if self._settings.sample is not None:
+        if self._settings.sample:
             self._settle()
         return reason
 
@@ -243,14 +243,14 @@ class Search:
     def _leads(self, excess: float, cost: float) -> bool:
         """Whether a generation's leader is the best so far; a tie leaves that in place.
 
-        Losses on different samples of forms say nothing about each other: the latest leader leads.
+        Losses on different samples of forms say nothing about each other: of those that are as near
+        to the limits, the latest leads.
         """
-        sampled = self._settings.sample is not None
-        return (
-            sampled
-            or not self.loop.generation
-            or (excess, cost) < (self.loop.excess, self.loop.cost)
-        )
+        if not self.loop.generation:
+            return True
+        if self._settings.sample:
+            return excess <= self.loop.excess
+        return (excess, cost) < (self.loop.excess, self.loop.cost)
 
     def _progress(self) -> Progress:
         loop = self.loop
@@ -284,7 +284,7 @@ class Search:
     ) -> None:
         """Keeps a leader, its scores and its price; without a limit the guard is read for it alone."""
         before = prompt[None][:0] if self.loop.leaders is None else self.loop.leaders
-        kept = _LEADERS if self._settings.sample is not None else 1
+        kept = _LEADERS if self._settings.sample else 1
         self.loop.leaders = np.concatenate([before, prompt[None]])[-kept:]
         self.loop.loss = float(evaluation.loss[leader])
         self.loop.cost = float(fitness.loss[leader])

@@ -152,10 +152,11 @@ def tuning_forms(instrument: Instrument, chosen: Settings) -> tuple[Form, ...]:
     Raises:
         UsageError: So many forms cannot be balanced, or so large a sample cannot be drawn.
     """
-    if chosen.sample is None:
+    count = chosen.sample_size(instrument)
+    if count is None:
         return balanced_forms(instrument, "tuning", chosen.forms, chosen.language)
     pool = all_forms(instrument, (chosen.language,), split="tuning")
-    draw_forms(pool, chosen.sample, np.random.default_rng(0))  # refuses what cannot be drawn
+    draw_forms(pool, count, np.random.default_rng(0))  # refuses what cannot be drawn
     return pool
 
 
@@ -203,7 +204,7 @@ def make_objective(
         penalty=settings.penalty,
         price=settings.price,
         guard="price" in optimizer.learns_from,
-        sample=settings.sample,
+        sample=settings.sample_size(scoring.instrument),
         stages=settings.stages,
         reject=settings.reject,
     )
