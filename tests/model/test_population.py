@@ -225,3 +225,22 @@ def test_a_text_goes_on_behind_a_soft_prompt(placement: Any, prompts: np.ndarray
     continued = ids[0, len(model.encode_text("A short survey.")) :]
     assert plain == model.tokenizer.decode(continued, skip_special_tokens=True)
     assert prompted != plain
+
+
+def test_untouched_answers_are_asked_once(toy_forms, monkeypatch):
+    model = tiny_model("gemma2")
+    first = model.ask(None, toy_forms, texts=TEXTS, valid_mass=True)
+    asked: list[object] = []
+    really = model._evaluator.ask
+
+    def ask_and_count(*args: Any) -> Answers:
+        asked.append(args)
+        return really(*args)
+
+    monkeypatch.setattr(model._evaluator, "ask", ask_and_count)
+    again = model.ask(None, list(toy_forms), texts=list(TEXTS), valid_mass=True)
+    assert again is first and not asked
+    model.ask(None, toy_forms[1:], texts=TEXTS, valid_mass=True)
+    model.ask(None, toy_forms, valid_mass=True)
+    model.ask(np.zeros((1, 2, model.hidden_size), np.float32), toy_forms)
+    assert len(asked) == 3

@@ -125,11 +125,12 @@ def _evaluation_sets(materials: Materials, settings: Settings, tuning: tuple[For
 
 
 def _asking_cost(materials: Materials, model: AnswerModel, settings: Settings) -> _Cost:
-    """Of asking the tuning and the held-out forms once."""
+    """Of asking one prompt the tuning and the held-out forms; a model may remember what it said without."""
     tuning = tuning_forms(materials.instrument, settings)
     held_out = all_forms(materials.instrument, (settings.language,), split="held-out")
+    prompt = np.zeros((1, settings.tokens, model.hidden_size), np.float32)
     began = time.monotonic()
-    answers = model.ask(None, tuning, placement=settings.placement, valid_mass=True)
+    answers = model.ask(prompt, tuning, placement=settings.placement, valid_mass=True)
     share = (len(tuning) + len(held_out)) / len(tuning)
     spent = (time.monotonic() - began) * share
     return _Cost(0.0, 0.0, answers.tokens * share, spent)

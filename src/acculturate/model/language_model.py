@@ -29,6 +29,8 @@ from acculturate.model.proof import prove
 from acculturate.survey.forms import Form
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+_UNTOUCHED_KEPT = 32
+"""Sets of forms whose answers without a soft prompt are remembered."""
 _MODELS = 'Give "embedded", a Hugging Face hub name, a folder with config.json, or a .gguf file.'
 
 
@@ -130,6 +132,7 @@ class LanguageModel:
         self._encoder = FormEncoder(tokenizer)
         self._evaluator = PopulationEvaluator(network, self._encoder, rows)
         self._proved = False
+        self._untouched: dict[object, Answers] = {}
         self._embed: Any = network.get_input_embeddings()
         self.hidden_size = int(self._embed.weight.shape[1])
 
@@ -207,7 +210,15 @@ class LanguageModel:
             FailureError: This kind of model cannot be run our way (found out at the first call).
         """
         self._check(None if prompts is None else int(prompts.shape[2]), placement)
-        return self._evaluator.ask(prompts, forms, texts, placement, valid_mass)
+        if prompts is not None:
+            return self._evaluator.ask(prompts, forms, texts, placement, valid_mass)
+        # The weights are frozen: every cell of an experiment compares with the same untouched answers.
+        key = tuple(forms), tuple(texts), placement, valid_mass
+        if key not in self._untouched:
+            if len(self._untouched) == _UNTOUCHED_KEPT:
+                self._untouched.pop(next(iter(self._untouched)))
+            self._untouched[key] = self._evaluator.ask(None, forms, texts, placement, valid_mass)
+        return self._untouched[key]
 
     def chunk(
         self,
