@@ -167,3 +167,55 @@ def test_benchmarks_that_were_run_are_read(tmp_path: Path):
 
 def test_odd_names_are_in_the_plan():
     assert ODD in PLAN
+
+
+def test_lines_of_words_are_asked_in_the_same_ways_as_prompts(tmp_path: Path):
+    text = PLAN.replace("[settings]", "evaluate = true\n[settings]", 1)
+    out = tmp_path / "out"
+    run(tmp_path, text=text)
+    header, _, *lines = (out / "elsewhere.md").read_text().splitlines()
+    heads = [cell.strip() for cell in header.strip("|").split("|")]
+    assert heads[:3] == ["country", "method", "As it was tuned"]
+    assert heads[-2:] == ["rank of the target", "divergence"]
+    shown = {
+        tuple(cells[:2]): dict(zip(heads, cells, strict=True))
+        for cells in ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+        if cells[0] == "Toyland"
+    }
+    # No constant answer: it has no other ways.
+    assert [method for _, method in shown] == [
+        "naive",
+        "persona",
+        "random",
+        "de &lt;b&gt;&amp;\\_%",
+        "adam",
+    ]
+    found = rows(out)
+
+    def mean(method: str, measure: str) -> float:
+        values = [
+            float(row["value"])
+            for row in found
+            if (row["country"], row["method"], row["measure"]) == ("Toyland", method, measure)
+        ]
+        return float(np.mean(values))
+
+    for method in ("persona", "adam"):
+        line = shown["Toyland", method]
+        for head, measure in (
+            ("New wordings and frames", "asked:held-out:loss"),
+            ("options shuffled", "asked:shuffled:loss"),
+        ):
+            assert line[head] == f"{mean(method, measure):.1f}"
+        assert line["rank of the target"].startswith(f"{mean(method, 'rank'):g} of ")
+    naive = shown["Toyland", "naive"]["New wordings and frames"]
+    assert naive == f"{mean('persona', 'asked:held-out:naive_loss'):.1f}"
+    for row in found:
+        assert (out / row["source"]).is_file()
+    assert "And asked in other ways?" in (out / "report.html").read_text()
+    assert (out / "elsewhere.tex").read_text().count("\\midrule") == 2
+
+
+def test_what_was_not_asked_elsewhere_has_no_table(finished: Path):
+    assert not (finished / "elsewhere.md").exists()
+    assert "And asked in other ways?" not in (finished / "report.html").read_text()

@@ -226,7 +226,7 @@ def test_a_run(tmp_path, tuned, toy_forms):
     out = export_peft(run, model, tmp_path / "adapter", forms=toy_forms)
     card = (out / "README.md").read_text()
     assert "# llama, moved towards Toyland &lt;&amp;&gt;" in card
-    assert "Tuning on 8 forms" in card
+    assert "Tuning on 72 forms" in card  # a descent draws from all of them
     assert "| Tuned soft prompt |" in card
     assert "## What was run" in card
 

@@ -7,7 +7,7 @@ that the interval of a gain is that of a difference within pairs, not of two sep
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from acculturate.evaluation.measure import RESPONDENTS, bootstrap_scores
 from acculturate.evaluation.statistics import interval_around, loss_interval, percentile_interval
 from acculturate.model.answers import AnswerModel, Answers
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.survey.forms import Form
+from acculturate.survey.forms import Form, with_line
 from acculturate.survey.scoring import Reading, Scoring, item_values
 
 Interval = tuple[float, float]
@@ -136,13 +136,13 @@ class Comparison:
 
 
 def compare(
-    model: AnswerModel, prompt: SoftPrompt, forms: Sequence[Form], question: Question
+    model: AnswerModel, prompt: SoftPrompt | str, forms: Sequence[Form], question: Question
 ) -> Comparison:
     """Asks the untouched and the tuned model the same forms.
 
     Args:
         model: Who answers.
-        prompt: The tuned soft prompt.
+        prompt: The tuned soft prompt, or a line of words to stand in front of every form.
         forms: What is asked, every item of the instrument at least once.
         question: How answers are read and what they are compared with.
 
@@ -150,7 +150,14 @@ def compare(
         UsageError: The soft prompt was made for another width.
     """
     naive = model.ask(None, forms, valid_mass=True)
-    tuned = model.ask(prompt.embeddings[None], forms, placement=prompt.placement, valid_mass=True)
+    if isinstance(prompt, str):
+        tuned = replace(
+            model.ask(None, with_line(forms, prompt), valid_mass=True), forms=naive.forms
+        )
+    else:
+        tuned = model.ask(
+            prompt.embeddings[None], forms, placement=prompt.placement, valid_mass=True
+        )
     return compare_answers(naive, tuned, question)
 
 

@@ -106,13 +106,13 @@ def other_surveys(own: Instrument, country: str, language: str) -> tuple[OtherSu
 
 
 def check_with(
-    model: AnswerModel, prompt: SoftPrompt, survey: OtherSurvey, seed: int = 0
+    model: AnswerModel, prompt: SoftPrompt | str, survey: OtherSurvey, seed: int = 0
 ) -> SurveyCheck:
     """Asks both states another survey, read as expected answers with its own anchor.
 
     Args:
         model: Who answers.
-        prompt: The tuned soft prompt.
+        prompt: The tuned soft prompt, or a line of words.
         survey: One whose table has the country.
         seed: Of the bootstrap.
     """

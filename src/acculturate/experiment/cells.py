@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from acculturate.errors import FailureError
+from acculturate.experiment.lines import LINES, evaluate_line
 from acculturate.experiment.materials import BASELINES, Cell, Materials
 from acculturate.files import json_text, write_text
 from acculturate.model.answers import AnswerModel
@@ -35,7 +36,7 @@ def finished(cell: Cell, out: Path) -> bool:
 
 
 def measure_cell(materials: Materials, model: AnswerModel, cell: Cell, out: Path) -> None:
-    """Measures what searches nothing towards one country.
+    """Measures what searches nothing towards one country; lines of words in other ways too.
 
     Raises:
         FailureError: The answers are not finite, or the summary cannot be written.
@@ -53,7 +54,18 @@ def measure_cell(materials: Materials, model: AnswerModel, cell: Cell, out: Path
         settings.seed,
     )
     summary = measure_baselines(model, question)
+    if materials.experiment.evaluate:
+        for method in LINES:
+            if method in materials.experiment.baselines:
+                line = summary["baselines"][LINES[method]]
+                for name, part in evaluate_line(materials, model, cell, line).items():
+                    write_text(out / checks_of(cell, method) / f"{name}.json", json_text(part))
     write_text(out / cell.folder / SUMMARY, json_text(summary))
+
+
+def checks_of(cell: Cell, method: str) -> Path:
+    """Where the checks of one method of a cell of baselines lie in the experiment's directory."""
+    return cell.folder / "evaluation" / method
 
 
 def tune_cell(

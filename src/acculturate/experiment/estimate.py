@@ -116,10 +116,8 @@ def _evaluation_sets(materials: Materials, settings: Settings, tuning: tuple[For
     """How many times the tuning and held-out forms together the evaluation asks, both models counted."""
     if not materials.experiment.evaluate:
         return 0.0
-    instrument, wanted = materials.instrument, materials.experiment.languages
-    others = [code for code in instrument.languages if code != settings.language]
-    chosen = others if wanted is None else [code for code in wanted if code != settings.language]
-    sets = form_sets(instrument, tuning, settings.language, chosen)
+    instrument, others = materials.instrument, materials.other_languages(settings)
+    sets = form_sets(instrument, tuning, settings.language, others)
     held_out = all_forms(instrument, (settings.language,), split="held-out")
     return 2 * sum(len(one.forms) for one in sets) / (len(tuning) + len(held_out))
 

@@ -95,6 +95,12 @@ class Materials:
         """The settings that baselines are measured with."""
         return Settings(**self.experiment.settings)
 
+    def other_languages(self, settings: Settings) -> tuple[str, ...]:
+        """Languages that runs are asked in beside their own."""
+        wanted = self.experiment.languages
+        known = self.instrument.languages if wanted is None else wanted
+        return tuple(code for code in dict.fromkeys(known) if code != settings.language)
+
     def scoring(self, settings: Settings) -> Scoring:
         """Weights, anchor and loss of some settings."""
         return Scoring(self.instrument, settings.anchor, settings.aggregate, settings.variant)

@@ -1,7 +1,8 @@
 """Everything that is made of an experiment's cells: tables, figures, the report.
 
 In: a directory with cells. Out: in it results.csv, results.parquet where pyarrow is there, table.html,
-table.md, table.tex, comparisons.csv, figures/*.svg and report.html. The same cells give the same tables.
+table.md, table.tex, elsewhere.md, elsewhere.tex, comparisons.csv, figures/*.svg and report.html. The same cells
+give the same tables.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from acculturate.experiment.comparisons import Difference, differences
 from acculturate.experiment.materials import Cell, Materials
 from acculturate.experiment.report import Page, Trial, draw, figure_files, render, sentences
 from acculturate.experiment.results import collect, rows, write_rows
-from acculturate.experiment.tables import latex, line_texts, markdown, paper_table
+from acculturate.experiment.tables import elsewhere_table, latex, markdown, paper_table, text_table
 from acculturate.files import write_text
 from acculturate.reporting.report import environment
 
@@ -72,13 +73,24 @@ def publish(
     found = rows(experiment.name, (*measured, *tried), out)
     write_rows(found, out)
     table, compared = paper_table(measured), differences(measured)
+    asked, texts = elsewhere_table(measured, table), text_table(table)
     everything = (*materials.cells, *trial_cells)
     complete = frozenset(cell for cell in materials.cells if finished(cell, out))
     page = Page(
-        experiment, measured, table, compared, materials.cells, complete, failed, tuple(trials)
+        experiment,
+        measured,
+        table,
+        asked,
+        compared,
+        materials.cells,
+        complete,
+        failed,
+        tuple(trials),
     )
-    write_text(out / "table.md", markdown(table))
-    write_text(out / "table.tex", latex(table, experiment))
+    for name, one in (("table", texts), ("elsewhere", asked)):
+        if one is not None:
+            write_text(out / f"{name}.md", markdown(one))
+            write_text(out / f"{name}.tex", latex(one, experiment))
     html = environment("acculturate.experiment").get_template("table.html.j2")
     write_text(out / "table.html", html.render(page=page, title=experiment.name))
     write_text(out / "comparisons.csv", _csv(compared))
@@ -88,8 +100,8 @@ def publish(
     write_text(out / "report.html", render(page, drawn))
     return Published(
         title=experiment.name,
-        header=table.header,
-        lines=tuple(line_texts(table, line) for line in table.lines),
+        header=texts.header,
+        lines=texts.lines,
         sentences=tuple(sentences(page)),
         report=out / "report.html",
         results=out / "results.csv",

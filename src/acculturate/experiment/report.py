@@ -17,7 +17,7 @@ from acculturate.experiment.comparisons import Difference
 from acculturate.experiment.materials import BASELINES, Cell, slug
 from acculturate.experiment.plan import Experiment
 from acculturate.experiment.results import Measured
-from acculturate.experiment.tables import PaperTable
+from acculturate.experiment.tables import PaperTable, TextTable
 from acculturate.reporting.report import environment, warnings_of
 from acculturate.reporting.wording import perplexity_text
 
@@ -47,6 +47,7 @@ class Page:
         experiment: What was asked for.
         measured: Complete cells.
         table: The paper's table.
+        elsewhere: What methods were asked in other ways, or None.
         compared: Methods against the untouched model.
         cells: All cells.
         complete: Those that are complete.
@@ -57,6 +58,7 @@ class Page:
     experiment: Experiment
     measured: tuple[Measured, ...]
     table: PaperTable
+    elsewhere: TextTable | None
     compared: tuple[Difference, ...]
     cells: tuple[Cell, ...]
     complete: frozenset[Cell]

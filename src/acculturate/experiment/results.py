@@ -10,15 +10,18 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from acculturate.experiment.benchmarks import Score, read_scores
-from acculturate.experiment.cells import SUMMARY, finished
+from acculturate.experiment.cells import SUMMARY, checks_of, finished
+from acculturate.experiment.elsewhere import Elsewhere
+from acculturate.experiment.lines import LINES
 from acculturate.experiment.materials import BASELINES, Cell
 from acculturate.files import write_bytes, write_text
+from acculturate.reporting.checks import NO_CHECKS, Checks, read_checks
 from acculturate.reporting.run_data import Evaluation, Method, Outcome, Run
 from acculturate.reporting.run_reader import read_run, read_summary
 
@@ -64,6 +67,7 @@ class Measured:
         naive: The untouched model's row on the same forms.
         evaluation: The whole result table.
         run: The run, or None where nothing was searched.
+        elsewhere: What it was asked in other ways.
         benchmarks: Scores by benchmark.
         source: The file its row was read from, in the experiment's directory.
     """
@@ -73,6 +77,7 @@ class Measured:
     naive: Method | None
     evaluation: Evaluation
     run: Run | None
+    elsewhere: Elsewhere
     benchmarks: Mapping[str, Score]
     source: Path
 
@@ -105,10 +110,14 @@ def collect(out: Path, cells: Sequence[Cell], baselines: Sequence[str]) -> tuple
         FailureError: A file is damaged.
     """
     found: list[Measured] = []
+    checked: dict[tuple[str, str], Checks] = {}
     known: dict[tuple[str, str], dict[str, dict[str, Score]]] = {}
     for cell in cells:
         if cell.method != BASELINES and finished(cell, out):
             found.append(_tuned(cell, out))
+            run = found[-1].run
+            if run is not None and run.checks.rows:
+                checked.setdefault((cell.table, cell.country), run.checks)
             by_method = known.setdefault((cell.table, cell.country), {})
             for score in read_scores(out / cell.folder):
                 by_method.setdefault(score.method, {}).setdefault(score.benchmark, score)
@@ -123,7 +132,12 @@ def collect(out: Path, cells: Sequence[Cell], baselines: Sequence[str]) -> tuple
             if row is not None:
                 own = Cell(cell.table, cell.country, name)
                 theirs = scores.get(name, {})
-                found.append(Measured(own, row, naive, evaluation, None, theirs, source))
+                beside = Elsewhere(read_checks(out / checks_of(cell, name)))
+                if name == "naive":  # everything that was asked was compared with it
+                    asked = [read_checks(out / checks_of(cell, line)) for line in LINES]
+                    asked += [checked.get((cell.table, cell.country), NO_CHECKS)]
+                    beside = Elsewhere(next((c for c in asked if c.rows), NO_CHECKS), naive=True)
+                found.append(Measured(own, row, naive, evaluation, None, beside, theirs, source))
     order = {
         (cell.table, cell.country): place
         for place, cell in enumerate({(c.table, c.country): c for c in cells}.values())
@@ -190,7 +204,7 @@ def _tuned(cell: Cell, out: Path) -> Measured:
     scores = {s.benchmark: s for s in read_scores(run.path) if s.method == "tuned"}
     source = cell.folder / "evaluation" / "summary.json"
     naive = run.evaluation.method("naive")
-    return Measured(cell, row, naive, run.evaluation, run, scores, source)
+    return Measured(cell, row, naive, run.evaluation, run, Elsewhere(run.checks), scores, source)
 
 
 def _numbers(one: Measured, out: Path) -> Iterator[tuple[str, float | None, Interval | None, Path]]:
@@ -214,12 +228,29 @@ def _numbers(one: Measured, out: Path) -> Iterator[tuple[str, float | None, Inte
         yield "evaluations", float(row.evaluations), None, source
     for key, score in one.benchmarks.items():
         yield f"benchmark:{key}", score.score, score.interval, score.source.relative_to(out)
-    if one.run is not None:
-        asked = one.cell.folder / "evaluation" / "held_out.json"
-        for check in one.run.checks.rows:
-            yield f"asked:{check.key}:loss", check.tuned.loss, check.tuned.interval, asked
-            yield f"asked:{check.key}:gain", check.gain, check.gain_interval, asked
+    yield from _elsewhere(one)
 
 
 def _interval(outcome: Outcome | None) -> Interval | None:
     return None if outcome is None else outcome.interval
+
+
+def _elsewhere(one: Measured) -> Iterator[tuple[str, float | None, Interval | None, Path]]:
+    """What it was asked in other ways; of the untouched model the losses stand beside every run."""
+    folder = one.cell.folder / "evaluation"
+    if one.run is None:
+        folder = checks_of(replace(one.cell, method=BASELINES), one.cell.method)
+    if one.elsewhere.naive:
+        return
+    for check in one.elsewhere.checks.rows:
+        asked = folder / "held_out.json"
+        yield f"asked:{check.key}:loss", check.tuned.loss, check.tuned.interval, asked
+        yield f"asked:{check.key}:naive_loss", check.naive.loss, check.naive.interval, asked
+        yield f"asked:{check.key}:gain", check.gain, check.gain_interval, asked
+    for survey in one.elsewhere.checks.surveys:
+        asked, key = folder / "other_surveys.json", survey.instrument
+        yield f"survey:{key}:loss", survey.tuned.loss, survey.tuned.interval, asked
+        yield f"survey:{key}:naive_loss", survey.naive.loss, survey.naive.interval, asked
+        yield f"survey:{key}:gain", survey.gain, survey.gain_interval, asked
+    if one.elsewhere.rank is not None:
+        yield "rank", float(one.elsewhere.rank), None, folder / "specificity.json"

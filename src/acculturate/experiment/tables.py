@@ -1,6 +1,6 @@
-"""The paper's table: country x method, as data and as Markdown, LaTeX and HTML, each escaped in its way.
+"""The paper's table and that of other ways of asking, country x method, as data and as escaped text.
 
-In: measured cells. Out: lines with a mean over seeds and its interval.
+In: measured cells. Out: lines with a mean over seeds and its interval; Markdown and LaTeX.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from acculturate.evaluation.statistics import interval_of, resampled_means
+from acculturate.experiment.elsewhere import columns
 from acculturate.experiment.plan import Experiment
 from acculturate.experiment.results import Measured
 from acculturate.reporting.wording import MISSING, divergence_text, loss_text
@@ -94,6 +95,29 @@ class PaperTable:
         return f"{line.country} ({line.table})" if self.several else line.country
 
 
+@dataclass(frozen=True)
+class TextTable:
+    """A table as text: country, method, then whatever its header says.
+
+    Attributes:
+        header: Names of the columns.
+        lines: Its lines, country by country.
+        bold: Numbers of the lines whose held-out loss is the country's smallest.
+    """
+
+    header: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+    bold: frozenset[int] = frozenset()
+
+    @property
+    def groups(self) -> tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]:
+        """The lines of each country, without its name."""
+        found: dict[str, list[tuple[str, ...]]] = {}
+        for place, *texts in self.lines:
+            found.setdefault(place, []).append(tuple(texts))
+        return tuple((place, tuple(lines)) for place, lines in found.items())
+
+
 def paper_table(measured: Sequence[Measured]) -> PaperTable:
     """The table of some measured cells, in their order."""
     groups: dict[tuple[str, str, str], list[Measured]] = {}
@@ -123,26 +147,62 @@ def over_seeds(values: Sequence[float]) -> Value:
     return Value(float(array.mean()), interval_of(means))
 
 
-def markdown(table: PaperTable) -> str:
-    """The table for a page."""
+def elsewhere_table(measured: Sequence[Measured], table: PaperTable) -> TextTable | None:
+    """What the methods were asked in other ways; None where nothing was.
+
+    Args:
+        measured: The cells of the table.
+        table: The paper's table, for its order.
+    """
+    known = [one.elsewhere for one in measured]
+    ways = columns(known)
+    if not ways.header:
+        return None
+    lines: list[tuple[str, ...]] = []
+    for line in table.lines:
+        at = line.table, line.country, line.method
+        own = [
+            one.elsewhere
+            for one in measured
+            if (one.cell.table, one.cell.country, one.cell.method) == at and one.elsewhere.ways
+        ]
+        if own:
+            texts = ways.texts(own, line.digits)
+            lines.append(
+                (table.place(line), line.method, *texts, divergence_text(line.divergence.value))
+            )
+    return TextTable(("country", "method", *ways.header, "divergence"), tuple(lines))
+
+
+def text_table(table: PaperTable) -> TextTable:
+    """The paper's table as text."""
+    return TextTable(
+        table.header,
+        tuple(line_texts(table, line) for line in table.lines),
+        frozenset(index for index, line in enumerate(table.lines) if line.best),
+    )
+
+
+def markdown(table: TextTable) -> str:
+    """A table for a page."""
     lines = [table.header, tuple("---" for _ in table.header)]
-    lines += [tuple(map(_markdown_text, line_texts(table, line))) for line in table.lines]
+    lines += [tuple(map(_markdown_text, line)) for line in table.lines]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def latex(table: PaperTable, experiment: Experiment) -> str:
-    """The table for a paper; needs the package booktabs."""
-    columns = "llr" + "r" * (len(table.header) - 3)
+def latex(table: TextTable, experiment: Experiment) -> str:
+    """A table for a paper; needs the package booktabs."""
+    columns = "ll" + "r" * (len(table.header) - 2)
     lines = ["% \\usepackage{booktabs}", f"\\begin{{tabular}}{{{columns}}}", "\\toprule"]
     lines.append(" & ".join(map(_latex_text, table.header)) + " \\\\")
     before = ""
-    for line in table.lines:
-        lines += ["\\midrule"] if table.place(line) != before else []
-        texts = [_latex_text(text) for text in line_texts(table, line)]
-        if line.best:
+    for number, line in enumerate(table.lines):
+        lines += ["\\midrule"] if line[0] != before else []
+        texts = [_latex_text(text) for text in line]
+        if number in table.bold:
             texts[4] = f"\\textbf{{{texts[4]}}}"
-        texts[0] = "" if table.place(line) == before else texts[0]
-        before = table.place(line)
+        texts[0] = "" if line[0] == before else texts[0]
+        before = line[0]
         lines.append(" & ".join(texts) + " \\\\")
     name = _latex_text(experiment.name)
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", f"% experiment {name}", ""])

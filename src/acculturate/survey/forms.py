@@ -13,7 +13,7 @@ import math
 import re
 import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -186,6 +186,11 @@ def draw_forms(pool: Sequence[Form], count: int, rng: np.random.Generator) -> tu
     """
     grids = _grids(pool, rng)
     return _select(grids, count, rng.permutation(len(grids)).tolist())
+
+
+def with_line(forms: Sequence[Form], line: str) -> tuple[Form, ...]:
+    """The same forms with a line of text in front."""
+    return tuple(replace(form, text=f"{line}\n{form.text}") for form in forms)
 
 
 def fingerprint(forms: Iterable[Form]) -> str:

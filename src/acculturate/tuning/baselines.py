@@ -7,10 +7,8 @@ in-context prompt; a short description of the country's scores in words is our r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from acculturate.survey.countries import Country
-from acculturate.survey.forms import Form
 from acculturate.survey.instrument import Dimension
 
 _BANDS = ((0.2, "very low"), (0.4, "low"), (0.6, "moderate"), (0.8, "high"))
@@ -38,8 +36,3 @@ def in_context_line(target: Country, dimensions: Sequence[Dimension]) -> str:
         parts.append(f"{dimension.name.lower()} is {band} ({number}): {pole}")
     scales = "on scales around 0 to 100, " if usual else ""
     return f"In {target.name}, {scales}{'; '.join(parts)}. {persona_line(target.name)}"
-
-
-def with_line(forms: Sequence[Form], line: str) -> tuple[Form, ...]:
-    """The same forms with a line of text in front."""
-    return tuple(replace(form, text=f"{line}\n{form.text}") for form in forms)

@@ -16,9 +16,9 @@ from acculturate.evaluation.guard import HELD_OUT_TEXTS, OPENINGS, TUNING_TEXTS,
 from acculturate.evaluation.measure import Profile, profile
 from acculturate.model.answers import AnswerModel, Placement
 from acculturate.survey.countries import Country, CountryTable
-from acculturate.survey.forms import Form
+from acculturate.survey.forms import Form, with_line
 from acculturate.survey.scoring import Reading, Scoring
-from acculturate.tuning.baselines import in_context_line, persona_line, with_line
+from acculturate.tuning.baselines import in_context_line, persona_line
 
 Prompt = Float[np.ndarray, "token hidden"]
 
