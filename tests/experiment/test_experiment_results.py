@@ -176,7 +176,7 @@ def test_lines_of_words_are_asked_in_the_same_ways_as_prompts(tmp_path: Path):
     header, _, *lines = (out / "elsewhere.md").read_text().splitlines()
     heads = [cell.strip() for cell in header.strip("|").split("|")]
     assert heads[:3] == ["country", "method", "As it was tuned"]
-    assert heads[-2:] == ["rank of the target", "divergence"]
+    assert heads[-2:] == ["Rank of the target", "Divergence"]
     shown = {
         tuple(cells[:2]): dict(zip(heads, cells, strict=True))
         for cells in ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
@@ -204,10 +204,10 @@ def test_lines_of_words_are_asked_in_the_same_ways_as_prompts(tmp_path: Path):
         line = shown["Toyland", method]
         for head, measure in (
             ("New wordings and frames", "asked:held-out:loss"),
-            ("options shuffled", "asked:shuffled:loss"),
+            ("…options shuffled", "asked:shuffled:loss"),
         ):
             assert line[head] == f"{mean(method, measure):.1f}"
-        assert line["rank of the target"].startswith(f"{mean(method, 'rank'):g} of ")
+        assert line["Rank of the target"].startswith(f"{mean(method, 'rank'):g} of ")
     naive = shown["Toyland", "naive"]["New wordings and frames"]
     assert naive == f"{mean('persona', 'asked:held-out:naive_loss'):.1f}"
     for row in found:

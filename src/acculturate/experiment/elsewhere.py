@@ -43,7 +43,7 @@ class Elsewhere:
     @property
     def names(self) -> dict[str, str]:
         """What the keys of both are called."""
-        names = {one.key: one.label.removeprefix("…") for one in self.checks.rows}
+        names = {one.key: one.label for one in self.checks.rows}
         return names | {one.instrument: one.title for one in self.checks.surveys}
 
     @property
@@ -76,7 +76,7 @@ class Columns:
     def header(self) -> tuple[str, ...]:
         """Their heads, and that of the rank; empty where nothing was asked."""
         heads = tuple(self.names[key] for key in (*self.ways, *self.surveys))
-        return (*heads, "rank of the target") if heads else ()
+        return (*heads, "Rank of the target") if heads else ()
 
     def texts(self, found: Sequence[Elsewhere], digits: int) -> tuple[str, ...]:
         """Means over some seeds, and the middle rank.

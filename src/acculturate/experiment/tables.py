@@ -171,7 +171,7 @@ def elsewhere_table(measured: Sequence[Measured], table: PaperTable) -> TextTabl
             lines.append(
                 (table.place(line), line.method, *texts, divergence_text(line.divergence.value))
             )
-    return TextTable(("country", "method", *ways.header, "divergence"), tuple(lines))
+    return TextTable(("country", "method", *ways.header, "Divergence"), tuple(lines))
 
 
 def text_table(table: PaperTable) -> TextTable:
