@@ -304,7 +304,7 @@ def test_forms(cli: CommandLine):
     assert {form["split"] for form in held_out} == {"held-out"}
     arabic = cli("forms", "--json", "--language", "ar", "--split", "tuning").json
     assert {form["language"] for form in arabic} == {"ar"}
-    assert len(arabic) == 432
+    assert len(arabic) == 864
     letters = cli("forms", "--json", "--labels", "letters", "-i", "toy").json
     assert {form["labels"][0] for form in letters} == {"A"}
     assert "--- plans wording 0 frame plain en forward tuning" in cli("forms", "-i", "toy").out

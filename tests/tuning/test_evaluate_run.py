@@ -83,7 +83,7 @@ def test_a_run_that_sampled_its_forms(tmp_path, vsm13):
     target = load_countries()["India"]
     run = tune(FakeModel(), vsm13, target, budget=40, tokens=2, sample=True, out=tmp_path / "in")
     rows = evaluate(run, FakeModel(), languages=[]).parts["held_out"]["rows"]
-    assert rows[0]["forms"] == 432
+    assert rows[0]["forms"] == 864
     assert rows[0]["gain_interval"] is not None
 
 
@@ -148,7 +148,7 @@ def test_what_it_refuses(run):
     with pytest.raises(UsageError, match="has no language"):
         evaluate(run, FakeModel(), languages=["xx"])
     config = (run.directory / "config.toml").read_text()
-    (run.directory / "config.toml").write_text(config.replace("forms = 432", "forms = 96"))
+    (run.directory / "config.toml").write_text(config.replace("forms = 864", "forms = 96"))
     with pytest.raises(FailureError, match="tuning forms"):
         evaluate(run, FakeModel())
 

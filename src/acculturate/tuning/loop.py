@@ -28,7 +28,7 @@ from acculturate.tuning.objective import Evaluation, Objective
 from acculturate.tuning.run import RunDirectory, State
 from acculturate.tuning.start import start_search
 
-_LEADERS = 4
+_LEADERS = 2
 """How many leaders of the last generations are compared in the end, where forms are sampled."""
 
 
