@@ -1,230 +1,30 @@
-"""Terminal tables and progress bars. Knows how things look, not how they are made."""
+"""Terminal tables and messages. Knows how things look, not how they are made."""
 
 from __future__ import annotations
 
 import math
-import sys
-import threading
-import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bar
 from rich.table import Table
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from rich.progress import TaskID
 
     from acculturate.benchmarks.result import Result
     from acculturate.evaluation.correlation import Coefficient
     from acculturate.evaluation.measure import Profile
     from acculturate.evaluation.side_effects import SideEffects
     from acculturate.experiment.estimate import Estimate
-    from acculturate.experiment.materials import Cell
     from acculturate.experiment.publish import Published
-    from acculturate.experiment.run import Watch
     from acculturate.reporting.relate import Related
     from acculturate.survey.countries import Country, CountryTable
     from acculturate.survey.forms import Form
     from acculturate.survey.instrument import Instrument
     from acculturate.tuning.evaluate import RunEvaluation
     from acculturate.tuning.examine import Examined
-    from acculturate.tuning.loop import Progress
     from acculturate.tuning.run import Run
-
-
-@contextmanager
-def step(what: str) -> Generator[Callable[[str], None]]:
-    """A spinner with the time spent, while something slow of unknown length happens."""
-    console = _console(stderr=True)
-    if not console.is_terminal:
-        yield lambda text: print(text, file=sys.stderr, flush=True)
-        return
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-    with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(what)
-        yield lambda text: bar.update(task, description=text)
-
-
-@contextmanager
-def progress_bar(budget: int) -> Generator[Callable[[Progress], None]]:
-    """A bar over the budget with the best loss; plain lines where there is no terminal."""
-    console = _console(stderr=True)
-    if not console.is_terminal:
-        yield lambda at: print(_progress_line(at), file=sys.stderr, flush=True)
-        return
-    columns = (
-        TextColumn("tuning"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("best loss {task.fields[best]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=console) as bar:
-        task = bar.add_task("tuning", total=budget, best="-")
-
-        def show(at: Progress) -> None:
-            bar.update(task, completed=at.evaluations, best=_best(at))
-
-        yield show
-
-
-@contextmanager
-def question_bar() -> Generator[Callable[[str, int, int], None]]:
-    """A bar for each benchmark and method in turn; a plain line for each where there is no terminal."""
-    console = _console(stderr=True)
-    if not console.is_terminal:
-        yield (
-            lambda what, done, whole: (
-                None
-                if done
-                else print(f"asking {whole} forms: {what}", file=sys.stderr, flush=True)
-            )
-        )
-        return
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("benchmarks", total=None)
-
-        def show(what: str, done: int, whole: int) -> None:
-            if done == 0:
-                bar.reset(task, total=whole, description=what)
-            bar.update(task, completed=done)
-
-        yield show
-
-
-@contextmanager
-def experiment_bar(cells: int, budget: int) -> Generator[Watch]:
-    """A line for every cell that runs, and a bar over all with the time left.
-
-    Args:
-        cells: How many there are.
-        budget: Evaluations of one that searches.
-    """
-    console = _console(stderr=True)
-    if not console.is_terminal:
-        yield _CellLines(cells, budget)
-        return
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[state]}", markup=False),
-    )
-    with Bar(*columns, console=console) as bar:
-        yield _CellBars(cells, budget, bar)
-
-
-class _CellLines:
-    """One line at the beginning of a cell and one at its end, for a file or a pipe."""
-
-    def __init__(self, cells: int, budget: int) -> None:
-        self._cells, self._budget = cells, budget
-        self._done = self._skipped = 0
-        self._began = time.monotonic()
-        self._lock = threading.Lock()
-        self._best: dict[Cell, str] = {}
-
-    def begins(self, cell: Cell) -> None:
-        self._say(cell, "begins")
-
-    def goes_on(self, cell: Cell, at: Progress) -> None:
-        self._best[cell] = f": best loss {_best(at)} after {at.evaluations} evaluations"
-
-    def ends(self, cell: Cell, trouble: str | None, before: bool) -> None:
-        with self._lock:
-            self._done += 1
-            self._skipped += before
-        if before:
-            return
-        if trouble is not None:
-            self._say(cell, f"failed again: {trouble}")
-        else:
-            self._say(cell, f"done{self._best.get(cell, '')}{self._left()}")
-
-    def tries_again(self, cell: Cell, trouble: str) -> None:
-        self._say(cell, f"failed and is tried again: {trouble}")
-
-    def _left(self) -> str:
-        ran = self._done - self._skipped
-        if self._done >= self._cells or not ran:
-            return ""
-        left = (time.monotonic() - self._began) / ran * (self._cells - self._done)
-        return f", about {_duration(left)} left"
-
-    def _say(self, cell: Cell, text: str) -> None:
-        say(f"[{self._done}/{self._cells}] {cell.title}: {text.removeprefix(': ')}")
-
-
-class _CellBars:
-    """A bar for every cell that runs, which goes away with it, and one over all."""
-
-    def __init__(self, cells: int, budget: int, bar: Bar) -> None:
-        self._bar, self._cells, self._budget = bar, cells, budget
-        self._all = bar.add_task("experiment", total=cells * budget, state="")
-        self._running: dict[Cell, TaskID] = {}
-        self._at: dict[Cell, int] = {}
-        self._done = self._skipped = self._failed = 0
-        self._began = time.monotonic()
-        self._lock = threading.Lock()
-
-    def begins(self, cell: Cell) -> None:
-        with self._lock:
-            self._running[cell] = self._bar.add_task(cell.title, total=self._budget, state="")
-
-    def goes_on(self, cell: Cell, at: Progress) -> None:
-        with self._lock:
-            self._at[cell] = at.evaluations
-            state = f"{at.evaluations}/{at.budget}, best loss {_best(at)}"
-            self._bar.update(self._running[cell], completed=at.evaluations, state=state)
-            self._show()
-
-    def ends(self, cell: Cell, trouble: str | None, before: bool) -> None:
-        with self._lock:
-            self._done += 1
-            self._skipped += before
-            self._failed += trouble is not None
-            self._at.pop(cell, None)
-            if cell in self._running:
-                self._bar.remove_task(self._running.pop(cell))
-            self._show()
-        if trouble is not None:
-            self._bar.console.print(f"{cell.title} failed again: {trouble}", style="bold red")
-
-    def tries_again(self, cell: Cell, trouble: str) -> None:
-        self._bar.console.print(f"{cell.title} failed and is tried again: {trouble}")
-
-    def _show(self) -> None:
-        here = self._done * self._budget + sum(self._at.values())
-        made = here - self._skipped * self._budget
-        state = f"{self._done}/{self._cells} cells"
-        if self._failed:
-            state += f", {self._failed} failed"
-        if made > 0 and here < self._cells * self._budget:
-            spent = time.monotonic() - self._began
-            left = spent / made * (self._cells * self._budget - here)
-            state += f", about {_duration(left)} left"
-        self._bar.update(self._all, completed=here, state=state)
 
 
 def show_estimates(found: Sequence[Estimate], machine: str) -> None:
@@ -233,15 +33,15 @@ def show_estimates(found: Sequence[Estimate], machine: str) -> None:
     for name in ("cell", "evaluations", "tokens", "time"):
         table.add_column(name, justify="left" if name == "cell" else "right")
     for one in found:
-        spent = "complete" if one.done else _duration(one.seconds)
+        spent = "complete" if one.done else duration(one.seconds)
         table.add_row(one.cell.title, str(one.evaluations or "-"), f"{one.tokens:,}", spent)
-    console = _console()
+    console = open_console()
     console.print(table)
     left = [one for one in found if not one.done]
     console.print(
         f"{len(left)} of {len(found)} cells to run: {sum(one.evaluations for one in left):,} evaluations, "
         f"{sum(one.tokens for one in left):,} tokens, about "
-        f"{_duration(sum(one.seconds for one in left))} {machine}",
+        f"{duration(sum(one.seconds for one in left))} {machine}",
         soft_wrap=True,
     )
 
@@ -255,7 +55,7 @@ def show_experiment(found: Published) -> None:
     for country, *texts in found.lines:
         table.add_row("" if country == before else country, *texts)
         before = country
-    console = _console()
+    console = open_console()
     console.print(table)
     for sentence in found.sentences:
         console.print(f"- {sentence}", soft_wrap=True)
@@ -283,7 +83,7 @@ def show_profile(profile: Profile, instrument: Instrument, target: Country | Non
         if target is not None:
             cells.append(_score(target.scores[dimension.key]))
         table.add_row(*cells)
-    console = _console()
+    console = open_console()
     console.print(table)
     if target is not None and profile.loss is not None:
         console.print(
@@ -314,7 +114,7 @@ def show_run(run: Run) -> None:
             _number(row["divergence"]),
             _number(row["perplexity"], 1),
         )
-    console = _console()
+    console = open_console()
     console.print(table)
     done = run.outcome
     console.print(
@@ -329,7 +129,7 @@ def show_run(run: Run) -> None:
 
 def show_line(text: str) -> None:
     """A sentence on standard output."""
-    _console().print(text, soft_wrap=True)
+    open_console().print(text, soft_wrap=True)
 
 
 def show_evaluation(found: RunEvaluation, sentences: Sequence[str]) -> None:
@@ -342,7 +142,7 @@ def show_evaluation(found: RunEvaluation, sentences: Sequence[str]) -> None:
         for state in (row["naive"], row["tuned"]):
             cells += [_number(state["loss"]), _interval(state["interval"], 1)]
         table.add_row(*cells)
-    _console().print(table)
+    open_console().print(table)
     for sentence in sentences:
         show_line(f"- {sentence}")
 
@@ -372,7 +172,7 @@ def show_examined(found: Examined, words: Callable[[Result], Sequence[str]]) -> 
                 else f"{_share(change.low, opinions)} to {_share(change.high, opinions)}",
                 "-" if change is None or change.p is None else f"{change.p:.3g}",
             )
-        _console().print(table)
+        open_console().print(table)
         for sentence in words(result):
             show_line(f"- {sentence}")
 
@@ -392,7 +192,7 @@ def show_side_effects(directory: Path, found: SideEffects, sentences: Sequence[s
             _number(one.ratio.value),
             _interval(one.ratio.interval, 2),
         )
-    _console().print(table)
+    open_console().print(table)
     for sentence in sentences:
         show_line(f"- {sentence}")
 
@@ -413,7 +213,7 @@ def show_related(
                     (text(own.spearman), text(own.pearson)) if own.why is None else (own.why, "")
                 )
                 table.add_row(each.loss, each.score, group, str(own.runs), *cells)
-        _console().print(table)
+        open_console().print(table)
     for sentence in sentences:
         show_line(f"- {sentence}")
 
@@ -428,7 +228,7 @@ def show_countries(table: CountryTable, countries: Sequence[Country]) -> None:
     for country in countries:
         scores = [_score(country.scores.get(key)) for key in table.dimensions]
         shown.add_row(country.name, country.iso or "", *scores)
-    _console().print(shown)
+    open_console().print(shown)
 
 
 def show_forms(forms: Sequence[Form]) -> None:
@@ -442,34 +242,20 @@ def show_forms(forms: Sequence[Form]) -> None:
 
 def say(text: str, style: str = "") -> None:
     """A message on standard error, without line breaks of our own."""
-    _console(stderr=True).print(text, style=style, soft_wrap=True)
+    open_console(stderr=True).print(text, style=style, soft_wrap=True)
 
 
-def _console(stderr: bool = False) -> Console:
+def open_console(stderr: bool = False) -> Console:
     """Names and files may hold anything: what looks like markup or an emoji code is shown as it is."""
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
-def _progress_line(at: Progress) -> str:
-    left = at.seconds / at.evaluations * (at.budget - at.evaluations)
-    return (
-        f"{at.evaluations}/{at.budget} evaluations, best loss {_best(at)}, "
-        f"{at.seconds:.0f} s spent, about {left:.0f} s left"
-    )
-
-
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds for a reader."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = seconds / 60
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
-
-
-def _best(at: Progress) -> str:
-    if not math.isfinite(at.best_loss):
-        return "none yet"
-    over = f" ({at.best_excess:.2f} past the limit)" if at.best_excess else ""
-    return f"{at.best_loss:.2f}{over}"
 
 
 def _number(value: Any, digits: int = 2) -> str:

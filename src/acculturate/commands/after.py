@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from acculturate import display
+from acculturate import bars, display
 from acculturate.commands.options import DeviceOption, JsonOption, TrustOption
 from acculturate.commands.shared import Models, load, print_json, say_report
 from acculturate.errors import UsageError
@@ -79,7 +79,7 @@ def evaluate(
     found: list[RunEvaluation] = []
     for run in loaded:
         answering = models.of(run)
-        with display.step(f"evaluating {run.directory}") as progress:
+        with bars.step(f"evaluating {run.directory}") as progress:
             found.append(
                 ac.evaluate(
                     run,

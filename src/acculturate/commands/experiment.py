@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from acculturate import display
+from acculturate import bars, display
 from acculturate.commands.options import DeviceOption, JsonOption, TrustOption
 from acculturate.commands.shared import load, print_json
 from acculturate.errors import FailureError, UsageError
@@ -90,7 +90,7 @@ def experiment(
                 pool = _pool(materials, device, trust_remote_code, ray, workers, gpus_per_worker)
                 pooled = stack.enter_context(pool)
                 at_once, loading = pooled.size, lambda: pooled
-            watch = stack.enter_context(display.experiment_bar(count, plan.budget))
+            watch = stack.enter_context(bars.experiment_bar(count, plan.budget))
             found = run_experiment(
                 materials,
                 folder,

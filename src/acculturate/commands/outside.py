@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from acculturate import display
+from acculturate import bars, display
 from acculturate.commands.shared import Models, print_json, say_report
 from acculturate.errors import UsageError
 
@@ -64,7 +64,7 @@ def read_outside(
     exam = None
     own = () if texts is None else read_own_texts(texts)
     if benchmarks:
-        with display.step("loading the benchmarks") as progress:
+        with bars.step("loading the benchmarks") as progress:
             exam = Exam(load_benchmarks(benchmarks, progress), permute, written)
     return Outside(exam, fluency, own)
 
@@ -82,14 +82,14 @@ def evaluate_outside(runs: Sequence[Run], asked: Outside, models: Models, as_jso
         model = models.of(run)
         said: dict[str, Any] = {"run": str(run.directory)}
         if asked.fluency:
-            with display.step(f"reading texts under the prompt of {run.directory}") as progress:
+            with bars.step(f"reading texts under the prompt of {run.directory}") as progress:
                 said |= evaluate_fluency(run, model, texts=asked.texts, progress=progress).to_dict()
             effects = read_run(run.directory).checks.side_effects
             if effects is not None and not as_json:
                 words = side_effects_story.sentences(effects)
                 display.show_side_effects(run.directory, effects, words)
         if asked.exam is not None:
-            with display.question_bar() as asking:
+            with bars.question_bar() as asking:
                 examined = ac.examine(run, model, asked.exam, known=known, progress=asking)
             said["benchmarks"] = examined.to_dict()
             if not as_json:

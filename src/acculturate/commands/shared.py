@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from acculturate import display
+from acculturate import bars, display
 from acculturate.errors import UsageError
 from acculturate.files import json_text
 
@@ -24,7 +24,7 @@ def load(
     """The model of the options, with a line of progress."""
     import acculturate as ac
 
-    with display.step("loading the model") as progress:
+    with bars.step("loading the model") as progress:
         return ac.load_model(
             name,
             revision=revision,

@@ -89,7 +89,7 @@ def form_sets(
     """
     new = all_forms(instrument, (language,), "held-out")
     lettered = all_forms(instrument, (language,), "held-out", "letters")
-    sets = [FormSet("tuning", "As it was tuned", tuple(tuning))]
+    sets = [FormSet("tuning", "As it was tuned", few(tuning))]
     if instrument.language(language).held_out_wordings:
         worded = crossed_forms(instrument, "held-out", "tuning", language)
         framed = crossed_forms(instrument, "tuning", "held-out", language)

@@ -269,6 +269,33 @@ def join_answers(parts: Sequence[Answers]) -> Answers:
     )
 
 
+def join_forms(
+    parts: Sequence[Answers], places: Sequence[Sequence[int]], forms: tuple[Form, ...]
+) -> Answers:
+    """Answers of one population to some forms and to others, as those to all of them.
+
+    Args:
+        parts: Answers to some of the forms each; the texts were read with the first.
+        places: Where the forms of each part stand among all.
+        forms: All of them.
+    """
+    first = parts[0]
+    widest = max(part.probabilities.shape[2] for part in parts)
+    probabilities = np.zeros((len(first.probabilities), len(forms), widest))
+    valid_mass = None if first.valid_mass is None else np.zeros(probabilities.shape[:2])
+    for part, place in zip(parts, places, strict=True):
+        probabilities[:, place, : part.probabilities.shape[2]] = part.probabilities
+        if valid_mass is not None:
+            valid_mass[:, place] = part.valid_mass
+    return replace(
+        first,
+        forms=forms,
+        probabilities=probabilities,
+        valid_mass=valid_mass,
+        tokens=sum(part.tokens for part in parts),
+    )
+
+
 class FakeModel:
     """A model whose answers are a formula, for tests, docs and dry runs.
 

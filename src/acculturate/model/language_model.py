@@ -29,7 +29,7 @@ from acculturate.model.proof import prove
 from acculturate.survey.forms import Form
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
-_UNTOUCHED_KEPT = 32
+_UNTOUCHED_KEPT = 128
 """Sets of forms whose answers without a soft prompt are remembered."""
 _MODELS = 'Give "embedded", a Hugging Face hub name, a folder with config.json, or a .gguf file.'
 
@@ -218,6 +218,7 @@ class LanguageModel:
             if len(self._untouched) == _UNTOUCHED_KEPT:
                 self._untouched.pop(next(iter(self._untouched)))
             self._untouched[key] = self._evaluator.ask(None, forms, texts, placement, valid_mass)
+        self._untouched[key] = self._untouched.pop(key)  # what was used last is forgotten last
         return self._untouched[key]
 
     def chunk(

@@ -34,6 +34,7 @@ from acculturate.model.answers import (
     Placement,
     PullBack,
     TextReading,
+    join_forms,
 )
 from acculturate.model.compilation import CompiledLayers, forgetting_layers
 from acculturate.model.encoding import EncodedForm, FormEncoder
@@ -48,6 +49,8 @@ _ROWS_ON_GPU = 65536
 _ROWS_KEPT_FOR_GRADIENTS = 4096
 _VOCABULARY_SLICE = 4096
 _PLANS_KEPT = 8
+_FORMS_IN_CACHE = 192
+"""Forms of a row on a processor: what is computed for many more falls out of its cache."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,8 @@ class PopulationEvaluator:
     ) -> Answers:
         """See `AnswerModel.ask`."""
         forms, texts = tuple(forms), tuple(texts)
+        if self._device.type == "cpu" and len(forms) > _FORMS_IN_CACHE:
+            return self._ask_by_frame(prompts, forms, texts, placement, valid_mass)
         plan = self._plan(forms, texts, placement, 0 if prompts is None else prompts.shape[1])
         reference = self._reference(texts, placement) if texts else None
         population = (
@@ -138,6 +143,35 @@ class PopulationEvaluator:
                 continue
             start += len(chunk)
         return _answers(plan, forms, texts, valid_mass, parts)
+
+    def _ask_by_frame(
+        self,
+        prompts: Float[np.ndarray, "candidate token hidden"] | None,
+        forms: tuple[Form, ...],
+        texts: tuple[str, ...],
+        placement: Placement,
+        valid_mass: bool,
+    ) -> Answers:
+        """The same in several rows, each of forms that begin alike."""
+        by_frame: dict[object, list[int]] = {}
+        for index, form in enumerate(forms):
+            by_frame.setdefault((form.language, form.frame), []).append(index)
+        parts = [
+            indices[start : start + _FORMS_IN_CACHE]
+            for indices in by_frame.values()
+            for start in range(0, len(indices), _FORMS_IN_CACHE)
+        ]
+        answers = [
+            self.ask(
+                prompts,
+                [forms[i] for i in part],
+                () if number else texts,
+                placement,
+                valid_mass,
+            )
+            for number, part in enumerate(parts)
+        ]
+        return join_forms(answers, parts, forms)
 
     @torch.no_grad()
     def chunk(

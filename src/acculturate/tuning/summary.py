@@ -66,17 +66,15 @@ def summarise(
         question: What is asked.
         tuned: The best soft prompt.
         start: The best of the first population, which is what random search found in as many
-            evaluations as the population is large.
+            evaluations as the population is large; a row where that is more than one.
         population: That many.
         start_cost: Evaluations that they took.
         evaluations: How many the tuned prompt took.
     """
     before, naive = _baselines(model, question)
     rows: list[dict[str, Any]] = list(before["rows"])
-    if start is not None:
+    if start is not None and population > 1:  # one prompt alone says nothing of random search
         label = f"Random start: best of {population} random prompts"
-        if population == 1:
-            label = "Start: the prompt before the first step"
         rows.append(
             _row(model, question, "random start", label, prompt=start, evaluations=start_cost)[0]
         )
