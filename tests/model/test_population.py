@@ -244,3 +244,20 @@ def test_untouched_answers_are_asked_once(toy_forms, monkeypatch):
     model.ask(None, toy_forms, valid_mass=True)
     model.ask(np.zeros((1, 2, model.hidden_size), np.float32), toy_forms)
     assert len(asked) == 3
+
+
+@pytest.mark.parametrize("asked", [None, "prompts"])
+def test_many_forms_are_asked_frame_by_frame(asked, toy_forms, prompts, monkeypatch):
+    model = tiny_model("gemma2")
+    given = None if asked is None else prompts
+    texts = TEXTS if asked else ()
+    whole = model._evaluator.ask(given, toy_forms, texts, "front", True)
+    monkeypatch.setattr("acculturate.model.population._FORMS_IN_CACHE", 3)
+    parts = model._evaluator.ask(given, toy_forms, texts, "front", True)
+    assert parts.forms == whole.forms == toy_forms
+    assert parts.tokens > whole.tokens  # beginnings that several rows share are computed in each
+    for name in ("probabilities", "valid_mass", "divergence", "perplexity"):
+        one, other = getattr(parts, name), getattr(whole, name)
+        assert (one is None) == (other is None)
+        if one is not None:
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
