@@ -62,18 +62,20 @@ def findings(
     digits = measured[0].evaluation.digits if measured else 1
     searched = [one for one in compared if one.method not in BASELINES]
     found += [_against_naive(one, digits) for one in searched if one.measure == LOSS]
-    found += [_on_benchmark(one) for one in searched if one.measure != LOSS]
     own = [one for one in measured if one.run is not None]
-    if own:
-        found += [_against_constant(own), *_carried_over(own), *_price(own)]
-    return tuple(found)
+    by_method: dict[str, list[Measured]] = {}
+    for one in own:
+        by_method.setdefault(one.cell.method, []).append(one)
+    found += [_carried_over(method, runs) for method, runs in by_method.items()]
+    found += [_on_benchmark(one) for one in searched if one.measure != LOSS]
+    return (*found, *_price(own))
 
 
 def _against_naive(one: Difference, digits: int) -> Finding:
     fell = one.mean < 0
     sure = one.corrected is not None and one.corrected < _SURE
-    head = f"{short(one.method)}: the held-out loss {'fell' if fell else 'did not fall'}"
-    head += f" in {one.better} of {one.pairs} cells."
+    head = f"{short(one.method)}: the held-out loss fell in {one.better} of {one.pairs} cells"
+    head += "." if fell or not one.better else ", and not on average."
     text = f"On average it changed by {loss_text(one.mean, digits)}"
     if one.interval is not None:
         low, high = (loss_text(end, digits) for end in one.interval)
@@ -90,45 +92,42 @@ def _on_benchmark(one: Difference) -> Finding:
     key = short(one.measure.partition(":")[2])
     points = loss_text(100 * one.mean)
     up = one.mean > 0
-    head = f"{short(one.method)}: {key} {'rose' if up else 'did not rise'}."
+    sure = one.corrected is not None and one.corrected < _SURE
+    head = f"{short(one.method)}: {key} {'rose' if up else 'did not rise'}"
+    head += "." if sure or not up else ", by no more than chance may."
     text = f"By {points} points on average, better in {one.better} of {one.pairs} cells"
     text += "." if one.corrected is None else f"; p = {p_text(one.corrected)} after correction."
-    return Finding("good" if up else "caution", head, text)
+    return Finding("caution" if not sure else "good" if up else "bad", head, text)
 
 
-def _against_constant(own: Sequence[Measured]) -> Finding:
+def _carried_over(method: str, runs: Sequence[Measured]) -> Finding:
+    """How much of the fall on the tuning forms is there on forms that no search saw."""
     beaten = sum(
         one.held_out is not None
         and one.evaluation.constant_answer_loss is not None
         and one.held_out < one.evaluation.constant_answer_loss
-        for one in own
+        for one in runs
     )
-    tone = "good" if beaten == len(own) else "caution" if beaten else "bad"
-    return Finding(
-        tone,
-        f"{beaten} of {len(own)} runs beat the same answer to everything.",
-        "Below that line on held-out forms a result begins to say something.",
+    text = (
+        f"On those {beaten} of {len(runs)} runs beat the same answer to everything; a loss above "
     )
-
-
-def _carried_over(own: Sequence[Measured]) -> list[Finding]:
-    """How much of the fall on the tuning forms is there on forms that no search saw."""
+    text += "that says nothing."
     on_tuning = _mean(
         [
             None
             if one.tuning is None or one.naive is None or one.naive.tuning is None
             else (one.naive.tuning.loss or 0.0) - one.tuning
-            for one in own
+            for one in runs
         ]
     )
-    unseen = _mean([None if one.change is None else -one.change for one in own])
+    unseen = _mean([None if one.change is None else -one.change for one in runs])
     if on_tuning is None or unseen is None or on_tuning <= 0:
-        return []
+        head = f"{short(method)}: the loss did not fall on the forms of the search."
+        return Finding("bad", head, text.replace("those", "forms that no search saw"))
     share = unseen / on_tuning
     tone = "good" if share > 0.7 else "caution" if share > 0.3 else "bad"
-    text = "The rest fits the wording of the forms that the search was asked."
-    head = f"{share_text(max(0.0, share))} of the fall carries over to forms that no search saw."
-    return [Finding(tone, head, text)]
+    carried = f"{share_text(max(0.0, share))} of the fall on its own forms carries over"
+    return Finding(tone, f"{short(method)}: {carried} to forms that no search saw.", text)
 
 
 def _price(own: Sequence[Measured]) -> list[Finding]:
