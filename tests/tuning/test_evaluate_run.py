@@ -46,6 +46,14 @@ def test_it_writes_its_files_and_leaves_the_others(run):
         assert json.loads(files(run)[f"{name}.json"]) == part
     rows = {row["key"]: row for row in found.parts["held_out"]["rows"]}
     tuned = {row["method"]: row for row in run.summary["rows"]}["tuned"]
+    assert rows["held-out"]["tuned"]["loss"] == tuned["held_out"]["loss"]
+
+
+def test_a_run_with_few_forms_is_asked_all_of_them_again(tmp_path, vsm13):
+    target = load_countries()["United States"]
+    run = tune(FakeModel(), vsm13, target, budget=40, tokens=2, sample=False, out=tmp_path / "us")
+    rows = {row["key"]: row for row in evaluate(run, FakeModel()).parts["held_out"]["rows"]}
+    tuned = {row["method"]: row for row in run.summary["rows"]}["tuned"]
     assert rows["tuning"]["tuned"]["loss"] == tuned["tuning"]["loss"]
 
 
@@ -90,7 +98,7 @@ def test_a_run_that_sampled_its_forms(tmp_path, vsm13):
 @pytest.mark.parametrize("reading", ["modal", "sampled"])
 def test_the_runs_own_reading_and_language_are_kept(tmp_path, vsm13, reading):
     target = load_countries()["India"]
-    settings = {"budget": 40, "tokens": 2, "reading": reading, "language": "hi"}
+    settings = {"budget": 40, "tokens": 2, "reading": reading, "language": "hi", "sample": False}
     run = tune(
         FakeModel(), vsm13, target, out=tmp_path / "in", placement="before-answer", **settings
     )

@@ -91,7 +91,7 @@ def test_of_the_last_leaders_the_best_on_all_forms_is_taken(tmp_path):
     model = Recorder(HIDDEN)
     run = tune_toy(tmp_path, model, sample=True, budget=60)
     last = model.searched[-1]
-    assert last.prompts is not None and len(last.prompts) == 4
+    assert last.prompts is not None and len(last.prompts) == 2
     scores = [
         Objective(model, POOL, Scoring(TOY), TOYLAND.vector(TOY), placement="front")
         .evaluate(prompt[None], np.random.default_rng(0))

@@ -76,7 +76,7 @@ def form_sets(
 
     Args:
         instrument: The questionnaire.
-        tuning: What the search was asked.
+        tuning: What the search was asked; of more than a row asks, a balanced few.
         language: The language it was asked in.
         others: Codes of other languages to ask in.
 
