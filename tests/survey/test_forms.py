@@ -223,7 +223,7 @@ def test_a_pool_of_two_languages_has_them_rotate():
         (POOL, 912, "912 tuning forms", "at most 864"),
         ((), 48, "0 splits", "one split"),
         (all_forms(VSM13), 48, "2 splits", "one split"),
-        (POOL[1:], 48, "17 forms of m01", "every wording"),
+        (POOL[1:], 48, "35 forms of m01", "every wording"),
     ],
 )
 def test_a_pool_that_cannot_be_drawn_from(pool, count: int, message: str, hint: str):
