@@ -97,7 +97,8 @@ def _on_benchmark(one: Difference) -> Finding:
     head += "." if sure or not up else ", by no more than chance may."
     text = f"By {points} points on average, better in {one.better} of {one.pairs} cells"
     text += "." if one.corrected is None else f"; p = {p_text(one.corrected)} after correction."
-    return Finding("caution" if not sure else "good" if up else "bad", head, text)
+    text += " All cells were asked the same questions: this speaks of other seeds, not of other questions."
+    return Finding("bad" if sure and not up else "caution", head, text)
 
 
 def _carried_over(method: str, runs: Sequence[Measured]) -> Finding:
