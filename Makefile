@@ -11,7 +11,7 @@ help: ## What there is to make
 
 demo: $(READY) ## Tune the embedded model towards the United States and write a report
 	@rm -rf runs/demo
-	@$(BIN)/acculturate tune --model embedded --country "United States" --budget 120 --max-divergence 0.3 \
+	@$(BIN)/acculturate tune --model embedded --country "United States" --budget 90 --max-divergence 0.3 \
 		--seed 0 --out runs/demo
 	@printf 'report: ' && $(BIN)/acculturate report runs/demo
 
