@@ -108,6 +108,14 @@ def form_sets(
     return tuple(sets)
 
 
+def other_languages(
+    instrument: Instrument, own: str, wanted: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    """Codes of the languages to ask in beside one's own: those wanted, or all there are if None."""
+    codes = instrument.languages if wanted is None else wanted
+    return tuple(code for code in dict.fromkeys(codes) if code != own)
+
+
 def row(key: str, label: str, comparison: Comparison) -> Row:
     """A comparison as a row."""
     return Row(

@@ -13,6 +13,7 @@ from pathlib import Path
 from acculturate.benchmarks.catalogue import load_benchmarks
 from acculturate.benchmarks.exam import Exam, Known
 from acculturate.errors import UsageError
+from acculturate.evaluation.held_out import other_languages
 from acculturate.experiment.plan import Experiment
 from acculturate.survey.countries import Country, CountryTable, load_countries
 from acculturate.survey.forms import all_forms
@@ -97,9 +98,7 @@ class Materials:
 
     def other_languages(self, settings: Settings) -> tuple[str, ...]:
         """Languages that runs are asked in beside their own."""
-        wanted = self.experiment.languages
-        known = self.instrument.languages if wanted is None else wanted
-        return tuple(code for code in dict.fromkeys(known) if code != settings.language)
+        return other_languages(self.instrument, settings.language, self.experiment.languages)
 
     def scoring(self, settings: Settings) -> Scoring:
         """Weights, anchor and loss of some settings."""

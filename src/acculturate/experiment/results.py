@@ -127,16 +127,16 @@ def collect(out: Path, cells: Sequence[Cell], baselines: Sequence[str]) -> tuple
         evaluation = read_summary(out / source)
         scores = known.get((cell.table, cell.country), {})
         naive = evaluation.method("naive")
+        asked = {line: read_checks(out / checks_of(cell, line)) for line in LINES}
+        # Everything that was asked was compared with the untouched model.
+        shared = (*asked.values(), checked.get((cell.table, cell.country), NO_CHECKS))
+        untouched = Elsewhere(next((c for c in shared if c.rows), NO_CHECKS), naive=True)
         for name in baselines:
             row = evaluation.method(name)
             if row is not None:
                 own = Cell(cell.table, cell.country, name)
                 theirs = scores.get(name, {})
-                beside = Elsewhere(read_checks(out / checks_of(cell, name)))
-                if name == "naive":  # everything that was asked was compared with it
-                    asked = [read_checks(out / checks_of(cell, line)) for line in LINES]
-                    asked += [checked.get((cell.table, cell.country), NO_CHECKS)]
-                    beside = Elsewhere(next((c for c in asked if c.rows), NO_CHECKS), naive=True)
+                beside = Elsewhere(asked.get(name, NO_CHECKS)) if name != "naive" else untouched
                 found.append(Measured(own, row, naive, evaluation, None, beside, theirs, source))
     order = {
         (cell.table, cell.country): place

@@ -109,10 +109,7 @@ def _carried_over(method: str, runs: Sequence[Measured]) -> Finding:
         and one.held_out < one.evaluation.constant_answer_loss
         for one in runs
     )
-    text = (
-        f"On those {beaten} of {len(runs)} runs beat the same answer to everything; a loss above "
-    )
-    text += "that says nothing."
+    text = f"{beaten} of {len(runs)} runs beat the same answer to everything; a loss above that says nothing."
     on_tuning = _mean(
         [
             None
@@ -124,11 +121,13 @@ def _carried_over(method: str, runs: Sequence[Measured]) -> Finding:
     unseen = _mean([None if one.change is None else -one.change for one in runs])
     if on_tuning is None or unseen is None or on_tuning <= 0:
         head = f"{short(method)}: the loss did not fall on the forms of the search."
-        return Finding("bad", head, text.replace("those", "forms that no search saw"))
+        return Finding("bad", head, f"On forms that no search saw {text}")
     share = unseen / on_tuning
     tone = "good" if share > 0.7 else "caution" if share > 0.3 else "bad"
     carried = f"{share_text(max(0.0, share))} of the fall on its own forms carries over"
-    return Finding(tone, f"{short(method)}: {carried} to forms that no search saw.", text)
+    return Finding(
+        tone, f"{short(method)}: {carried} to forms that no search saw.", f"On those {text}"
+    )
 
 
 def _price(own: Sequence[Measured]) -> list[Finding]:

@@ -120,11 +120,8 @@ class TextTable:
 
 def paper_table(measured: Sequence[Measured]) -> PaperTable:
     """The table of some measured cells, in their order."""
-    groups: dict[tuple[str, str, str], list[Measured]] = {}
-    for one in measured:
-        groups.setdefault((one.cell.table, one.cell.country, one.cell.method), []).append(one)
     benchmarks = tuple(dict.fromkeys(key for one in measured for key in one.benchmarks))
-    lines = [_line(members, benchmarks) for members in groups.values()]
+    lines = [_line(members, benchmarks) for members in _by_method(measured).values()]
     least: dict[tuple[str, str], float] = {}
     for line in lines:
         if line.held_out.value is not None:
@@ -154,18 +151,14 @@ def elsewhere_table(measured: Sequence[Measured], table: PaperTable) -> TextTabl
         measured: The cells of the table.
         table: The paper's table, for its order.
     """
-    known = [one.elsewhere for one in measured]
-    ways = columns(known)
+    ways = columns([one.elsewhere for one in measured])
     if not ways.header:
         return None
+    groups = _by_method(measured)
     lines: list[tuple[str, ...]] = []
     for line in table.lines:
-        at = line.table, line.country, line.method
-        own = [
-            one.elsewhere
-            for one in measured
-            if (one.cell.table, one.cell.country, one.cell.method) == at and one.elsewhere.ways
-        ]
+        members = groups[line.table, line.country, line.method]
+        own = [one.elsewhere for one in members if one.elsewhere.ways]
         if own:
             texts = ways.texts(own, line.digits)
             lines.append(
@@ -213,6 +206,14 @@ def interval_text(interval: tuple[float, float] | None, digits: int) -> str:
     if interval is None:
         return ""
     return f" [{loss_text(interval[0], digits)}, {loss_text(interval[1], digits)}]"
+
+
+def _by_method(measured: Sequence[Measured]) -> dict[tuple[str, str, str], list[Measured]]:
+    """The cells of a table, a country and a method, which are its seeds."""
+    groups: dict[tuple[str, str, str], list[Measured]] = {}
+    for one in measured:
+        groups.setdefault((one.cell.table, one.cell.country, one.cell.method), []).append(one)
+    return groups
 
 
 def _line(members: Sequence[Measured], benchmarks: Sequence[str]) -> Line:

@@ -28,6 +28,7 @@ from acculturate.evaluation.held_out import (
     few,
     form_sets,
     kept_samples,
+    other_languages,
     row,
 )
 from acculturate.evaluation.other_surveys import check_with, other_surveys
@@ -114,9 +115,8 @@ def evaluate(
         raise UsageError(f"a survey of {respondents} respondents", "Use 0 for none, or 2 and more.")
     loaded = run if isinstance(run, Run) else Run.load(run)
     about = _about(loaded, model, instrument, table, seed)
-    others = [code for code in about.instrument.languages if code != about.language]
-    chosen = others if languages is None else [c for c in languages if c != about.language]
-    sets = form_sets(about.instrument, about.tuning, about.language, list(dict.fromkeys(chosen)))
+    others = other_languages(about.instrument, about.language, languages)
+    sets = form_sets(about.instrument, about.tuning, about.language, others)
     with writing(loaded.directory):
         work = _Work(loaded, model, about, sets, progress)
         work.held_out()
