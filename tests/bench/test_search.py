@@ -18,10 +18,10 @@ from acculturate.errors import FailureError, UsageError
 from acculturate.model.answers import Answers, FakeModel
 from acculturate.search.adam import Adam
 from acculturate.survey.countries import Country
-from acculturate.survey.forms import all_forms
 from acculturate.survey.instrument import Instrument
 from acculturate.survey.scoring import Scoring, item_means, item_values
-from acculturate.tuning.tune import tune
+from acculturate.tuning.config import Settings
+from acculturate.tuning.tune import measured_forms, tune
 
 TOYLAND = Country("Toyland", "toy-table", {"planning": 80.0, "company": 20.0}, None)
 OTHER = Country("Other & Co", "toy-table", {"planning": 30.0, "company": 60.0}, None)
@@ -108,7 +108,7 @@ def test_a_cell_is_the_run_that_tune_makes(
     assert cell.within == (alone.outcome["excess"] == 0)
 
 
-def test_the_loss_of_a_sampled_run_is_measured_on_all_forms(
+def test_the_loss_of_a_sampled_run_is_measured_on_the_same_forms(
     model: Counting, toy: Instrument, tmp_path: Path
 ) -> None:
     """What a run says of itself is of samples, each the luckiest; that would not be compared fairly."""
@@ -120,7 +120,7 @@ def test_the_loss_of_a_sampled_run_is_measured_on_all_forms(
             return super().ask(prompts, *arguments, **options)
 
     result = run(Watching(4), toy, tmp_path, ["random,population=6,sample=true"], seeds=1)
-    forms = all_forms(toy, split="tuning")
+    forms = measured_forms(toy, Settings(sample=True))
     answers = FakeModel(4).ask(made[-1], forms)
     means = item_means(item_values(answers.probabilities, "expected"), forms, toy)
     scoring = Scoring(toy)

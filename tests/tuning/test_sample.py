@@ -14,15 +14,16 @@ from acculturate.survey.forms import Form, all_forms, balanced_forms
 from acculturate.survey.scoring import Scoring
 from acculturate.tuning.config import Settings
 from acculturate.tuning.objective import Objective
-from acculturate.tuning.tune import tuning_forms
+from acculturate.tuning.tune import measured_forms, tuning_forms
 
 POOL = all_forms(TOY, split="tuning")
+MEASURED = measured_forms(TOY, Settings(sample=True))
 
 
 def drawn(model: Recorder, candidates: int) -> list[tuple[Form, ...]]:
     """The forms of each generation, after checking that all its candidates were asked the same."""
     *searched, last = model.searched
-    assert last.answers.forms == POOL, "the last leaders are compared on all forms"
+    assert last.answers.forms == MEASURED, "the last leaders are compared on what the result is of"
     calls = [call.answers.forms for call in searched]
     asked = sum(len(call.prompts) for call in searched if call.prompts is not None)
     each = len(calls) * candidates // asked  # calls a generation: a descent asks one by one
@@ -87,13 +88,28 @@ def test_the_pool_is_every_tuning_form_where_they_are_sampled():
     assert len(POOL) > 16
 
 
-def test_of_the_last_leaders_the_best_on_all_forms_is_taken(tmp_path):
+def test_a_result_is_measured_in_every_frame_and_order():
+    """A part of the pool: asking all of it takes longer than a short search."""
+    pairs = {(form.item, form.frame, form.order) for form in POOL}
+    assert Counter((form.item, form.frame, form.order) for form in MEASURED) == dict.fromkeys(
+        pairs, 1
+    )
+    assert {(form.item, form.wording) for form in MEASURED} == {
+        (form.item, form.wording) for form in POOL
+    }
+    assert set(MEASURED) < set(POOL)
+    for count in (None, 16):
+        settings = Settings(sample=False, forms=count)
+        assert measured_forms(TOY, settings) == tuning_forms(TOY, settings)
+
+
+def test_of_the_last_leaders_the_best_on_the_same_forms_is_taken(tmp_path):
     model = Recorder(HIDDEN)
     run = tune_toy(tmp_path, model, sample=True, budget=60)
     last = model.searched[-1]
     assert last.prompts is not None and len(last.prompts) == 2
     scores = [
-        Objective(model, POOL, Scoring(TOY), TOYLAND.vector(TOY), placement="front")
+        Objective(model, MEASURED, Scoring(TOY), TOYLAND.vector(TOY), placement="front")
         .evaluate(prompt[None], np.random.default_rng(0))
         .loss[0]
         for prompt in last.prompts
@@ -103,12 +119,12 @@ def test_of_the_last_leaders_the_best_on_all_forms_is_taken(tmp_path):
     assert run.outcome["best_loss"] == pytest.approx(min(scores))
 
 
-def test_the_table_and_the_outcome_are_of_all_forms(tmp_path):
-    """The sample is what the search sees; what the run says in the end it measured on all of them."""
+def test_the_table_and_the_outcome_are_of_the_same_forms(tmp_path):
+    """The sample is what the search sees; what the run says in the end it measured elsewhere."""
     run = tune_toy(tmp_path, sample=True, budget=60)
-    assert run.summary["forms"]["tuning"] == len(POOL)
+    assert run.summary["forms"]["tuning"] == len(MEASURED)
     whole = Objective(
-        Recorder(HIDDEN), POOL, Scoring(TOY), TOYLAND.vector(TOY), placement="front"
+        Recorder(HIDDEN), MEASURED, Scoring(TOY), TOYLAND.vector(TOY), placement="front"
     ).evaluate(run.soft_prompt.embeddings[None], np.random.default_rng(0))
     assert run.outcome["best_loss"] == pytest.approx(whole.loss[0])
     assert read_json(tmp_path / "DONE.json")["tokens_saved"] == 0

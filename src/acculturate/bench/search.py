@@ -28,7 +28,7 @@ from acculturate.survey.scoring import Scoring
 from acculturate.tuning.config import Settings, to_toml
 from acculturate.tuning.methods import Method, make_method
 from acculturate.tuning.run import RunDirectory
-from acculturate.tuning.tune import make_search, tuning_forms
+from acculturate.tuning.tune import make_search, measured_forms, tuning_forms
 
 RANDOM = "random"
 _RESULT = "cell.json"
@@ -45,7 +45,7 @@ class Cell:
         seed: Of everything random.
         evaluations: After each generation.
         best: Loss of the best candidate so far, None while none was within the limit.
-        loss: Of the best candidate on all tuning forms.
+        loss: Of the best candidate on the forms that a result is measured on.
         held_out: Its loss on the held-out forms.
         divergence: Its divergence on the held-out guard texts.
         valid_mass: Mean share of the options on the held-out forms.
@@ -214,7 +214,8 @@ def _cell(
                     f"Leave the method out, or look at {folder}.",
                 )
             prompt = search.best().embeddings
-            saved = _measured(model, scoring, vector, prompt, chosen, forms) | {
+            asked = measured_forms(instrument, chosen)
+            saved = _measured(model, scoring, vector, prompt, chosen, asked) | {
                 "seconds": search.loop.seconds
             }
             write_text(folder / _RESULT, json_text(saved))
@@ -241,7 +242,7 @@ def _measured(
     chosen: Settings,
     tuning: Sequence[Form],
 ) -> dict[str, float]:
-    """What the search never saw, and the loss on all that it could see."""
+    """What the search never saw, and the loss on what it could see."""
 
     def loss(answers: Answers) -> float:
         asked = answers, scoring, target, chosen.reading, chosen.respondents, chosen.seed

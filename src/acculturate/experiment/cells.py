@@ -21,7 +21,7 @@ from acculturate.tuning.examine import examine
 from acculturate.tuning.loop import Progress
 from acculturate.tuning.methods import Method
 from acculturate.tuning.summary import Question, measure_baselines
-from acculturate.tuning.tune import tune, tuning_forms
+from acculturate.tuning.tune import measured_forms, tune
 
 SUMMARY = "summary.json"
 """The last file of a cell of baselines."""
@@ -46,7 +46,7 @@ def measure_cell(materials: Materials, model: AnswerModel, cell: Cell, out: Path
         materials.scoring(settings),
         materials.target(cell),
         materials.tables[cell.table],
-        tuning_forms(materials.instrument, settings),
+        measured_forms(materials.instrument, settings),
         all_forms(materials.instrument, (settings.language,), split="held-out"),
         settings.placement,
         settings.reading,

@@ -16,11 +16,11 @@ from acculturate.evaluation.held_out import form_sets
 from acculturate.experiment.cells import finished
 from acculturate.experiment.materials import BASELINES, Cell, Materials
 from acculturate.model.answers import AnswerModel
-from acculturate.survey.forms import Form, all_forms
+from acculturate.survey.forms import all_forms
 from acculturate.tuning.config import Settings
 from acculturate.tuning.methods import Method
 from acculturate.tuning.start import start_search
-from acculturate.tuning.tune import make_objective, tuning_forms
+from acculturate.tuning.tune import make_objective, measured_forms, tuning_forms
 
 _TIMED = 2
 _TABLE_ROWS = 4
@@ -103,7 +103,7 @@ def _method_cost(materials: Materials, model: AnswerModel, method: Method) -> _C
     spent = time.monotonic() - began
     count = len(prompts) * optimizer.cost
     asked = _asking_cost(materials, model, settings)
-    sets = _TABLE_ROWS + _evaluation_sets(materials, settings, forms)
+    sets = _TABLE_ROWS + _evaluation_sets(materials, settings)
     return _Cost(
         evaluation.tokens / count,
         spent / count,
@@ -112,19 +112,20 @@ def _method_cost(materials: Materials, model: AnswerModel, method: Method) -> _C
     )
 
 
-def _evaluation_sets(materials: Materials, settings: Settings, tuning: tuple[Form, ...]) -> float:
+def _evaluation_sets(materials: Materials, settings: Settings) -> float:
     """How many times the tuning and held-out forms together the evaluation asks, both models counted."""
     if not materials.experiment.evaluate:
         return 0.0
     instrument, others = materials.instrument, materials.other_languages(settings)
-    sets = form_sets(instrument, tuning, settings.language, others)
+    sets = form_sets(instrument, tuning_forms(instrument, settings), settings.language, others)
+    tuning = measured_forms(instrument, settings)
     held_out = all_forms(instrument, (settings.language,), split="held-out")
     return 2 * sum(len(one.forms) for one in sets) / (len(tuning) + len(held_out))
 
 
 def _asking_cost(materials: Materials, model: AnswerModel, settings: Settings) -> _Cost:
     """Of asking one prompt the tuning and the held-out forms; a model may remember what it said without."""
-    tuning = tuning_forms(materials.instrument, settings)
+    tuning = measured_forms(materials.instrument, settings)
     held_out = all_forms(materials.instrument, (settings.language,), split="held-out")
     prompt = np.zeros((1, settings.tokens, model.hidden_size), np.float32)
     began = time.monotonic()

@@ -50,7 +50,7 @@ class Settings:
             each option order.
         sample: Whether they are drawn anew from all tuning forms for each generation. The history then
             holds losses on what each generation was asked, the latest leader counts as the best, and in
-            the end the last leaders are compared on all tuning forms. None: drawn for a descent, which
+            the end the last leaders are compared on `measured_forms`. None: drawn for a descent, which
             then carries over to forms it never saw (docs/log.md), unless something else is set that
             compares the losses of generations or says how many forms; the same ones for others.
         penalty: What counts where questionnaires (frame, order, language) differ: "mean", the loss of

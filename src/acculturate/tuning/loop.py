@@ -175,12 +175,12 @@ class Search:
         return reason
 
     def _settle(self) -> None:
-        """Asks the last leaders all tuning forms and puts the best of them last.
+        """Asks the last leaders the same forms and puts the best of them last.
 
         A resumed run does it again: nothing of it is in the saved state.
         """
         assert self.loop.leaders is not None
-        worth = self._objective.evaluate_on_all(self.loop.leaders, self._stream(3))
+        worth = self._objective.measure(self.loop.leaders, self._stream(3))
         first = int(Fitness(worth.cost, worth.excess).order()[0])
         self.loop.tokens += worth.tokens
         self.loop.loss = float(worth.loss[first])

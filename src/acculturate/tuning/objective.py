@@ -78,6 +78,7 @@ class Objective:
         price: Limits on divergence and valid mass, and the weight of divergence.
         guard: Whether the guard is read even where the price does not need it.
         sample: Forms drawn for each generation; None asks all.
+        measured: Forms on which candidates of different generations are compared; None takes all.
         stages: In how many parts the dimensions are asked where thresholds are given.
         reject: Whether a beaten trial is dropped between the parts; without, the same parts are asked
             of everyone, to check that dropping changes nothing.
@@ -100,10 +101,11 @@ class Objective:
         price: Price | None = None,
         guard: bool = False,
         sample: int | None = None,
+        measured: Sequence[Form] | None = None,
         stages: int = 1,
         reject: bool = True,
     ) -> None:
-        if any(form.split != "tuning" for form in forms):
+        if any(form.split != "tuning" for form in (*forms, *(measured or ()))):
             raise ValueError("the objective never sees a held-out form")
         self._model = model
         self._forms = tuple(forms)
@@ -116,6 +118,7 @@ class Objective:
         self._price = price or Price()
         self._texts = TUNING_TEXTS if guard or self._price.reads_guard else ()
         self._sample = sample
+        self._measured = self._forms if measured is None else tuple(measured)
         self._stages = stages
         self._reject = reject
 
@@ -139,9 +142,9 @@ class Objective:
             return self._in_stages(prompts, forms, rng, thresholds, seen)
         return self._on(forms, prompts, rng)
 
-    def evaluate_on_all(self, prompts: Prompts, rng: np.random.Generator) -> Evaluation:
-        """Evaluates on every tuning form, sampled or not."""
-        return self._on(self._forms, prompts, rng)
+    def measure(self, prompts: Prompts, rng: np.random.Generator) -> Evaluation:
+        """Evaluates on the forms that do not change from generation to generation."""
+        return self._on(self._measured, prompts, rng)
 
     def _on(self, forms: Sequence[Form], prompts: Prompts, rng: np.random.Generator) -> Evaluation:
         answers = self._ask(prompts, forms)

@@ -21,7 +21,13 @@ from acculturate.search.l_shade import FIRST_POPULATION, LSHADE
 from acculturate.search.optimizer import COST_OF_A_GRADIENT, Optimizer
 from acculturate.search.variation import SMALLEST_POPULATION
 from acculturate.survey.countries import Country, CountryTable
-from acculturate.survey.forms import Form, all_forms, balanced_forms, draw_forms
+from acculturate.survey.forms import (
+    Form,
+    all_forms,
+    balanced_forms,
+    draw_forms,
+    forms_asked_once,
+)
 from acculturate.survey.instrument import Instrument
 from acculturate.survey.scoring import Scoring
 from acculturate.tuning.config import Settings, to_toml
@@ -79,6 +85,7 @@ def tune(
     scoring = Scoring(instrument, chosen.anchor, chosen.aggregate, chosen.variant)
     vector = target.vector(instrument)
     forms = tuning_forms(instrument, chosen)
+    measured = measured_forms(instrument, chosen)
     held_out = all_forms(instrument, (chosen.language,), split="held-out")
     table = table or default_table(instrument, target)
     about = model.provenance()
@@ -100,7 +107,7 @@ def tune(
             scoring,
             target,
             table,
-            forms,
+            measured,
             held_out,
             chosen.placement,
             chosen.reading,
@@ -160,6 +167,23 @@ def tuning_forms(instrument: Instrument, chosen: Settings) -> tuple[Form, ...]:
     return pool
 
 
+def measured_forms(instrument: Instrument, chosen: Settings) -> tuple[Form, ...]:
+    """What a run's result is measured on beside the held-out forms.
+
+    The forms of the objective; where it samples, each item once in every frame and option order, its wordings
+    in turn: a balanced part of the pool, as asking all of it takes longer than a short search.
+
+    Raises:
+        UsageError: As `tuning_forms`.
+    """
+    if not chosen.sample:
+        return tuning_forms(instrument, chosen)
+    frames = len(instrument.language(chosen.language).frames_of("tuning"))
+    return balanced_forms(
+        instrument, "tuning", frames * forms_asked_once(instrument), chosen.language
+    )
+
+
 def make_search(
     model: AnswerModel,
     scoring: Scoring,
@@ -205,6 +229,7 @@ def make_objective(
         price=settings.price,
         guard="price" in optimizer.learns_from,
         sample=settings.sample_size(scoring.instrument),
+        measured=measured_forms(scoring.instrument, settings),
         stages=settings.stages,
         reject=settings.reject,
     )
