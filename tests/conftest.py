@@ -13,7 +13,7 @@ import array_checks  # noqa: F401
 import pytest
 from hypothesis import settings
 
-from acculturate.model.answers import FakeModel
+from acculturate.model.fake import FakeModel
 from acculturate.survey.forms import Form, balanced_forms
 from acculturate.survey.instrument import Instrument, load_instrument
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from acculturate.experiment.conduct import run_experiment
     from acculturate.experiment.plan import Experiment, load_experiment
     from acculturate.export.peft import export_peft
-    from acculturate.model.answers import AnswerModel, Answers, FakeModel
+    from acculturate.model.answers import AnswerModel, Answers
+    from acculturate.model.fake import FakeModel
     from acculturate.model.load import load_model
     from acculturate.model.soft_prompt import SoftPrompt
     from acculturate.reporting.report import write_report
@@ -47,7 +48,7 @@ _HOMES = {
     "Exam": "benchmarks.exam",
     "Experiment": "experiment.plan",
     "FailureError": "errors",
-    "FakeModel": "model.answers",
+    "FakeModel": "model.fake",
     "Form": "survey.forms",
     "GDE3": "search.gde3",
     "Instrument": "survey.instrument",

@@ -15,7 +15,8 @@ from acculturate.bench.search import Cell, Comparison, compare, parse_method
 from acculturate.bench.search_figure import figure
 from acculturate.bench.search_table import HEADER, markdown, rows
 from acculturate.errors import FailureError, UsageError
-from acculturate.model.answers import Answers, FakeModel
+from acculturate.model.answers import Answers
+from acculturate.model.fake import FakeModel
 from acculturate.search.adam import Adam
 from acculturate.survey.countries import Country
 from acculturate.survey.instrument import Instrument

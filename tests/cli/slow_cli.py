@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from acculturate.cli import main
-from acculturate.model.answers import FakeModel
+from acculturate.model.fake import FakeModel
 
 quick = FakeModel.ask
 

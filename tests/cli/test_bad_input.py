@@ -278,7 +278,7 @@ def test_ctrl_c_leaves_with_130_and_says_how_to_go_on(cli: CommandLine, monkeypa
 
 
 def test_ctrl_c_before_the_first_generation(cli: CommandLine, monkeypatch):
-    from acculturate.model.answers import FakeModel
+    from acculturate.model.fake import FakeModel
 
     def interrupt(*_: Any, **__: Any) -> Any:
         raise KeyboardInterrupt

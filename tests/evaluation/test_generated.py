@@ -13,7 +13,7 @@ from acculturate.evaluation.generated import (
     parse_answer,
     read_texts,
 )
-from acculturate.model.answers import FakeModel
+from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.countries import load_countries
 from acculturate.survey.forms import all_forms, balanced_forms

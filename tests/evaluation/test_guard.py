@@ -13,7 +13,7 @@ from acculturate.evaluation.guard import (
     guard_fingerprint,
     read_guard,
 )
-from acculturate.model.answers import FakeModel
+from acculturate.model.fake import FakeModel
 from acculturate.survey.instrument import Instrument
 
 

@@ -8,7 +8,8 @@ from acculturate.evaluation.extremes import extremes, mean_distance
 from acculturate.evaluation.held_out import by_order, form_sets, kept_samples, row
 from acculturate.evaluation.measure import measure
 from acculturate.evaluation.specificity import specificity
-from acculturate.model.answers import Answers, FakeModel
+from acculturate.model.answers import Answers
+from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.countries import load_countries
 from acculturate.survey.forms import all_forms, balanced_forms, crossed_forms

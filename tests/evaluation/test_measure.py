@@ -17,7 +17,8 @@ from acculturate.evaluation.measure import (
     nearest_countries,
     profile,
 )
-from acculturate.model.answers import Answers, FakeModel
+from acculturate.model.answers import Answers
+from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.countries import CountryTable, load_countries
 from acculturate.survey.forms import Form, all_forms, balanced_forms

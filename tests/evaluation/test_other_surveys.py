@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from acculturate.evaluation.other_surveys import check_with, other_surveys
-from acculturate.model.answers import FakeModel
+from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.countries import load_countries
 from acculturate.survey.instrument import load_instrument

@@ -22,7 +22,8 @@ from acculturate.evaluation.respondents import (
     score_samples,
 )
 from acculturate.evaluation.statistics import percentile_interval
-from acculturate.model.answers import Answers, FakeModel
+from acculturate.model.answers import Answers
+from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.countries import Country
 from acculturate.survey.forms import all_forms

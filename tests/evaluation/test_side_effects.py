@@ -11,7 +11,8 @@ from acculturate.evaluation.guard import HELD_OUT_TEXTS, TUNING_TEXTS, read_guar
 from acculturate.evaluation.ordinary_texts import PASSAGES, QUESTIONS, SENTENCES
 from acculturate.evaluation.side_effects import reach, side_effects
 from acculturate.files import json_text
-from acculturate.model.answers import FakeModel, TextReading
+from acculturate.model.answers import TextReading
+from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.instrument import Instrument
 from tiny_models import shared_model

@@ -9,7 +9,8 @@ from typing import Any
 from acculturate.experiment.conduct import run_experiment
 from acculturate.experiment.plan import Experiment, load_experiment
 from acculturate.experiment.publish import Published
-from acculturate.model.answers import Answers, FakeModel
+from acculturate.model.answers import Answers
+from acculturate.model.fake import FakeModel
 
 TOYLAND, ODD = "Toyland", 'A & B <i>"_%$#{x}|*'
 PLAN = """\

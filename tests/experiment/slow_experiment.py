@@ -7,7 +7,8 @@ from typing import Any
 
 from experiment_runs import run
 
-from acculturate.model.answers import Answers, FakeModel
+from acculturate.model.answers import Answers
+from acculturate.model.fake import FakeModel
 
 
 class Slow(FakeModel):

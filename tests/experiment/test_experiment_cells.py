@@ -17,7 +17,7 @@ from experiment_runs import PLAN, TOYLAND, Failing, plan, run, tables
 from acculturate.errors import FailureError, UsageError
 from acculturate.experiment.conduct import run_experiment
 from acculturate.experiment.materials import Cell
-from acculturate.model.answers import FakeModel
+from acculturate.model.fake import FakeModel
 
 
 class Log:

@@ -17,7 +17,8 @@ from experiment_runs import run, tables
 from acculturate.errors import FailureError, UsageError
 from acculturate.evaluation.guard import TUNING_TEXTS
 from acculturate.experiment.ray_pool import PooledModel, ray_workers
-from acculturate.model.answers import Answers, Cotangent, FakeModel
+from acculturate.model.answers import Answers, Cotangent
+from acculturate.model.fake import FakeModel
 from acculturate.survey.forms import Form
 
 ray = pytest.importorskip("ray")

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from acculturate.errors import FailureError, UsageError
 from acculturate.export import proof
 from acculturate.export.peft import export_peft
-from acculturate.model.answers import FakeModel
+from acculturate.model.fake import FakeModel
 from acculturate.model.language_model import LanguageModel, load_language_model
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.countries import load_countries

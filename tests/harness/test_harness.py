@@ -25,7 +25,7 @@ with warnings.catch_warnings():
 
 from acculturate.errors import UsageError
 from acculturate.harness.__main__ import main
-from acculturate.model.answers import FakeModel
+from acculturate.model.fake import FakeModel
 from acculturate.model.language_model import load_language_model
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.search.differential_evolution import DifferentialEvolution

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import AnswerModel, FakeModel
+from acculturate.model.answers import AnswerModel
+from acculturate.model.fake import FakeModel
 from acculturate.model.load import load_model
 from acculturate.survey.forms import Form, balanced_forms
 from acculturate.survey.instrument import Instrument, load_instrument

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import FakeModel, GeneratingModel
+from acculturate.model.answers import GeneratingModel
+from acculturate.model.fake import FakeModel
 from acculturate.survey.forms import all_forms
 from tiny_models import ARCHITECTURES, shared_model
 

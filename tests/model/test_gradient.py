@@ -11,7 +11,8 @@ import pytest
 from acculturate.errors import UsageError
 from acculturate.evaluation.guard import TUNING_TEXTS
 from acculturate.model import population
-from acculturate.model.answers import Answers, Cotangent, DifferentiableModel, FakeModel, Placement
+from acculturate.model.answers import Answers, Cotangent, DifferentiableModel, Placement
+from acculturate.model.fake import FakeModel
 from acculturate.model.language_model import LanguageModel
 from acculturate.survey.forms import Form
 from tiny_models import CHAT_TEMPLATE, shared_model, tiny_model, tiny_network, tiny_tokenizer

@@ -12,7 +12,8 @@ import transformers
 
 from acculturate.errors import AcculturateError, FailureError, UsageError
 from acculturate.model import language_model
-from acculturate.model.answers import AnswerModel, FakeModel
+from acculturate.model.answers import AnswerModel
+from acculturate.model.fake import FakeModel
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.load import load_model
 from acculturate.survey.forms import Form

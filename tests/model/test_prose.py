@@ -6,7 +6,8 @@ import torch
 from plain_transformers import plain_logits
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import LONGEST_READ, FakeModel, ProseModel
+from acculturate.model.answers import LONGEST_READ, ProseModel
+from acculturate.model.fake import FakeModel
 from acculturate.model.language_model import LanguageModel
 from tiny_models import CHAT_TEMPLATE, shared_model, tiny_network, tiny_tokenizer
 

@@ -8,7 +8,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.model.answers import FakeModel, Placement
+from acculturate.model.answers import Placement
+from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt, start_population
 from tiny_models import shared_model
 

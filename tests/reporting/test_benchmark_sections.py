@@ -10,7 +10,7 @@ from acculturate.benchmarks.catalogue import load_benchmarks
 from acculturate.benchmarks.exam import Exam
 from acculturate.benchmarks.result import Change, Part, Result, Row, Test
 from acculturate.errors import FailureError
-from acculturate.model.answers import FakeModel
+from acculturate.model.fake import FakeModel
 from acculturate.reporting import read_run, write_report
 from acculturate.reporting.benchmarks_story import meaning, p_text, told
 from acculturate.survey.countries import load_countries

@@ -7,7 +7,7 @@ import pytest
 from test_report import Page
 
 from acculturate.errors import FailureError
-from acculturate.model.answers import FakeModel
+from acculturate.model.fake import FakeModel
 from acculturate.reporting import checks_story, read_run, write_report
 from acculturate.survey.countries import load_countries
 from acculturate.survey.instrument import load_instrument

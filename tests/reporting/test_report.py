@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.model.answers import FakeModel
+from acculturate.model.fake import FakeModel
 from acculturate.reporting import read_run, write_report
 from acculturate.survey.countries import load_countries
 from acculturate.tuning.tune import tune

@@ -8,7 +8,7 @@ from test_report import Page
 
 from acculturate.errors import FailureError
 from acculturate.evaluation.side_effects import Quantity, Reach
-from acculturate.model.answers import FakeModel
+from acculturate.model.fake import FakeModel
 from acculturate.reporting import curves, read_run, side_effects_story, write_report
 from acculturate.survey.countries import load_countries
 from acculturate.tuning.side_effects import evaluate_fluency

@@ -7,7 +7,8 @@ from typing import Any
 
 from tuning_runs import HIDDEN, optimizer, tune_toy
 
-from acculturate.model.answers import Answers, FakeModel
+from acculturate.model.answers import Answers
+from acculturate.model.fake import FakeModel
 
 
 class Slow(FakeModel):

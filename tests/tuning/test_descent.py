@@ -20,7 +20,7 @@ from tuning_runs import (
 )
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import FakeModel
+from acculturate.model.fake import FakeModel
 from acculturate.survey.forms import all_forms
 from acculturate.survey.scoring import Scoring
 from acculturate.tuning.objective import Evaluation, Objective

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.model.answers import FakeModel
+from acculturate.model.fake import FakeModel
 from acculturate.survey.countries import load_countries
 from acculturate.survey.instrument import load_instrument
 from acculturate.tuning.evaluate import evaluate

@@ -10,7 +10,7 @@ import pytest
 from acculturate.benchmarks.catalogue import load_benchmarks
 from acculturate.benchmarks.exam import Exam
 from acculturate.errors import UsageError
-from acculturate.model.answers import FakeModel
+from acculturate.model.fake import FakeModel
 from acculturate.survey.countries import load_countries
 from acculturate.tuning.examine import examine
 from acculturate.tuning.run import RunDirectory

@@ -24,7 +24,7 @@ from tuning_runs import (
 )
 
 import acculturate
-from acculturate.model.answers import FakeModel
+from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.search.differential_evolution import DifferentialEvolution
 from acculturate.search.names import NAMES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from acculturate.model.answers import FakeModel
+from acculturate.model.fake import FakeModel
 from acculturate.search.fitness import Fitness
 from acculturate.survey.countries import load_countries
 from acculturate.survey.forms import balanced_forms

@@ -10,7 +10,7 @@ import pytest
 from tuning_runs import HIDDEN, Interrupter, files, read_json, tune_toy
 
 from acculturate.errors import FailureError
-from acculturate.model.answers import FakeModel
+from acculturate.model.fake import FakeModel
 from acculturate.survey.countries import load_countries
 from acculturate.survey.instrument import DATA, load_instrument
 from acculturate.tuning.run import Run

@@ -9,7 +9,7 @@ import pytest
 from tuning_runs import DESCENTS, HIDDEN, TOKENS, TOY, TOYLAND, optimizer, read_json, tune_toy
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import FakeModel
+from acculturate.model.fake import FakeModel
 from acculturate.survey.forms import all_forms
 from acculturate.survey.scoring import Scoring
 from acculturate.tuning.objective import Objective

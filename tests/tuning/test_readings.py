@@ -22,7 +22,8 @@ from tuning_runs import (
 )
 
 from acculturate.errors import FailureError
-from acculturate.model.answers import Answers, FakeModel
+from acculturate.model.answers import Answers
+from acculturate.model.fake import FakeModel
 from acculturate.reporting.report import write_report
 from acculturate.search.names import NAMES
 from acculturate.survey.forms import all_forms, balanced_forms

@@ -15,7 +15,7 @@ from tuning_runs import (
     tune_toy,
 )
 
-from acculturate.model.answers import FakeModel
+from acculturate.model.fake import FakeModel
 from acculturate.search.names import NAMES
 from acculturate.tuning import tune as loop
 

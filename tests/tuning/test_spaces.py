@@ -10,7 +10,7 @@ import pytest
 from tuning_runs import BUDGET, HIDDEN, TOKENS, optimizer, resumes, tune_toy
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.model.answers import FakeModel
+from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.search.space import KINDS
 from acculturate.tuning.config import Settings

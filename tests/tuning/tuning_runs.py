@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from acculturate.errors import AcculturateError
-from acculturate.model.answers import Answers, FakeModel, PullBack
+from acculturate.model.answers import Answers, PullBack
+from acculturate.model.fake import FakeModel
 from acculturate.search.differential_evolution import DifferentialEvolution
 from acculturate.search.names import by_name, takes
 from acculturate.search.optimizer import COST_OF_A_GRADIENT, Optimizer

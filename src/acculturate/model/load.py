@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from acculturate.model.answers import AnswerModel, FakeModel
+from acculturate.model.answers import AnswerModel
+from acculturate.model.fake import FakeModel
 
 if TYPE_CHECKING:
     from acculturate.model.language_model import Dtype

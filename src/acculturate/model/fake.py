@@ -1,0 +1,243 @@
+"""A model whose answers are a formula with a known optimum, for tests, docs and dry runs.
+
+In: forms and a population of soft prompts. Out: `Answers`, as `answers.py` has them. This file knows no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from acculturate.errors import UsageError
+from acculturate.model.answers import (
+    LONGEST_READ,
+    Answers,
+    Cotangent,
+    Placement,
+    PullBack,
+    TextReading,
+)
+from acculturate.survey.forms import Form
+
+
+class FakeModel:
+    """A model whose answers are a formula, for tests, docs and dry runs.
+
+    Every item's answer is binomial on its scale with success rate
+    `sigmoid(bias[item] + gain * direction[item] . prompt + nudge[form])`, so that the expected answer
+    is a monotone function of one projection of the prompt and any item means strictly inside the
+    scale are reached by `optimum`. Divergence on guard texts is the mean square of the prompt, in units of the
+    embedding scale (1), times `harm`.
+
+    Args:
+        hidden_size: Width of a virtual token.
+        seed: Draws the biases, the directions and the forms' nudges.
+        form_effect: Standard deviation of the nudge that wording, frame and order give, on the logit
+            scale; 0 makes held-out forms answer exactly as tuning forms.
+        harm: Divergence, in nats a token, of a prompt whose entries have variance 1.
+    """
+
+    def __init__(
+        self, hidden_size: int = 16, seed: int = 0, form_effect: float = 0.1, harm: float = 0.2
+    ) -> None:
+        self.name = "fake"
+        self.hidden_size = hidden_size
+        self._seed = seed
+        self._form_effect = form_effect
+        self._harm = harm
+
+    def provenance(self) -> dict[str, str]:
+        """See `AnswerModel.provenance`."""
+        return {
+            "name": self.name,
+            "revision": f"seed {self._seed}",
+            "weights_hash": hashlib.sha256(repr(vars(self)).encode()).hexdigest(),
+            "dtype": "float64",
+            "device": "cpu",
+            "licence": "Apache-2.0",
+        }
+
+    def embedding_scale(self) -> float:
+        """See `AnswerModel.embedding_scale`; 1 by construction."""
+        return 1.0
+
+    def embed_text(self, text: str) -> Float[np.ndarray, "token hidden"]:
+        """See `AnswerModel.embed_text`; a fixed random vector a word."""
+        words = [self._stream("word", word).normal(size=self.hidden_size) for word in text.split()]
+        return np.array(words).reshape(-1, self.hidden_size)
+
+    def embed_random_tokens(
+        self, count: int, rng: np.random.Generator
+    ) -> Float[np.ndarray, "count hidden"]:
+        """See `AnswerModel.embed_random_tokens`."""
+        return rng.normal(size=(count, self.hidden_size))
+
+    def optimum(
+        self, means: dict[str, float], tokens: int, options: int = 5
+    ) -> Float[np.ndarray, "token hidden"]:
+        """The smallest prompt whose expected answers are `means`, form effects aside.
+
+        Args:
+            means: Item to wanted mean answer, strictly between 1 and `options`.
+            tokens: Virtual tokens of the prompt.
+            options: Options of the items' scale.
+
+        Raises:
+            UsageError: A mean is not strictly inside the scale.
+        """
+        wanted: list[float] = []
+        for item, mean in means.items():
+            if not 1 < mean < options:
+                raise UsageError(
+                    f"item {item}: a mean of {mean} is not strictly between 1 and {options}"
+                )
+            rate = (mean - 1) / (options - 1)
+            wanted.append((np.log(rate / (1 - rate)) - self._bias(item)) / _GAIN)
+        directions = np.stack([self._direction(item, tokens) for item in means])
+        return (np.linalg.pinv(directions) @ np.array(wanted)).reshape(tokens, self.hidden_size)
+
+    def ask(
+        self,
+        prompts: Float[np.ndarray, "candidate token hidden"] | None,
+        forms: Sequence[Form],
+        *,
+        texts: Sequence[str] = (),
+        placement: Placement = "front",
+        valid_mass: bool = False,
+    ) -> Answers:
+        """See `AnswerModel.ask`."""
+        population = np.zeros((1, 1, self.hidden_size)) if prompts is None else prompts
+        if population.shape[2] != self.hidden_size:
+            raise UsageError(
+                f"the soft prompt is {population.shape[2]} wide, {self.name} needs {self.hidden_size}",
+                "A soft prompt works only on the model it was tuned on.",
+            )
+        tokens = population.shape[1]
+        flat = population.reshape(len(population), -1).astype(np.float64)
+        widest = max((len(form.options) for form in forms), default=0)
+        probabilities = np.zeros((len(flat), len(forms), widest))
+        for column, form in enumerate(forms):
+            nudge = self._form_effect * self._stream("form", form.text).normal()
+            # A sum a row, not a matrix product, whose bits depend on how many rows there are.
+            moved = (flat * self._direction(form.item, tokens)).sum(axis=1)
+            logit = self._bias(form.item) + nudge + _GAIN * moved
+            probabilities[:, column, : len(form.options)] = _binomial(logit, len(form.options))
+        divergence = self._harm * (flat**2).mean(axis=1) if texts else None
+        return Answers(
+            forms=tuple(forms),
+            probabilities=probabilities,
+            valid_mass=np.full((len(flat), len(forms)), 0.9) if valid_mass else None,
+            divergence=divergence,
+            perplexity=None if divergence is None else 17.0 * np.exp(divergence),
+            tokens=sum(len(words.split()) for words in (*(form.text for form in forms), *texts)),
+        )
+
+    def ask_with_gradient(
+        self,
+        prompt: Float[np.ndarray, "token hidden"],
+        forms: Sequence[Form],
+        *,
+        texts: Sequence[str] = (),
+        placement: Placement = "front",
+        valid_mass: bool = False,
+    ) -> tuple[Answers, PullBack]:
+        """See `DifferentiableModel.ask_with_gradient`."""
+        answers = self.ask(
+            prompt[None], forms, texts=texts, placement=placement, valid_mass=valid_mass
+        )
+
+        def pull_back(cotangent: Cotangent) -> Float[np.ndarray, "token hidden"]:
+            gradient = np.zeros(prompt.size)
+            for column, form in enumerate(forms):
+                p = answers.probabilities[0, column]
+                successes = np.arange(len(p))
+                # Of a binomial: dp/dlogit = p (successes - their mean).
+                slope = p * (successes - p @ successes)
+                moved = float(cotangent.probabilities[column] @ slope)
+                gradient += _GAIN * moved * self._direction(form.item, len(prompt))
+            if cotangent.divergence is not None:
+                gradient += cotangent.divergence * self._harm * 2 * prompt.ravel() / prompt.size
+            return gradient.reshape(prompt.shape)
+
+        return answers, pull_back
+
+    def continue_text(
+        self,
+        text: str,
+        prompt: Float[np.ndarray, "token hidden"] | None = None,
+        *,
+        placement: Placement = "front",
+        max_tokens: int = 40,
+    ) -> str:
+        """See `AnswerModel.continue_text`; a fixed phrase."""
+        return "(the fake model writes nothing)"
+
+    def generate_answers(
+        self,
+        forms: Sequence[Form],
+        prompt: Float[np.ndarray, "token hidden"] | None = None,
+        *,
+        placement: Placement = "front",
+        max_tokens: int = 12,
+        seed: int | None = None,
+    ) -> tuple[str, ...]:
+        """See `GeneratingModel.generate_answers`; the label of an option, the likeliest or a drawn one."""
+        answers = self.ask(None if prompt is None else prompt[None], forms, placement=placement)
+        rng = None if seed is None else np.random.default_rng(seed)
+        texts: list[str] = []
+        for form, p in zip(forms, answers.probabilities[0], strict=True):
+            option = int(p.argmax()) if rng is None else int(rng.choice(len(p), p=p))
+            texts.append(form.labels[form.options.index(option)])
+        return tuple(texts)
+
+    def read_texts(
+        self,
+        texts: Sequence[str],
+        prompt: Float[np.ndarray, "token hidden"] | None = None,
+        *,
+        placement: Placement = "front",
+    ) -> tuple[TextReading, ...]:
+        """See `ProseModel.read_texts`; every letter behind the first diverges as the whole text does."""
+        population = None if prompt is None else prompt[None]
+        divergence = self.ask(population, (), texts=("text",)).divergence
+        moved = 0.0 if divergence is None else float(divergence[0])
+        counts = [max(0, min(len(text), LONGEST_READ) - 1) for text in texts]
+        surprise = float(np.log(17.0)) + moved
+        return tuple(TextReading(np.full(n, moved), np.full(n, surprise)) for n in counts)
+
+    def reply(
+        self,
+        questions: Sequence[str],
+        prompt: Float[np.ndarray, "token hidden"] | None = None,
+        *,
+        placement: Placement = "front",
+        max_tokens: int = 60,
+    ) -> tuple[str, ...]:
+        """See `ProseModel.reply`; the same phrase to every question."""
+        return (self.continue_text("", prompt, placement=placement),) * len(questions)
+
+    def _stream(self, *key: str) -> np.random.Generator:
+        digest = hashlib.sha256("\0".join((str(self._seed), *key)).encode()).digest()
+        return np.random.default_rng(int.from_bytes(digest[:8], "little"))
+
+    def _bias(self, item: str) -> float:
+        return float(self._stream("bias", item).normal())
+
+    def _direction(self, item: str, tokens: int) -> Float[np.ndarray, " entry"]:
+        vector = self._stream("direction", item).normal(size=tokens * self.hidden_size)
+        return vector / np.linalg.norm(vector)
+
+
+_GAIN = 1.0
+
+
+def _binomial(
+    logit: Float[np.ndarray, " candidate"], options: int
+) -> Float[np.ndarray, "candidate option"]:
+    rate = 1 / (1 + np.exp(-np.clip(logit, -60, 60)))[:, None]
+    successes = np.arange(options)
+    ways = np.cumprod(np.r_[1.0, (options - successes[1:]) / successes[1:]])
+    return ways * rate**successes * (1 - rate) ** (options - 1 - successes)
