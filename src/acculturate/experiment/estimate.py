@@ -14,6 +14,7 @@ import numpy as np
 
 from acculturate.evaluation.held_out import form_sets
 from acculturate.experiment.cells import finished
+from acculturate.experiment.lines import LINES
 from acculturate.experiment.materials import BASELINES, Cell, Materials
 from acculturate.model.answers import AnswerModel
 from acculturate.survey.forms import all_forms
@@ -73,7 +74,8 @@ def _cell(
 ) -> Estimate:
     done = finished(cell, out)
     if cell.method == BASELINES:
-        rows = _TABLE_ROWS - 1
+        lines = sum(method in LINES for method in materials.experiment.baselines)
+        rows = _TABLE_ROWS - 1 + lines * _evaluation_sets(materials, materials.shared) / 2
         tokens, seconds = rows * asked.after_tokens, rows * asked.after_seconds
         return Estimate(cell, 0, round(tokens), seconds, done)
     budget, cost = materials.experiment.budget, costs[cell.method]
@@ -113,7 +115,7 @@ def _method_cost(materials: Materials, model: AnswerModel, method: Method) -> _C
 
 
 def _evaluation_sets(materials: Materials, settings: Settings) -> float:
-    """How many times the tuning and held-out forms together the evaluation asks, both models counted."""
+    """How many times the forms of a result table the evaluation asks, both models counted."""
     if not materials.experiment.evaluate:
         return 0.0
     instrument, others = materials.instrument, materials.other_languages(settings)
