@@ -123,7 +123,8 @@ def _carried_over(method: str, runs: Sequence[Measured]) -> Finding:
         head = f"{short(method)}: the loss did not fall on the forms of the search."
         return Finding("bad", head, f"On forms that no search saw {text}")
     share = unseen / on_tuning
-    tone = "good" if share > 0.7 else "caution" if share > 0.3 else "bad"
+    means_much = beaten > len(runs) / 2
+    tone = "good" if share > 0.7 and means_much else "caution" if share > 0.3 else "bad"
     carried = f"{share_text(max(0.0, share))} of the fall on its own forms carries over"
     return Finding(
         tone, f"{short(method)}: {carried} to forms that no search saw.", f"On those {text}"
