@@ -51,7 +51,7 @@ HOSTILE = [
         (("tune", "-m", "fake", "-c", "us", "--optimizer=de", "--population", "3"), ("3", "4")),
         (
             ("tune", "-m", "fake", "-c", "us", "--optimizer", "l-shade", "--budget", "9"),
-            ("budget of 9", "--budget 40", "--population"),
+            ("budget of 9", "--budget 10", "--population"),
         ),
         (
             ("tune", "-m", "fake", "-c", "us", "--optimizer", "adam", "--budget", "2"),

@@ -165,7 +165,7 @@ def test_a_descent_gets_further_than_random_search(tmp_path):
     assert len(model.searched) == 101  # and the last leaders on all forms
 
 
-@pytest.mark.parametrize(("budget", "population"), [(60, 40), (9, 9)])
+@pytest.mark.parametrize(("budget", "population"), [(60, 10), (9, 9)])
 def test_a_model_without_gradients_is_searched_by_answers(budget: int, population: int, tmp_path):
     """By L-SHADE, in mixtures of real tokens."""
 
