@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -226,7 +227,9 @@ def test_a_run(tmp_path, tuned, toy_forms):
     out = export_peft(run, model, tmp_path / "adapter", forms=toy_forms)
     card = (out / "README.md").read_text()
     assert "# llama, moved towards Toyland &lt;&amp;&gt;" in card
-    assert "Tuning on 72 forms" in card  # a descent draws from all of them
+    assert re.search(
+        r"Tuning \w+ the loss to Toyland .* on 24 tuning forms; on forms it never saw", card
+    )
     assert "| Tuned soft prompt |" in card
     assert "## What was run" in card
 

@@ -293,4 +293,4 @@ def test_a_map_has_two_decimals(tmp_path):
     text = shown(run.directory).text
     loss = read_run(run.directory).checks.row("held-out").tuned.loss
     assert f"the loss is {loss:.2f} instead of" in text
-    assert re.search(r"loss to Sweden from \d\.\d\d to \d\.\d\d;", text)
+    assert re.search(r"loss to Sweden from \d\.\d\d to \d\.\d\d on \d+ tuning forms;", text)

@@ -27,7 +27,7 @@ def between(share):
 
 def test_headline_says_before_after_and_price(tmp_path):
     assert story.headline(told(tmp_path / "r")) == (
-        "Tuning on 48 forms brought the loss to United States from 21.7 to 4.8; on forms it never saw "
+        "Tuning brought the loss to United States from 21.7 to 4.8 on 48 tuning forms; on forms it never saw "
         "it went from 21.7 to 5.2. The price: divergence 0.19 nats a token, perplexity 17.1 to 22.2."
     )
 

@@ -70,9 +70,9 @@ def headline(run: Run) -> str:
     if run.evaluation is None or tuned is None or naive is None:
         return _unfinished_headline(run)
     forms = run.evaluation.tuning_forms
-    asked = f"Tuning on {forms} forms" if forms else "Tuning"
+    asked = f" on {forms} tuning forms" if forms else ""
     before, after = _loss(naive, "tuning"), _loss(tuned, "tuning")
-    sentence = f"{asked} {_moved(before, after, country(run), run.digits)}"
+    sentence = f"Tuning {_moved(before, after, country(run), run.digits)}{asked}"
     unseen_before, unseen_after = _loss(naive, "held-out"), _loss(tuned, "held-out")
     if unseen_after is None:
         sentence += "; on forms it never saw it was not measured."
