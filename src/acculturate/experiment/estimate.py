@@ -55,36 +55,40 @@ def estimate(materials: Materials, model: AnswerModel, out: Path) -> tuple[Estim
         AcculturateError: The model cannot be asked.
     """
     costs = {m.label: _method_cost(materials, model, m) for m in materials.experiment.methods}
-    asked = _asking_cost(materials, model, materials.shared)
-    return tuple(_cell(materials, cell, costs, asked, out) for cell in materials.cells)
+    lines = sum(method in LINES for method in materials.experiment.baselines)
+    baselines = _asking_cost(materials, model, materials.shared, _TABLE_ROWS - 1, lines)
+    return tuple(_cell(materials, cell, costs, baselines, out) for cell in materials.cells)
 
 
 @dataclass(frozen=True)
 class _Cost:
-    """Tokens and seconds of one evaluation, of asking a run's tables and all it is evaluated on."""
+    """Tokens and seconds: of one evaluation, or of everything that is asked beside a search."""
 
     tokens: float
     seconds: float
-    after_tokens: float
-    after_seconds: float
 
 
 def _cell(
-    materials: Materials, cell: Cell, costs: Mapping[str, _Cost], asked: _Cost, out: Path
+    materials: Materials,
+    cell: Cell,
+    costs: Mapping[str, tuple[_Cost, _Cost]],
+    baselines: _Cost,
+    out: Path,
 ) -> Estimate:
     done = finished(cell, out)
     if cell.method == BASELINES:
-        lines = sum(method in LINES for method in materials.experiment.baselines)
-        rows = _TABLE_ROWS - 1 + lines * _evaluation_sets(materials, materials.shared) / 2
-        tokens, seconds = rows * asked.after_tokens, rows * asked.after_seconds
-        return Estimate(cell, 0, round(tokens), seconds, done)
-    budget, cost = materials.experiment.budget, costs[cell.method]
-    tokens = budget * cost.tokens + cost.after_tokens
-    return Estimate(cell, budget, round(tokens), budget * cost.seconds + cost.after_seconds, done)
+        return Estimate(cell, 0, round(baselines.tokens), baselines.seconds, done)
+    budget = materials.experiment.budget
+    each, after = costs[cell.method]
+    tokens = budget * each.tokens + after.tokens
+    return Estimate(cell, budget, round(tokens), budget * each.seconds + after.seconds, done)
 
 
-def _method_cost(materials: Materials, model: AnswerModel, method: Method) -> _Cost:
-    """Of an evaluation as the search makes it; a gradient counts for as many as it costs."""
+def _method_cost(materials: Materials, model: AnswerModel, method: Method) -> tuple[_Cost, _Cost]:
+    """Of an evaluation as the search makes it, and of what follows the search.
+
+    A gradient counts for as many evaluations as it costs.
+    """
     settings = materials.settings(method, materials.experiment.seeds[0])
     optimizer = method.make(materials.experiment.budget)
     scoring = materials.scoring(settings)
@@ -104,34 +108,27 @@ def _method_cost(materials: Materials, model: AnswerModel, method: Method) -> _C
     evaluation = ask(prompts, np.random.default_rng(0))
     spent = time.monotonic() - began
     count = len(prompts) * optimizer.cost
-    asked = _asking_cost(materials, model, settings)
-    sets = _TABLE_ROWS + _evaluation_sets(materials, settings)
-    return _Cost(
-        evaluation.tokens / count,
-        spent / count,
-        sets * asked.after_tokens,
-        sets * asked.after_seconds,
-    )
+    after = _asking_cost(materials, model, settings, _TABLE_ROWS, 2)
+    return _Cost(evaluation.tokens / count, spent / count), after
 
 
-def _evaluation_sets(materials: Materials, settings: Settings) -> float:
-    """How many times the forms of a result table the evaluation asks, both models counted."""
-    if not materials.experiment.evaluate:
-        return 0.0
-    instrument, others = materials.instrument, materials.other_languages(settings)
-    sets = form_sets(instrument, tuning_forms(instrument, settings), settings.language, others)
+def _asking_cost(
+    materials: Materials, model: AnswerModel, settings: Settings, rows: int, evaluated: int
+) -> _Cost:
+    """Of some rows of a result table, and of asking so many states of the model in other ways too.
+
+    A model may remember what it said without a prompt, which is then less.
+    """
+    instrument = materials.instrument
     tuning = measured_forms(instrument, settings)
     held_out = all_forms(instrument, (settings.language,), split="held-out")
-    return 2 * sum(len(one.forms) for one in sets) / (len(tuning) + len(held_out))
-
-
-def _asking_cost(materials: Materials, model: AnswerModel, settings: Settings) -> _Cost:
-    """Of asking one prompt the tuning and the held-out forms; a model may remember what it said without."""
-    tuning = measured_forms(materials.instrument, settings)
-    held_out = all_forms(materials.instrument, (settings.language,), split="held-out")
+    forms = rows * (len(tuning) + len(held_out))
+    if materials.experiment.evaluate:
+        pool, others = tuning_forms(instrument, settings), materials.other_languages(settings)
+        sets = form_sets(instrument, pool, settings.language, others)
+        forms += evaluated * sum(len(one.forms) for one in sets)
     prompt = np.zeros((1, settings.tokens, model.hidden_size), np.float32)
     began = time.monotonic()
     answers = model.ask(prompt, tuning, placement=settings.placement, valid_mass=True)
-    share = (len(tuning) + len(held_out)) / len(tuning)
-    spent = (time.monotonic() - began) * share
-    return _Cost(0.0, 0.0, answers.tokens * share, spent)
+    share = forms / len(tuning)
+    return _Cost(answers.tokens * share, (time.monotonic() - began) * share)
