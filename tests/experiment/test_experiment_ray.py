@@ -77,9 +77,9 @@ def test_answers_and_gradients_are_the_same_bits(
     for name in ("probabilities", "valid_mass", "divergence", "perplexity"):
         np.testing.assert_array_equal(getattr(there, name), getattr(here, name))
     assert (there.forms, there.tokens) == (here.forms, here.tokens)
-    cotangent = Cotangent(np.ones((len(toy_forms), 5)), divergence=2.0)
-    _, back = fake.ask_with_gradient(prompts[0], toy_forms, texts=TUNING_TEXTS)
-    _, pooled_back = pool.ask_with_gradient(prompts[0], toy_forms, texts=TUNING_TEXTS)
+    cotangent = Cotangent(np.ones((1, len(toy_forms), 5)), divergence=np.array([2.0]))
+    _, back = fake.ask_with_gradient(prompts[:1], toy_forms, texts=TUNING_TEXTS)
+    _, pooled_back = pool.ask_with_gradient(prompts[:1], toy_forms, texts=TUNING_TEXTS)
     np.testing.assert_array_equal(pooled_back(cotangent), back(cotangent))
     drawn, pooled_drawn = (np.random.default_rng(3) for _ in range(2))
     np.testing.assert_array_equal(

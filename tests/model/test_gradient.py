@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from acculturate.errors import UsageError
 from acculturate.evaluation.guard import TUNING_TEXTS
-from acculturate.model import population
+from acculturate.model import vocabulary
 from acculturate.model.answers import Answers, Cotangent, DifferentiableModel, Placement
 from acculturate.model.fake import FakeModel
 from acculturate.model.language_model import LanguageModel
@@ -37,7 +39,7 @@ cases = pytest.mark.parametrize(("name", "placement", "chat"), CASES)
 @pytest.fixture(autouse=True)
 def several_slices_of_the_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sums over the vocabulary are computed again on the way back, slice by slice."""
-    monkeypatch.setattr(population, "_VOCABULARY_SLICE", 150)
+    monkeypatch.setattr(vocabulary, "_SLICE", 150)
 
 
 def double_model(name: str, chat: bool = False) -> LanguageModel:
@@ -46,7 +48,7 @@ def double_model(name: str, chat: bool = False) -> LanguageModel:
     return LanguageModel(name, None, tiny_network(name).double(), tokenizer)
 
 
-def start(model: LanguageModel | FakeModel, seed: int = 1) -> np.ndarray:
+def start(model: DifferentiableModel, seed: int = 1) -> np.ndarray:
     drawn = np.random.default_rng(seed).normal(size=(TOKENS, model.hidden_size))
     return (drawn * model.embedding_scale()).astype(np.float32)
 
@@ -64,9 +66,9 @@ def cotangent(answers: Answers, part: str) -> Cotangent:
     """A random one of a part of the answers, or of all."""
     rng = np.random.default_rng(2)
     drawn = Cotangent(
-        rng.normal(size=answers.probabilities.shape[1:]),
-        rng.normal(size=len(answers.forms)),
-        float(rng.normal()),
+        rng.normal(size=answers.probabilities.shape),
+        rng.normal(size=(len(answers.probabilities), len(answers.forms))),
+        rng.normal(size=len(answers.probabilities)),
     )
     if part == "all":
         return drawn
@@ -78,7 +80,7 @@ def along(given: Cotangent, answers: Answers) -> np.ndarray:
     """What the cotangent makes of each candidate's answers."""
     total = (answers.probabilities * given.probabilities).sum(axis=(1, 2))
     if given.valid_mass is not None and answers.valid_mass is not None:
-        total = total + answers.valid_mass @ given.valid_mass
+        total = total + (answers.valid_mass * given.valid_mass).sum(axis=1)
     if given.divergence is not None and answers.divergence is not None:
         total = total + answers.divergence * given.divergence
     return total
@@ -96,10 +98,10 @@ def check(
     """Compares the gradient with central differences in random directions."""
     prompt = start(model)
     answers, pull_back = model.ask_with_gradient(
-        prompt, forms, texts=TEXTS, placement=placement, valid_mass=True
+        prompt[None], forms, texts=TEXTS, placement=placement, valid_mass=True
     )
     given = cotangent(answers, part)
-    gradient = pull_back(given)
+    (gradient,) = pull_back(given)
     assert gradient.shape == prompt.shape
     length = np.linalg.norm(gradient)
     assert length > 0
@@ -143,7 +145,7 @@ def test_it_equals_differences_of_the_fake_model(part: str, toy_forms: tuple[For
 def test_the_fake_models_valid_mass_is_constant(
     fake: FakeModel, toy_forms: tuple[Form, ...]
 ) -> None:
-    answers, pull_back = fake.ask_with_gradient(start(fake), toy_forms, valid_mass=True)
+    answers, pull_back = fake.ask_with_gradient(start(fake)[None], toy_forms, valid_mass=True)
     assert not pull_back(cotangent(answers, "valid_mass")).any()
 
 
@@ -154,7 +156,7 @@ def test_its_answers_are_those_of_ask(
     model = FakeModel(HIDDEN) if name == "fake" else shared_model(name)
     prompt = start(model)
     answers, _ = model.ask_with_gradient(
-        prompt, toy_forms, texts=TEXTS, placement=placement, valid_mass=True
+        prompt[None], toy_forms, texts=TEXTS, placement=placement, valid_mass=True
     )
     plain = ask(model, prompt[None], toy_forms, placement)
     assert answers.forms == plain.forms
@@ -168,9 +170,9 @@ def test_its_answers_are_those_of_ask(
 @pytest.mark.parametrize("name", ["llama", "fake"])
 def test_what_was_not_asked_for_is_not_there(name: str, toy_forms: tuple[Form, ...]) -> None:
     model = FakeModel(HIDDEN) if name == "fake" else shared_model(name)
-    answers, pull_back = model.ask_with_gradient(start(model), toy_forms)
+    answers, pull_back = model.ask_with_gradient(start(model)[None], toy_forms)
     assert answers.valid_mass is answers.divergence is answers.perplexity is None
-    gradient = pull_back(Cotangent(np.ones_like(answers.probabilities[0])))
+    gradient = pull_back(Cotangent(np.ones_like(answers.probabilities)))
     # Probabilities of a form sum to 1, wherever the prompt is.
     assert np.abs(gradient).max() < 1e-5
 
@@ -182,7 +184,7 @@ def test_the_model_stays_as_it_is(placement: Placement, toy_forms: tuple[Form, .
     before = model.provenance()["weights_hash"]
     plain = ask(model, prompt[None], toy_forms, placement)
     answers, pull_back = model.ask_with_gradient(
-        prompt, toy_forms, texts=TEXTS, placement=placement, valid_mass=True
+        prompt[None], toy_forms, texts=TEXTS, placement=placement, valid_mass=True
     )
     pull_back(cotangent(answers, "all"))
     for parameter in model.network.parameters():
@@ -208,21 +210,69 @@ def test_the_same_prompt_gives_the_same_bits(
             ask(model, other[None], toy_forms, placement)
             continue
         answers, pull_back = model.ask_with_gradient(
-            prompt, toy_forms, texts=TEXTS, placement=placement, valid_mass=True
+            prompt[None], toy_forms, texts=TEXTS, placement=placement, valid_mass=True
         )
         seen.append((answers.probabilities.tobytes(), pull_back(cotangent(answers, "all"))))
     assert seen[0][0] == seen[1][0]
     assert seen[0][1].tobytes() == seen[1][1].tobytes()
 
 
+@pytest.mark.parametrize("name", ["llama", "gemma3", "fake"])
+def test_several_candidates_have_the_gradients_that_each_has_alone(
+    name: str, toy_forms: tuple[Form, ...]
+) -> None:
+    model = FakeModel(HIDDEN) if name == "fake" else shared_model(name)
+    together, each = gradients(model, toy_forms)
+    np.testing.assert_allclose(together, each, rtol=1e-4, atol=1e-5 * np.abs(each).max())
+
+
+@pytest.mark.parametrize("where", ["forward", "backward"])
+def test_ways_back_that_do_not_fit_together_are_taken_one_after_another(
+    where: str, toy_forms: tuple[Form, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny_model("llama")
+    _, each = gradients(model, toy_forms)
+    evaluator: Any = model._evaluator
+    outcome, differentiate = evaluator._outcome, torch.autograd.grad
+
+    def small_forward(plan: Any, hidden: torch.Tensor, *rest: Any) -> Any:
+        if hidden.requires_grad and len(hidden) > 1:
+            raise torch.OutOfMemoryError
+        return outcome(plan, hidden, *rest)
+
+    def small_backward(total: torch.Tensor, leaf: torch.Tensor) -> Any:
+        if len(leaf) > 1:
+            raise torch.OutOfMemoryError
+        return differentiate(total, leaf)
+
+    if where == "forward":
+        monkeypatch.setattr(evaluator, "_outcome", small_forward)
+    else:
+        monkeypatch.setattr(torch.autograd, "grad", small_backward)
+    together, _ = gradients(model, toy_forms)
+    np.testing.assert_array_equal(together, each)
+
+
+def gradients(model: DifferentiableModel, forms: tuple[Form, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Those of three candidates asked together, and of each asked alone."""
+    prompts = np.stack([start(model, seed) for seed in range(3)])
+    answers, pull_back = model.ask_with_gradient(prompts, forms, texts=TEXTS, valid_mass=True)
+    given = cotangent(answers, "all")
+    each: list[np.ndarray] = []
+    for one in (slice(at, at + 1) for at in range(3)):
+        _, back = model.ask_with_gradient(prompts[one], forms, texts=TEXTS, valid_mass=True)
+        each.append(back(given.of(one)))
+    return pull_back(given), np.concatenate(each)
+
+
 def test_a_prompt_that_does_not_fit_is_refused(toy_forms: tuple[Form, ...]) -> None:
     narrow = np.zeros((2, 5), np.float32)
     for model in (shared_model("llama"), FakeModel(HIDDEN)):
         with pytest.raises(UsageError, match="5 wide"):
-            model.ask_with_gradient(narrow, toy_forms)
+            model.ask_with_gradient(narrow[None], toy_forms)
     with pytest.raises(UsageError, match="beginning-of-sequence"):
         without = LanguageModel("llama", None, tiny_network("llama"), tiny_tokenizer(bos=False))
-        without.ask_with_gradient(start(without), toy_forms, placement="after-bos")
+        without.ask_with_gradient(start(without)[None], toy_forms, placement="after-bos")
 
 
 def test_both_models_say_that_they_can() -> None:

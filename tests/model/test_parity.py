@@ -5,7 +5,7 @@ import pytest
 from plain_transformers import plain_answers, plain_guard
 
 from acculturate.evaluation.guard import TUNING_TEXTS
-from acculturate.model import population
+from acculturate.model import population, vocabulary
 from acculturate.model.answers import Placement
 from acculturate.survey.forms import Form
 from tiny_models import ARCHITECTURES, WINDOW, shared_model, tiny_model, tiny_network
@@ -18,7 +18,7 @@ TOKENS = 3
 
 @pytest.fixture(autouse=True)
 def several_slices_of_the_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(population, "_VOCABULARY_SLICE", 150)
+    monkeypatch.setattr(vocabulary, "_SLICE", 150)
 
 
 @pytest.fixture

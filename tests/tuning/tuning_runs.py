@@ -183,9 +183,9 @@ class Recorder(FakeModel):
         return answers
 
     def ask_with_gradient(
-        self, prompt: Any, forms: Sequence[Any], **options: Any
+        self, prompts: Any, forms: Sequence[Any], **options: Any
     ) -> tuple[Answers, PullBack]:
-        answers, pull_back = super().ask_with_gradient(prompt, forms, **options)
+        answers, pull_back = super().ask_with_gradient(prompts, forms, **options)
         # The fake model asks itself, which was recorded.
         self.record[-1] = self.record[-1]._replace(gradient=True)
         return answers, pull_back

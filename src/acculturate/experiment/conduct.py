@@ -33,7 +33,7 @@ def run_experiment(
         experiment: What `load_experiment` read, or prepared already.
         out: Its directory: new, or with this very experiment in it.
         load: Gives the model, where a cell has to run; by the name in the file if None.
-        at_once: Cells that run at the same time, all asking the same model.
+        at_once: Cells, or companies of cells that share forwards, that run at the same time.
         watch: Is told how the cells get on.
         command: The command line, for the record.
 

@@ -16,12 +16,13 @@ from acculturate.evaluation.held_out import form_sets
 from acculturate.experiment.cells import finished
 from acculturate.experiment.lines import LINES
 from acculturate.experiment.materials import BASELINES, Cell, Materials
+from acculturate.experiment.sharing import objective_of
 from acculturate.model.answers import AnswerModel
 from acculturate.survey.forms import all_forms
 from acculturate.tuning.config import Settings
 from acculturate.tuning.methods import Method
 from acculturate.tuning.start import start_search
-from acculturate.tuning.tune import make_objective, measured_forms, tuning_forms
+from acculturate.tuning.tune import measured_forms, tuning_forms
 
 _TIMED = 2
 _TABLE_ROWS = 4
@@ -91,10 +92,7 @@ def _method_cost(materials: Materials, model: AnswerModel, method: Method) -> tu
     """
     settings = materials.settings(method, materials.experiment.seeds[0])
     optimizer = method.make(materials.experiment.budget)
-    scoring = materials.scoring(settings)
-    target = materials.target(materials.cells_of(method)[0]).vector(materials.instrument)
-    forms = tuning_forms(materials.instrument, settings)
-    objective = make_objective(model, scoring, target, forms, optimizer, settings)
+    objective = objective_of(materials, model, method)
     rng = np.random.default_rng(0)
     space, first = start_search(model, settings, optimizer.population_size, rng)
     prompts = space.prompts(first)[:_TIMED]

@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import AcculturateError, FailureError, UsageError
+from acculturate.experiment.stand_in import StandIn
 from acculturate.model.answers import (
     AnswerModel,
     Answers,
@@ -64,25 +65,21 @@ class Worker:
         """The embeddings, and the state of the generator after them."""
         return self._loaded().embed_random_tokens(count, rng), rng.bit_generator.state
 
-    def chunk(
-        self, tokens: int, forms: Sequence[Form], texts: Sequence[str], placement: Placement
-    ) -> int:
+    def chunk(self, tokens: int, forms: Sequence[Form], named: dict[str, Any]) -> int:
         """Candidates that the model takes together."""
         model = self._loaded()
-        if isinstance(model, ChunkedModel):
-            return model.chunk(tokens, forms, texts=texts, placement=placement)
-        return 1
+        return model.chunk(tokens, forms, **named) if isinstance(model, ChunkedModel) else 1
 
     def ask(self, prompts: Any, forms: Sequence[Form], named: dict[str, Any]) -> Answers:
         """Answers without the forms, which the asker has."""
         return replace(self._loaded().ask(prompts, forms, **named), forms=())
 
     def ask_with_gradient(
-        self, key: int, prompt: Any, forms: Sequence[Form], named: dict[str, Any]
+        self, key: int, prompts: Any, forms: Sequence[Form], named: dict[str, Any]
     ) -> Answers:
-        """The same for one candidate; the way back is kept under the key."""
+        """The same; the way back is kept under the key."""
         model = cast("DifferentiableModel", self._loaded())
-        answers, self._ways_back[key] = model.ask_with_gradient(prompt, forms, **named)
+        answers, self._ways_back[key] = model.ask_with_gradient(prompts, forms, **named)
         while len(self._ways_back) > _WAYS_BACK:
             self._ways_back.popitem(last=False)
         return replace(answers, forms=())
@@ -98,8 +95,8 @@ class Worker:
         return self._model
 
 
-class PooledModel:
-    """A model in many workers; see `AnswerModel`, `DifferentiableModel` and `GeneratingModel`.
+class PooledModel(StandIn):
+    """A model in many workers; see `ChunkedModel`, `DifferentiableModel` and `GeneratingModel`.
 
     Args:
         workers: Handles of Ray actors of `Worker`.
@@ -118,17 +115,13 @@ class PooledModel:
         """How many workers there are."""
         return len(self._workers)
 
-    def provenance(self) -> dict[str, str]:
-        """See `AnswerModel.provenance`."""
-        return self._on_one("call", "provenance")
+    def pass_on(self, method: str, *given: Any, **named: Any) -> Any:
+        """See `StandIn.pass_on`; to the worker that has the least to do."""
+        return self._on_one("call", method, *given, **named)
 
     def embedding_scale(self) -> float:
         """See `AnswerModel.embedding_scale`."""
         return self._scale
-
-    def embed_text(self, text: str) -> Float[np.ndarray, "token hidden"]:
-        """See `AnswerModel.embed_text`."""
-        return self._on_one("call", "embed_text", text)
 
     def embed_random_tokens(
         self, count: int, rng: np.random.Generator
@@ -151,7 +144,7 @@ class PooledModel:
         named = {"texts": texts, "placement": placement, "valid_mass": valid_mass}
         if prompts is None or len(prompts) < 2:
             return replace(self._on_one("ask", prompts, forms, named), forms=forms)
-        size = self._chunk(prompts.shape[1], forms, texts, placement)
+        size = self.chunk(prompts.shape[1], forms, texts=texts, placement=placement)
         chunks = -(-len(prompts) // size)
         step = size * -(-chunks // len(self._workers))
         parts = [prompts[start : start + step] for start in range(0, len(prompts), step)]
@@ -160,7 +153,7 @@ class PooledModel:
 
     def ask_with_gradient(
         self,
-        prompt: Float[np.ndarray, "token hidden"],
+        prompts: Float[np.ndarray, "candidate token hidden"],
         forms: Sequence[Form],
         *,
         texts: Sequence[str] = (),
@@ -171,51 +164,35 @@ class PooledModel:
         forms = tuple(forms)
         named = {"texts": tuple(texts), "placement": placement, "valid_mass": valid_mass}
         key = next(self._keys)
-        sent = self._send("ask_with_gradient", key, prompt, forms, named)
+        sent = self._send("ask_with_gradient", key, prompts, forms, named)
         where = sent[0]
         answers = replace(self._receive(sent), forms=forms)
 
-        def pull_back(cotangent: Cotangent) -> Float[np.ndarray, "token hidden"]:
+        def pull_back(cotangent: Cotangent) -> Float[np.ndarray, "candidate token hidden"]:
             for _ in range(_RETRIES):
                 found = self._receive(self._send_to(where, "pull_back", key, cotangent))
                 if found is not None:
                     return found
-                self._receive(self._send_to(where, "ask_with_gradient", key, prompt, forms, named))
+                self._receive(self._send_to(where, "ask_with_gradient", key, prompts, forms, named))
             raise _died()
 
         return answers, pull_back
 
-    def continue_text(
+    def chunk(
         self,
-        text: str,
-        prompt: Float[np.ndarray, "token hidden"] | None = None,
-        *,
-        placement: Placement = "front",
-        max_tokens: int = 40,
-    ) -> str:
-        """See `AnswerModel.continue_text`."""
-        named = {"placement": placement, "max_tokens": max_tokens}
-        return self._on_one("call", "continue_text", text, prompt, **named)
-
-    def generate_answers(
-        self,
+        virtual_tokens: int,
         forms: Sequence[Form],
-        prompt: Float[np.ndarray, "token hidden"] | None = None,
         *,
+        texts: Sequence[str] = (),
         placement: Placement = "front",
-        max_tokens: int = 12,
-        seed: int | None = None,
-    ) -> tuple[str, ...]:
-        """See `GeneratingModel.generate_answers`."""
-        named = {"placement": placement, "max_tokens": max_tokens, "seed": seed}
-        return self._on_one("call", "generate_answers", tuple(forms), prompt, **named)
-
-    def _chunk(
-        self, tokens: int, forms: tuple[Form, ...], texts: tuple[str, ...], placement: Placement
+        gradient: bool = False,
     ) -> int:
-        key = tokens, forms, texts, placement
+        """See `ChunkedModel.chunk`; as the workers' model says."""
+        forms, texts = tuple(forms), tuple(texts)
+        key = virtual_tokens, forms, texts, placement, gradient
         if key not in self._chunks:
-            self._chunks[key] = self._on_one("chunk", tokens, forms, texts, placement)
+            named = {"texts": texts, "placement": placement, "gradient": gradient}
+            self._chunks[key] = self._on_one("chunk", virtual_tokens, forms, named)
             while len(self._chunks) > 8 * self.size:
                 self._chunks.popitem(last=False)
         return self._chunks[key]

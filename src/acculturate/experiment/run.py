@@ -9,10 +9,11 @@ from __future__ import annotations
 import threading
 import tomllib
 import traceback
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -20,7 +21,9 @@ import tomli_w
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.experiment.cells import finished, measure_cell, tune_cell
+from acculturate.experiment.company import Company, Seat
 from acculturate.experiment.materials import BASELINES, Cell, Materials
+from acculturate.experiment.sharing import companies
 from acculturate.files import (
     disk_is_full,
     is_leftover,
@@ -84,7 +87,7 @@ class Cells:
         materials: What the experiment needs.
         load: Gives the model; called once, and only where a cell has to run.
         out: The directory, opened.
-        at_once: Cells that run at the same time.
+        at_once: Companies of cells that run at the same time.
         watch: Is told how they get on.
         command: The command line, for the record.
 
@@ -116,32 +119,64 @@ class Cells:
             FailureError: The disk is full.
             KeyboardInterrupt: Ctrl-C; what is done stays.
         """
-        missing: list[Cell] = []
+        missing: set[Cell] = set()
         for cell in cells:
             if finished(cell, self.out):
                 self.watch.ends(cell, None, True)
             else:
-                missing.append(cell)
-        if self.at_once == 1:
-            for cell in missing:
-                self._attempt(cell, methods.get(cell.method))
+                missing.add(cell)
+        if not missing:
             return
-        with ThreadPoolExecutor(self.at_once) as threads:
-            jobs = [threads.submit(self._attempt, c, methods.get(c.method)) for c in missing]
+        together = companies(self.materials, self._loaded(), cells, methods)
+        jobs = [partial(self._run_company, one, missing, methods) for one in together]
+        self._side_by_side([job for job in jobs if missing.intersection(job.args[0])], self.at_once)
+
+    def _run_company(
+        self, cells: Sequence[Cell], missing: Collection[Cell], methods: Mapping[str, Method]
+    ) -> None:
+        """Runs those cells of a company that are not complete, all at the same time."""
+        model = self._loaded()
+        company = Company(model, len(cells))
+        jobs = [
+            partial(
+                self._attempt,
+                cell,
+                methods.get(cell.method),
+                partial(company.seat, place) if len(cells) > 1 else partial(nullcontext, model),
+            )
+            for place, cell in enumerate(cells)
+            if cell in missing
+        ]
+        self._side_by_side(jobs, len(jobs))
+
+    def _side_by_side(self, jobs: Sequence[Callable[[], None]], at_once: int) -> None:
+        """Does jobs, so many at a time, and stops all of them where one is stopped."""
+        if at_once == 1:
+            for job in jobs:
+                job()
+            return
+        with ThreadPoolExecutor(at_once) as threads:
+            begun = [threads.submit(job) for job in jobs]
             try:
-                for job in as_completed(jobs):
-                    job.result()
+                for one in as_completed(begun):
+                    one.result()
             except BaseException:
                 self._stop.set()
                 threads.shutdown(cancel_futures=True)
                 raise
 
-    def _attempt(self, cell: Cell, method: Method | None) -> None:
+    def _attempt(
+        self,
+        cell: Cell,
+        method: Method | None,
+        asked: Callable[[], AbstractContextManager[AnswerModel]],
+    ) -> None:
         """Runs a cell, once more where it fails, and goes on where it fails again."""
         self.watch.begins(cell)
         for again in (False, True):
             try:
-                self._run(cell, method)
+                with asked() as model:
+                    self._run(cell, method, model)
             except Exception as error:
                 if disk_is_full(error):
                     raise FailureError(
@@ -157,8 +192,7 @@ class Cells:
                 self.watch.ends(cell, None, False)
             return
 
-    def _run(self, cell: Cell, method: Method | None) -> None:
-        model = self._loaded()
+    def _run(self, cell: Cell, method: Method | None, model: AnswerModel) -> None:
         if cell.method == BASELINES:
             measure_cell(self.materials, model, cell, self.out)
             return
@@ -167,6 +201,8 @@ class Cells:
         def on_generation(at: Progress) -> None:
             if self._stop.is_set():
                 raise KeyboardInterrupt
+            if isinstance(model, Seat):
+                model.reached(at.evaluations)
             self.watch.goes_on(cell, at)
 
         tune_cell(

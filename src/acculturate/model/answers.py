@@ -47,6 +47,20 @@ class Answers:
     perplexity: Float[np.ndarray, " candidate"] | None = None
     tokens: int = 0
 
+    def of(self, which: slice) -> Answers:
+        """Those of some candidates."""
+
+        def part(column: np.ndarray | None) -> np.ndarray | None:
+            return None if column is None else column[which]
+
+        return replace(
+            self,
+            probabilities=self.probabilities[which],
+            valid_mass=part(self.valid_mass),
+            divergence=part(self.divergence),
+            perplexity=part(self.perplexity),
+        )
+
 
 @runtime_checkable
 class AnswerModel(Protocol):
@@ -129,7 +143,7 @@ class TextReading:
 
 @dataclass(frozen=True)
 class Cotangent:
-    """How much a quantity changes with each part of one candidate's answers.
+    """How much a quantity of each candidate changes with each part of its answers.
 
     Attributes:
         probabilities: With each option's probability.
@@ -137,14 +151,23 @@ class Cotangent:
         divergence: With the divergence, or None.
     """
 
-    probabilities: Float[np.ndarray, "form option"]
-    valid_mass: Float[np.ndarray, " form"] | None = None
-    divergence: float | None = None
+    probabilities: Float[np.ndarray, "candidate form option"]
+    valid_mass: Float[np.ndarray, "candidate form"] | None = None
+    divergence: Float[np.ndarray, " candidate"] | None = None
+
+    def of(self, which: slice) -> Cotangent:
+        """That of some candidates."""
+        mass, divergence = self.valid_mass, self.divergence
+        return Cotangent(
+            self.probabilities[which],
+            None if mass is None else mass[which],
+            None if divergence is None else divergence[which],
+        )
 
 
 PullBack = Callable[[Cotangent], np.ndarray]
-"""Takes what a quantity makes of the answers back to its gradient in the soft prompt,
-`[token, hidden]`; can be called once."""
+"""Takes what a quantity makes of the answers back to its gradients in the soft prompts,
+`[candidate, token, hidden]`; can be called once."""
 
 
 @runtime_checkable
@@ -153,14 +176,17 @@ class DifferentiableModel(AnswerModel, Protocol):
 
     def ask_with_gradient(
         self,
-        prompt: Float[np.ndarray, "token hidden"],
+        prompts: Float[np.ndarray, "candidate token hidden"],
         forms: Sequence[Form],
         *,
         texts: Sequence[str] = (),
         placement: Placement = "front",
         valid_mass: bool = False,
     ) -> tuple[Answers, PullBack]:
-        """As `ask` for one candidate, and the way back from its answers to the soft prompt."""
+        """As `ask`, and the way back from the answers to the soft prompts.
+
+        All candidates are kept for the way back at the same time, which takes much memory.
+        """
         ...
 
 
@@ -246,8 +272,12 @@ class ChunkedModel(AnswerModel, Protocol):
         *,
         texts: Sequence[str] = (),
         placement: Placement = "front",
+        gradient: bool = False,
     ) -> int:
-        """Candidates that go through the model together, when they are asked this."""
+        """Candidates that go through the model together, when they are asked this.
+
+        With `gradient`: those that should be asked together where the way back is wanted.
+        """
         ...
 
 

@@ -137,7 +137,7 @@ class FakeModel:
 
     def ask_with_gradient(
         self,
-        prompt: Float[np.ndarray, "token hidden"],
+        prompts: Float[np.ndarray, "candidate token hidden"],
         forms: Sequence[Form],
         *,
         texts: Sequence[str] = (),
@@ -145,22 +145,22 @@ class FakeModel:
         valid_mass: bool = False,
     ) -> tuple[Answers, PullBack]:
         """See `DifferentiableModel.ask_with_gradient`."""
-        answers = self.ask(
-            prompt[None], forms, texts=texts, placement=placement, valid_mass=valid_mass
-        )
+        answers = self.ask(prompts, forms, texts=texts, placement=placement, valid_mass=valid_mass)
 
-        def pull_back(cotangent: Cotangent) -> Float[np.ndarray, "token hidden"]:
-            gradient = np.zeros(prompt.size)
+        def pull_back(cotangent: Cotangent) -> Float[np.ndarray, "candidate token hidden"]:
+            flat = prompts.reshape(len(prompts), -1)
+            gradient = np.zeros(flat.shape)
             for column, form in enumerate(forms):
-                p = answers.probabilities[0, column]
-                successes = np.arange(len(p))
-                # Of a binomial: dp/dlogit = p (successes - their mean).
-                slope = p * (successes - p @ successes)
-                moved = float(cotangent.probabilities[column] @ slope)
-                gradient += _GAIN * moved * self._direction(form.item, len(prompt))
+                p = answers.probabilities[:, column]
+                successes = np.arange(p.shape[1])
+                # Of a binomial: dp/dlogit = p (successes - their mean). Sums a row, as in `ask`.
+                slope = p * (successes - (p * successes).sum(axis=1, keepdims=True))
+                moved = (cotangent.probabilities[:, column] * slope).sum(axis=1)
+                gradient += _GAIN * moved[:, None] * self._direction(form.item, prompts.shape[1])
             if cotangent.divergence is not None:
-                gradient += cotangent.divergence * self._harm * 2 * prompt.ravel() / prompt.size
-            return gradient.reshape(prompt.shape)
+                steep = cotangent.divergence[:, None] * self._harm * 2
+                gradient += steep * flat / flat.shape[1]
+            return gradient.reshape(prompts.shape)
 
         return answers, pull_back
 

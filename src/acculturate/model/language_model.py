@@ -228,6 +228,7 @@ class LanguageModel:
         *,
         texts: Sequence[str] = (),
         placement: Placement = "front",
+        gradient: bool = False,
     ) -> int:
         """See `ChunkedModel.chunk`.
 
@@ -236,11 +237,11 @@ class LanguageModel:
             FailureError: As `ask`.
         """
         self._check(None, placement)
-        return self._evaluator.chunk(virtual_tokens, forms, texts, placement)
+        return self._evaluator.chunk(virtual_tokens, forms, texts, placement, gradient)
 
     def ask_with_gradient(
         self,
-        prompt: Float[np.ndarray, "token hidden"],
+        prompts: Float[np.ndarray, "candidate token hidden"],
         forms: Sequence[Form],
         *,
         texts: Sequence[str] = (),
@@ -253,8 +254,8 @@ class LanguageModel:
             UsageError: As `ask`.
             FailureError: As `ask`.
         """
-        self._check(int(prompt.shape[1]), placement)
-        return self._evaluator.ask_with_gradient(prompt, forms, texts, placement, valid_mass)
+        self._check(int(prompts.shape[2]), placement)
+        return self._evaluator.ask_with_gradient(prompts, forms, texts, placement, valid_mass)
 
     def _check(self, width: int | None, placement: Placement) -> None:
         """Refuses what this model cannot be asked; proves the first time that it is run rightly."""

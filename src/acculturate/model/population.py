@@ -17,20 +17,17 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
-from acculturate.errors import FailureError
 from acculturate.model.answers import (
     LONGEST_READ,
     Answers,
-    Cotangent,
     Placement,
     PullBack,
     TextReading,
@@ -40,6 +37,8 @@ from acculturate.model.compilation import CompiledLayers, forgetting_layers
 from acculturate.model.encoding import EncodedForm, FormEncoder
 from acculturate.model.prefix_tree import PrefixTree
 from acculturate.model.tree_attention import TreeLayout, attending_over_trees
+from acculturate.model.vocabulary import Vocabulary
+from acculturate.model.way_back import WayBack, does_not_fit
 from acculturate.survey.forms import Form
 
 _TILE_ON_CPU = 96
@@ -47,7 +46,6 @@ _TILE_ON_GPU = 256
 _ROWS_ON_CPU = 512
 _ROWS_ON_GPU = 65536
 _ROWS_KEPT_FOR_GRADIENTS = 4096
-_VOCABULARY_SLICE = 4096
 _PLANS_KEPT = 8
 _FORMS_IN_CACHE = 192
 """Forms of a row on a processor: what is computed for many more falls out of its cache."""
@@ -96,15 +94,8 @@ class PopulationEvaluator:
         self._plans: OrderedDict[object, _Plan] = OrderedDict()
         self._references: OrderedDict[object, tuple[torch.Tensor, torch.Tensor]] = OrderedDict()
         self._embed: Any = network.get_input_embeddings()
-        head: Any = network.get_output_embeddings()
-        self._head: torch.Tensor = head.weight
-        self._head_bias: torch.Tensor | None = getattr(head, "bias", None)
+        self._vocabulary = Vocabulary(network)
         self._nobody = torch.empty(1, 0, self._embed.weight.shape[1], device=self._device)
-        config: Any = network.config.get_text_config()
-        self._softcap: float | None = getattr(config, "final_logit_softcapping", None)
-        self._logit_scale = float(getattr(config, "logit_scale", None) or 1.0) / float(
-            getattr(config, "logits_scaling", None) or 1.0
-        )
 
     @torch.no_grad()
     def ask(
@@ -136,7 +127,7 @@ class PopulationEvaluator:
                 parts.append(_arrays(outcome))
             except torch.OutOfMemoryError as error:
                 if size == 1:
-                    raise _does_not_fit(len(plan.tokens)) from error
+                    raise does_not_fit(len(plan.tokens)) from error
                 size = max(1, size // 2)
                 self._rows = size * len(plan.tokens)  # the next generation starts where it fits
                 torch.cuda.empty_cache()
@@ -175,19 +166,25 @@ class PopulationEvaluator:
 
     @torch.no_grad()
     def chunk(
-        self, virtual_tokens: int, forms: Sequence[Form], texts: Sequence[str], placement: Placement
+        self,
+        virtual_tokens: int,
+        forms: Sequence[Form],
+        texts: Sequence[str],
+        placement: Placement,
+        gradient: bool,
     ) -> int:
         """See `ChunkedModel.chunk`."""
         plan = self._plan(tuple(forms), tuple(texts), placement, virtual_tokens)
-        return self._together(plan)
+        return self._together(plan, gradient)
 
-    def _together(self, plan: _Plan) -> int:
-        return max(1, self._rows // len(plan.tokens))
+    def _together(self, plan: _Plan, gradient: bool = False) -> int:
+        rows = min(self._rows, _ROWS_KEPT_FOR_GRADIENTS) if gradient else self._rows
+        return max(1, rows // len(plan.tokens))
 
     @torch.no_grad()
     def ask_with_gradient(
         self,
-        prompt: Float[np.ndarray, "token hidden"],
+        prompts: Float[np.ndarray, "candidate token hidden"],
         forms: Sequence[Form],
         texts: Sequence[str],
         placement: Placement,
@@ -195,25 +192,27 @@ class PopulationEvaluator:
     ) -> tuple[Answers, PullBack]:
         """See `DifferentiableModel.ask_with_gradient`."""
         forms, texts = tuple(forms), tuple(texts)
-        plan = self._plan(forms, texts, placement, len(prompt))
+        plan = self._plan(forms, texts, placement, prompts.shape[1])
         reference = self._reference(texts, placement) if texts else None
-        leaf = torch.from_numpy(np.array(prompt, np.float32)).to(self._device).requires_grad_()
-        with torch.enable_grad():
-            outcome = self._outcome(plan, self._hidden(plan, leaf[None]), reference, valid_mass)
-        answers = _answers(plan, forms, texts, valid_mass, [_arrays(outcome)])
-
-        def pull_back(cotangent: Cotangent) -> Float[np.ndarray, "token hidden"]:
-            given = cotangent.probabilities[None], cotangent.valid_mass, cotangent.divergence
-            total = torch.zeros((), device=self._device)
-            for part, direction in zip(outcome, given, strict=False):
-                if direction is not None and part.requires_grad:
-                    total = total + (part * self._tensor(np.asarray(direction, np.float32))).sum()
-            # Layers that forgot what they computed attend once more.
-            with attending_over_trees(self._network):
-                (gradient,) = torch.autograd.grad(total, leaf)
-            return gradient.double().cpu().numpy()
-
-        return answers, pull_back
+        leaf = torch.from_numpy(np.array(prompts, np.float32)).to(self._device).requires_grad_()
+        again = partial(
+            self.ask_with_gradient,
+            forms=forms,
+            texts=texts,
+            placement=placement,
+            valid_mass=valid_mass,
+        )
+        try:
+            with torch.enable_grad():
+                outcome = self._outcome(plan, self._hidden(plan, leaf), reference, valid_mass)
+            answers = _answers(plan, forms, texts, valid_mass, [_arrays(outcome)])
+            return answers, WayBack(self._network, leaf, outcome, again)
+        except torch.OutOfMemoryError as error:
+            if len(prompts) == 1:
+                raise does_not_fit(len(plan.tokens)) from error
+        torch.cuda.empty_cache()
+        answers = self.ask(prompts, forms, texts, placement, valid_mass)
+        return answers, WayBack(self._network, leaf, None, again)
 
     @torch.no_grad()
     def read_texts(
@@ -251,7 +250,7 @@ class PopulationEvaluator:
     def _merged(self, rows: torch.Tensor, layout: TreeLayout) -> torch.Tensor:
         """Final hidden states of whole rows, every shared beginning computed once."""
         compiled = nullcontext() if self._compiled is None else self._compiled.running()
-        long = rows.requires_grad and rows.shape[1] > _ROWS_KEPT_FOR_GRADIENTS
+        long = rows.requires_grad and rows.shape[0] * rows.shape[1] > _ROWS_KEPT_FOR_GRADIENTS
         forgetting = forgetting_layers(self._network) if long else nullcontext()
         try:
             with attending_over_trees(self._network), compiled, forgetting:
@@ -286,7 +285,7 @@ class PopulationEvaluator:
         layout = TreeLayout(
             PrefixTree.build([(3, 4, 5, 6), (3, 4, 7, 8)]),
             self._device,
-            self._head.dtype,
+            self._vocabulary.weight.dtype,
             tile_size(self._device),
         )
         rows = self._embed(self._tensor(layout.tree.tokens))[None]
@@ -314,7 +313,7 @@ class PopulationEvaluator:
         """Probabilities of the options, their valid mass, divergence and perplexity of the texts."""
         candidates = len(hidden)
         answered = hidden[:, plan.asked]
-        logits = self._cap(answered.float() @ plan.option_head.T + plan.option_bias)
+        logits = self._vocabulary.cap(answered.float() @ plan.option_head.T + plan.option_bias)
         shown = plan.option_index >= 0
         index = plan.option_index.clamp(min=0).expand(candidates, -1, -1)
         logits = logits.gather(2, index).masked_fill(~shown, -torch.inf)
@@ -322,7 +321,7 @@ class PopulationEvaluator:
         mass = torch.zeros(candidates, len(plan.asked))
         divergence = perplexity = torch.zeros(candidates)
         if valid_mass and len(plan.asked):
-            whole, _ = self._whole_vocabulary(answered)
+            whole, _ = self._vocabulary.sums(answered)
             mass = (logits.logsumexp(-1) - whole).exp()
         if reference is not None:
             by_token, surprise = self._read(plan, hidden, reference)
@@ -337,58 +336,9 @@ class PopulationEvaluator:
         """Divergence and surprise of every token of the texts, `[candidate, text position]`."""
         untouched, negative_entropy = reference
         states = hidden[:, plan.read]
-        whole, expected = self._whole_vocabulary(states, untouched)
-        follows = (states.float() * self._head[plan.following].float()).sum(-1)
-        if self._head_bias is not None:
-            follows = follows + self._head_bias[plan.following]
-        return negative_entropy - expected + whole, whole - self._cap(follows)
-
-    def _whole_vocabulary(
-        self, states: torch.Tensor, weights: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Sums over the vocabulary, taken slice by slice so that logits never leave the cache.
-
-        Where gradients are kept, a slice's logits are computed again for them instead of being kept.
-
-        Args:
-            states: Final hidden states, `[candidate, position, hidden]`.
-            weights: `[position, vocabulary]`, or None.
-
-        Returns:
-            The log of the summed exponentials of the logits, `[candidate, position]`, and the logits'
-            weighted sum likewise (zeros without weights).
-        """
-        total = torch.full(states.shape[:2], -torch.inf, device=self._device)
-        weighted = torch.zeros(states.shape[:2], device=self._device)
-        for start in range(0, len(self._head), _VOCABULARY_SLICE):
-            part = slice(start, start + _VOCABULARY_SLICE)
-            ask = self._slice_sums if not states.requires_grad else self._slice_sums_again
-            log_sum, of_part = ask(states, weights, part)
-            total = torch.logaddexp(total, log_sum)
-            weighted = weighted + of_part
-        return total, weighted
-
-    def _slice_sums(
-        self, states: torch.Tensor, weights: torch.Tensor | None, part: slice
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        logits = self._logits(states, part)
-        if weights is None:
-            return logits.logsumexp(-1), torch.zeros(states.shape[:2], device=self._device)
-        return logits.logsumexp(-1), torch.linalg.vecdot(logits, weights[:, part])
-
-    def _slice_sums_again(self, *given: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        made: Any = checkpoint(self._slice_sums, *given, use_reentrant=False)
-        return made
-
-    def _logits(self, states: torch.Tensor, part: slice) -> torch.Tensor:
-        bias = None if self._head_bias is None else self._head_bias[part]
-        return self._cap(torch.nn.functional.linear(states, self._head[part], bias).float())
-
-    def _cap(self, logits: torch.Tensor) -> torch.Tensor:
-        logits = logits * self._logit_scale
-        if self._softcap is None:
-            return logits
-        return torch.tanh(logits / self._softcap) * self._softcap
+        whole, expected = self._vocabulary.sums(states, untouched)
+        follows = self._vocabulary.logit_of_each(states, plan.following)
+        return negative_entropy - expected + whole, whole - follows
 
     def _reference(
         self, texts: tuple[str, ...], placement: Placement
@@ -402,7 +352,7 @@ class PopulationEvaluator:
 
     def _untouched(self, plan: _Plan) -> tuple[torch.Tensor, torch.Tensor]:
         hidden = self._hidden(plan, self._nobody)
-        logged = self._logits(hidden[0, plan.read], slice(None)).log_softmax(-1)
+        logged = self._vocabulary.logits(hidden[0, plan.read], slice(None)).log_softmax(-1)
         probabilities = logged.exp()
         return probabilities, torch.linalg.vecdot(probabilities, logged)
 
@@ -457,18 +407,15 @@ class PopulationEvaluator:
         running = tree.tokens[layout.run]
         virtual = np.flatnonzero(running < 0)
         options = self._tensor(np.array(option_tokens, np.int64))
+        option_head, option_bias = self._vocabulary.of_tokens(options)
         return _Plan(
             layout=layout,
             tokens=self._tensor(np.maximum(running, 0)),
             virtual=self._tensor(virtual),
             which=self._tensor(-1 - running[virtual]),
             asked=self._tensor(row_of[np.array([path[-1] for path in form_paths], np.int64)]),
-            option_head=self._head[options].float(),
-            option_bias=(
-                torch.zeros(len(options), device=self._device)
-                if self._head_bias is None
-                else self._head_bias[options].float()
-            ),
+            option_head=option_head,
+            option_bias=option_bias,
             option_index=self._tensor(index),
             read=self._tensor(row_of[np.concatenate([np.empty(0, np.int64), *predicted])]),
             following=self._tensor(
@@ -479,14 +426,16 @@ class PopulationEvaluator:
     def _layout(self, tree: PrefixTree) -> TreeLayout:
         """A row's layout, with the keys and values of what is worth keeping already in it."""
         keep = tree.kept if self._merges else None
-        layout = TreeLayout(tree, self._device, self._head.dtype, tile_size(self._device), keep)
+        layout = TreeLayout(
+            tree, self._device, self._vocabulary.weight.dtype, tile_size(self._device), keep
+        )
         beginning = layout.beginning()
         if beginning is not None:
             tokens = beginning.tree.tokens
             try:
                 self._merged(self._embed(self._tensor(tokens))[None], beginning)
             except torch.OutOfMemoryError as error:
-                raise _does_not_fit(len(tokens)) from error
+                raise does_not_fit(len(tokens)) from error
         return layout
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
@@ -521,13 +470,6 @@ def _answers(
 def tile_size(device: torch.device) -> int:
     """Tokens a tile of attention holds at most: on a GPU few calls count for more than few masked pairs."""
     return _TILE_ON_CPU if device.type == "cpu" else _TILE_ON_GPU
-
-
-def _does_not_fit(tokens: int) -> FailureError:
-    return FailureError(
-        f"one candidate with {tokens} tokens does not fit into the device's memory",
-        "Ask fewer forms (--forms), or use a smaller model or a larger device.",
-    )
 
 
 def _forget_oldest(kept: OrderedDict[Any, Any], most: int) -> None:

@@ -18,6 +18,7 @@ from acculturate.evaluation.guard import TUNING_TEXTS
 from acculturate.model.answers import (
     AnswerModel,
     Answers,
+    ChunkedModel,
     Cotangent,
     DifferentiableModel,
     Placement,
@@ -146,6 +147,24 @@ class Objective:
         """Evaluates on the forms that do not change from generation to generation."""
         return self._on(self._measured, prompts, rng)
 
+    def chunk(self, tokens: int, rng: np.random.Generator, *, gradient: bool) -> int:
+        """Candidates that the model takes together in an evaluation; 1 where it does not say.
+
+        Args:
+            tokens: Virtual tokens of a candidate.
+            rng: Draws the sample of forms.
+            gradient: Whether the way back is wanted.
+        """
+        if not isinstance(self._model, ChunkedModel):
+            return 1
+        return self._model.chunk(
+            tokens,
+            self._drawn(rng),
+            texts=self._texts,
+            placement=self._placement,
+            gradient=gradient,
+        )
+
     def _on(self, forms: Sequence[Form], prompts: Prompts, rng: np.random.Generator) -> Evaluation:
         answers = self._ask(prompts, forms)
         values = item_values(answers.probabilities, self._reading, rng, self._respondents)
@@ -166,9 +185,9 @@ class Objective:
         forms = self._drawn(rng)
         each: list[Answers] = []
         gradients: list[np.ndarray] = []
-        for prompt in prompts:  # one way back at a time: what a pass keeps for it is large
+        for one in range(len(prompts)):  # one way back at a time: what a pass keeps for it is large
             answers, pull_back = self._model.ask_with_gradient(
-                prompt,
+                prompts[one : one + 1],
                 forms,
                 texts=self._texts,
                 placement=self._placement,
@@ -179,7 +198,7 @@ class Objective:
         answers = join_answers(each)
         values = item_values(answers.probabilities, self._reading, rng, self._respondents)
         tokens = answers.tokens * len(prompts)
-        return self._worth(values, forms, answers, tokens, np.stack(gradients))
+        return self._worth(values, forms, answers, tokens, np.concatenate(gradients))
 
     def _drawn(self, rng: np.random.Generator) -> tuple[Form, ...]:
         return self._forms if self._sample is None else draw_forms(self._forms, self._sample, rng)
@@ -229,9 +248,9 @@ class Objective:
         divergence = None if answers.divergence is None else float(answers.divergence[0])
         of_divergence, of_mass = self._price.slopes(divergence, mass)
         return Cotangent(
-            probabilities=per_form[:, None] * numbers,
-            valid_mass=None if mass is None else np.full(len(forms), of_mass / len(forms)),
-            divergence=None if divergence is None else of_divergence,
+            probabilities=(per_form[:, None] * numbers)[None],
+            valid_mass=None if mass is None else np.full((1, len(forms)), of_mass / len(forms)),
+            divergence=None if divergence is None else np.array([of_divergence]),
         )
 
     def _penalised(self, forms: Sequence[Form]) -> Penalised:

@@ -1,0 +1,77 @@
+"""Which cells share their forwards: those that ask the same, as many as fill a chunk of the model.
+
+In: cells and a model. Out: companies. They follow from the experiment and the model alone, not from what is
+complete already, so that a resumed experiment has the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from acculturate.experiment.materials import Cell, Materials
+from acculturate.model.answers import AnswerModel
+from acculturate.tuning.methods import Method
+from acculturate.tuning.objective import Objective
+from acculturate.tuning.tune import make_objective, tuning_forms
+
+
+def companies(
+    materials: Materials, model: AnswerModel, cells: Sequence[Cell], methods: Mapping[str, Method]
+) -> list[tuple[Cell, ...]]:
+    """Cells in the companies that they run in; most are alone on a processor, whose chunks are small.
+
+    Args:
+        materials: What the experiment needs.
+        model: Who answers.
+        cells: All cells, complete ones too.
+        methods: Methods of those that search, by label.
+    """
+    asking: dict[object, list[Cell]] = {}
+    for cell in cells:
+        asking.setdefault(_asks(materials, cell, methods.get(cell.method)), []).append(cell)
+    found: list[tuple[Cell, ...]] = []
+    for alike in asking.values():
+        method = methods.get(alike[0].method)
+        places = 1 if method is None else _places(materials, model, method)
+        count = -(-len(alike) // places)
+        each = -(-len(alike) // count)
+        found += [tuple(alike[start : start + each]) for start in range(0, len(alike), each)]
+    order = {cell: place for place, cell in enumerate(cells)}
+    return sorted(found, key=lambda company: order[company[0]])
+
+
+def _asks(materials: Materials, cell: Cell, method: Method | None) -> object:
+    """What cells have in common that ask the same forms; a sample of forms is drawn by the seed."""
+    if method is None or cell.seed is None:
+        return cell
+    samples = materials.settings(method, cell.seed).sample
+    return cell.method, cell.seed if samples else None
+
+
+def _places(materials: Materials, model: AnswerModel, method: Method) -> int:
+    """How many populations fit into a chunk; one where each drops other trials early."""
+    settings = materials.settings(method, materials.experiment.seeds[0])
+    if settings.stages > 1:
+        return 1
+    optimizer = method.make(materials.experiment.budget)
+    asked = objective_of(materials, model, method)
+    gradient = "gradient" in optimizer.learns_from
+    population = 1 if gradient else optimizer.population_size
+    rng = np.random.default_rng(0)
+    return max(1, asked.chunk(settings.tokens, rng, gradient=gradient) // population)
+
+
+def objective_of(materials: Materials, model: AnswerModel, method: Method) -> Objective:
+    """What a method minimises towards the first country of an experiment."""
+    settings = materials.settings(method, materials.experiment.seeds[0])
+    target = materials.target(materials.cells_of(method)[0]).vector(materials.instrument)
+    return make_objective(
+        model,
+        materials.scoring(settings),
+        target,
+        tuning_forms(materials.instrument, settings),
+        method.make(materials.experiment.budget),
+        settings,
+    )
