@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -143,7 +144,7 @@ def prompts_of(model: LanguageModel, place: int, count: int) -> np.ndarray:
 @pytest.mark.parametrize("name", ["llama", "gemma3"])
 def test_an_answer_has_the_same_bits_whoever_is_there(name: str, toy_forms: tuple[Form, ...]):
     model = LanguageModel(name, None, tiny_network(name), tiny_tokenizer(), rows=100_000)
-    company = Company(model, 4)
+    company = Company(model, 4, Event())
 
     def ask(seat: Seat, place: int) -> tuple[bytes, ...]:
         prompts = prompts_of(model, place, 3)
@@ -169,7 +170,7 @@ def test_an_answer_has_the_same_bits_whoever_is_there(name: str, toy_forms: tupl
 
 def test_a_share_is_what_the_model_says_alone(toy_forms: tuple[Form, ...]):
     model = LanguageModel("llama", None, tiny_network("llama"), tiny_tokenizer(), rows=100_000)
-    company = Company(model, 3)
+    company = Company(model, 3, Event())
 
     def ask(seat: Seat, place: int) -> Answers:
         return seat.ask(prompts_of(model, place, 2), toy_forms, texts=TEXTS)
@@ -183,7 +184,7 @@ def test_a_share_is_what_the_model_says_alone(toy_forms: tuple[Form, ...]):
 
 def test_who_is_behind_goes_first(toy_forms: tuple[Form, ...]):
     Roomy.asked, Roomy.differentiated, Roomy.fail_at = [], [], ()
-    company = Company(Roomy(), 2)
+    company = Company(Roomy(), 2, Event())
     told: list[tuple[int, int]] = []
 
     def search(seat: Seat, place: int) -> None:
@@ -199,7 +200,7 @@ def test_who_is_behind_goes_first(toy_forms: tuple[Form, ...]):
 
 def test_what_a_cell_asks_beside_its_search_is_the_models_own(toy_forms: tuple[Form, ...]):
     fake = FakeModel()
-    with Company(fake, 2).seat(1) as seat:
+    with Company(fake, 2, Event()).seat(1) as seat:
         assert seat.provenance() == fake.provenance()
         assert (seat.name, seat.hidden_size) == (fake.name, fake.hidden_size)
         assert seat.embedding_scale() == fake.embedding_scale()
@@ -211,3 +212,22 @@ def test_what_a_cell_asks_beside_its_search_is_the_models_own(toy_forms: tuple[F
         )
         assert seat.generate_answers(toy_forms, seed=1) == fake.generate_answers(toy_forms, seed=1)
         assert seat.continue_text("a") == fake.continue_text("a")
+
+
+def test_who_asks_after_a_stop_is_interrupted(toy_forms: tuple[Form, ...]):
+    stop = Event()
+    company = Company(FakeModel(), 2, stop)
+
+    def ask(seat: Seat, place: int) -> str:
+        """The second place stops everything while the first waits for it."""
+        try:
+            if place == 1:
+                seat.embed_text("still there")
+                stop.set()
+                seat.embed_text("no more")
+            seat.ask(np.ones((3, 1, seat.hidden_size)), toy_forms)
+        except KeyboardInterrupt:
+            return "interrupted"
+        return "answered"
+
+    assert seated(company, (0, 1), ask) == ["interrupted", "interrupted"]

@@ -60,10 +60,11 @@ class Company:
     Args:
         model: The model; nobody else asks it meanwhile, or it can be asked by several at once.
         places: Cells in a forward.
+        stop: Set where all should stop: whoever asks then is interrupted.
     """
 
-    def __init__(self, model: AnswerModel, places: int) -> None:
-        self._model, self._places = model, places
+    def __init__(self, model: AnswerModel, places: int, stop: threading.Event) -> None:
+        self._model, self._places, self._stop = model, places, stop
         self._turn = threading.Condition()
         self._reached: dict[int, int] = {}
         self._waiting: dict[int, _Request] = {}
@@ -78,6 +79,7 @@ class Company:
         finally:
             with self._turn:
                 del self._reached[place]
+                self._waiting.pop(place, None)  # where it was interrupted as it waited
                 self._turn.notify_all()
 
     def reached(self, place: int, evaluations: int) -> None:
@@ -88,6 +90,7 @@ class Company:
     def alone(self, method: str, *given: Any, **named: Any) -> Any:
         """Calls a method of the model for one cell."""
         with self._turn:
+            self._check()
             return getattr(self._model, method)(*given, **named)
 
     def together(self, place: int, key: object, given: Any, work: _Work) -> Any:
@@ -103,6 +106,7 @@ class Company:
         with self._turn:
             self._waiting[place] = mine
             while not mine.done:
+                self._check()
                 if self._waiting.keys() == self._reached.keys():
                     self._answer()
                     self._turn.notify_all()
@@ -111,6 +115,10 @@ class Company:
         if mine.error is not None:
             raise mine.error
         return mine.result
+
+    def _check(self) -> None:
+        if self._stop.is_set():
+            raise KeyboardInterrupt
 
     def filled(self, given: Mapping[int, np.ndarray]) -> np.ndarray:
         """What some places give, `[candidate, ...]`, as one array in which every place has its part."""

@@ -136,7 +136,7 @@ class Cells:
     ) -> None:
         """Runs those cells of a company that are not complete, all at the same time."""
         model = self._loaded()
-        company = Company(model, len(cells))
+        company = Company(model, len(cells), self._stop)
         jobs = [
             partial(
                 self._attempt,
