@@ -49,7 +49,8 @@ def other_ways(run: Run) -> str | None:
         return None
     fell = sum(row.gain > 0 for row in others)
     least = min(others, key=lambda row: row.gain)
-    name = short(least.label).removeprefix("…").lower()
+    label = short(least.label).removeprefix("…")
+    name = label[:1].lower() + label[1:]  # a language keeps its capital
     went = (
         f"fell by {run.text(least.gain)}" if least.gain > 0 else f"rose by {run.text(-least.gain)}"
     )
