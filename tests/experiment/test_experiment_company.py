@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from experiment_runs import PLAN, Failing, plan, run, tables
 
+from acculturate.errors import UsageError
 from acculturate.evaluation.guard import TUNING_TEXTS
 from acculturate.experiment.company import Company, Seat
 from acculturate.experiment.materials import prepare
@@ -86,6 +87,25 @@ def test_trials_that_are_dropped_early_are_alone(tmp_path: Path):
     methods = {method.label: method for method in materials.experiment.methods}
     found = companies(materials, Roomy(), materials.cells, methods)
     assert {len(one) for one in found if one[0].method.startswith("de")} == {1}
+
+
+def test_what_the_model_cannot_be_asked_fails_in_its_own_cells(tmp_path: Path):
+    class Picky(Roomy):
+        """Refuses what a descent asks, before and when it is asked."""
+
+        def chunk(self, *given: Any, **named: Any) -> int:
+            if named["gradient"]:
+                raise UsageError("no gradients today")
+            return super().chunk(*given, **named)
+
+        def ask_with_gradient(self, *given: Any, **named: Any) -> tuple[Answers, PullBack]:
+            raise UsageError("no gradients today")
+
+    roomy()
+    found = run(tmp_path, model=Picky)
+    assert len(found.failed) == 4
+    assert all("adam" in name for name in found.failed)
+    assert set(found.failed.values()) == {"no gradients today"}
 
 
 class StopAfter:

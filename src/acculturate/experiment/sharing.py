@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from acculturate.errors import AcculturateError
 from acculturate.experiment.materials import Cell, Materials
 from acculturate.model.answers import AnswerModel
 from acculturate.tuning.methods import Method
@@ -51,16 +52,23 @@ def _asks(materials: Materials, cell: Cell, method: Method | None) -> object:
 
 
 def _places(materials: Materials, model: AnswerModel, method: Method) -> int:
-    """How many populations fit into a chunk; one where each drops other trials early."""
+    """How many populations fit into a chunk.
+
+    One where each drops other trials early, and where the model cannot be asked this: the cells say so
+    themselves, and stop nothing.
+    """
     settings = materials.settings(method, materials.experiment.seeds[0])
     if settings.stages > 1:
         return 1
     optimizer = method.make(materials.experiment.budget)
-    asked = objective_of(materials, model, method)
     gradient = "gradient" in optimizer.learns_from
     population = 1 if gradient else optimizer.population_size
-    rng = np.random.default_rng(0)
-    return max(1, asked.chunk(settings.tokens, rng, gradient=gradient) // population)
+    objective = objective_of(materials, model, method)
+    try:
+        chunk = objective.chunk(settings.tokens, np.random.default_rng(0), gradient=gradient)
+    except AcculturateError:
+        return 1
+    return max(1, chunk // population)
 
 
 def objective_of(materials: Materials, model: AnswerModel, method: Method) -> Objective:
