@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from acculturate.benchmarks.result import Part, Result, Row
+from acculturate.benchmarks.result import MethodScore, Part, Result
 
 DIMENSIONS = [
     ("pdi", "Power distance", "power should be shared", "unequal power is accepted"),
@@ -313,7 +313,7 @@ def write_benchmark(
         note="",
         left_out={},
         rows=tuple(
-            Row(method, value, value - 0.1, value + 0.1, by_country, target=target)
+            MethodScore(method, value, value - 0.1, value + 0.1, by_country, target=target)
             for method, value in scores.items()
         ),
         tests=(),

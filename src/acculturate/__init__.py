@@ -10,15 +10,18 @@ if TYPE_CHECKING:
     from acculturate.benchmarks.catalogue import load_benchmark
     from acculturate.benchmarks.exam import Exam
     from acculturate.errors import AcculturateError, FailureError, UsageError
-    from acculturate.evaluation.measure import Profile, measure
-    from acculturate.experiment.conduct import run_experiment
+    from acculturate.evaluation.evaluate import RunEvaluation, evaluate
+    from acculturate.evaluation.examine import examine
     from acculturate.experiment.plan import Experiment, load_experiment
+    from acculturate.experiment.runner import run_experiment
     from acculturate.export.peft import export_peft
+    from acculturate.metrics.measure import Profile, measure
     from acculturate.model.answers import AnswerModel, Answers
     from acculturate.model.fake import FakeModel
     from acculturate.model.load import load_model
     from acculturate.model.soft_prompt import SoftPrompt
     from acculturate.reporting.report import write_report
+    from acculturate.runs.directory import Run
     from acculturate.search.cma_es import CMAES, SepCMAES
     from acculturate.search.differential_evolution import DifferentialEvolution
     from acculturate.search.gde3 import GDE3
@@ -30,9 +33,6 @@ if TYPE_CHECKING:
     from acculturate.survey.instrument import Instrument, load_instrument
     from acculturate.survey.scoring import Scoring
     from acculturate.tuning.config import Settings
-    from acculturate.tuning.evaluate import RunEvaluation, evaluate
-    from acculturate.tuning.examine import examine
-    from acculturate.tuning.run import Run
     from acculturate.tuning.tune import tune
 
 __version__ = "0.1.0"
@@ -54,10 +54,10 @@ _HOMES = {
     "Instrument": "survey.instrument",
     "Optimizer": "search.optimizer",
     "ParticleSwarm": "search.particle_swarm",
-    "Profile": "evaluation.measure",
+    "Profile": "metrics.measure",
     "RandomSearch": "search.random_search",
-    "Run": "tuning.run",
-    "RunEvaluation": "tuning.evaluate",
+    "Run": "runs.directory",
+    "RunEvaluation": "evaluation.evaluate",
     "Scoring": "survey.scoring",
     "SepCMAES": "search.cma_es",
     "Settings": "tuning.config",
@@ -66,16 +66,16 @@ _HOMES = {
     "all_forms": "survey.forms",
     "balanced_forms": "survey.forms",
     "draw_forms": "survey.forms",
-    "evaluate": "tuning.evaluate",
-    "examine": "tuning.examine",
+    "evaluate": "evaluation.evaluate",
+    "examine": "evaluation.examine",
     "export_peft": "export.peft",
     "load_benchmark": "benchmarks.catalogue",
     "load_countries": "survey.countries",
     "load_experiment": "experiment.plan",
     "load_instrument": "survey.instrument",
     "load_model": "model.load",
-    "measure": "evaluation.measure",
-    "run_experiment": "experiment.conduct",
+    "measure": "metrics.measure",
+    "run_experiment": "experiment.runner",
     "tune": "tuning.tune",
     "write_report": "reporting.report",
 }

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from acculturate import display
-from acculturate.commands import after, questionnaires
+from acculturate.commands import finished_runs, questionnaires
 from acculturate.commands.bench import bench_app
 from acculturate.commands.experiment import experiment
 from acculturate.commands.measure import measure
@@ -36,9 +36,9 @@ for command in (
     measure,
     tune,
     experiment,
-    after.evaluate,
-    after.report,
-    after.export,
+    finished_runs.evaluate,
+    finished_runs.report,
+    finished_runs.export,
     relate,
     questionnaires.countries,
     questionnaires.forms,

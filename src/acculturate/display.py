@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from acculturate.benchmarks.result import Result
-    from acculturate.evaluation.correlation import Coefficient
-    from acculturate.evaluation.measure import Profile
-    from acculturate.evaluation.side_effects import SideEffects
+    from acculturate.evaluation.evaluate import RunEvaluation
+    from acculturate.evaluation.examine import Examined
     from acculturate.experiment.estimate import Estimate
     from acculturate.experiment.publish import Published
+    from acculturate.metrics.correlation import Coefficient
+    from acculturate.metrics.measure import Profile
+    from acculturate.metrics.side_effects import SideEffects
     from acculturate.reporting.relate import Related
+    from acculturate.runs.directory import Run
     from acculturate.survey.countries import Country, CountryTable
     from acculturate.survey.forms import Form
     from acculturate.survey.instrument import Instrument
-    from acculturate.tuning.evaluate import RunEvaluation
-    from acculturate.tuning.examine import Examined
-    from acculturate.tuning.run import Run
 
 
 def show_estimates(found: Sequence[Estimate], machine: str) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from acculturate.experiment.conduct import run_experiment
 from acculturate.experiment.plan import Experiment, load_experiment
 from acculturate.experiment.publish import Published
+from acculturate.experiment.runner import run_experiment
 from acculturate.model.answers import Answers
 from acculturate.model.fake import FakeModel
 

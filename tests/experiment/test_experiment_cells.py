@@ -15,8 +15,8 @@ import pytest
 from experiment_runs import PLAN, TOYLAND, Failing, plan, run, tables
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.experiment.conduct import run_experiment
-from acculturate.experiment.materials import Cell
+from acculturate.experiment.prepared import Cell
+from acculturate.experiment.runner import run_experiment
 from acculturate.model.fake import FakeModel
 
 
@@ -31,21 +31,21 @@ class Log:
         self.generations = 0
         self.stop_after: int | None = None
 
-    def begins(self, cell: Cell) -> None:
+    def on_start(self, cell: Cell) -> None:
         self.ran.append(cell)
 
-    def goes_on(self, cell: Cell, at: Any) -> None:
+    def on_step(self, cell: Cell, at: Any) -> None:
         self.generations += 1
         if self.generations == self.stop_after:
             raise KeyboardInterrupt
 
-    def ends(self, cell: Cell, trouble: str | None, before: bool) -> None:
+    def on_end(self, cell: Cell, trouble: str | None, before: bool) -> None:
         if before:
             self.before.append(cell)
         if trouble:
             self.failed.append(trouble)
 
-    def tries_again(self, cell: Cell, trouble: str) -> None:
+    def on_retry(self, cell: Cell, trouble: str) -> None:
         self.again.append(trouble)
 
 
@@ -63,7 +63,7 @@ def test_what_is_complete_needs_no_model(tmp_path: Path):
         raise AssertionError("nothing is left to run")
 
     log = Log()
-    run(tmp_path, model=load, watch=log)
+    run(tmp_path, model=load, listener=log)
     assert not log.ran
     assert len(log.before) == 14
     assert tables(tmp_path / "out") == before
@@ -74,7 +74,7 @@ def test_after_ctrl_c_it_goes_on(stop_after: int, tmp_path: Path, whole: dict[st
     log = Log()
     log.stop_after = stop_after
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, watch=log)
+        run(tmp_path, listener=log)
     assert (tmp_path / "out" / "report.html").is_file()
     run(tmp_path)
     assert tables(tmp_path / "out") == whole
@@ -87,7 +87,7 @@ def test_cells_at_the_same_time_are_the_same(tmp_path: Path, whole: dict[str, by
 
 def test_a_cell_that_fails_once_is_run_again(tmp_path: Path, whole: dict[str, bytes]):
     log = Log()
-    found = run(tmp_path, model=failing(30), watch=log)
+    found = run(tmp_path, model=failing(30), listener=log)
     assert log.again == ["the machine is on fire"]
     assert not found.failed
     assert tables(tmp_path / "out").keys() == whole.keys()
@@ -96,7 +96,7 @@ def test_a_cell_that_fails_once_is_run_again(tmp_path: Path, whole: dict[str, by
 
 def test_a_cell_that_fails_twice_stops_nothing(tmp_path: Path):
     log = Log()
-    found = run(tmp_path, model=failing(30, 31), watch=log)
+    found = run(tmp_path, model=failing(30, 31), listener=log)
     assert len(found.failed) == len(log.failed) == 1
     assert found.missing == 1
     (name,) = found.failed
@@ -154,7 +154,7 @@ def test_a_full_disk_loses_nothing(
         return Full(handle, mode) if calls >= write else real(handle, mode)
 
     with monkeypatch.context() as patched:
-        patched.setattr("acculturate.files.os.fdopen", fdopen)
+        patched.setattr("acculturate.io.os.fdopen", fdopen)
         with pytest.raises(FailureError, match="the disk is full") as caught:
             run(tmp_path)
     assert "Make space" in (caught.value.hint or "")

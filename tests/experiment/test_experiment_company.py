@@ -14,11 +14,11 @@ import pytest
 from experiment_runs import PLAN, Failing, plan, run, tables
 
 from acculturate.errors import UsageError
-from acculturate.evaluation.guard import TUNING_TEXTS
 from acculturate.experiment.company import Company, Seat
-from acculturate.experiment.materials import prepare
+from acculturate.experiment.prepared import prepare
 from acculturate.experiment.sharing import companies
-from acculturate.model.answers import Answers, Cotangent, PullBack
+from acculturate.metrics.guard import TUNING_TEXTS
+from acculturate.model.answers import Answers, Backward, Cotangent
 from acculturate.model.fake import FakeModel
 from acculturate.model.language_model import LanguageModel
 from acculturate.survey.forms import Form
@@ -42,7 +42,7 @@ class Roomy(Failing):
             type(self).asked.append(len(given[0]))
         return super().ask(*given, **named)
 
-    def ask_with_gradient(self, *given: Any, **named: Any) -> tuple[Answers, PullBack]:
+    def ask_with_gradient(self, *given: Any, **named: Any) -> tuple[Answers, Backward]:
         type(self).differentiated.append(len(given[0]))
         return super().ask_with_gradient(*given, **named)
 
@@ -65,15 +65,15 @@ def test_cells_that_ask_the_same_share_their_forwards(tmp_path: Path, whole: dic
 
 @pytest.mark.parametrize(("fits", "sizes"), [(23, [2]), (12, [2]), (11, [1]), (18, [2]), (30, [4])])
 def test_companies_are_as_large_as_a_chunk_and_alike(fits: int, sizes: list[int], tmp_path: Path):
-    materials = prepare(plan(tmp_path, PLAN))
+    prepared = prepare(plan(tmp_path, PLAN))
     Roomy.fits = fits
     try:
-        methods = {method.label: method for method in materials.experiment.methods}
-        found = companies(materials, Roomy(), materials.cells, methods)
+        methods = {method.label: method for method in prepared.experiment.methods}
+        found = companies(prepared, Roomy(), prepared.cells, methods)
     finally:
         Roomy.fits = 24
     assert sorted(cell.title for one in found for cell in one) == sorted(
-        cell.title for cell in materials.cells
+        cell.title for cell in prepared.cells
     )
     evolving = [one for one in found if one[0].method.startswith("de")]
     assert sorted({len(one) for one in evolving}) == sizes
@@ -83,9 +83,9 @@ def test_companies_are_as_large_as_a_chunk_and_alike(fits: int, sizes: list[int]
 
 def test_trials_that_are_dropped_early_are_alone(tmp_path: Path):
     text = PLAN.replace('optimizer = "de",', 'optimizer = "de", stages = 2,')
-    materials = prepare(plan(tmp_path, text))
-    methods = {method.label: method for method in materials.experiment.methods}
-    found = companies(materials, Roomy(), materials.cells, methods)
+    prepared = prepare(plan(tmp_path, text))
+    methods = {method.label: method for method in prepared.experiment.methods}
+    found = companies(prepared, Roomy(), prepared.cells, methods)
     assert {len(one) for one in found if one[0].method.startswith("de")} == {1}
 
 
@@ -98,7 +98,7 @@ def test_what_the_model_cannot_be_asked_fails_in_its_own_cells(tmp_path: Path):
                 raise UsageError("no gradients today")
             return super().chunk(*given, **named)
 
-        def ask_with_gradient(self, *given: Any, **named: Any) -> tuple[Answers, PullBack]:
+        def ask_with_gradient(self, *given: Any, **named: Any) -> tuple[Answers, Backward]:
             raise UsageError("no gradients today")
 
     roomy()
@@ -114,11 +114,11 @@ class StopAfter:
     def __init__(self, generations: int) -> None:
         self._left, self._lock = generations, threading.Lock()
 
-    def begins(self, cell: Any) -> None: ...
-    def ends(self, cell: Any, trouble: str | None, before: bool) -> None: ...
-    def tries_again(self, cell: Any, trouble: str) -> None: ...
+    def on_start(self, cell: Any) -> None: ...
+    def on_end(self, cell: Any, trouble: str | None, before: bool) -> None: ...
+    def on_retry(self, cell: Any, trouble: str) -> None: ...
 
-    def goes_on(self, cell: Any, at: Any) -> None:
+    def on_step(self, cell: Any, at: Any) -> None:
         with self._lock:
             self._left -= 1
             if self._left == 0:
@@ -130,7 +130,7 @@ def test_a_company_that_was_stopped_goes_on(
     generations: int, tmp_path: Path, whole: dict[str, bytes]
 ):
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, model=roomy(), watch=StopAfter(generations))
+        run(tmp_path, model=roomy(), listener=StopAfter(generations))
     run(tmp_path, model=roomy())
     assert tables(tmp_path / "out") == whole
     # Whoever was behind has caught up: no cell went on alone to its end.

@@ -8,16 +8,16 @@ import pytest
 from experiment_runs import PLAN, plan, write_plan
 
 from acculturate.errors import UsageError
-from acculturate.experiment.materials import prepare
 from acculturate.experiment.plan import load_experiment, preset_names
+from acculturate.experiment.prepared import prepare
 
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_can_run(name: str):
-    materials = prepare(load_experiment(name))
-    experiment = materials.experiment
+    prepared = prepare(load_experiment(name))
+    experiment = prepared.experiment
     searching = len(experiment.methods) * len(experiment.seeds)
-    assert len(materials.cells) == len(experiment.countries) * (1 + searching)
+    assert len(prepared.cells) == len(experiment.countries) * (1 + searching)
 
 
 def test_the_paper_is_its_four_countries_on_its_model():
@@ -32,12 +32,12 @@ def test_a_method_is_a_name_and_settings(tmp_path: Path):
     text = (
         PLAN + '"long" = { optimizer = "cma-es", tokens = 16, space = "ball:2", population = 8 }\n'
     )
-    materials = prepare(plan(tmp_path, text))
-    method = materials.experiment.methods[-1]
+    prepared = prepare(plan(tmp_path, text))
+    method = prepared.experiment.methods[-1]
     assert (method.label, method.optimizer, method.own) == ("long", "cma-es", {"population": 8})
-    chosen = materials.settings(method, 5)
+    chosen = prepared.settings(method, 5)
     assert (chosen.tokens, chosen.space, chosen.seed, chosen.budget) == (16, "ball:2", 5, 24)
-    assert materials.settings(materials.experiment.methods[0], 0).tokens == 2
+    assert prepared.settings(prepared.experiment.methods[0], 0).tokens == 2
 
 
 @pytest.mark.parametrize(

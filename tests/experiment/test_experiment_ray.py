@@ -15,8 +15,8 @@ import pytest
 from experiment_runs import run, tables
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.evaluation.guard import TUNING_TEXTS
 from acculturate.experiment.ray_pool import PooledModel, ray_workers
+from acculturate.metrics.guard import TUNING_TEXTS
 from acculturate.model.answers import Answers, Cotangent
 from acculturate.model.fake import FakeModel
 from acculturate.survey.forms import Form
@@ -107,18 +107,18 @@ def test_a_worker_that_dies_costs_no_result(
 
         told = 0
 
-        def begins(self, cell: Any) -> None: ...
-        def ends(self, cell: Any, trouble: str | None, before: bool) -> None:
+        def on_start(self, cell: Any) -> None: ...
+        def on_end(self, cell: Any, trouble: str | None, before: bool) -> None:
             assert trouble is None
 
-        def tries_again(self, cell: Any, trouble: str) -> None:
+        def on_retry(self, cell: Any, trouble: str) -> None:
             raise AssertionError(trouble)
 
-        def goes_on(self, cell: Any, at: Any) -> None:
+        def on_step(self, cell: Any, at: Any) -> None:
             self.told += 1
             if self.told == 3:
                 flag.touch()
 
-    run(tmp_path, model=lambda: pool, at_once=2, watch=Killer())
+    run(tmp_path, model=lambda: pool, at_once=2, listener=Killer())
     assert not flag.exists()
     assert tables(tmp_path / "out") == whole

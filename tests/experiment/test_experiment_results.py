@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from experiment_runs import ODD, PLAN, plan, run
 
-from acculturate.evaluation.statistics import holm, sign_flip_test
 from acculturate.experiment.benchmarks import read_scores
 from acculturate.experiment.comparisons import differences
-from acculturate.experiment.materials import prepare
+from acculturate.experiment.prepared import prepare
 from acculturate.experiment.publish import publish
 from acculturate.experiment.results import collect
 from acculturate.experiment.tables import paper_table
+from acculturate.metrics.statistics import holm, sign_flip_test
 from fake_run import write_benchmark
 
 
@@ -72,8 +72,8 @@ def test_parquet_holds_the_same(finished: Path):
 
 
 def test_the_papers_table_and_the_differences_by_hand(finished: Path):
-    materials = prepare(plan(finished.parent))
-    measured = collect(finished, materials.cells, materials.experiment.baselines)
+    prepared = prepare(plan(finished.parent))
+    measured = collect(finished, prepared.cells, prepared.experiment.baselines)
     line = next(
         line
         for line in paper_table(measured).lines
@@ -141,12 +141,12 @@ def test_the_page_is_complete_and_can_be_followed(finished: Path):
 def test_benchmarks_that_were_run_are_read(tmp_path: Path):
     run(tmp_path)
     out = tmp_path / "out"
-    materials = prepare(plan(tmp_path))
-    for number, cell in enumerate(c for c in materials.cells if c.seed is not None):
+    prepared = prepare(plan(tmp_path))
+    for number, cell in enumerate(c for c in prepared.cells if c.seed is not None):
         scores = {"naive": 0.25, "persona": 0.3, "tuned": 0.5 + number / 100}
         write_benchmark(out / cell.folder, "quiz", scores, questions=9)
         assert read_scores(out / cell.folder)[0].score == 0.25
-    publish(materials, out, {})
+    publish(prepared, out, {})
     found = {
         (row["method"], row["seed"]): float(row["value"])
         for row in rows(out)
@@ -155,7 +155,7 @@ def test_benchmarks_that_were_run_are_read(tmp_path: Path):
     assert found[("naive", "")] == 0.25 and found[("random", "0")] == 0.5
     assert "quiz" in (out / "table.tex").read_text()
     assert (out / "figures" / "benchmark-0.svg").is_file()
-    measured = collect(out, materials.cells, materials.experiment.baselines)
+    measured = collect(out, prepared.cells, prepared.experiment.baselines)
     quiz = next(
         one
         for one in differences(measured)

@@ -34,11 +34,11 @@ class Stop:
     def __init__(self, trial: int) -> None:
         self.name = f"de trial {trial}"
 
-    def begins(self, cell: object) -> None: ...
-    def ends(self, cell: object, trouble: str | None, before: bool) -> None: ...
-    def tries_again(self, cell: object, trouble: str) -> None: ...
+    def on_start(self, cell: object) -> None: ...
+    def on_end(self, cell: object, trouble: str | None, before: bool) -> None: ...
+    def on_retry(self, cell: object, trouble: str) -> None: ...
 
-    def goes_on(self, cell: object, at: object) -> None:
+    def on_step(self, cell: object, at: object) -> None:
         if getattr(cell, "method", "") == self.name:
             raise KeyboardInterrupt
 
@@ -47,7 +47,7 @@ def test_trials_are_cells_and_go_on(tmp_path: Path):
     run(tmp_path / "whole", text=SEARCH)
     out = tmp_path / "stopped" / "out"
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "stopped", text=SEARCH, watch=Stop(1))
+        run(tmp_path / "stopped", text=SEARCH, listener=Stop(1))
     with (out / "search.jsonl").open("a") as journal:
         journal.write('{"op_code": 4, "half')  # as kill -9 leaves it
     run(tmp_path / "stopped", text=SEARCH)

@@ -9,7 +9,7 @@ import torch
 from plain_transformers import plain_answers, plain_guard
 
 from acculturate.errors import FailureError
-from acculturate.evaluation.guard import TUNING_TEXTS
+from acculturate.metrics.guard import TUNING_TEXTS
 from acculturate.model.answers import Answers
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.prefix_tree import PrefixTree
@@ -164,7 +164,7 @@ def test_what_is_kept_that_does_not_fit_is_said(
 def test_a_layer_that_runs_twice_cannot_be_kept() -> None:
     tree = PrefixTree.build([(0, 1, 2, -1, 3), (0, 1, 4, -1, 3)])
     layout = TreeLayout(tree, torch.device("cpu"), torch.float32, 8, tree.kept)
-    beginning = layout.beginning()
+    beginning = layout.prefix_layout()
     assert beginning is not None
     layer, rows = torch.nn.Identity(), torch.randn(1, 2, len(beginning.tree), 4)
     tree_attention(layer, rows, rows, rows, None, tree_layout=beginning)

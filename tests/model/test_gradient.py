@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from acculturate.errors import UsageError
-from acculturate.evaluation.guard import TUNING_TEXTS
+from acculturate.metrics.guard import TUNING_TEXTS
 from acculturate.model import vocabulary
 from acculturate.model.answers import Answers, Cotangent, DifferentiableModel, Placement
 from acculturate.model.fake import FakeModel
@@ -97,11 +97,11 @@ def check(
 ) -> None:
     """Compares the gradient with central differences in random directions."""
     prompt = start(model)
-    answers, pull_back = model.ask_with_gradient(
+    answers, backward = model.ask_with_gradient(
         prompt[None], forms, texts=TEXTS, placement=placement, valid_mass=True
     )
     given = cotangent(answers, part)
-    (gradient,) = pull_back(given)
+    (gradient,) = backward(given)
     assert gradient.shape == prompt.shape
     length = np.linalg.norm(gradient)
     assert length > 0
@@ -145,8 +145,8 @@ def test_it_equals_differences_of_the_fake_model(part: str, toy_forms: tuple[For
 def test_the_fake_models_valid_mass_is_constant(
     fake: FakeModel, toy_forms: tuple[Form, ...]
 ) -> None:
-    answers, pull_back = fake.ask_with_gradient(start(fake)[None], toy_forms, valid_mass=True)
-    assert not pull_back(cotangent(answers, "valid_mass")).any()
+    answers, backward = fake.ask_with_gradient(start(fake)[None], toy_forms, valid_mass=True)
+    assert not backward(cotangent(answers, "valid_mass")).any()
 
 
 @pytest.mark.parametrize(("name", "placement"), [case[:2] for case in CASES] + [("fake", "front")])
@@ -170,9 +170,9 @@ def test_its_answers_are_those_of_ask(
 @pytest.mark.parametrize("name", ["llama", "fake"])
 def test_what_was_not_asked_for_is_not_there(name: str, toy_forms: tuple[Form, ...]) -> None:
     model = FakeModel(HIDDEN) if name == "fake" else shared_model(name)
-    answers, pull_back = model.ask_with_gradient(start(model)[None], toy_forms)
+    answers, backward = model.ask_with_gradient(start(model)[None], toy_forms)
     assert answers.valid_mass is answers.divergence is answers.perplexity is None
-    gradient = pull_back(Cotangent(np.ones_like(answers.probabilities)))
+    gradient = backward(Cotangent(np.ones_like(answers.probabilities)))
     # Probabilities of a form sum to 1, wherever the prompt is.
     assert np.abs(gradient).max() < 1e-5
 
@@ -183,10 +183,10 @@ def test_the_model_stays_as_it_is(placement: Placement, toy_forms: tuple[Form, .
     prompt = start(model)
     before = model.provenance()["weights_hash"]
     plain = ask(model, prompt[None], toy_forms, placement)
-    answers, pull_back = model.ask_with_gradient(
+    answers, backward = model.ask_with_gradient(
         prompt[None], toy_forms, texts=TEXTS, placement=placement, valid_mass=True
     )
-    pull_back(cotangent(answers, "all"))
+    backward(cotangent(answers, "all"))
     for parameter in model.network.parameters():
         assert parameter.grad is None
         assert not parameter.requires_grad
@@ -209,10 +209,10 @@ def test_the_same_prompt_gives_the_same_bits(
         if other is not None:  # another prompt in between leaves nothing behind
             ask(model, other[None], toy_forms, placement)
             continue
-        answers, pull_back = model.ask_with_gradient(
+        answers, backward = model.ask_with_gradient(
             prompt[None], toy_forms, texts=TEXTS, placement=placement, valid_mass=True
         )
-        seen.append((answers.probabilities.tobytes(), pull_back(cotangent(answers, "all"))))
+        seen.append((answers.probabilities.tobytes(), backward(cotangent(answers, "all"))))
     assert seen[0][0] == seen[1][0]
     assert seen[0][1].tobytes() == seen[1][1].tobytes()
 
@@ -256,13 +256,13 @@ def test_ways_back_that_do_not_fit_together_are_taken_one_after_another(
 def gradients(model: DifferentiableModel, forms: tuple[Form, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Those of three candidates asked together, and of each asked alone."""
     prompts = np.stack([start(model, seed) for seed in range(3)])
-    answers, pull_back = model.ask_with_gradient(prompts, forms, texts=TEXTS, valid_mass=True)
+    answers, backward = model.ask_with_gradient(prompts, forms, texts=TEXTS, valid_mass=True)
     given = cotangent(answers, "all")
     each: list[np.ndarray] = []
     for one in (slice(at, at + 1) for at in range(3)):
         _, back = model.ask_with_gradient(prompts[one], forms, texts=TEXTS, valid_mass=True)
         each.append(back(given.of(one)))
-    return pull_back(given), np.concatenate(each)
+    return backward(given), np.concatenate(each)
 
 
 def test_a_prompt_that_does_not_fit_is_refused(toy_forms: tuple[Form, ...]) -> None:

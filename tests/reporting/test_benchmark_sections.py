@@ -8,20 +8,22 @@ from test_report import Page
 
 from acculturate.benchmarks.catalogue import load_benchmarks
 from acculturate.benchmarks.exam import Exam
-from acculturate.benchmarks.result import Change, Part, Result, Row, Test
+from acculturate.benchmarks.result import Change, MethodScore, Part, Result, Test
 from acculturate.errors import FailureError
+from acculturate.evaluation.examine import examine
 from acculturate.model.fake import FakeModel
 from acculturate.reporting import read_run, write_report
-from acculturate.reporting.benchmarks_story import meaning, p_text, told
+from acculturate.reporting.benchmarks_narrative import meaning, p_text, section
 from acculturate.survey.countries import load_countries
-from acculturate.tuning.examine import examine
 from acculturate.tuning.tune import tune
 from answering import Oracle, write_csv
 
 
 def row(method, score, low, high, target, rank=None):
     part = Part(target, low, high, 15)
-    return Row(method, score, low, high, {"China": part}, part, part, rank=rank, ranked=rank and 9)
+    return MethodScore(
+        method, score, low, high, {"China": part}, part, part, rank=rank, ranked=rank and 9
+    )
 
 
 def result(gained=9, lost=1, p=0.02, kind="choice", **changes):
@@ -77,7 +79,7 @@ def test_sentences_without_the_country_or_a_number():
     assert "Nobody from China was asked" in meaning(result(rows=rows, kind="opinions"))
     broken = tuple(replace(one, score=float("nan")) for one in rows)
     assert "answers are not finite" in meaning(result(rows=broken))
-    assert told(result(rows=broken)).lines[0].cells[0].value == "–"
+    assert section(result(rows=broken)).lines[0].cells[0].value == "–"
     assert (p_text(0.0001), p_text(None)) == ("under 0.001", "–")
 
 

@@ -7,11 +7,11 @@ import pytest
 from test_report import Page
 
 from acculturate.errors import FailureError
+from acculturate.evaluation.evaluate import evaluate
 from acculturate.model.fake import FakeModel
-from acculturate.reporting import checks_story, read_run, write_report
+from acculturate.reporting import checks_narrative, read_run, write_report
 from acculturate.survey.countries import load_countries
 from acculturate.survey.instrument import load_instrument
-from acculturate.tuning.evaluate import evaluate
 from acculturate.tuning.tune import tune
 
 
@@ -87,7 +87,7 @@ def test_the_headline_row_in_words(edited, tuned, interval, words):
         set_losses(values, "held-out", 18.6, tuned, interval)
 
     path = edited("held_out", change)
-    assert words in checks_story.held_out(read_run(path)).replace("\xa0", " ")
+    assert words in checks_narrative.held_out(read_run(path)).replace("\xa0", " ")
     assert words in shown(path).text
 
 
@@ -97,7 +97,7 @@ def test_the_least_of_the_other_ways(edited):
             set_losses(values, row["key"], 20.0, 10.0, None)
         set_losses(values, "letters", 20.0, 24.0, None)
 
-    said = checks_story.other_ways(read_run(edited("held_out", change)))
+    said = checks_narrative.other_ways(read_run(edited("held_out", change)))
     assert said == (
         "Asked in 10 other ways, the loss is lower than untouched in 9. The least gain is with “options "
         "lettered”, where the loss rose by 4.0."
@@ -121,7 +121,7 @@ def test_the_rank_in_words(edited, naive, tuned, words):
     def change(values):
         values["naive"]["rank"], values["tuned"]["rank"] = naive, tuned
 
-    assert words in checks_story.specificity(read_run(edited("specificity", change)))
+    assert words in checks_narrative.specificity(read_run(edited("specificity", change)))
 
 
 def test_extremes_in_words(edited):
@@ -135,7 +135,7 @@ def test_extremes_in_words(edited):
             )
         ]
 
-    assert checks_story.extremes(read_run(edited("extremes", change))) == (
+    assert checks_narrative.extremes(read_run(edited("extremes", change))) == (
         "On forms it never saw the scores lie 18.3 from the middle of the scale on average, instead of 20.0 "
         "untouched; the target’s lie 18.3 from it. 2 of 3 went inward, 1 of these where the target is "
         "nearer the middle too."
@@ -166,7 +166,7 @@ def test_written_answers_in_words(edited, valid, agreement, kappa, words):
         }
 
     path = edited("generated", change)
-    assert words in checks_story.generated(read_run(path))
+    assert words in checks_narrative.generated(read_run(path))
     assert "“<b>Well”" in shown(path).text
 
 
@@ -192,7 +192,7 @@ def test_another_survey_in_words(edited, naive, tuned, interval, words):
         check["gain_interval"] = interval
 
     path = edited("other_surveys", change)
-    assert words in checks_story.other_surveys(read_run(path))
+    assert words in checks_narrative.other_surveys(read_run(path))
     assert "Inglehart-Welzel cultural map" in shown(path).text
 
 
@@ -213,7 +213,7 @@ def test_a_country_that_the_other_table_lacks(tmp_path, vsm13):
 )
 def test_respondents_in_words(edited, gain, interval, words):
     path = edited("respondents", lambda values: values.update(gain=gain, gain_interval=interval))
-    assert words in checks_story.respondents(read_run(path))
+    assert words in checks_narrative.respondents(read_run(path))
     assert "A survey of 20 respondents" in shown(path).text or gain is None
 
 

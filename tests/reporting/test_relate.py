@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.reporting import relate_story
+from acculturate.reporting import relate_narrative
 from acculturate.reporting.relate import relate
 from acculturate.reporting.relate_figure import relate_figure
 from fake_run import write_benchmark, write_fake_run
@@ -59,7 +59,7 @@ def test_a_lower_loss_that_goes_with_a_higher_score(tmp_path):
     assert one.groups == {"United States": one.groups["United States"]}
     assert found(related, "held-out", "own").pooled.pearson.value == pytest.approx(1)
     assert abs(found(related, "tuning", "all").pooled.pearson.value) < 0.5
-    said = relate_story.sentences(related)
+    said = relate_narrative.sentences(related)
     assert (
         "quiz, 6 runs in one group: a lower loss on the held-out forms goes with a higher score on all "
         "questions (Spearman −1.00, 95\xa0% −1.00 to −1.00)." in said
@@ -97,7 +97,7 @@ def test_too_few_runs_say_so_and_give_no_number(tmp_path):
     related = relate(made(tmp_path, count=4))
     one = found(related, "held-out", "all")
     assert one.pooled.pearson is one.pooled.spearman is None
-    assert relate_story.relation(related.benchmarks[0], one) == (
+    assert relate_narrative.relation(related.benchmarks[0], one) == (
         "quiz: whether a lower loss on the held-out forms goes with a higher score on all questions cannot "
         "be said: 4 runs are too few, it takes 5."
     )

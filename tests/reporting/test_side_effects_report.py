@@ -7,11 +7,11 @@ import pytest
 from test_report import Page
 
 from acculturate.errors import FailureError
-from acculturate.evaluation.side_effects import Quantity, Reach
+from acculturate.evaluation.fluency import evaluate_fluency
+from acculturate.metrics.side_effects import Quantity, Reach
 from acculturate.model.fake import FakeModel
-from acculturate.reporting import curves, read_run, side_effects_story, write_report
+from acculturate.reporting import curves, read_run, side_effects_narrative, write_report
 from acculturate.survey.countries import load_countries
-from acculturate.tuning.side_effects import evaluate_fluency
 from acculturate.tuning.tune import tune
 
 
@@ -75,7 +75,7 @@ def test_languages_in_words(edited):
             one["ratio"] = {"value": 1.5, "interval": [0.9, 2.0]}
         values["sets"][3]["ratio"] = {"value": 2.25, "interval": [1.1, 4.0]}
 
-    assert side_effects_story.languages(effects(edited(change))).replace("\xa0", " ") == (
+    assert side_effects_narrative.languages(effects(edited(change))).replace("\xa0", " ") == (
         "On ordinary sentences in 5 languages that no search saw, the prompt moves what the model expects "
         "next by 0.10 (English) to 0.50 (Chinese) nats a token. Perplexity is higher beyond what other "
         "sentences would explain in 1 of them, most in Hindi, 2.25 times the untouched model’s (95 %: 1.10 "
@@ -96,7 +96,7 @@ def test_languages_in_words(edited):
 def test_reach_in_words(interval, words):
     found = Reach("own", "x", 3, (0.4,) * 10, (), (), Quantity(0.5, None), Quantity(0.3, None),
                   Quantity(0.2, interval))  # fmt: skip
-    assert words in side_effects_story.reach(found)
+    assert words in side_effects_narrative.reach(found)
 
 
 def test_a_figure_stands_where_the_numbers_are():
@@ -119,7 +119,7 @@ def test_answers_in_words(edited):
         values["tuned"] |= {"words": 40.4, "repetition": 0.25, "refusals": 0.5, "empty": 0.25}
         values["naive"] |= {"words": 30.0, "repetition": 0.1}
 
-    said = side_effects_story.replies(effects(edited(change))).replace("\xa0", " ")
+    said = side_effects_narrative.replies(effects(edited(change))).replace("\xa0", " ")
     assert said == (
         "The answers to 12 everyday questions are 40 words long on average (30 untouched), and 25 % of their "
         "runs of 4 words were said before (10 % untouched); 50 % refuse and 25 % are empty."

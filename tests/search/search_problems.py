@@ -80,22 +80,22 @@ def started(name: str, entries: int = 5, seed: int = 0) -> Optimizer:
 def told(
     optimizer: Optimizer,
     asked: np.ndarray,
-    loss: np.ndarray,
-    excess: np.ndarray | None = None,
+    objective: np.ndarray,
+    violation: np.ndarray | None = None,
     function: Function = sphere,
 ) -> Fitness:
-    """A fitness that holds what the optimiser learns from; nothing has a price.
+    """A fitness that holds what the optimiser learns from; nothing has a second objective.
 
-    Residuals and slope are those of `function`, and as broken as the loss.
+    Residuals and slope are those of `function`, and as broken as the objective.
     """
-    free, x = np.zeros(len(loss)), asked.astype(np.float64)
-    broken = np.where(np.isfinite(loss), 0.0, np.nan)[:, None]
-    known = optimizer.learns_from
+    free, x = np.zeros(len(objective)), asked.astype(np.float64)
+    broken = np.where(np.isfinite(objective), 0.0, np.nan)[:, None]
+    known = optimizer.requires
     return Fitness(
-        loss,
-        free if excess is None else excess,
+        objective,
+        free if violation is None else violation,
         residuals=residuals(function, x) + broken if "residuals" in known else None,
-        price=free if "price" in known else None,
+        secondary=free if "secondary" in known else None,
         gradient=slope(function, x) + broken if "gradient" in known else None,
     )
 
@@ -111,11 +111,11 @@ def generations(optimizer: Optimizer, function: Function, count: int) -> Iterato
 def minimum(
     optimizer: Optimizer, function: Function, entries: int, budget: int, seed: int
 ) -> float:
-    """The best loss after at most `budget` evaluations from a uniform start in [-5, 5]."""
+    """The best objective after at most `budget` evaluations from a uniform start in [-5, 5]."""
     optimizer.start(first_population(optimizer, entries, seed), np.random.default_rng([seed, 2]))
     left = budget
-    while left >= optimizer.population_size * optimizer.cost:
-        left -= optimizer.population_size * optimizer.cost
+    while left >= optimizer.population_size * optimizer.evaluations_per_candidate:
+        left -= optimizer.population_size * optimizer.evaluations_per_candidate
         candidates = optimizer.ask()
         optimizer.tell(told(optimizer, candidates, function(candidates), function=function))
-    return optimizer.best.loss
+    return optimizer.best.objective

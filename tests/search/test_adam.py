@@ -68,12 +68,12 @@ def test_it_settles_when_the_budget_is_used_and_stays():
 
 
 def test_a_candidate_counts_for_three():
-    assert Adam(30).cost == COST_OF_A_GRADIENT == 3
+    assert Adam(30).evaluations_per_candidate == COST_OF_A_GRADIENT == 3
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf])
 def test_a_gradient_that_is_not_finite_moves_nobody(broken):
-    """A slope can overflow where the loss itself is finite."""
+    """A slope can overflow where the objective itself is finite."""
     optimizer = Adam(60, 2)
     optimizer.start(first_population(optimizer, 3), np.random.default_rng(0))
     for step in range(8):

@@ -85,7 +85,7 @@ def test_drawn_settings_are_in_range():
     assert CR.mean() == pytest.approx(0.5, abs=0.02)
 
 
-def test_unlimited_weights_are_shares_of_the_gain_in_loss():
+def test_unlimited_weights_are_shares_of_the_gain_in_objective():
     parents = Fitness.unconstrained(np.array([5.0, 5.0, 5.0, 5.0]))
     trials = Fitness.unconstrained(np.array([4.0, 2.0, 5.0, 6.0]))
     weights = success_weights(trials, parents, trials.better(parents))
@@ -164,7 +164,7 @@ def test_l_shade_drops_the_worst():
     (asked,) = generations(optimizer, sphere, 1)
     kept = optimizer.thresholds()
     assert kept is not None and len(kept) == 12
-    assert np.array_equal(np.sort(kept.loss), np.sort(sphere(asked))[:12])
+    assert np.array_equal(np.sort(kept.objective), np.sort(sphere(asked))[:12])
 
 
 def test_jde_trials_inherit_or_redraw_and_winners_keep():
@@ -178,7 +178,7 @@ def test_jde_trials_inherit_or_redraw_and_winners_keep():
         trial = optimizer.state()["trial_settings"]
         parents = optimizer.thresholds()
         assert parents is not None
-        won = sphere(asked) <= parents.loss
+        won = sphere(asked) <= parents.objective
         optimizer.tell(Fitness.unconstrained(sphere(asked)))
         assert np.array_equal(optimizer.state()["settings"], np.where(won, trial, before))
         redrawn += int((trial != before).sum())
@@ -197,7 +197,7 @@ def test_jde_trials_inherit_or_redraw_and_winners_keep():
     ],
 )
 def test_gets_further_than_plain_de_at_the_same_budget(make, function, least_orders):
-    """Median over 5 seeds, in orders of magnitude of the loss."""
+    """Median over 5 seeds, in orders of magnitude of the objective."""
     budget, seeds = 4000, range(5)
     adaptive = [minimum(make(budget), function, 5, budget, seed) for seed in seeds]
     plain = [

@@ -64,11 +64,11 @@ def test_mutants_are_the_papers_equation(strategy):
     """With CR = 1 a trial is a mutant, so its donors can be found by trying them all."""
     rng = np.random.default_rng(5)
     x = rng.normal(size=(6, 4))
-    loss = sphere(x)
-    best = int(loss.argmin())
+    objective = sphere(x)
+    best = int(objective.argmin())
     optimizer = DifferentialEvolution(6, strategy, F=0.7, CR=1.0)
     optimizer.start(x, np.random.default_rng(0))
-    optimizer.tell(Fitness.unconstrained(loss))
+    optimizer.tell(Fitness.unconstrained(objective))
     places = range(6)
     for i, u in enumerate(optimizer.ask()):
         donors = [

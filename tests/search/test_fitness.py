@@ -7,9 +7,9 @@ from jaxtyping import TypeCheckError
 from acculturate.search import Fitness
 
 # Few values, so that ties are common.
-losses = st.sampled_from([-1.0, 0.0, 0.5, 2.0, np.inf, -np.inf, np.nan])
+objectives = st.sampled_from([-1.0, 0.0, 0.5, 2.0, np.inf, -np.inf, np.nan])
 excesses = st.sampled_from([0.0, 0.0, 0.1, 0.3, np.inf, np.nan])
-candidates = st.lists(st.tuples(losses, excesses), min_size=1, max_size=12)
+candidates = st.lists(st.tuples(objectives, excesses), min_size=1, max_size=12)
 
 
 def as_fitness(pairs: list[tuple[float, float]]) -> Fitness:
@@ -21,12 +21,14 @@ def deb_better(one: tuple[float, float], other: tuple[float, float]) -> bool:
     broken, other_broken = not np.isfinite(one).all(), not np.isfinite(other).all()
     if broken or other_broken:
         return other_broken and not broken
-    (loss, excess), (other_loss, other_excess) = one, other
-    if excess == 0 and other_excess == 0:
-        return loss < other_loss
-    if excess == 0 or other_excess == 0:
-        return excess == 0
-    return excess < other_excess or (excess == other_excess and loss < other_loss)
+    (objective, violation), (other_objective, other_violation) = one, other
+    if violation == 0 and other_violation == 0:
+        return objective < other_objective
+    if violation == 0 or other_violation == 0:
+        return violation == 0
+    return violation < other_violation or (
+        violation == other_violation and objective < other_objective
+    )
 
 
 @given(candidates)
@@ -62,8 +64,8 @@ def test_feasible_come_first_and_broken_last(pairs):
 
 def test_a_broken_candidate_is_infinite_in_both():
     fitness = Fitness(np.array([np.nan, -np.inf, 1.0]), np.array([0.0, 0.0, np.nan]))
-    assert np.isinf(fitness.loss).all() and (fitness.loss > 0).all()
-    assert np.isinf(fitness.excess).all()
+    assert np.isinf(fitness.objective).all() and (fitness.objective > 0).all()
+    assert np.isinf(fitness.violation).all()
     assert not fitness.valid.any() and not fitness.feasible.any()
 
 
@@ -71,17 +73,17 @@ def test_where_chooses_by_place():
     one = Fitness(np.array([1.0, 2.0]), np.array([0.0, 0.1]))
     other = Fitness(np.array([3.0, 4.0]), np.array([0.2, 0.3]))
     mixed = Fitness.where(np.array([True, False]), one, other)
-    assert mixed.loss.tolist() == [1.0, 4.0]
-    assert mixed.excess.tolist() == [0.0, 0.3]
+    assert mixed.objective.tolist() == [1.0, 4.0]
+    assert mixed.violation.tolist() == [0.0, 0.3]
 
 
 def test_a_fitness_cannot_be_changed_from_outside():
-    loss = np.array([1.0, 2.0])
-    fitness = Fitness.unconstrained(loss)
-    loss[0] = -1
-    assert fitness.loss[0] == 1
+    objective = np.array([1.0, 2.0])
+    fitness = Fitness.unconstrained(objective)
+    objective[0] = -1
+    assert fitness.objective[0] == 1
     with pytest.raises(ValueError, match="read-only"):
-        fitness.loss[0] = -1
+        fitness.objective[0] = -1
 
 
 def test_wrong_arrays_are_refused():

@@ -16,12 +16,12 @@ candidates = st.lists(
 
 
 def as_fitness(triples):
-    loss, price, excess = np.array(triples).T
-    return Fitness(loss, excess, price=price)
+    objective, secondary, violation = np.array(triples).T
+    return Fitness(objective, violation, secondary=secondary)
 
 
 def scalar_weakly(one, other):
-    """The paper's definition, for a pair of (loss, price, excess)."""
+    """The paper's definition, for a pair of (objective, secondary, violation)."""
     if one[2] > 0 and other[2] > 0:
         return one[2] <= other[2]
     if one[2] == 0 and other[2] == 0:
@@ -74,74 +74,78 @@ def test_a_frontier_is_what_nothing_dominates_however_it_came_together(triples):
             if told:
                 vectors = np.array([[10 * t[0] + t[1]] for t in told])
                 frontier = frontier.extended(vectors, as_fitness(told), 100)
-        found = list(zip(frontier.loss.tolist(), frontier.price.tolist(), strict=True))
+        found = list(zip(frontier.objective.tolist(), frontier.secondary.tolist(), strict=True))
         assert found == expected
-        assert frontier.vectors[:, 0].tolist() == [10 * loss + price for loss, price in found]
+        assert frontier.vectors[:, 0].tolist() == [
+            10 * objective + secondary for objective, secondary in found
+        ]
 
 
 def test_thinning_leaves_the_ends_and_no_holes():
     crowded = np.concatenate([np.linspace(0, 0.05, 60), np.linspace(0.1, 1, 10)])
-    fitness = Fitness(crowded, np.zeros(70), price=1 - crowded)
+    fitness = Fitness(crowded, np.zeros(70), secondary=1 - crowded)
     empty = Frontier(np.empty((0, 1)), np.empty(0), np.empty(0))
     kept = empty.extended(crowded[:, None], fitness, 12)
     assert len(kept) == 12
-    assert kept.loss[0] == 0 and kept.loss[-1] == 1
-    assert np.diff(kept.loss).max() < 0.11
-    assert np.array_equal(crowded[survivors(fitness, 12)], kept.loss)
+    assert kept.objective[0] == 0 and kept.objective[-1] == 1
+    assert np.diff(kept.objective).max() < 0.11
+    assert np.array_equal(crowded[survivors(fitness, 12)], kept.objective)
 
 
 def run(optimizer, objectives, start, budget, seed=0):
-    """Spends the budget and gives all that was told: vectors, loss, price."""
+    """Spends the budget and gives all that was told: vectors, objective, secondary."""
     optimizer.start(start, np.random.default_rng(seed))
     seen = []
     for _ in range(budget // optimizer.population_size):
         x = optimizer.ask()
-        loss, price = objectives(x)
-        optimizer.tell(Fitness(loss, np.zeros(len(x)), price=price))
-        seen.append((x, loss, price))
+        objective, secondary = objectives(x)
+        optimizer.tell(Fitness(objective, np.zeros(len(x)), secondary=secondary))
+        seen.append((x, objective, secondary))
     return tuple(np.concatenate(part) for part in zip(*seen, strict=True))
 
 
 def two_bowls(x):
-    """Squared distances to two points 2 apart: sqrt(loss) + sqrt(price) = 2 on the front."""
+    """Squared distances to two points 2 apart: sqrt(objective) + sqrt(secondary) = 2 on the front."""
     return sphere(x - np.eye(x.shape[1])[0]), sphere(x + np.eye(x.shape[1])[0])
 
 
 def zdt1(x):
-    """Zitzler, Deb & Thiele (2000); price = 1 - sqrt(loss) on the front."""
+    """Zitzler, Deb & Thiele (2000); secondary = 1 - sqrt(objective) on the front."""
     g = 1 + 9 * x[:, 1:].mean(axis=1)
     return x[:, 0].copy(), g * (1 - np.sqrt(x[:, 0] / g))
 
 
 def hypervolume(frontier, corner):
     """Area that the frontier dominates below and left of (corner, corner)."""
-    edges = np.minimum(np.append(frontier.loss, corner), corner)
-    heights = corner - np.minimum(frontier.price, corner)
+    edges = np.minimum(np.append(frontier.objective, corner), corner)
+    heights = corner - np.minimum(frontier.secondary, corner)
     return float(np.diff(edges) @ heights)
 
 
 def test_the_frontier_is_that_of_all_candidates_told():
     optimizer = GDE3(12)
-    x, loss, price = run(optimizer, two_bowls, first_population(optimizer, 6), 360)
+    x, objective, secondary = run(optimizer, two_bowls, first_population(optimizer, 6), 360)
     frontier = optimizer.frontier()
-    best = sorted(scalar_front([(a, b, 0.0) for a, b in zip(loss, price, strict=True)]))
+    best = sorted(scalar_front([(a, b, 0.0) for a, b in zip(objective, secondary, strict=True)]))
     assert 5 < len(frontier) < LARGEST_FRONTIER
-    assert [tuple(t[:2]) for t in best] == list(zip(frontier.loss, frontier.price, strict=True))
-    for vector, a in zip(frontier.vectors, frontier.loss, strict=True):
-        assert np.array_equal(vector, x[np.flatnonzero(loss == a)[0]])
+    assert [tuple(t[:2]) for t in best] == list(
+        zip(frontier.objective, frontier.secondary, strict=True)
+    )
+    for vector, a in zip(frontier.vectors, frontier.objective, strict=True):
+        assert np.array_equal(vector, x[np.flatnonzero(objective == a)[0]])
     frontier.vectors[:] = np.nan  # a copy
     assert np.isfinite(optimizer.frontier().vectors).all()
 
 
 def test_reaches_the_front_of_two_bowls():
-    """Median over 5 seeds of the mean of sqrt(loss) + sqrt(price), which is 2 on the front."""
+    """Median over 5 seeds of the mean of sqrt(objective) + sqrt(secondary), which is 2 on the front."""
     means = []
     for seed in range(5):
         optimizer = GDE3(20)
         run(optimizer, two_bowls, first_population(optimizer, 5, seed), 1000, seed)
         frontier = optimizer.frontier()
-        assert frontier.loss.min() < 0.5 and frontier.price.min() < 0.5
-        means.append((np.sqrt(frontier.loss) + np.sqrt(frontier.price)).mean())
+        assert frontier.objective.min() < 0.5 and frontier.secondary.min() < 0.5
+        means.append((np.sqrt(frontier.objective) + np.sqrt(frontier.secondary)).mean())
     assert 2 <= np.median(means) < 2.06
 
 
@@ -154,7 +158,7 @@ def test_reaches_the_front_of_zdt1():
         run(optimizer, zdt1, start, 3000, seed)
         frontier = optimizer.frontier()
         volumes.append(hypervolume(frontier, 1.1))
-        assert np.diff(frontier.loss).max() < 0.1
+        assert np.diff(frontier.objective).max() < 0.1
     assert 0.86 < np.median(volumes) < 0.8767
 
 
@@ -162,11 +166,11 @@ def test_what_neither_dominates_both_stay():
     optimizer = GDE3(4, CR=1.0)
     optimizer.start(first_population(optimizer, 3), np.random.default_rng(0))
     parents = optimizer.ask()
-    optimizer.tell(Fitness(np.full(4, 5.0), np.zeros(4), price=np.full(4, 5.0)))
+    optimizer.tell(Fitness(np.full(4, 5.0), np.zeros(4), secondary=np.full(4, 5.0)))
     trials = optimizer.ask()
     # one wins, one loses, one is beside its parent, one ties
-    loss, price = np.array([4.0, 6.0, 4.0, 5.0]), np.array([4.5, 5.0, 6.0, 5.0])
-    optimizer.tell(Fitness(loss, np.zeros(4), price=price))
+    objective, secondary = np.array([4.0, 6.0, 4.0, 5.0]), np.array([4.5, 5.0, 6.0, 5.0])
+    optimizer.tell(Fitness(objective, np.zeros(4), secondary=secondary))
     kept = optimizer.state()["population"]
     pool = {"won": trials[0], "lost": trials[1], "beside": trials[2], "tied": trials[3]}
     there = {name for name, x in pool.items() if any(np.array_equal(x, k) for k in kept)}
@@ -182,9 +186,9 @@ def test_with_one_price_for_all_it_is_plain_differential_evolution():
     for generation in range(15):
         x = one.ask()
         assert np.array_equal(x, other.ask())
-        excess = np.maximum(2 - x[:, 0], 0) if generation > 3 else np.zeros(12)
-        one.tell(Fitness(rastrigin(x), excess, price=np.ones(12)))
-        other.tell(Fitness(rastrigin(x) * (excess == 0), excess))
+        violation = np.maximum(2 - x[:, 0], 0) if generation > 3 else np.zeros(12)
+        one.tell(Fitness(rastrigin(x), violation, secondary=np.ones(12)))
+        other.tell(Fitness(rastrigin(x) * (violation == 0), violation))
 
 
 def test_no_candidate_past_the_limit_is_on_the_frontier():
@@ -192,10 +196,10 @@ def test_no_candidate_past_the_limit_is_on_the_frontier():
     optimizer.start(first_population(optimizer, 4), np.random.default_rng(0))
     for _ in range(25):
         x = optimizer.ask()
-        loss, price = two_bowls(x)
-        optimizer.tell(Fitness(loss, np.maximum(price - 8, 0), price=price))
+        objective, secondary = two_bowls(x)
+        optimizer.tell(Fitness(objective, np.maximum(secondary - 8, 0), secondary=secondary))
         frontier = optimizer.frontier()
-        assert np.all(frontier.price <= 8)
+        assert np.all(frontier.secondary <= 8)
     assert len(frontier) > 3
     assert np.all(two_bowls(optimizer.state()["population"])[1] <= 8)
 
@@ -206,11 +210,11 @@ def test_a_broken_price_is_a_broken_candidate(broken):
     optimizer.start(first_population(optimizer, 4), np.random.default_rng(0))
     for generation in range(10):
         x = optimizer.ask()
-        price = sphere(x - 1)
-        price[generation % 3 :: 3] = broken
-        optimizer.tell(Fitness(sphere(x), np.zeros(12), price=price))
-        assert np.isfinite(optimizer.frontier().price).all()
-    assert np.isfinite(optimizer.state()["price"]).all()
+        secondary = sphere(x - 1)
+        secondary[generation % 3 :: 3] = broken
+        optimizer.tell(Fitness(sphere(x), np.zeros(12), secondary=secondary))
+        assert np.isfinite(optimizer.frontier().secondary).all()
+    assert np.isfinite(optimizer.state()["secondary"]).all()
 
 
 def test_the_frontier_is_resumed_bit_for_bit():
@@ -224,9 +228,9 @@ def test_the_frontier_is_resumed_bit_for_bit():
         resumed.restore(interrupted.state())
         for _ in range(14 - stop):
             x = resumed.ask()
-            loss, price = two_bowls(x)
-            resumed.tell(Fitness(loss, np.zeros(12), price=price))
-        for part in ("vectors", "loss", "price"):
+            objective, secondary = two_bowls(x)
+            resumed.tell(Fitness(objective, np.zeros(12), secondary=secondary))
+        for part in ("vectors", "objective", "secondary"):
             here, there = getattr(whole.frontier(), part), getattr(resumed.frontier(), part)
             assert here.tobytes() == there.tobytes()
 
@@ -242,7 +246,7 @@ def test_a_frontier_longer_than_it_can_be_is_a_damaged_state():
 def test_a_fitness_without_a_price_is_refused_and_the_candidates_wait():
     optimizer = GDE3(4)
     optimizer.start(first_population(optimizer, 3), np.random.default_rng(0))
-    with pytest.raises(ValueError, match="price"):
+    with pytest.raises(ValueError, match="secondary"):
         optimizer.tell(Fitness.unconstrained(np.zeros(4)))
     assert len(optimizer.ask()) == 4
 

@@ -24,9 +24,9 @@ def step(optimizer, function=sphere):
 def test_it_switches_when_the_share_is_used(budget, share, population, steps):
     optimizer = begun(Hybrid(budget, population, share=share))
     spent, costs = 0, []
-    while spent + optimizer.population_size * optimizer.cost <= budget:
-        spent += optimizer.population_size * optimizer.cost
-        costs.append((optimizer.population_size, optimizer.cost))
+    while spent + optimizer.population_size * optimizer.evaluations_per_candidate <= budget:
+        spent += optimizer.population_size * optimizer.evaluations_per_candidate
+        costs.append((optimizer.population_size, optimizer.evaluations_per_candidate))
         step(optimizer)
     assert costs == [(1, 3)] * steps + [(population, 1)] * ((budget - 3 * steps) // population)
     assert max(3, int(share * budget)) - 3 < 3 * steps <= max(3, share * budget)
@@ -45,7 +45,7 @@ def test_the_second_phase_is_de_around_the_best_of_the_first():
     while optimizer.population_size == 1:
         step(optimizer)
     best, population = optimizer.best.vector, optimizer.ask()
-    assert optimizer.learns_from == frozenset()
+    assert optimizer.requires == frozenset()
     assert optimizer.thresholds() is None  # of its first population every value counts
     assert np.array_equal(population[0], best)
     noise = (population[1:] - best) / best.std()
@@ -54,7 +54,7 @@ def test_the_second_phase_is_de_around_the_best_of_the_first():
     step(optimizer)
     thresholds = optimizer.thresholds()
     assert thresholds is not None
-    assert thresholds.loss == pytest.approx(sphere(population))
+    assert thresholds.objective == pytest.approx(sphere(population))
     # From here on it is a DE of its own on the same population, with a stream from ours.
     state = optimizer.state()
     plain = DifferentialEvolution(400)
@@ -76,7 +76,7 @@ def test_it_resumes_in_both_phases_and_between_them(stop):
     resumed = make()
     resumed.restore(interrupted.state())
     assert resumed.population_size == (1 if stop < 5 else 8)
-    assert resumed.cost == (3 if stop < 5 else 1)
+    assert resumed.evaluations_per_candidate == (3 if stop < 5 else 1)
     assert [step(resumed, rastrigin).tobytes() for _ in range(10 - stop)] == expected[stop:]
 
 
@@ -86,7 +86,7 @@ def test_the_best_of_the_descent_is_kept():
         step(optimizer)
     found = optimizer.best
     step(optimizer)
-    assert optimizer.best.loss == found.loss
+    assert optimizer.best.objective == found.objective
     assert np.array_equal(optimizer.best.vector, found.vector)
 
 

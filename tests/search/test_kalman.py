@@ -17,11 +17,11 @@ class LinearProblem:
     def residuals(self, x):
         return x @ self.A.T - self.b
 
-    def loss(self, x):
+    def objective(self, x):
         return np.abs(self.residuals(x)).mean(axis=1)
 
     def fitness(self, x):
-        return Fitness(self.loss(x), np.zeros(len(x)), residuals=self.residuals(x))
+        return Fitness(self.objective(x), np.zeros(len(x)), residuals=self.residuals(x))
 
 
 def begun(optimizer, entries=30):
@@ -51,7 +51,7 @@ def evaluations_to(goal, optimizer, problem, most):
         x = optimizer.ask()
         spent += len(x)
         optimizer.tell(problem.fitness(x))
-        if optimizer.best.loss <= goal:
+        if optimizer.best.objective <= goal:
             return spent
     return most
 
@@ -94,25 +94,25 @@ def test_broken_candidates_say_nothing_and_the_rest_go_on():
     for generation in range(12):
         x = optimizer.ask()
         assert np.isfinite(x).all()
-        loss, residuals = problem.loss(x), problem.residuals(x)
+        objective, residuals = problem.objective(x), problem.residuals(x)
         broken = np.arange(20) % 4 == generation % 4
-        loss[broken], residuals[broken] = np.nan, np.nan
-        optimizer.tell(Fitness(loss, np.zeros(20), residuals=residuals))
-    assert optimizer.best.loss < 0.1
+        objective[broken], residuals[broken] = np.nan, np.nan
+        optimizer.tell(Fitness(objective, np.zeros(20), residuals=residuals))
+    assert optimizer.best.objective < 0.1
 
 
 def test_the_best_sound_candidate_stands_in_for_a_broken_one():
     problem = LinearProblem()
     broken = begun(KalmanInversion(8, noise=0))
     x = broken.ask()
-    loss, residuals = problem.loss(x), problem.residuals(x)
-    best = int(loss.argmin())
+    objective, residuals = problem.objective(x), problem.residuals(x)
+    best = int(objective.argmin())
     gone = (best + 3) % 8
     residuals[gone] = (
         np.nan
-    )  # with a finite loss that is the smallest of all: it still says nothing
-    loss[gone] = 0.0
-    broken.tell(Fitness(loss, np.zeros(8), residuals=residuals))
+    )  # with a finite objective that is the smallest of all: it still says nothing
+    objective[gone] = 0.0
+    broken.tell(Fitness(objective, np.zeros(8), residuals=residuals))
     state = broken.state()
     assert np.array_equal(state["x"][gone], x[best])
     others = np.arange(8) != gone
@@ -151,13 +151,13 @@ def test_an_excess_is_led_back_within_the_limit():
     shares = []
     for _ in range(15):
         x = optimizer.ask()
-        excess = np.maximum(0, 1 - x[:, 0])
-        shares.append((excess == 0).mean())
-        optimizer.tell(Fitness(problem.loss(x), excess, residuals=problem.residuals(x)))
+        violation = np.maximum(0, 1 - x[:, 0])
+        shares.append((violation == 0).mean())
+        optimizer.tell(Fitness(problem.objective(x), violation, residuals=problem.residuals(x)))
     assert shares[0] < 0.4
     assert shares[-1] > shares[0]
-    assert optimizer.best.excess == 0
-    assert optimizer.best.loss < 0.3
+    assert optimizer.best.violation == 0
+    assert optimizer.best.objective < 0.3
 
 
 @pytest.mark.parametrize(

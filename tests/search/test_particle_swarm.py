@@ -12,7 +12,7 @@ def test_particles_move_by_the_papers_equation():
     for _ in generations(optimizer, rastrigin, 6):
         state = optimizer.state()
         x, v, p = state["position"], state["velocity"], state["population"]
-        g = p[state["loss"].argmin()]
+        g = p[state["objective"].argmin()]
         rng = generator_from_text(str(state["generator"]))
         moved = optimizer.ask()
         for i in range(len(x)):
@@ -26,10 +26,10 @@ def test_personal_bests_never_worsen_and_are_the_best_of_each_path():
     seen = []
     for asked in generations(optimizer, rastrigin, 30):
         seen.append(asked)
-        losses = rastrigin(np.array(seen))
+        objectives = rastrigin(np.array(seen))
         state = optimizer.state()
-        assert np.array_equal(state["loss"], losses.min(axis=0))
-        best = np.array(seen)[losses.argmin(axis=0), np.arange(len(asked))]
+        assert np.array_equal(state["objective"], objectives.min(axis=0))
+        best = np.array(seen)[objectives.argmin(axis=0), np.arange(len(asked))]
         assert np.array_equal(state["population"], best)
 
 
@@ -44,11 +44,11 @@ def test_a_tie_leaves_the_personal_best_and_the_particle_moves_on():
 def test_feasible_comes_first_in_personal_and_global_best():
     optimizer = started("pso")
     x = optimizer.ask()
-    excess = np.full(len(x), 0.5)
-    excess[7] = 0.0
-    optimizer.tell(Fitness(sphere(x), excess))
+    violation = np.full(len(x), 0.5)
+    violation[7] = 0.0
+    optimizer.tell(Fitness(sphere(x), violation))
     second = optimizer.ask()
-    assert np.array_equal(second[7], x[7])  # leads, whatever its loss
+    assert np.array_equal(second[7], x[7])  # leads, whatever its objective
     between = (second - x) / (x[7] - x + (x[7] == x))
     assert between.min() >= 0 and between.max() < 1.5
     optimizer.tell(Fitness(np.full(len(x), -1e9), np.full(len(x), 1e-3)))

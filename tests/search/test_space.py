@@ -57,7 +57,7 @@ def test_widths_shapes_and_types(name):
     tokens = 1 if name == "mixture of one" else TOKENS
     prompts = space.prompts(vectors)
     assert (prompts.shape, prompts.dtype) == ((5, tokens, HIDDEN), np.float32)
-    assert space.pull_back(vectors, np.ones_like(prompts)).shape == (5, width)
+    assert space.backward(vectors, np.ones_like(prompts)).shape == (5, width)
     assert np.isfinite(prompts).all()
 
 
@@ -117,7 +117,7 @@ def test_the_way_back_equals_finite_differences(name, seed):
     space = made(name)
     vectors = space.first(3, stream(seed)).astype(np.float64)
     weights = stream(seed + 50).normal(size=space.prompts(vectors).shape)
-    found = space.pull_back(vectors, weights)
+    found = space.backward(vectors, weights)
     step = 1e-4
     for entry in stream(seed).choice(space.width, size=12, replace=False):
         # In double precision: `prompts` itself gives float32.
@@ -160,7 +160,7 @@ def test_the_way_back_within_a_ball_equals_finite_differences(radius):
     )
     ahead, behind = (space._prompts(vectors + sign * 1e-6 * direction) for sign in (1, -1))
     expected = ((ahead - behind) * weights).sum(axis=(1, 2)) / 2e-6
-    found = (space.pull_back(vectors, weights) * direction).sum(axis=1)
+    found = (space.backward(vectors, weights) * direction).sum(axis=1)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tuning_runs import Interrupter, contents, tune_toy
 
-from acculturate.tuning import provenance
+from acculturate.runs import provenance
 
 
 @pytest.fixture(scope="session", autouse=True)

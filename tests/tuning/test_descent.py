@@ -23,8 +23,8 @@ from acculturate.errors import UsageError
 from acculturate.model.fake import FakeModel
 from acculturate.survey.forms import all_forms
 from acculturate.survey.scoring import Scoring
+from acculturate.tuning.constraints import Constraints
 from acculturate.tuning.objective import Evaluation, Objective
-from acculturate.tuning.price import Price
 
 FORMS = all_forms(TOY, split="tuning")
 
@@ -63,23 +63,23 @@ def differences(made: Objective, x: np.ndarray, of: Any) -> np.ndarray:
 @pytest.mark.parametrize("aggregate", ["mean", "sum", "distance"])
 @pytest.mark.parametrize("weight", [0.0, 30.0])
 def test_it_is_the_slope_of_the_cost(aggregate: str, weight: float):
-    made = objective(aggregate=aggregate, price=Price(divergence_weight=weight))
+    made = objective(aggregate=aggregate, constraints=Constraints(divergence_weight=weight))
     x = prompts()
     evaluation = made.evaluate_with_gradient(x, stream())
     assert evaluation.gradient is not None
-    expected = differences(made, x, lambda e: e.cost)
+    expected = differences(made, x, lambda e: e.objective)
     np.testing.assert_allclose(evaluation.gradient, expected, rtol=1e-4, atol=1e-5)
     assert np.abs(expected).max() > 0.1
 
 
 def test_past_a_limit_the_excess_has_a_slope_too():
-    made = objective(price=Price(max_divergence=0.2))
+    made = objective(constraints=Constraints(max_divergence=0.2))
     x = prompts(6)
     evaluation = made.evaluate_with_gradient(x, stream())
-    assert 0 < (evaluation.excess > 0).sum() < 6
+    assert 0 < (evaluation.violation > 0).sum() < 6
 
     def led_back(e: Evaluation) -> np.ndarray:
-        return e.cost + 100 * e.excess
+        return e.objective + 100 * e.violation
 
     np.testing.assert_allclose(
         evaluation.gradient, differences(made, x, led_back), rtol=1e-4, atol=1e-4
@@ -90,16 +90,16 @@ def test_with_a_sample_it_is_the_slope_on_that_sample():
     made = objective(sample=8)
     x = prompts()
     evaluation = made.evaluate_with_gradient(x, stream())
-    expected = differences(made, x, lambda e: e.cost)  # every stream draws the same sample
+    expected = differences(made, x, lambda e: e.objective)  # every stream draws the same sample
     np.testing.assert_allclose(evaluation.gradient, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("settings", [{}, {"price": Price(0.2, 0.5, 3.0)}, {"sample": 8}])
+@pytest.mark.parametrize("settings", [{}, {"constraints": Constraints(0.2, 0.5, 3.0)}, {"sample": 8}])
 def test_the_rest_of_the_evaluation_is_that_of_evaluate(settings: dict[str, Any]):
     x = prompts(5)
     one = objective(**settings).evaluate(x, stream())
     other = objective(**settings).evaluate_with_gradient(x, stream())
-    for part in ("loss", "cost", "excess", "scores", "residuals"):
+    for part in ("loss", "objective", "violation", "scores", "residuals"):
         np.testing.assert_allclose(getattr(other, part), getattr(one, part), atol=1e-12)
     assert other.tokens == one.tokens
     assert one.gradient is None

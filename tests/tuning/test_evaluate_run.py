@@ -5,11 +5,11 @@ import json
 import pytest
 
 from acculturate.errors import FailureError, UsageError
+from acculturate.evaluation.evaluate import evaluate
 from acculturate.model.fake import FakeModel
+from acculturate.runs.directory import RunDirectory
 from acculturate.survey.countries import load_countries
 from acculturate.survey.instrument import load_instrument
-from acculturate.tuning.evaluate import evaluate
-from acculturate.tuning.run import RunDirectory
 from acculturate.tuning.tune import tune
 
 

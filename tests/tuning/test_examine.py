@@ -10,10 +10,10 @@ import pytest
 from acculturate.benchmarks.catalogue import load_benchmarks
 from acculturate.benchmarks.exam import Exam
 from acculturate.errors import UsageError
+from acculturate.evaluation.examine import examine
 from acculturate.model.fake import FakeModel
+from acculturate.runs.directory import RunDirectory
 from acculturate.survey.countries import load_countries
-from acculturate.tuning.examine import examine
-from acculturate.tuning.run import RunDirectory
 from acculturate.tuning.tune import tune
 from answering import EASY, HARD, Oracle, easy_row, hard_rows_of, write_csv
 

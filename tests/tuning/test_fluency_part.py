@@ -5,9 +5,9 @@ import json
 import pytest
 
 from acculturate.errors import UsageError
+from acculturate.evaluation.fluency import evaluate_fluency, read_own_texts
 from acculturate.model.fake import FakeModel
 from acculturate.survey.countries import load_countries
-from acculturate.tuning.side_effects import evaluate_fluency, read_own_texts
 from acculturate.tuning.tune import tune
 
 

@@ -46,7 +46,7 @@ def test_a_full_disk(where: str, call: int, tmp_path, monkeypatch, whole):
         elif where == "rename":
             patched.setattr(Path, "replace", full(Path.replace))
         else:
-            patched.setattr("acculturate.files.os.fdopen", filling_disk(call))
+            patched.setattr("acculturate.io.os.fdopen", filling_disk(call))
         with pytest.raises(FailureError, match=r"cannot write .*: the disk is full") as caught:
             tune_toy(run)
         assert str(run) in str(caught.value)

@@ -26,13 +26,13 @@ from tuning_runs import (
 import acculturate
 from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.runs.directory import FILES, Run
 from acculturate.search.differential_evolution import DifferentialEvolution
 from acculturate.search.names import NAMES
 from acculturate.survey.countries import load_countries
 from acculturate.survey.forms import balanced_forms, fingerprint
 from acculturate.survey.instrument import load_instrument
 from acculturate.survey.scoring import Scoring, item_means, item_values
-from acculturate.tuning.run import FILES, Run
 from acculturate.tuning.tune import tune
 
 LINE = [

@@ -12,8 +12,8 @@ from acculturate.survey.forms import balanced_forms
 from acculturate.survey.instrument import load_instrument
 from acculturate.survey.scoring import Scoring
 from acculturate.tuning.baselines import in_context_line
+from acculturate.tuning.constraints import Constraints
 from acculturate.tuning.objective import Objective
-from acculturate.tuning.price import Price
 
 MAP = load_instrument("inglehart-welzel")
 SWEDEN = load_countries("inglehart-welzel-2024")["Sweden"]
@@ -31,7 +31,7 @@ def test_stages_ask_everything_at_once_where_dimensions_share_their_items(readin
             SWEDEN.vector(MAP),
             placement="front",
             reading=reading,
-            price=Price(max_divergence=limit),
+            constraints=Constraints(max_divergence=limit),
             stages=stages,
         ).evaluate(
             prompts,

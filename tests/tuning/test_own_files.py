@@ -11,9 +11,9 @@ from tuning_runs import HIDDEN, Interrupter, files, read_json, tune_toy
 
 from acculturate.errors import FailureError
 from acculturate.model.fake import FakeModel
+from acculturate.runs.directory import Run
 from acculturate.survey.countries import load_countries
 from acculturate.survey.instrument import DATA, load_instrument
-from acculturate.tuning.run import Run
 from acculturate.tuning.tune import tune
 
 

@@ -28,8 +28,8 @@ from acculturate.reporting.report import write_report
 from acculturate.search.names import NAMES
 from acculturate.survey.forms import all_forms, balanced_forms
 from acculturate.survey.scoring import Scoring
+from acculturate.tuning.constraints import Constraints
 from acculturate.tuning.objective import Objective
-from acculturate.tuning.price import Price
 
 HARM = 0.2
 
@@ -97,16 +97,16 @@ def test_a_limit_costs_its_excess_and_no_limit_reads_no_text():
     free = objective(model).evaluate(prompts, np.random.default_rng(0))
     assert free.divergence is None
     assert model.record[-1].answers.divergence is None
-    assert not free.excess.any()
-    limited = objective(model, price=Price(max_divergence=0.2)).evaluate(
+    assert not free.violation.any()
+    limited = objective(model, constraints=Constraints(max_divergence=0.2)).evaluate(
         prompts, np.random.default_rng(0)
     )
     divergence = HARM * (prompts.astype(float) ** 2).mean(axis=(1, 2))
     assert np.allclose(limited.divergence, divergence)
-    assert np.allclose(limited.excess, np.maximum(0, divergence - 0.2))
+    assert np.allclose(limited.violation, np.maximum(0, divergence - 0.2))
     assert np.array_equal(limited.loss, free.loss)
-    assert (limited.excess > 0).any()
-    assert (limited.excess == 0).any()
+    assert (limited.violation > 0).any()
+    assert (limited.violation == 0).any()
 
 
 @pytest.mark.parametrize("name", NAMES)

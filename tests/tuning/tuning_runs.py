@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 
 from acculturate.errors import AcculturateError
-from acculturate.model.answers import Answers, PullBack
+from acculturate.model.answers import Answers, Backward
 from acculturate.model.fake import FakeModel
+from acculturate.runs.directory import Run
 from acculturate.search.differential_evolution import DifferentialEvolution
 from acculturate.search.names import by_name, takes
 from acculturate.search.optimizer import COST_OF_A_GRADIENT, Optimizer
 from acculturate.survey.countries import Country
 from acculturate.survey.instrument import load_instrument
 from acculturate.tuning.loop import Progress
-from acculturate.tuning.run import Run
 from acculturate.tuning.tune import tune
 
 TOY = load_instrument("toy")
@@ -184,11 +184,11 @@ class Recorder(FakeModel):
 
     def ask_with_gradient(
         self, prompts: Any, forms: Sequence[Any], **options: Any
-    ) -> tuple[Answers, PullBack]:
-        answers, pull_back = super().ask_with_gradient(prompts, forms, **options)
+    ) -> tuple[Answers, Backward]:
+        answers, backward = super().ask_with_gradient(prompts, forms, **options)
         # The fake model asks itself, which was recorded.
         self.record[-1] = self.record[-1]._replace(gradient=True)
-        return answers, pull_back
+        return answers, backward
 
 
 _RECORDS: dict[int, list[Asked]] = {}

@@ -17,18 +17,18 @@ from typing import Any, cast
 import numpy as np
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.evaluation.guard import HELD_OUT_TEXTS
-from acculturate.evaluation.measure import losses
-from acculturate.files import json_text, write_text
+from acculturate.io import json_text, write_text
+from acculturate.metrics.guard import HELD_OUT_TEXTS
+from acculturate.metrics.measure import losses
 from acculturate.model.answers import AnswerModel, Answers
+from acculturate.runs.directory import RunDirectory
 from acculturate.survey.countries import Country
 from acculturate.survey.forms import Form, all_forms, forms_asked_once
 from acculturate.survey.instrument import Instrument
 from acculturate.survey.scoring import Scoring
 from acculturate.tuning.config import Settings, to_toml
 from acculturate.tuning.methods import Method, make_method
-from acculturate.tuning.run import RunDirectory
-from acculturate.tuning.tune import make_search, measured_forms, tuning_forms
+from acculturate.tuning.tune import make_tuning_loop, measured_forms, tuning_forms
 
 RANDOM = "random"
 _RESULT = "cell.json"
@@ -206,7 +206,7 @@ def _cell(
         saved = directory.read_json(_RESULT)
         if saved is None:
             vector = target.vector(instrument)
-            search = make_search(model, scoring, vector, forms, optimizer, chosen, directory)
+            search = make_tuning_loop(model, scoring, vector, forms, optimizer, chosen, directory)
             search.run(lambda _: None)
             if not np.isfinite(search.best_loss):
                 raise FailureError(

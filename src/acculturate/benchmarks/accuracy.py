@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from acculturate.benchmarks.asking import Shares
 from acculturate.benchmarks.questions import QuestionSet
-from acculturate.benchmarks.result import Change, Part, Row, Test
+from acculturate.benchmarks.result import Change, MethodScore, Part, Test
 from acculturate.benchmarks.statistics import (
     amount,
     bootstrap_interval,
@@ -39,7 +39,7 @@ def likeliest(shares: Shares) -> Int[np.ndarray, " row"]:
 
 def score_questions(
     benchmark: QuestionSet, answered: Mapping[str, Shares], country: str, seed: int
-) -> tuple[tuple[Row, ...], tuple[Test, ...]]:
+) -> tuple[tuple[MethodScore, ...], tuple[Test, ...]]:
     """Scores every method.
 
     Args:
@@ -110,9 +110,9 @@ def _groups(benchmark: QuestionSet, country: str) -> _Groups:
     )
 
 
-def _row(benchmark: QuestionSet, method: str, mark: _Mark, groups: _Groups) -> Row:
+def _row(benchmark: QuestionSet, method: str, mark: _Mark, groups: _Groups) -> MethodScore:
     whole = _part(mark, groups, np.ones(len(benchmark.questions), bool))
-    return Row(
+    return MethodScore(
         method=method,
         score=whole.score,
         low=whole.low,

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.benchmarks.questions import Benchmark, OpinionSet, QuestionSet
-from acculturate.evaluation.generated import MAX_TOKENS, parse_answer
+from acculturate.metrics.written_answers import MAX_TOKENS, parse_answer
 from acculturate.model.answers import AnswerModel, GeneratingModel
 from acculturate.model.prefix_tree import shared_length
 from acculturate.model.soft_prompt import SoftPrompt

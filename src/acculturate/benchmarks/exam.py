@@ -19,7 +19,7 @@ from acculturate.benchmarks.asking import How, Method, Shares, ask, rounds, with
 from acculturate.benchmarks.questions import Benchmark, OpinionSet
 from acculturate.benchmarks.result import Result
 from acculturate.errors import UsageError
-from acculturate.evaluation.generated import MAX_TOKENS
+from acculturate.metrics.written_answers import MAX_TOKENS
 from acculturate.model.answers import AnswerModel
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.forms import Form, fingerprint

@@ -28,7 +28,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Row:
+class MethodScore:
     """One method on all questions.
 
     Attributes:
@@ -140,11 +140,11 @@ class Result:
     licence: str
     note: str
     left_out: Mapping[str, int]
-    rows: tuple[Row, ...]
+    rows: tuple[MethodScore, ...]
     tests: tuple[Test, ...]
     fingerprint: str
 
-    def row(self, method: str) -> Row | None:
+    def row(self, method: str) -> MethodScore | None:
         """The row of a method, or None."""
         return next((row for row in self.rows if row.method == method), None)
 

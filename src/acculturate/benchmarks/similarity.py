@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 
 from acculturate.benchmarks.asking import Shares
 from acculturate.benchmarks.questions import OpinionSet
-from acculturate.benchmarks.result import Change, Part, Row, Test
+from acculturate.benchmarks.result import Change, MethodScore, Part, Test
 from acculturate.benchmarks.statistics import bootstrap_interval, bootstrap_p, draws, resampled
 
 INTERVAL = "bootstrap over questions, percentiles"
@@ -42,7 +42,7 @@ def jensen_shannon_distance(
 
 def score_opinions(
     benchmark: OpinionSet, answered: Mapping[str, Shares], country: str, seed: int
-) -> tuple[tuple[Row, ...], tuple[Test, ...]]:
+) -> tuple[tuple[MethodScore, ...], tuple[Test, ...]]:
     """Scores every method.
 
     Args:
@@ -102,14 +102,14 @@ def _row(
     countries: tuple[str, ...],
     at: int | None,
     drawn: Float[np.ndarray, "sample question"],
-) -> Row:
+) -> MethodScore:
     columns = zip(alike.T, resampled(drawn, alike).T, strict=True)
     parts = {name: _part(*column) for name, column in zip(countries, columns, strict=True)}
     everyone = _over_countries(alike, np.ones(len(countries), bool), drawn)
     score = everyone if at is None else parts[countries[at]]
     place = (None, None) if at is None else rank(alike, at)
     others = np.arange(len(countries)) != (-1 if at is None else at)
-    return Row(
+    return MethodScore(
         method=method,
         score=score.score,
         low=score.low,

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.evaluation.statistics import interval_of
+from acculturate.metrics.statistics import interval_of
 
 SAMPLES = 2000
 """Of every bootstrap."""

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from acculturate import bars
+from acculturate import progress_bars
 from acculturate.commands.options import (
     DeviceOption,
     DtypeOption,
@@ -26,7 +26,7 @@ from acculturate.commands.options import (
 )
 from acculturate.commands.shared import load, print_json
 from acculturate.errors import UsageError
-from acculturate.files import json_text, write_text
+from acculturate.io import json_text, write_text
 
 if TYPE_CHECKING:
     from acculturate.bench.evaluate import Benchmark, Way
@@ -114,7 +114,7 @@ def evaluate(
 
     survey = load_instrument(instrument)
     asked = bench_forms(survey, forms)
-    with bars.step("loading the model") as progress:
+    with progress_bars.step("loading the model") as progress:
         if random_weights is not None:
             from acculturate.bench.random_weights import load_random_model
 
@@ -202,7 +202,7 @@ def search(
     methods = [parse_method(text) for text in method or _SEARCHES]
     limits = [_limit(text) for text in limit or ("none", "0.3")]
     answering = load(model, revision, dtype, device, trust_remote_code)
-    with bars.step("comparing") as progress:
+    with progress_bars.step("comparing") as progress:
         result = compare(
             answering,
             survey,

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from acculturate import bars, display
+from acculturate import display, progress_bars
 from acculturate.commands.options import DeviceOption, JsonOption, TrustOption
 from acculturate.commands.shared import load, print_json
 from acculturate.errors import FailureError, UsageError
 
 if TYPE_CHECKING:
-    from acculturate.experiment.materials import Materials
+    from acculturate.experiment.prepared import PreparedExperiment
     from acculturate.experiment.ray_pool import PooledModel
     from acculturate.model.answers import AnswerModel
 
@@ -56,9 +56,9 @@ def experiment(
 
     The same command goes on where it was stopped, however it was stopped.
     """
-    from acculturate.experiment.conduct import run_experiment
-    from acculturate.experiment.materials import prepare, slug
     from acculturate.experiment.plan import load_experiment
+    from acculturate.experiment.prepared import prepare, slug
+    from acculturate.experiment.runner import run_experiment
     from acculturate.experiment.search import needs_optuna
 
     if presets:
@@ -69,34 +69,34 @@ def experiment(
             "no experiment is given", "Give a TOML file or a preset; --list shows the presets."
         )
     plan = load_experiment(file)
-    materials = prepare(plan)
+    prepared = prepare(plan)
     if plan.search is not None:
         needs_optuna()
     folder = out or Path("runs") / slug(plan.name)
     if dry_run:
-        model = _load(materials, device, trust_remote_code)
-        _estimate(materials, model, folder, as_json)
+        model = _load(prepared, device, trust_remote_code)
+        _estimate(prepared, model, folder, as_json)
         return
     if ray is None and (workers is not None or gpus_per_worker):
         raise UsageError("--workers and --gpus-per-worker are Ray's", "Add --ray local.")
-    count = len(materials.cells)
+    count = len(prepared.cells)
     if plan.search is not None:
-        cells = len(plan.countries) * len(materials.tables) * len(plan.seeds)
+        cells = len(plan.countries) * len(prepared.tables) * len(plan.seeds)
         count += plan.search.trials * cells
     with ExitStack() as stack:
         try:
-            at_once, loading = 1, partial(_load, materials, device, trust_remote_code)
+            at_once, loading = 1, partial(_load, prepared, device, trust_remote_code)
             if ray is not None:
-                pool = _pool(materials, device, trust_remote_code, ray, workers, gpus_per_worker)
+                pool = _pool(prepared, device, trust_remote_code, ray, workers, gpus_per_worker)
                 pooled = stack.enter_context(pool)
                 at_once, loading = pooled.size, lambda: pooled
-            watch = stack.enter_context(bars.experiment_bar(count, plan.budget))
+            listener = stack.enter_context(progress_bars.experiment_bar(count, plan.budget))
             found = run_experiment(
-                materials,
+                prepared,
                 folder,
                 load=loading,
                 at_once=at_once,
-                watch=watch,
+                listener=listener,
                 command=shlex.join(["acculturate", *sys.argv[1:]]),
             )
         except KeyboardInterrupt:
@@ -122,13 +122,13 @@ def experiment(
         )
 
 
-def _load(materials: Materials, device: str, trust_remote_code: bool) -> AnswerModel:
-    choice = materials.experiment.model
+def _load(prepared: PreparedExperiment, device: str, trust_remote_code: bool) -> AnswerModel:
+    choice = prepared.experiment.model
     return load(choice.name, choice.revision, choice.dtype, device, trust_remote_code)
 
 
 def _pool(
-    materials: Materials,
+    prepared: PreparedExperiment,
     device: str,
     trust_remote_code: bool,
     ray: str,
@@ -138,7 +138,7 @@ def _pool(
     import acculturate as ac
     from acculturate.experiment.ray_pool import ray_workers
 
-    choice = materials.experiment.model
+    choice = prepared.experiment.model
     loading = partial(
         ac.load_model,
         choice.name,
@@ -161,10 +161,12 @@ def _list(as_json: bool) -> None:
         display.show_line(f"{name}: {about} ({PRESETS / f'{name}.toml'})")
 
 
-def _estimate(materials: Materials, model: AnswerModel, folder: Path, as_json: bool) -> None:
+def _estimate(
+    prepared: PreparedExperiment, model: AnswerModel, folder: Path, as_json: bool
+) -> None:
     from acculturate.experiment.estimate import estimate
 
-    found = estimate(materials, model, folder)
+    found = estimate(prepared, model, folder)
     if as_json:
         print_json(
             [
@@ -179,6 +181,6 @@ def _estimate(materials: Materials, model: AnswerModel, folder: Path, as_json: b
             ]
         )
         return
-    search = materials.experiment.search
+    search = prepared.experiment.search
     trials = f"; not counted: {search.trials} trials of the search" if search else ""
     display.show_estimates(found, f"on this machine, cell after cell{trials}.")

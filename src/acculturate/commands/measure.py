@@ -58,7 +58,7 @@ def measure(
 ) -> None:
     """Measure the values a model shows in a survey."""
     import acculturate as ac
-    from acculturate.evaluation.measure import choose_forms
+    from acculturate.metrics.measure import choose_forms
 
     survey = ac.load_instrument(instrument)
     countries = ac.load_countries(table)

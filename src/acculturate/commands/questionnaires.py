@@ -54,7 +54,7 @@ def forms(
 def template(
     name: Annotated[str, typer.Argument(help="Name of a questionnaire.")] = "vsm13",
 ) -> None:
-    """Print a file to fill in with the official wording."""
+    """Print a file to fill in with the official formatting."""
     from acculturate.survey.instrument import instrument_template
 
     print(instrument_template(name), end="")

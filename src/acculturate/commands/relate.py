@@ -10,7 +10,7 @@ import typer
 from acculturate import display
 from acculturate.commands.options import JsonOption
 from acculturate.commands.shared import print_json
-from acculturate.files import json_text, write_text
+from acculturate.io import json_text, write_text
 
 
 def relate(
@@ -24,7 +24,7 @@ def relate(
     as_json: JsonOption = False,
 ) -> None:
     """Relate the survey losses of many runs to their scores in benchmarks, from their files alone."""
-    from acculturate.reporting import relate_story
+    from acculturate.reporting import relate_narrative
     from acculturate.reporting.relate import relate as relate_runs
     from acculturate.reporting.relate_figure import relate_figure
 
@@ -35,6 +35,8 @@ def relate(
     if as_json:
         print_json(found.to_dict())
         return
-    display.show_related(found, relate_story.sentences(found), relate_story.coefficient_text)
+    display.show_related(
+        found, relate_narrative.sentences(found), relate_narrative.coefficient_text
+    )
     if out is not None:
         display.say(f"{out / 'relate.json'} and {out / 'relate.svg'} hold all of it.")

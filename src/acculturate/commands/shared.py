@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from acculturate import bars, display
+from acculturate import display, progress_bars
 from acculturate.errors import UsageError
-from acculturate.files import json_text
+from acculturate.io import json_text
 
 if TYPE_CHECKING:
     from acculturate.model.answers import AnswerModel
+    from acculturate.runs.directory import Run
     from acculturate.survey.scoring import Anchor
-    from acculturate.tuning.run import Run
 
 
 def load(
@@ -24,7 +24,7 @@ def load(
     """The model of the options, with a line of progress."""
     import acculturate as ac
 
-    with bars.step("loading the model") as progress:
+    with progress_bars.step("loading the model") as progress:
         return ac.load_model(
             name,
             revision=revision,
@@ -68,7 +68,7 @@ class Models:
 
     def of(self, run: Run) -> AnswerModel:
         """A run's model."""
-        from acculturate.tuning.evaluate import made_with
+        from acculturate.evaluation.evaluate import made_with
 
         name, revision, dtype = made_with(run)
         key = (self._name or name, revision, dtype)

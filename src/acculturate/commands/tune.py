@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from acculturate import bars, display
+from acculturate import display, progress_bars
 from acculturate.commands.options import (
     AggregateOption,
     AnchorOption,
@@ -175,7 +175,7 @@ def tune(
     folder = out or Path("runs") / f"{_slug(target.name)}-{seed}"
     answering = load(model, revision, dtype, device, trust_remote_code)
     try:
-        with bars.progress_bar(budget) as on_generation:
+        with progress_bars.progress_bar(budget) as on_generation:
             run = ac.tune(
                 answering,
                 survey,

@@ -1,1 +1,1 @@
-"""What an answer is worth: profiles, intervals, the guard."""
+"""A finished run, asked more: other ways of asking, other surveys, benchmarks, ordinary text."""

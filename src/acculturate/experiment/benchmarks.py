@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from acculturate.reporting.benchmarks import read_benchmarks
+from acculturate.runs.benchmarks import read_benchmarks
 
 
 @dataclass(frozen=True)

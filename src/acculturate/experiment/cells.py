@@ -10,17 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from acculturate.errors import FailureError
-from acculturate.experiment.lines import LINES, evaluate_line
-from acculturate.experiment.materials import BASELINES, Cell, Materials
-from acculturate.files import json_text, write_text
+from acculturate.evaluation.evaluate import evaluate
+from acculturate.evaluation.examine import examine
+from acculturate.experiment.baseline_lines import LINES, evaluate_line
+from acculturate.experiment.prepared import BASELINE_CELL, Cell, PreparedExperiment
+from acculturate.io import json_text, write_text
 from acculturate.model.answers import AnswerModel
 from acculturate.reporting.report import write_report
 from acculturate.survey.forms import all_forms
-from acculturate.tuning.evaluate import evaluate
-from acculturate.tuning.examine import examine
 from acculturate.tuning.loop import Progress
 from acculturate.tuning.methods import Method
-from acculturate.tuning.summary import Question, measure_baselines
+from acculturate.tuning.summary import SummaryInputs, measure_baselines
 from acculturate.tuning.tune import measured_forms, tune
 
 SUMMARY = "summary.json"
@@ -32,33 +32,33 @@ DONE = "cell.json"
 
 def finished(cell: Cell, out: Path) -> bool:
     """Whether a cell is complete."""
-    return (out / cell.folder / (SUMMARY if cell.method == BASELINES else DONE)).is_file()
+    return (out / cell.folder / (SUMMARY if cell.method == BASELINE_CELL else DONE)).is_file()
 
 
-def measure_cell(materials: Materials, model: AnswerModel, cell: Cell, out: Path) -> None:
+def measure_cell(prepared: PreparedExperiment, model: AnswerModel, cell: Cell, out: Path) -> None:
     """Measures what searches nothing towards one country; lines of words in other ways too.
 
     Raises:
         FailureError: The answers are not finite, or the summary cannot be written.
     """
-    settings = materials.shared
-    question = Question(
-        materials.scoring(settings),
-        materials.target(cell),
-        materials.tables[cell.table],
-        measured_forms(materials.instrument, settings),
-        all_forms(materials.instrument, (settings.language,), split="held-out"),
+    settings = prepared.shared
+    question = SummaryInputs(
+        prepared.scoring(settings),
+        prepared.target(cell),
+        prepared.tables[cell.table],
+        measured_forms(prepared.instrument, settings),
+        all_forms(prepared.instrument, (settings.language,), split="held-out"),
         settings.placement,
         settings.reading,
         settings.respondents,
         settings.seed,
     )
     summary = measure_baselines(model, question)
-    if materials.experiment.evaluate:
+    if prepared.experiment.evaluate:
         for method in LINES:
-            if method in materials.experiment.baselines:
+            if method in prepared.experiment.baselines:
                 line = summary["baselines"][LINES[method]]
-                for name, part in evaluate_line(materials, model, cell, line).items():
+                for name, part in evaluate_line(prepared, model, cell, line).items():
                     write_text(out / checks_of(cell, method) / f"{name}.json", json_text(part))
     write_text(out / cell.folder / SUMMARY, json_text(summary))
 
@@ -69,7 +69,7 @@ def checks_of(cell: Cell, method: str) -> Path:
 
 
 def tune_cell(
-    materials: Materials,
+    prepared: PreparedExperiment,
     model: AnswerModel,
     cell: Cell,
     method: Method,
@@ -81,7 +81,7 @@ def tune_cell(
     """Runs or goes on with a cell that searches.
 
     Args:
-        materials: What the experiment needs.
+        prepared: What the experiment needs.
         model: Who answers.
         cell: Which one.
         method: Its method.
@@ -92,16 +92,16 @@ def tune_cell(
     Raises:
         AcculturateError: As `tune` and `evaluate`.
     """
-    experiment, folder = materials.experiment, out / cell.folder
+    experiment, folder = prepared.experiment, out / cell.folder
     if cell.seed is None:
         raise FailureError(f"{cell.title} has no seed", "Give seeds in the experiment file.")
-    settings = materials.settings(method, cell.seed)
+    settings = prepared.settings(method, cell.seed)
     run = tune(
         model,
-        materials.instrument,
-        materials.target(cell),
+        prepared.instrument,
+        prepared.target(cell),
         out=folder,
-        table=materials.tables[cell.table],
+        table=prepared.tables[cell.table],
         optimizer=method.make(experiment.budget),
         resume=True,
         on_generation=on_generation,
@@ -112,12 +112,12 @@ def tune_cell(
         evaluate(
             run,
             model,
-            instrument=materials.instrument,
-            table=materials.tables[cell.table],
+            instrument=prepared.instrument,
+            table=prepared.tables[cell.table],
             languages=experiment.languages,
         )
-    if materials.exam is not None:
-        examine(run, model, materials.exam, known=materials.known)
+    if prepared.exam is not None:
+        examine(run, model, prepared.exam, known=prepared.known)
     write_report([folder])
     done = {"evaluated": experiment.evaluate, "benchmarks": list(experiment.benchmarks)}
     write_text(folder / DONE, json_text(done))

@@ -22,10 +22,10 @@ from acculturate.experiment.stand_in import StandIn
 from acculturate.model.answers import (
     AnswerModel,
     Answers,
+    Backward,
     Cotangent,
     DifferentiableModel,
     Placement,
-    PullBack,
 )
 from acculturate.survey.forms import Form
 
@@ -204,28 +204,28 @@ class Seat(StandIn):
         texts: Sequence[str] = (),
         placement: Placement = "front",
         valid_mass: bool = False,
-    ) -> tuple[Answers, PullBack]:
+    ) -> tuple[Answers, Backward]:
         """See `DifferentiableModel.ask_with_gradient`; forwards and ways back go with the others'."""
         forms, texts = tuple(forms), tuple(texts)
         named: dict[str, Any] = {"texts": texts, "placement": placement, "valid_mass": valid_mass}
         model, count = cast("DifferentiableModel", self._model), len(prompts)
 
-        def work(given: Mapping[int, np.ndarray]) -> Mapping[int, tuple[Answers, PullBack]]:
-            answers, way_back = model.ask_with_gradient(self._company.filled(given), forms, **named)
-            return {place: (answers.of(_part(place, count)), way_back) for place in given}
+        def work(given: Mapping[int, np.ndarray]) -> Mapping[int, tuple[Answers, Backward]]:
+            answers, shared = model.ask_with_gradient(self._company.filled(given), forms, **named)
+            return {place: (answers.of(_part(place, count)), shared) for place in given}
 
         key = "ask with gradient", prompts.shape, forms, *named.values()
-        answers, way_back = self._company.together(self._place, key, prompts, work)
+        answers, shared = self._company.together(self._place, key, prompts, work)
 
         def all_back(given: Mapping[int, Cotangent]) -> Mapping[int, np.ndarray]:
-            gradient = way_back(self._joined(given))
+            gradient = shared(self._joined(given))
             return {place: gradient[_part(place, count)] for place in given}
 
-        def pull_back(cotangent: Cotangent) -> Float[np.ndarray, "candidate token hidden"]:
-            key = "pull back", id(way_back)
+        def backward(cotangent: Cotangent) -> Float[np.ndarray, "candidate token hidden"]:
+            key = "pull back", id(shared)
             return self._company.together(self._place, key, cotangent, all_back)
 
-        return answers, pull_back
+        return answers, backward
 
     def _joined(self, given: Mapping[int, Cotangent]) -> Cotangent:
         def column(name: str) -> np.ndarray | None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from acculturate.evaluation.statistics import holm, interval_of, resampled_means, sign_flip_test
 from acculturate.experiment.results import Measured
+from acculturate.metrics.statistics import holm, interval_of, resampled_means, sign_flip_test
 
 SAMPLES = 10_000
 LOSS = "held_out_loss"

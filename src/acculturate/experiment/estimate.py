@@ -1,6 +1,6 @@
 """What an experiment will take on this machine: one small generation of each method is timed.
 
-In: materials and the model. Out: evaluations, tokens and seconds of every cell. Nothing is written.
+In: prepared and the model. Out: evaluations, tokens and seconds of every cell. Nothing is written.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from acculturate.evaluation.held_out import form_sets
+from acculturate.experiment.baseline_lines import LINES
 from acculturate.experiment.cells import finished
-from acculturate.experiment.lines import LINES
-from acculturate.experiment.materials import BASELINES, Cell, Materials
+from acculturate.experiment.prepared import BASELINE_CELL, Cell, PreparedExperiment
 from acculturate.experiment.sharing import objective_of
+from acculturate.metrics.held_out import form_sets
 from acculturate.model.answers import AnswerModel
 from acculturate.survey.forms import all_forms
 from acculturate.tuning.config import Settings
@@ -49,16 +49,16 @@ class Estimate:
     done: bool
 
 
-def estimate(materials: Materials, model: AnswerModel, out: Path) -> tuple[Estimate, ...]:
+def estimate(prepared: PreparedExperiment, model: AnswerModel, out: Path) -> tuple[Estimate, ...]:
     """Times one small generation of each method and reckons with it.
 
     Raises:
         AcculturateError: The model cannot be asked.
     """
-    costs = {m.label: _method_cost(materials, model, m) for m in materials.experiment.methods}
-    lines = sum(method in LINES for method in materials.experiment.baselines)
-    baselines = _asking_cost(materials, model, materials.shared, _TABLE_ROWS - 1, lines)
-    return tuple(_cell(materials, cell, costs, baselines, out) for cell in materials.cells)
+    costs = {m.label: _method_cost(prepared, model, m) for m in prepared.experiment.methods}
+    lines = sum(method in LINES for method in prepared.experiment.baselines)
+    baselines = _asking_cost(prepared, model, prepared.shared, _TABLE_ROWS - 1, lines)
+    return tuple(_cell(prepared, cell, costs, baselines, out) for cell in prepared.cells)
 
 
 @dataclass(frozen=True)
@@ -70,59 +70,59 @@ class _Cost:
 
 
 def _cell(
-    materials: Materials,
+    prepared: PreparedExperiment,
     cell: Cell,
     costs: Mapping[str, tuple[_Cost, _Cost]],
     baselines: _Cost,
     out: Path,
 ) -> Estimate:
     done = finished(cell, out)
-    if cell.method == BASELINES:
+    if cell.method == BASELINE_CELL:
         return Estimate(cell, 0, round(baselines.tokens), baselines.seconds, done)
-    budget = materials.experiment.budget
+    budget = prepared.experiment.budget
     each, after = costs[cell.method]
     tokens = budget * each.tokens + after.tokens
     return Estimate(cell, budget, round(tokens), budget * each.seconds + after.seconds, done)
 
 
-def _method_cost(materials: Materials, model: AnswerModel, method: Method) -> tuple[_Cost, _Cost]:
+def _method_cost(
+    prepared: PreparedExperiment, model: AnswerModel, method: Method
+) -> tuple[_Cost, _Cost]:
     """Of an evaluation as the search makes it, and of what follows the search.
 
     A gradient counts for as many evaluations as it costs.
     """
-    settings = materials.settings(method, materials.experiment.seeds[0])
-    optimizer = method.make(materials.experiment.budget)
-    objective = objective_of(materials, model, method)
+    settings = prepared.settings(method, prepared.experiment.seeds[0])
+    optimizer = method.make(prepared.experiment.budget)
+    objective = objective_of(prepared, model, method)
     rng = np.random.default_rng(0)
     space, first = start_search(model, settings, optimizer.population_size, rng)
     prompts = space.prompts(first)[:_TIMED]
     ask = (
-        objective.evaluate_with_gradient
-        if "gradient" in optimizer.learns_from
-        else objective.evaluate
+        objective.evaluate_with_gradient if "gradient" in optimizer.requires else objective.evaluate
     )
     ask(prompts[:1], np.random.default_rng(0))  # what is prepared once for all generations
     began = time.monotonic()
     evaluation = ask(prompts, np.random.default_rng(0))
     spent = time.monotonic() - began
-    count = len(prompts) * optimizer.cost
-    after = _asking_cost(materials, model, settings, _TABLE_ROWS, 2)
+    count = len(prompts) * optimizer.evaluations_per_candidate
+    after = _asking_cost(prepared, model, settings, _TABLE_ROWS, 2)
     return _Cost(evaluation.tokens / count, spent / count), after
 
 
 def _asking_cost(
-    materials: Materials, model: AnswerModel, settings: Settings, rows: int, evaluated: int
+    prepared: PreparedExperiment, model: AnswerModel, settings: Settings, rows: int, evaluated: int
 ) -> _Cost:
     """Of some rows of a result table, and of asking so many states of the model in other ways too.
 
     A model may remember what it said without a prompt, which is then less.
     """
-    instrument = materials.instrument
+    instrument = prepared.instrument
     tuning = measured_forms(instrument, settings)
     held_out = all_forms(instrument, (settings.language,), split="held-out")
     forms = rows * (len(tuning) + len(held_out))
-    if materials.experiment.evaluate:
-        pool, others = tuning_forms(instrument, settings), materials.other_languages(settings)
+    if prepared.experiment.evaluate:
+        pool, others = tuning_forms(instrument, settings), prepared.other_languages(settings)
         sets = form_sets(instrument, pool, settings.language, others)
         forms += evaluated * sum(len(one.forms) for one in sets)
     prompt = np.zeros((1, settings.tokens, model.hidden_size), np.float32)

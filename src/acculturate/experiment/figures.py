@@ -12,6 +12,7 @@ import numpy as np
 
 from acculturate.experiment.plan import BASELINES
 from acculturate.experiment.results import Measured
+from acculturate.formatting import loss_text, short
 from acculturate.reporting.curves import (
     LINE_OF_TEXT,
     Level,
@@ -20,7 +21,6 @@ from acculturate.reporting.curves import (
     outline_path,
 )
 from acculturate.reporting.scales import Scale, Tick, scale_for, x_ticks, y_ticks
-from acculturate.reporting.wording import loss_text, short
 
 COLOURS = 8
 """Colours that the style sheet has; further methods begin again with other shapes."""

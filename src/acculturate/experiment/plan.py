@@ -1,7 +1,7 @@
 """What an experiment is: a TOML file, read strictly, becomes frozen data.
 
 In: a path, or the name of a preset. Out: an `Experiment`. Whether countries, languages and settings fit the
-questionnaire is `materials.py`'s.
+questionnaire is `prepared.py`'s.
 """
 
 from __future__ import annotations

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from acculturate.experiment.cells import finished
 from acculturate.experiment.comparisons import Difference, differences
-from acculturate.experiment.materials import Cell, Materials
+from acculturate.experiment.prepared import Cell, PreparedExperiment
 from acculturate.experiment.report import Page, Trial, draw, figure_files, render, sentences
 from acculturate.experiment.results import collect, rows, write_rows
 from acculturate.experiment.tables import elsewhere_table, latex, markdown, paper_table, text_table
-from acculturate.files import write_text
+from acculturate.io import write_text
 from acculturate.reporting.report import environment
 
 
@@ -49,7 +49,7 @@ class Published:
 
 
 def publish(
-    materials: Materials,
+    prepared: PreparedExperiment,
     out: Path,
     failed: dict[Cell, str],
     trial_cells: Sequence[Cell] = (),
@@ -58,7 +58,7 @@ def publish(
     """Makes everything anew from the cells that are complete.
 
     Args:
-        materials: What the experiment needed.
+        prepared: What the experiment needed.
         out: Its directory.
         failed: Cells that failed, and why.
         trial_cells: Cells of trials over settings; they are in the tidy table and not in the paper's.
@@ -67,22 +67,22 @@ def publish(
     Raises:
         FailureError: A file is damaged or cannot be written.
     """
-    experiment = materials.experiment
-    measured = collect(out, materials.cells, experiment.baselines)
+    experiment = prepared.experiment
+    measured = collect(out, prepared.cells, experiment.baselines)
     tried = collect(out, trial_cells, ())
     found = rows(experiment.name, (*measured, *tried), out)
     write_rows(found, out)
     table, compared = paper_table(measured), differences(measured)
     asked, texts = elsewhere_table(measured, table), text_table(table)
-    everything = (*materials.cells, *trial_cells)
-    complete = frozenset(cell for cell in materials.cells if finished(cell, out))
+    everything = (*prepared.cells, *trial_cells)
+    complete = frozenset(cell for cell in prepared.cells if finished(cell, out))
     page = Page(
         experiment,
         measured,
         table,
         asked,
         compared,
-        materials.cells,
+        prepared.cells,
         complete,
         failed,
         tuple(trials),

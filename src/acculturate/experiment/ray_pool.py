@@ -26,11 +26,11 @@ from acculturate.experiment.stand_in import StandIn
 from acculturate.model.answers import (
     AnswerModel,
     Answers,
+    Backward,
     ChunkedModel,
     Cotangent,
     DifferentiableModel,
     Placement,
-    PullBack,
     join_answers,
 )
 from acculturate.survey.forms import Form
@@ -50,7 +50,7 @@ class Worker:
     def __init__(self, load: Callable[[], AnswerModel]) -> None:
         self._load = load
         self._model: AnswerModel | None = None
-        self._ways_back: OrderedDict[int, PullBack] = OrderedDict()
+        self._ways_back: OrderedDict[int, Backward] = OrderedDict()
 
     def about(self) -> tuple[str, int, float]:
         """Name, hidden size and embedding scale."""
@@ -84,7 +84,7 @@ class Worker:
             self._ways_back.popitem(last=False)
         return replace(answers, forms=())
 
-    def pull_back(self, key: int, cotangent: Cotangent) -> np.ndarray | None:
+    def backward(self, key: int, cotangent: Cotangent) -> np.ndarray | None:
         """The gradient; None where the way back is lost."""
         way = self._ways_back.pop(key, None)
         return None if way is None else way(cotangent)
@@ -159,7 +159,7 @@ class PooledModel(StandIn):
         texts: Sequence[str] = (),
         placement: Placement = "front",
         valid_mass: bool = False,
-    ) -> tuple[Answers, PullBack]:
+    ) -> tuple[Answers, Backward]:
         """See `DifferentiableModel.ask_with_gradient`."""
         forms = tuple(forms)
         named = {"texts": tuple(texts), "placement": placement, "valid_mass": valid_mass}
@@ -168,15 +168,15 @@ class PooledModel(StandIn):
         where = sent[0]
         answers = replace(self._receive(sent), forms=forms)
 
-        def pull_back(cotangent: Cotangent) -> Float[np.ndarray, "candidate token hidden"]:
+        def backward(cotangent: Cotangent) -> Float[np.ndarray, "candidate token hidden"]:
             for _ in range(_RETRIES):
-                found = self._receive(self._send_to(where, "pull_back", key, cotangent))
+                found = self._receive(self._send_to(where, "backward", key, cotangent))
                 if found is not None:
                     return found
                 self._receive(self._send_to(where, "ask_with_gradient", key, prompts, forms, named))
             raise _died()
 
-        return answers, pull_back
+        return answers, backward
 
     def chunk(
         self,

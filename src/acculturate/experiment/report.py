@@ -12,14 +12,14 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import quote
 
-from acculturate.experiment import figures, story
+from acculturate.experiment import figures, narrative
 from acculturate.experiment.comparisons import Difference
-from acculturate.experiment.materials import BASELINES, Cell, slug
 from acculturate.experiment.plan import Experiment
+from acculturate.experiment.prepared import BASELINE_CELL, Cell, slug
 from acculturate.experiment.results import Measured
 from acculturate.experiment.tables import PaperTable, TextTable
+from acculturate.formatting import perplexity_text
 from acculturate.reporting.report import environment, warnings_of
-from acculturate.reporting.wording import perplexity_text
 
 
 @dataclass(frozen=True)
@@ -119,11 +119,11 @@ def render(page: Page, drawn: Drawn) -> str:
             page=page,
             drawn=drawn,
             title=page.experiment.name,
-            headline=story.headline(page.experiment, page.measured, complete, cells),
-            findings=story.findings(page.measured, page.compared, len(page.failed)),
+            headline=narrative.headline(page.experiment, page.measured, complete, cells),
+            findings=narrative.findings(page.measured, page.compared, len(page.failed)),
             facts=_facts(page.experiment),
             groups=_groups(page),
-            p_text=story.p_text,
+            p_text=narrative.p_text,
             version=version("acculturate"),
             instruments=warnings_of(runs),
             hofstede="vsm" in page.experiment.instrument.lower(),
@@ -147,7 +147,7 @@ def _groups(page: Page) -> list[tuple[str, list[CellLine]]]:
     several = len({cell.table for cell in page.cells}) > 1
     groups: dict[str, list[CellLine]] = {}
     for cell in page.cells:
-        if cell.method == BASELINES:
+        if cell.method == BASELINE_CELL:
             continue
         measured = by_cell.get(cell)
         state = "" if measured else "failed" if cell in page.failed else "not complete"
@@ -187,6 +187,6 @@ def _words(settings: Mapping[str, Any]) -> str:
 def sentences(page: Page) -> Sequence[str]:
     """What the terminal says of it."""
     complete, cells = len(page.complete), len(page.cells)
-    head = story.headline(page.experiment, page.measured, complete, cells)
-    found = story.findings(page.measured, page.compared, len(page.failed))
+    head = narrative.headline(page.experiment, page.measured, complete, cells)
+    found = narrative.findings(page.measured, page.compared, len(page.failed))
     return [head, *(f"{one.head} {one.text}" for one in found)]

@@ -1,6 +1,6 @@
 """What the cells of an experiment hold, as one tidy table: a row a cell and measure.
 
-In: complete cells. Out: `Measured`, one a method, country and seed, and `Row`s, written as CSV and Parquet.
+In: complete cells. Out: `Measured`, one a method, country and seed, and `TidyRow`s, written as CSV and Parquet.
 Times are left out: they are no result, and would differ from one run to the next.
 """
 
@@ -15,21 +15,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from acculturate.experiment.baseline_lines import LINES
 from acculturate.experiment.benchmarks import Score, read_scores
 from acculturate.experiment.cells import SUMMARY, checks_of, finished
-from acculturate.experiment.elsewhere import Elsewhere
-from acculturate.experiment.lines import LINES
-from acculturate.experiment.materials import BASELINES, Cell
-from acculturate.files import write_bytes, write_text
-from acculturate.reporting.checks import NO_CHECKS, Checks, read_checks
-from acculturate.reporting.run_data import Evaluation, Method, Outcome, Run
-from acculturate.reporting.run_reader import read_run, read_summary
+from acculturate.experiment.prepared import BASELINE_CELL, Cell
+from acculturate.experiment.robustness import Robustness
+from acculturate.io import write_bytes, write_text
+from acculturate.runs.checks import NO_CHECKS, Checks, read_checks
+from acculturate.runs.reader import read_run, read_summary
+from acculturate.runs.records import Evaluation, Method, Outcome, Run
 
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Row:
+class TidyRow:
     """One number.
 
     Attributes:
@@ -77,7 +77,7 @@ class Measured:
     naive: Method | None
     evaluation: Evaluation
     run: Run | None
-    elsewhere: Elsewhere
+    elsewhere: Robustness
     benchmarks: Mapping[str, Score]
     source: Path
 
@@ -113,7 +113,7 @@ def collect(out: Path, cells: Sequence[Cell], baselines: Sequence[str]) -> tuple
     checked: dict[tuple[str, str], Checks] = {}
     known: dict[tuple[str, str], dict[str, dict[str, Score]]] = {}
     for cell in cells:
-        if cell.method != BASELINES and finished(cell, out):
+        if cell.method != BASELINE_CELL and finished(cell, out):
             found.append(_tuned(cell, out))
             run = found[-1].run
             if run is not None and run.checks.rows:
@@ -121,7 +121,7 @@ def collect(out: Path, cells: Sequence[Cell], baselines: Sequence[str]) -> tuple
             by_method = known.setdefault((cell.table, cell.country), {})
             for score in read_scores(out / cell.folder):
                 by_method.setdefault(score.method, {}).setdefault(score.benchmark, score)
-    still = [c for c in cells if c.method == BASELINES and finished(c, out)]
+    still = [c for c in cells if c.method == BASELINE_CELL and finished(c, out)]
     for cell in still:
         source = cell.folder / SUMMARY
         evaluation = read_summary(out / source)
@@ -130,13 +130,13 @@ def collect(out: Path, cells: Sequence[Cell], baselines: Sequence[str]) -> tuple
         asked = {line: read_checks(out / checks_of(cell, line)) for line in LINES}
         # Everything that was asked was compared with the untouched model.
         shared = (*asked.values(), checked.get((cell.table, cell.country), NO_CHECKS))
-        untouched = Elsewhere(next((c for c in shared if c.rows), NO_CHECKS), naive=True)
+        untouched = Robustness(next((c for c in shared if c.rows), NO_CHECKS), naive=True)
         for name in baselines:
             row = evaluation.method(name)
             if row is not None:
                 own = Cell(cell.table, cell.country, name)
                 theirs = scores.get(name, {})
-                beside = Elsewhere(asked.get(name, NO_CHECKS)) if name != "naive" else untouched
+                beside = Robustness(asked.get(name, NO_CHECKS)) if name != "naive" else untouched
                 found.append(Measured(own, row, naive, evaluation, None, beside, theirs, source))
     order = {
         (cell.table, cell.country): place
@@ -152,26 +152,28 @@ def collect(out: Path, cells: Sequence[Cell], baselines: Sequence[str]) -> tuple
     return tuple(sorted(found, key=key))
 
 
-def rows(experiment: str, measured: Sequence[Measured], out: Path) -> tuple[Row, ...]:
+def rows(experiment: str, measured: Sequence[Measured], out: Path) -> tuple[TidyRow, ...]:
     """The tidy table."""
-    made: list[Row] = []
+    made: list[TidyRow] = []
     for one in measured:
         cell = one.cell
         for measure, value, interval, source in _numbers(one, out):
             if value is not None and math.isfinite(value):
                 low, high = interval or (None, None)
                 where = cell.table, cell.country, cell.method, cell.seed
-                made.append(Row(experiment, *where, measure, value, low, high, source.as_posix()))
+                made.append(
+                    TidyRow(experiment, *where, measure, value, low, high, source.as_posix())
+                )
     return tuple(made)
 
 
-def write_rows(found: Sequence[Row], out: Path) -> None:
+def write_rows(found: Sequence[TidyRow], out: Path) -> None:
     """Writes results.csv, and results.parquet where pyarrow is installed.
 
     Raises:
         FailureError: A file cannot be written.
     """
-    names = [field.name for field in fields(Row)]
+    names = [field.name for field in fields(TidyRow)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
@@ -181,7 +183,7 @@ def write_rows(found: Sequence[Row], out: Path) -> None:
         write_bytes(out / "results.parquet", _parquet(found, names))
 
 
-def _parquet(found: Sequence[Row], names: Sequence[str]) -> bytes:
+def _parquet(found: Sequence[TidyRow], names: Sequence[str]) -> bytes:
     import pyarrow as pa  # pyright: ignore[reportMissingImports]
     import pyarrow.parquet as pq  # pyright: ignore[reportMissingImports]
 
@@ -204,7 +206,7 @@ def _tuned(cell: Cell, out: Path) -> Measured:
     scores = {s.benchmark: s for s in read_scores(run.path) if s.method == "tuned"}
     source = cell.folder / "evaluation" / "summary.json"
     naive = run.evaluation.method("naive")
-    return Measured(cell, row, naive, run.evaluation, run, Elsewhere(run.checks), scores, source)
+    return Measured(cell, row, naive, run.evaluation, run, Robustness(run.checks), scores, source)
 
 
 def _numbers(one: Measured, out: Path) -> Iterator[tuple[str, float | None, Interval | None, Path]]:
@@ -239,7 +241,7 @@ def _elsewhere(one: Measured) -> Iterator[tuple[str, float | None, Interval | No
     """What it was asked in other ways; of the untouched model the losses stand beside every run."""
     folder = one.cell.folder / "evaluation"
     if one.run is None:
-        folder = checks_of(replace(one.cell, method=BASELINES), one.cell.method)
+        folder = checks_of(replace(one.cell, method=BASELINE_CELL), one.cell.method)
     if one.elsewhere.naive:
         return
     for check in one.elsewhere.checks.rows:

@@ -1,6 +1,6 @@
 """A search over settings with Optuna: its trials are ordinary cells, its objective their held-out loss.
 
-In: materials and the runner of cells. Out: the trials. The study is a journal of JSON lines beside the
+In: prepared and the runner of cells. Out: the trials. The study is a journal of JSON lines beside the
 cells. What a trial tries follows from the seed and from the trials complete before it, so that a study
 killed at any moment goes on as if it had not been.
 """
@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.experiment.materials import Cell, Materials
+from acculturate.experiment.cell_runner import Cells
 from acculturate.experiment.plan import Range, SettingsSearch, changed
+from acculturate.experiment.prepared import Cell, PreparedExperiment
 from acculturate.experiment.report import Trial
 from acculturate.experiment.results import collect
-from acculturate.experiment.run import Cells
 from acculturate.tuning.methods import Method
 
 JOURNAL = "search.jsonl"
@@ -47,14 +47,14 @@ def needs_optuna() -> None:
         ) from error
 
 
-def search_settings(materials: Materials, cells: Cells) -> Tried:
+def search_settings(prepared: PreparedExperiment, cells: Cells) -> Tried:
     """Runs the trials that are missing.
 
     Raises:
         UsageError: Optuna is not installed.
         FailureError: A trial's cells all failed, or the disk is full.
     """
-    search = materials.experiment.search
+    search = prepared.experiment.search
     if search is None:
         return Tried()
     needs_optuna()
@@ -70,13 +70,13 @@ def search_settings(materials: Materials, cells: Cells) -> Tried:
         study = optuna.create_study(
             storage=JournalStorage(backend), study_name="search", load_if_exists=True
         )
-        base = next(m for m in materials.experiment.methods if m.label == search.method)
+        base = next(m for m in prepared.experiment.methods if m.label == search.method)
         _drop_unfinished(study)
         while (number := len(_complete(study))) < search.trials:
             study.sampler = optuna.samplers.TPESampler(seed=_seed(search, number))
             trial = study.ask()
             method = _trial_method(base, number, _suggest(trial, search))
-            own = materials.cells_of(method)
+            own = prepared.cells_of(method)
             cells.run(own, {method.label: method})
             loss = _loss(own, cells.out)
             if loss is None:
@@ -95,7 +95,7 @@ def search_settings(materials: Materials, cells: Cells) -> Tried:
     losses = [one.value for one in done]
     least = min((loss for loss in losses if loss is not None), default=None)
     return Tried(
-        tuple(cell for method in methods for cell in materials.cells_of(method)),
+        tuple(cell for method in methods for cell in prepared.cells_of(method)),
         tuple(
             Trial(number, _words(one.params), one.value, one.value == least)
             for number, one in enumerate(done)

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from acculturate.evaluation.statistics import interval_of, resampled_means
-from acculturate.experiment.elsewhere import columns
 from acculturate.experiment.plan import Experiment
 from acculturate.experiment.results import Measured
-from acculturate.reporting.wording import MISSING, divergence_text, loss_text
+from acculturate.experiment.robustness import columns
+from acculturate.formatting import MISSING, divergence_text, loss_text
+from acculturate.metrics.statistics import interval_of, resampled_means
 
 SAMPLES = 1000
 

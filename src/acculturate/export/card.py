@@ -10,12 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from acculturate.export.proof import Proof
-from acculturate.model.embedded import LICENCE
-from acculturate.model.language_model import LanguageModel
-from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.reporting import story
-from acculturate.reporting.run_data import Method, Outcome, Run
-from acculturate.reporting.wording import (
+from acculturate.formatting import (
     divergence_text,
     label_name,
     loss_text,
@@ -24,6 +19,11 @@ from acculturate.reporting.wording import (
     share_text,
     short,
 )
+from acculturate.model.embedded import LICENCE
+from acculturate.model.language_model import LanguageModel
+from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.reporting import narrative
+from acculturate.runs.records import Method, Outcome, Run
 
 _LIMITS = """\
 - **Nations are not cultures.** Country scores are averages over samples of respondents. People within a
@@ -52,7 +52,9 @@ def model_card(
         run: The run that it comes from, for its results.
         base: The name under which others know the model.
     """
-    title = f"{_line(base)}, moved towards {_line(story.country(run))}" if run else _line(folder)
+    title = (
+        f"{_line(base)}, moved towards {_line(narrative.country(run))}" if run else _line(folder)
+    )
     tokens = len(prompt.embeddings)
     about = (
         f"A soft prompt of {tokens} virtual tokens for `{_code(base)}`, found with "
@@ -60,7 +62,7 @@ def model_card(
     )
     parts = [_front_matter(base, run), f"# {title}", about]
     if run is not None:
-        parts += [_line(story.headline(run), 2000), _findings(run), _table(run)]
+        parts += [_line(narrative.headline(run), 2000), _findings(run), _table(run)]
     parts += [
         "## How to load it",
         _snippet(folder, prompt, model),
@@ -105,7 +107,8 @@ def _front_matter(base: str, run: Run | None) -> str:
 
 def _findings(run: Run) -> str:
     return "\n".join(
-        f"- **{_line(finding.head)}** {_line(finding.text, 600)}" for finding in story.findings(run)
+        f"- **{_line(finding.head)}** {_line(finding.text, 600)}"
+        for finding in narrative.findings(run)
     )
 
 
@@ -117,7 +120,7 @@ def _table(run: Run) -> str:
         "## Results",
         "",
         f"{measure_text(evaluation.aggregate)} of the scores from those of "
-        f"{_line(story.country(run))} (loss; 95 % interval over forms in brackets), the share of valid "
+        f"{_line(narrative.country(run))} (loss; 95 % interval over forms in brackets), the share of valid "
         "answers, and what happens to ordinary text (divergence from the untouched model in nats a "
         "token, perplexity).",
         "",

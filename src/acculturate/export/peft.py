@@ -25,10 +25,10 @@ from safetensors.numpy import save
 from acculturate.errors import FailureError, UsageError
 from acculturate.export.card import model_card
 from acculturate.export.proof import computing_in_float32, prove
-from acculturate.files import write_bytes, write_text
+from acculturate.io import write_bytes, write_text
 from acculturate.model.soft_prompt import TENSOR, SoftPrompt
-from acculturate.reporting.run_data import Run
-from acculturate.reporting.run_reader import read_run
+from acculturate.runs.reader import read_run
+from acculturate.runs.records import Run
 from acculturate.survey.forms import Form, balanced_forms
 from acculturate.survey.instrument import load_instrument
 

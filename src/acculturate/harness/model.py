@@ -22,11 +22,11 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils_hf import stop_sequences_criteria
 
 from acculturate.errors import UsageError
+from acculturate.evaluation.evaluate import made_with
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.load import load_model
-from acculturate.tuning.evaluate import made_with
-from acculturate.tuning.parts import check_model
-from acculturate.tuning.run import Run
+from acculturate.runs.directory import Run
+from acculturate.runs.evaluation_files import check_model
 
 _Base: Any = HFLM
 

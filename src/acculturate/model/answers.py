@@ -165,7 +165,7 @@ class Cotangent:
         )
 
 
-PullBack = Callable[[Cotangent], np.ndarray]
+Backward = Callable[[Cotangent], np.ndarray]
 """Takes what a quantity makes of the answers back to its gradients in the soft prompts,
 `[candidate, token, hidden]`; can be called once."""
 
@@ -182,7 +182,7 @@ class DifferentiableModel(AnswerModel, Protocol):
         texts: Sequence[str] = (),
         placement: Placement = "front",
         valid_mass: bool = False,
-    ) -> tuple[Answers, PullBack]:
+    ) -> tuple[Answers, Backward]:
         """As `ask`, and the way back from the answers to the soft prompts.
 
         All candidates are kept for the way back at the same time, which takes much memory.

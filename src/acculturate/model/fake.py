@@ -15,9 +15,9 @@ from acculturate.errors import UsageError
 from acculturate.model.answers import (
     LONGEST_READ,
     Answers,
+    Backward,
     Cotangent,
     Placement,
-    PullBack,
     TextReading,
 )
 from acculturate.survey.forms import Form
@@ -143,11 +143,11 @@ class FakeModel:
         texts: Sequence[str] = (),
         placement: Placement = "front",
         valid_mass: bool = False,
-    ) -> tuple[Answers, PullBack]:
+    ) -> tuple[Answers, Backward]:
         """See `DifferentiableModel.ask_with_gradient`."""
         answers = self.ask(prompts, forms, texts=texts, placement=placement, valid_mass=valid_mass)
 
-        def pull_back(cotangent: Cotangent) -> Float[np.ndarray, "candidate token hidden"]:
+        def backward(cotangent: Cotangent) -> Float[np.ndarray, "candidate token hidden"]:
             flat = prompts.reshape(len(prompts), -1)
             gradient = np.zeros(flat.shape)
             for column, form in enumerate(forms):
@@ -162,7 +162,7 @@ class FakeModel:
                 gradient += steep * flat / flat.shape[1]
             return gradient.reshape(prompts.shape)
 
-        return answers, pull_back
+        return answers, backward
 
     def continue_text(
         self,

@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from acculturate.errors import AcculturateError, FailureError, UsageError
-from acculturate.model.answers import Answers, Placement, PullBack, TextReading
+from acculturate.model.answers import Answers, Backward, Placement, TextReading
 from acculturate.model.embedded import LICENCE, embedded_folder
 from acculturate.model.encoding import EncodedForm, FormEncoder
 from acculturate.model.generation import AnswerWriter
@@ -247,7 +247,7 @@ class LanguageModel:
         texts: Sequence[str] = (),
         placement: Placement = "front",
         valid_mass: bool = False,
-    ) -> tuple[Answers, PullBack]:
+    ) -> tuple[Answers, Backward]:
         """See `DifferentiableModel.ask_with_gradient`.
 
         Raises:

@@ -28,17 +28,17 @@ from transformers import PreTrainedModel
 from acculturate.model.answers import (
     LONGEST_READ,
     Answers,
+    Backward,
     Placement,
-    PullBack,
     TextReading,
     join_forms,
 )
 from acculturate.model.compilation import CompiledLayers, forgetting_layers
 from acculturate.model.encoding import EncodedForm, FormEncoder
+from acculturate.model.gradient import PromptGradient, does_not_fit
 from acculturate.model.prefix_tree import PrefixTree
 from acculturate.model.tree_attention import TreeLayout, attending_over_trees
 from acculturate.model.vocabulary import Vocabulary
-from acculturate.model.way_back import WayBack, does_not_fit
 from acculturate.survey.forms import Form
 
 _TILE_ON_CPU = 96
@@ -58,7 +58,7 @@ class _Plan:
     layout: TreeLayout
     tokens: torch.Tensor  # [row that runs]; virtual tokens hold id 0 here and are overwritten
     virtual: torch.Tensor  # [virtual row]: where in the row virtual tokens stand
-    which: torch.Tensor  # [virtual row]: which virtual token stands there
+    virtual_index: torch.Tensor  # [virtual row]: virtual_index virtual token stands there
     asked: torch.Tensor  # [form]: the row index whose next token is the answer
     option_head: torch.Tensor  # [distinct option token, hidden], float32
     option_bias: torch.Tensor  # [distinct option token], float32
@@ -75,7 +75,7 @@ class PopulationEvaluator:
         encoder: Encodes forms for it.
         rows: Tokens a chunk of candidates holds at most, one candidate at least; chosen by device if
             None.
-        compiled: Whether the layers are compiled, which takes a while at first; on a GPU alone if None.
+        compiled: Whether the layers are compiled, virtual_index takes a while at first; on a GPU alone if None.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class PopulationEvaluator:
         self._references: OrderedDict[object, tuple[torch.Tensor, torch.Tensor]] = OrderedDict()
         self._embed: Any = network.get_input_embeddings()
         self._vocabulary = Vocabulary(network)
-        self._nobody = torch.empty(1, 0, self._embed.weight.shape[1], device=self._device)
+        self._no_prompt = torch.empty(1, 0, self._embed.weight.shape[1], device=self._device)
 
     @torch.no_grad()
     def ask(
@@ -113,12 +113,12 @@ class PopulationEvaluator:
         plan = self._plan(forms, texts, placement, 0 if prompts is None else prompts.shape[1])
         reference = self._reference(texts, placement) if texts else None
         population = (
-            self._nobody
+            self._no_prompt
             if prompts is None
             else torch.from_numpy(np.array(prompts, np.float32)).to(self._device)
         )
         parts: list[tuple[np.ndarray, ...]] = []
-        size, start = self._together(plan), 0
+        size, start = self._chunk_size(plan), 0
         while start < len(population):
             chunk = population[start : start + size]
             try:
@@ -175,9 +175,9 @@ class PopulationEvaluator:
     ) -> int:
         """See `ChunkedModel.chunk`."""
         plan = self._plan(tuple(forms), tuple(texts), placement, virtual_tokens)
-        return self._together(plan, gradient)
+        return self._chunk_size(plan, gradient)
 
-    def _together(self, plan: _Plan, gradient: bool = False) -> int:
+    def _chunk_size(self, plan: _Plan, gradient: bool = False) -> int:
         rows = min(self._rows, _ROWS_KEPT_FOR_GRADIENTS) if gradient else self._rows
         return max(1, rows // len(plan.tokens))
 
@@ -189,13 +189,13 @@ class PopulationEvaluator:
         texts: Sequence[str],
         placement: Placement,
         valid_mass: bool,
-    ) -> tuple[Answers, PullBack]:
+    ) -> tuple[Answers, Backward]:
         """See `DifferentiableModel.ask_with_gradient`."""
         forms, texts = tuple(forms), tuple(texts)
         plan = self._plan(forms, texts, placement, prompts.shape[1])
         reference = self._reference(texts, placement) if texts else None
         leaf = torch.from_numpy(np.array(prompts, np.float32)).to(self._device).requires_grad_()
-        again = partial(
+        recompute = partial(
             self.ask_with_gradient,
             forms=forms,
             texts=texts,
@@ -206,13 +206,13 @@ class PopulationEvaluator:
             with torch.enable_grad():
                 outcome = self._outcome(plan, self._hidden(plan, leaf), reference, valid_mass)
             answers = _answers(plan, forms, texts, valid_mass, [_arrays(outcome)])
-            return answers, WayBack(self._network, leaf, outcome, again)
+            return answers, PromptGradient(self._network, leaf, outcome, recompute)
         except torch.OutOfMemoryError as error:
             if len(prompts) == 1:
                 raise does_not_fit(len(plan.tokens)) from error
         torch.cuda.empty_cache()
         answers = self.ask(prompts, forms, texts, placement, valid_mass)
-        return answers, WayBack(self._network, leaf, None, again)
+        return answers, PromptGradient(self._network, leaf, None, recompute)
 
     @torch.no_grad()
     def read_texts(
@@ -224,7 +224,7 @@ class PopulationEvaluator:
         """See `ProseModel.read_texts`. A text at a time: a reference holds its tokens x the vocabulary."""
         tokens = 0 if prompt is None else len(prompt)
         chunk = (
-            self._nobody
+            self._no_prompt
             if prompt is None
             else torch.from_numpy(np.array(prompt, np.float32)).to(self._device)[None]
         )
@@ -234,7 +234,7 @@ class PopulationEvaluator:
             if len(ids) < 2:  # nothing stands before a first token
                 found.append(TextReading(np.empty(0), np.empty(0)))
                 continue
-            reference = self._untouched(self._row((), (ids,), placement, 0))
+            reference = self._compute_reference(self._row((), (ids,), placement, 0))
             plan = self._row((), (ids,), placement, tokens)
             by_token = self._read(plan, self._hidden(plan, chunk), reference)
             found.append(TextReading(*(part[0] for part in _arrays(by_token))))
@@ -243,11 +243,11 @@ class PopulationEvaluator:
     def _hidden(self, plan: _Plan, chunk: torch.Tensor) -> torch.Tensor:
         """Final hidden states of some candidates, `[candidate, row, hidden]`."""
         rows = self._embed(plan.tokens).repeat(len(chunk), 1, 1)
-        rows[:, plan.virtual] = chunk[:, plan.which].to(rows.dtype)
-        forward = self._merged if self._merges else self._one_by_one
+        rows[:, plan.virtual] = chunk[:, plan.virtual_index].to(rows.dtype)
+        forward = self._tree_forward if self._supports_tree_attention else self._sequential_forward
         return forward(rows, plan.layout)
 
-    def _merged(self, rows: torch.Tensor, layout: TreeLayout) -> torch.Tensor:
+    def _tree_forward(self, rows: torch.Tensor, layout: TreeLayout) -> torch.Tensor:
         """Final hidden states of whole rows, every shared beginning computed once."""
         compiled = nullcontext() if self._compiled is None else self._compiled.running()
         long = rows.requires_grad and rows.shape[0] * rows.shape[1] > _ROWS_KEPT_FOR_GRADIENTS
@@ -267,9 +267,9 @@ class PopulationEvaluator:
                 raise
             self._compiled = None
             warnings.warn(f"the model's layers run uncompiled: {error}", stacklevel=2)
-            return self._merged(rows, layout)
+            return self._tree_forward(rows, layout)
 
-    def _one_by_one(self, rows: torch.Tensor, layout: TreeLayout) -> torch.Tensor:
+    def _sequential_forward(self, rows: torch.Tensor, layout: TreeLayout) -> torch.Tensor:
         """The same, sequence by sequence and slower, for a model whose attention is its own."""
         hidden = torch.empty_like(rows)
         for path in layout.tree.paths:
@@ -280,7 +280,7 @@ class PopulationEvaluator:
         return hidden
 
     @cached_property
-    def _merges(self) -> bool:
+    def _supports_tree_attention(self) -> bool:
         """Whether this model takes its attention from us; proved once, on two short sequences."""
         layout = TreeLayout(
             PrefixTree.build([(3, 4, 5, 6), (3, 4, 7, 8)]),
@@ -289,16 +289,16 @@ class PopulationEvaluator:
             tile_size(self._device),
         )
         rows = self._embed(self._tensor(layout.tree.tokens))[None]
-        expected = self._one_by_one(rows, layout).float()
+        expected = self._sequential_forward(rows, layout).float()
         try:
-            merged = self._merged(rows, layout).float()
+            merged = self._tree_forward(rows, layout).float()
         except Exception:
             merged = torch.zeros_like(expected)
         if (merged - expected).abs().mean() < 0.05 * expected.abs().mean():
             return True
         warnings.warn(
             "this model computes its attention in a way of its own: forms are asked one by one, "
-            "which is right and slow",
+            "virtual_index is right and slow",
             stacklevel=2,
         )
         return False
@@ -346,12 +346,12 @@ class PopulationEvaluator:
         """The untouched model where the guard texts are read: probabilities, their negative entropy."""
         key = texts, placement
         if key not in self._references:
-            self._references[key] = self._untouched(self._plan((), texts, placement, 0))
+            self._references[key] = self._compute_reference(self._plan((), texts, placement, 0))
             _forget_oldest(self._references, 2)
         return self._references[key]
 
-    def _untouched(self, plan: _Plan) -> tuple[torch.Tensor, torch.Tensor]:
-        hidden = self._hidden(plan, self._nobody)
+    def _compute_reference(self, plan: _Plan) -> tuple[torch.Tensor, torch.Tensor]:
+        hidden = self._hidden(plan, self._no_prompt)
         logged = self._vocabulary.logits(hidden[0, plan.read], slice(None)).log_softmax(-1)
         probabilities = logged.exp()
         return probabilities, torch.linalg.vecdot(probabilities, logged)
@@ -412,7 +412,7 @@ class PopulationEvaluator:
             layout=layout,
             tokens=self._tensor(np.maximum(running, 0)),
             virtual=self._tensor(virtual),
-            which=self._tensor(-1 - running[virtual]),
+            virtual_index=self._tensor(-1 - running[virtual]),
             asked=self._tensor(row_of[np.array([path[-1] for path in form_paths], np.int64)]),
             option_head=option_head,
             option_bias=option_bias,
@@ -425,15 +425,15 @@ class PopulationEvaluator:
 
     def _layout(self, tree: PrefixTree) -> TreeLayout:
         """A row's layout, with the keys and values of what is worth keeping already in it."""
-        keep = tree.kept if self._merges else None
+        keep = tree.kept if self._supports_tree_attention else None
         layout = TreeLayout(
             tree, self._device, self._vocabulary.weight.dtype, tile_size(self._device), keep
         )
-        beginning = layout.beginning()
+        beginning = layout.prefix_layout()
         if beginning is not None:
             tokens = beginning.tree.tokens
             try:
-                self._merged(self._embed(self._tensor(tokens))[None], beginning)
+                self._tree_forward(self._embed(self._tensor(tokens))[None], beginning)
             except torch.OutOfMemoryError as error:
                 raise does_not_fit(len(tokens)) from error
         return layout

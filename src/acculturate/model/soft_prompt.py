@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.files import write_bytes
+from acculturate.io import write_bytes
 from acculturate.model.answers import AnswerModel, Placement
 
 Init = Literal["gaussian", "tokens", "text", "run"]

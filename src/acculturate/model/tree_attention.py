@@ -23,7 +23,7 @@ from acculturate.errors import FailureError
 from acculturate.model.prefix_tree import PrefixTree, Tile
 
 NAME = "acculturate_tree"
-Kept = dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor]]
+PrefixCache = dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor]]
 """Attention layer -> keys and values of the rows that are kept, each `[1, key head, row, width]`."""
 _HANDLED = {
     "dropout",
@@ -87,8 +87,8 @@ class TreeLayout:
         self.tree = tree
         self.run = np.flatnonzero(~self._keep)
         self.positions = torch.from_numpy(tree.positions[self.run]).to(device)
-        self.kept: Kept = {}
-        self.record: Kept | None = None
+        self.kept: PrefixCache = {}
+        self.record_into: PrefixCache | None = None
         self._tiles = [
             one for one in tree.tiles(tile) if not self._keep[one.start : one.stop].all()
         ]
@@ -98,12 +98,12 @@ class TreeLayout:
         self._dtype = dtype
         self._blocks: dict[tuple[int | None, int], list[Block]] = {}
 
-    def beginning(self) -> TreeLayout | None:
+    def prefix_layout(self) -> TreeLayout | None:
         """The layout of the rows that are kept, if there are any; a pass over it fills `kept`."""
         if not self._keep.any():
             return None
         layout = TreeLayout(self.tree.part(self._keep), self._device, self._dtype, self._tile)
-        layout.record = self.kept
+        layout.record_into = self.kept
         return layout
 
     def blocks(self, window: int | None, repeat: int) -> list[Block]:
@@ -178,8 +178,8 @@ def tree_attention(
     candidates, heads = query.shape[:2]
     groups = key.shape[1]
     parts: list[torch.Tensor] = []
-    if tree_layout.record is not None:
-        _record(tree_layout.record, module, key, value)
+    if tree_layout.record_into is not None:
+        _record(tree_layout.record_into, module, key, value)
     kept_key, kept_value = tree_layout.kept.get(module, (key[:1], value[:1]))
     for block in tree_layout.blocks(sliding_window, heads // groups):
         # Query heads that share a key head go in as more queries of that head: larger products.
@@ -201,7 +201,9 @@ def _keys(block: Block, kept: torch.Tensor, run: torch.Tensor) -> torch.Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
 
 
-def _record(kept: Kept, module: torch.nn.Module, key: torch.Tensor, value: torch.Tensor) -> None:
+def _record(
+    kept: PrefixCache, module: torch.nn.Module, key: torch.Tensor, value: torch.Tensor
+) -> None:
     if module in kept:
         raise FailureError(
             "this model runs one attention layer twice, so that its keys and values cannot be kept",

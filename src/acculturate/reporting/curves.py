@@ -10,10 +10,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from acculturate.evaluation.side_effects import Reach
-from acculturate.reporting.run_data import Generation, Run
+from acculturate.formatting import divergence_text
+from acculturate.metrics.side_effects import Reach
 from acculturate.reporting.scales import Scale, Tick, scale_for, x_ticks, y_ticks
-from acculturate.reporting.wording import divergence_text
+from acculturate.runs.records import Generation, Run
 
 SIDE = 1000
 LINE_OF_TEXT = 17  # pixels
@@ -202,7 +202,7 @@ def _best_paths(
     points: Sequence[tuple[Generation, float]], across: Scale, up: Scale
 ) -> tuple[str, str]:
     """Steps of the best so far, split where the best comes within the guard's limit."""
-    split = next((i for i, (line, _) in enumerate(points) if line.best_excess <= 0), len(points))
+    split = next((i for i, (line, _) in enumerate(points) if line.best_violation <= 0), len(points))
     beyond = [(float(line.evaluations), value) for line, value in points[: split + 1]]
     best = [(float(line.evaluations), value) for line, value in points[split:]]
     return step_path(best, across, up), step_path(beyond, across, up) if split else ""

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from acculturate.reporting.run_data import Evaluation, Outcome, Run
+from acculturate.formatting import divergence_text, loss_text
 from acculturate.reporting.scales import Scale, Tick, scale_for, x_ticks, y_ticks
-from acculturate.reporting.wording import divergence_text, loss_text
+from acculturate.runs.records import Evaluation, Outcome, Run
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ import numpy as np
 
 from acculturate.benchmarks.result import Result
 from acculturate.errors import UsageError
-from acculturate.evaluation.comparison import Interval
-from acculturate.evaluation.correlation import SAMPLES, Correlation, correlate
-from acculturate.reporting.run_data import Run
-from acculturate.reporting.run_reader import read_run
+from acculturate.metrics.comparison import Interval
+from acculturate.metrics.correlation import SAMPLES, Correlation, correlate
+from acculturate.runs.reader import read_run
+from acculturate.runs.records import Run
 
 LOSSES = {"tuning": "loss on the tuning forms", "held-out": "loss on the held-out forms"}
 SCORES = {"all": "score on all questions", "own": "score on the target's own questions"}

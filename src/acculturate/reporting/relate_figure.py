@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from acculturate.formatting import loss_text, short
 from acculturate.reporting.relate import SCORES, Benchmark, Related
-from acculturate.reporting.relate_story import coefficient_text
+from acculturate.reporting.relate_narrative import coefficient_text
 from acculturate.reporting.scales import Scale, scale_for
-from acculturate.reporting.wording import loss_text, short
 
 LOSS = "held-out"
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 860, 360, 64, 640, 56, 308

@@ -16,36 +16,36 @@ from typing import cast
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
+from acculturate import formatting
 from acculturate.errors import UsageError
-from acculturate.evaluation.measure import NEAREST
-from acculturate.evaluation.side_effects import SideEffects
-from acculturate.evaluation.specificity import Specificity
-from acculturate.files import write_text
+from acculturate.io import write_text
+from acculturate.metrics.measure import NEAREST
+from acculturate.metrics.side_effects import SideEffects
+from acculturate.metrics.specificity import Specificity
 from acculturate.reporting import (
-    benchmarks_story,
-    checks_story,
+    benchmarks_narrative,
+    checks_narrative,
     curves,
     figures,
-    side_effects_story,
-    story,
-    together,
-    wording,
+    narrative,
+    run_comparison,
+    side_effects_narrative,
 )
-from acculturate.reporting.run_data import Continuation, Method, Run
-from acculturate.reporting.run_reader import read_run
+from acculturate.runs.reader import read_run
+from acculturate.runs.records import Continuation, Method, Run
 
 _LONGEST_EXCERPT = 1200
 _FILTERS = {
-    "loss": wording.loss_text,
-    "measure": wording.measure_text,
-    "divergence": wording.divergence_text,
-    "perplexity": wording.perplexity_text,
-    "share": wording.share_text,
-    "seconds": wording.seconds_text,
-    "short": wording.short,
-    "p_value": benchmarks_story.p_text,
-    "label_name": wording.label_name,
-    "label_detail": wording.label_detail,
+    "loss": formatting.loss_text,
+    "measure": formatting.measure_text,
+    "divergence": formatting.divergence_text,
+    "perplexity": formatting.perplexity_text,
+    "share": formatting.share_text,
+    "seconds": formatting.seconds_text,
+    "short": formatting.short,
+    "p_value": benchmarks_narrative.p_text,
+    "label_name": formatting.label_name,
+    "label_detail": formatting.label_detail,
 }
 
 
@@ -64,11 +64,11 @@ class RunView:
     id: str
     run: Run
     title: str
-    kicker: str
+    subtitle: str
     country: str
     headline: str
-    verdict: story.Finding | None
-    findings: tuple[story.Finding, ...]
+    verdict: narrative.Finding | None
+    findings: tuple[narrative.Finding, ...]
     naive: Method | None
     tuned: Method | None
     scores: figures.ScoreFigure | None
@@ -82,7 +82,7 @@ class RunView:
     resume: str
     checked: CheckedWords
     ranks: tuple[Rank, ...]
-    benchmarks: tuple[benchmarks_story.Told, ...]
+    benchmarks: tuple[benchmarks_narrative.Section, ...]
     side_effects: SideEffectsView | None
 
 
@@ -154,10 +154,10 @@ def render_report(runs: Sequence[Run]) -> str:
             views=views,
             title=title,
             version=version("acculturate"),
-            overview=story.comparison_headline(runs),
+            overview=narrative.comparison_headline(runs),
             tradeoff=figures.tradeoff(runs),
-            confusions=together.confusions(runs),
-            spreads=together.spreads(runs),
+            confusions=run_comparison.confusions(runs),
+            spreads=run_comparison.spreads(runs),
             instruments=warnings_of(runs),
             hofstede=any("vsm" in (run.config.instrument or "").lower() for run in runs),
         )
@@ -171,34 +171,34 @@ def _view(run: Run, anchor: str) -> RunView:
     return RunView(
         id=anchor,
         run=run,
-        title=f"{story.model_name(run)}, moved towards {story.country(run)}",
-        kicker=_kicker(run),
-        country=story.country(run),
-        headline=story.headline(run),
-        verdict=story.verdict(run),
-        findings=story.findings(run),
+        title=f"{narrative.model_name(run)}, moved towards {narrative.country(run)}",
+        subtitle=_subtitle(run),
+        country=narrative.country(run),
+        headline=narrative.headline(run),
+        verdict=narrative.verdict(run),
+        findings=narrative.findings(run),
         naive=evaluation.method("naive") if evaluation else None,
         tuned=tuned,
         scores=figures.score_figure(evaluation) if evaluation else None,
         curve=curves.loss_curve(run),
         divergence=curves.divergence_curve(run),
         continuations=evaluation.continuations if evaluation else (),
-        odd_interval=evaluation is not None and story.has_odd_interval(evaluation),
+        odd_interval=evaluation is not None and narrative.has_odd_interval(evaluation),
         so_far=run.history[-1].best_loss if run.history else None,
-        writer=None if divergence is None else story.writer_words(divergence),
+        writer=None if divergence is None else narrative.writer_words(divergence),
         invalid=sum(line.invalid for line in run.history),
-        resume=story.resume_command(run),
+        resume=narrative.resume_command(run),
         checked=CheckedWords(
-            held_out=checks_story.held_out(run),
-            other_ways=checks_story.other_ways(run),
-            specificity=checks_story.specificity(run),
-            extremes=checks_story.extremes(run),
-            generated=checks_story.generated(run),
-            other_surveys=checks_story.other_surveys(run),
-            respondents=checks_story.respondents(run),
+            held_out=checks_narrative.held_out(run),
+            other_ways=checks_narrative.other_ways(run),
+            specificity=checks_narrative.specificity(run),
+            extremes=checks_narrative.extremes(run),
+            generated=checks_narrative.generated(run),
+            other_surveys=checks_narrative.other_surveys(run),
+            respondents=checks_narrative.respondents(run),
         ),
         ranks=_ranks(run.checks.specificity),
-        benchmarks=tuple(benchmarks_story.told(one) for one in run.checks.benchmarks),
+        benchmarks=tuple(benchmarks_narrative.section(one) for one in run.checks.benchmarks),
         side_effects=_side_effects(run.checks.side_effects),
     )
 
@@ -207,12 +207,12 @@ def _side_effects(found: SideEffects | None) -> SideEffectsView | None:
     if found is None:
         return None
     return SideEffectsView(
-        languages=side_effects_story.languages(found),
-        own_texts=side_effects_story.own_texts(found),
+        languages=side_effects_narrative.languages(found),
+        own_texts=side_effects_narrative.own_texts(found),
         reaches=tuple(
-            (side_effects_story.reach(one), curves.reach_curve(one)) for one in found.reaches
+            (side_effects_narrative.reach(one), curves.reach_curve(one)) for one in found.reaches
         ),
-        replies=side_effects_story.replies(found),
+        replies=side_effects_narrative.replies(found),
     )
 
 
@@ -237,14 +237,14 @@ def _ranks(found: Specificity | None) -> tuple[Rank, ...]:
     )
 
 
-def _kicker(run: Run) -> str:
+def _subtitle(run: Run) -> str:
     instrument = run.provenance.instrument_title if run.provenance else None
     parts = [
-        f"Run {wording.short(run.name)}",
+        f"Run {formatting.short(run.name)}",
         instrument or run.config.instrument,
         f"table {run.config.table}" if run.config.table else None,
     ]
-    return " · ".join(wording.short(part) for part in parts if part)
+    return " · ".join(formatting.short(part) for part in parts if part)
 
 
 def warnings_of(runs: Sequence[Run]) -> list[tuple[str, tuple[str, ...]]]:
@@ -290,11 +290,11 @@ def _excerpt(text: str) -> str:
 
 
 def _kappa(value: float | None) -> str:
-    return wording.loss_text(value, 2)
+    return formatting.loss_text(value, 2)
 
 
 def _digits(target: Mapping[str, float]) -> int:
-    return wording.digits_for(target.values())
+    return formatting.digits_for(target.values())
 
 
 def _finite(value: float | None) -> float | None:

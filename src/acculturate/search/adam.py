@@ -13,7 +13,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.search.fitness import Evidence, Fitness
+from acculturate.search.fitness import Fitness, Requirement
 from acculturate.search.optimizer import COST_OF_A_GRADIENT, Optimizer
 from acculturate.search.settings import Setting, check_budget, check_whole, check_within
 from acculturate.search.state import State, entry
@@ -61,8 +61,8 @@ class Adam(Optimizer):
         return "adam"
 
     @property
-    def learns_from(self) -> frozenset[Evidence]:
-        """See `Optimizer.learns_from`."""
+    def requires(self) -> frozenset[Requirement]:
+        """See `Optimizer.requires`."""
         return frozenset({"gradient"})
 
     def settings(self) -> dict[str, Setting]:
@@ -75,16 +75,18 @@ class Adam(Optimizer):
             "beta2": self._beta2,
         }
 
-    def _begin(self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _initialise(
+        self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness
+    ) -> None:
         self._unit = float(population.std()) or 1.0
         self._theta = population.astype(np.float64)
         self._m, self._v = np.zeros_like(self._theta), np.zeros_like(self._theta)
-        self._learn(population, fitness)
+        self._update(population, fitness)
 
-    def _propose(self) -> Float[np.ndarray, "candidate entry"]:
+    def _sample(self) -> Float[np.ndarray, "candidate entry"]:
         return self._theta.astype(self._dtype)
 
-    def _learn(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _update(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
         assert fitness.gradient is not None
         self._dtype = candidates.dtype
         sound = fitness.valid & np.isfinite(fitness.gradient).all(axis=1)

@@ -90,7 +90,7 @@ class _CovarianceAdaptation(Optimizer):
         return {"population": self.population_size}
 
     @final
-    def _propose(self) -> Float[np.ndarray, "candidate entry"]:
+    def _sample(self) -> Float[np.ndarray, "candidate entry"]:
         dtype = np.float32 if self.best.vector.dtype == np.float32 else np.float64
         x = np.empty((self.population_size, self._model.dim), dtype)
         for rows in row_blocks(*x.shape):
@@ -99,12 +99,14 @@ class _CovarianceAdaptation(Optimizer):
         return x
 
     @final
-    def _begin(self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _initialise(
+        self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness
+    ) -> None:
         self._model = self._make(population.mean(axis=0, dtype=np.float64), _spread(population))
-        self._learn(population, fitness)
+        self._update(population, fitness)
 
     @final
-    def _learn(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _update(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
         # Only the order counts, and of a generation without a finite fitness there is none.
         if fitness.valid.any():
             order = fitness.order()

@@ -1,6 +1,6 @@
 """Differential Evolution with fixed settings.
 
-R. Storn, K. Price (1997), "Differential Evolution - A Simple and Efficient Heuristic for Global
+R. Storn, K. Constraints (1997), "Differential Evolution - A Simple and Efficient Heuristic for Global
 Optimization over Continuous Spaces", Journal of Global Optimization 11, 341-359, whose names the
 strategies bear; the crossover is binomial. With CR = 1 no trial leaves the affine hull of the first
 population, so that population decides the search.
@@ -102,7 +102,7 @@ class DifferentialEvolution(Optimizer):
         """See `Optimizer.thresholds`."""
         return self._parents.thresholds()
 
-    def _propose(self) -> Float[np.ndarray, "candidate entry"]:
+    def _sample(self) -> Float[np.ndarray, "candidate entry"]:
         x, best, rng = self._parents.x, self._parents.best(), self._rng
         low, high = self._F
         F = as_column(np.full(len(x), low) if low == high else rng.uniform(low, high, len(x)), x)
@@ -119,10 +119,12 @@ class DifferentialEvolution(Optimizer):
 
         return make_trials(x, mutate, np.full(len(x), self._CR), self._bounds, rng)
 
-    def _begin(self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _initialise(
+        self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness
+    ) -> None:
         self._parents = Parents(population, fitness)
 
-    def _learn(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _update(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
         self._parents.replace(self._parents.succeeds(fitness), candidates, fitness)
 
     def _dump(self) -> State:

@@ -1,7 +1,7 @@
-"""Loss and price minimised together: who dominates whom, and which candidates to keep of too many.
+"""Two objectives minimised together: who dominates whom, and which candidates to keep of too many.
 
-In: fitnesses with a price. Out: masks, places, and the frontier: candidates of which none is better in
-one of the two without being worse in the other. How candidates are made is not known here.
+In: fitnesses with a second objective. Out: masks, places, and the frontier: candidates of which none is better
+in one of the two without being worse in the other. How candidates are made is not known here.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from acculturate.search.fitness import Fitness
 
 @dataclass(frozen=True)
 class Frontier:
-    """Candidates within the limit of which none dominates another, by rising loss and falling price.
+    """Candidates within the limit of which none dominates another, by rising objective and falling secondary.
 
     Attributes:
         vectors: Where they are.
-        loss: Of each.
-        price: Of each.
+        objective: Of each.
+        secondary: Of each.
     """
 
     vectors: Float[np.ndarray, "candidate entry"]
-    loss: Float[np.ndarray, " candidate"]
-    price: Float[np.ndarray, " candidate"]
+    objective: Float[np.ndarray, " candidate"]
+    secondary: Float[np.ndarray, " candidate"]
 
     def __len__(self) -> int:
-        return len(self.loss)
+        return len(self.objective)
 
     def extended(
         self, vectors: Float[np.ndarray, "other entry"], fitness: Fitness, largest: int
@@ -38,45 +38,47 @@ class Frontier:
 
         Args:
             vectors: The others; they may be infeasible or broken.
-            fitness: Of the others, with a price.
+            fitness: Of the others, with a second objective.
             largest: How many are kept; first and last always are, for 2 or more.
         """
         new = np.flatnonzero(fitness.feasible)
-        loss = np.concatenate([self.loss, fitness.loss[new]])
-        price = np.concatenate([self.price, price_of(fitness)[new]])
-        places = np.lexsort((price, loss))
-        cheapest = np.minimum.accumulate(np.concatenate([[np.inf], price[places]]))[:-1]
-        places = places[price[places] < cheapest]
-        places = places[_thinned(np.column_stack([loss, price])[places], largest)]
+        objective = np.concatenate([self.objective, fitness.objective[new]])
+        secondary = np.concatenate([self.secondary, secondary_of(fitness)[new]])
+        places = np.lexsort((secondary, objective))
+        cheapest = np.minimum.accumulate(np.concatenate([[np.inf], secondary[places]]))[:-1]
+        places = places[secondary[places] < cheapest]
+        places = places[_thinned(np.column_stack([objective, secondary])[places], largest)]
         old = len(self)
         kept = [self.vectors[k] if k < old else vectors[new[k - old]] for k in places.tolist()]
         return Frontier(
             np.array(kept, dtype=vectors.dtype).reshape(len(kept), vectors.shape[1]),
-            loss[places],
-            price[places],
+            objective[places],
+            secondary[places],
         )
 
 
-def price_of(fitness: Fitness) -> Float[np.ndarray, " candidate"]:
-    """The price, which has to be there.
+def secondary_of(fitness: Fitness) -> Float[np.ndarray, " candidate"]:
+    """The secondary, which has to be there.
 
     Raises:
         ValueError: It is not.
     """
-    if fitness.price is None:
-        raise ValueError("a fitness without a price cannot be compared in loss and price")
-    return fitness.price
+    if fitness.secondary is None:
+        raise ValueError(
+            "a fitness without a second objective cannot be compared in objective and secondary"
+        )
+    return fitness.secondary
 
 
 def weakly_dominates(one: Fitness, other: Fitness) -> Bool[np.ndarray, " candidate"]:
     """Whether each candidate is nowhere worse than the one at its place in `other`.
 
     Kukkonen & Lampinen (2005), definition of weak constraint-domination: of two beyond the limit, by the
-    excess; one within the limit before one beyond it; of two within it, by loss and price.
+    violation; one within the limit before one beyond it; of two within it, by objective and secondary.
     """
-    in_both = (one.loss <= other.loss) & (price_of(one) <= price_of(other))
+    in_both = (one.objective <= other.objective) & (secondary_of(one) <= secondary_of(other))
     within = one.feasible & (~other.feasible | in_both)
-    return within | (~one.feasible & ~other.feasible & (one.excess <= other.excess))
+    return within | (~one.feasible & ~other.feasible & (one.violation <= other.violation))
 
 
 def survivors(fitness: Fitness, count: int) -> Int[np.ndarray, " kept"]:
@@ -88,11 +90,11 @@ def survivors(fitness: Fitness, count: int) -> Int[np.ndarray, " kept"]:
     """
     order = fitness.order()
     within, beyond = np.sort(order[fitness.feasible[order]]), order[~fitness.feasible[order]]
-    points = np.column_stack([fitness.loss, price_of(fitness)])
+    points = np.column_stack([fitness.objective, secondary_of(fitness)])
     kept = np.empty(0, np.intp)
     while len(within) and len(kept) < count:
-        loss, price = points[within].T
-        no_worse = (loss[:, None] <= loss) & (price[:, None] <= price)
+        objective, secondary = points[within].T
+        no_worse = (objective[:, None] <= objective) & (secondary[:, None] <= secondary)
         dominated = (no_worse & ~no_worse.T).any(axis=0)
         front, within = within[~dominated], within[dominated]
         kept = np.concatenate([kept, front[_thinned(points[front], count - len(kept))]])

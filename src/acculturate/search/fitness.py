@@ -1,8 +1,8 @@
 """How good each candidate of a population is, and which of two is better.
 
-In: a loss and the amount by which a limit is exceeded. Out: an order. An evaluation may show more than
-that: what an optimiser asks for in `Optimizer.learns_from` comes along. This file knows neither what the
-loss measures nor what the limit is on.
+In: an objective and the amount by which a limit is exceeded. Out: an order. An evaluation may show more than
+that: what an optimiser asks for in `Optimizer.requires` comes along. This file knows neither what the
+objective measures nor what the limit is on.
 """
 
 from __future__ import annotations
@@ -14,85 +14,91 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-Evidence = Literal["residuals", "price", "gradient"]
-"""What an evaluation may show beside loss and excess; see `Fitness`."""
+Requirement = Literal["residuals", "secondary", "gradient"]
+"""What an evaluation may show beside objective and violation; see `Fitness`."""
 
 
 @dataclass(frozen=True)
 class Fitness:
-    """Losses of a population, compared feasible first.
+    """Objectives of a population, compared feasible first.
 
     The three rules of Deb (2000, "An efficient constraint handling method for genetic algorithms",
     Computer Methods in Applied Mechanics and Engineering 186, section 3): of two candidates within
-    the limit the smaller loss wins; one within beats one beyond; of two beyond it the smaller
-    excess wins, and at the same excess the smaller loss. A candidate whose loss or excess is not
-    finite is the worst there is: both become infinity, so it never beats or ties a finite one.
+    the limit the smaller objective wins; one within beats one beyond; of two beyond it the smaller
+    violation wins, and at the same violation the smaller objective. A candidate whose objective or
+    violation is not finite is the worst there is: both become infinity, so it never beats or ties a finite one.
 
     Attributes:
-        loss: To be minimised, any finite number.
-        excess: Amount past the limit; 0 within it.
-        residuals: What the loss is made of: signed distances that would all be 0 at a perfect
+        objective: To be minimised, any finite number.
+        violation: Amount past the limit; 0 within it.
+        residuals: What the objective is made of: signed distances that would all be 0 at a perfect
             candidate; or None.
-        price: A second thing to be minimised, which the limit is on; or None.
+        secondary: A second thing to be minimised, which the limit is on; or None.
         gradient: Of what a search by gradients descends, in the entries of the candidate; or None.
 
     Raises:
-        ValueError: The parts differ in length, are not of the right shape, or an excess is negative.
+        ValueError: The parts differ in length, are not of the right shape, or a violation is negative.
     """
 
-    loss: Float[np.ndarray, " candidate"]
-    excess: Float[np.ndarray, " candidate"]
+    objective: Float[np.ndarray, " candidate"]
+    violation: Float[np.ndarray, " candidate"]
     residuals: Float[np.ndarray, "candidate residual"] | None = None
-    price: Float[np.ndarray, " candidate"] | None = None
+    secondary: Float[np.ndarray, " candidate"] | None = None
     gradient: Float[np.ndarray, "candidate entry"] | None = None
 
     def __post_init__(self) -> None:
-        loss = np.array(self.loss, dtype=np.float64)
-        excess = np.array(self.excess, dtype=np.float64)
-        if loss.ndim != 1 or loss.shape != excess.shape:
+        objective = np.array(self.objective, dtype=np.float64)
+        violation = np.array(self.violation, dtype=np.float64)
+        if objective.ndim != 1 or objective.shape != violation.shape:
             raise ValueError(
-                f"loss {loss.shape} and excess {excess.shape} must be vectors of one length"
+                f"objective {objective.shape} and violation {violation.shape} must be vectors of one length"
             )
-        for name, axes in (("residuals", 2), ("price", 1), ("gradient", 2)):
+        for name, axes in (("residuals", 2), ("secondary", 1), ("gradient", 2)):
             part = getattr(self, name)
-            if part is not None and (part.ndim != axes or len(part) != len(loss)):
-                raise ValueError(f"{name} {part.shape} do not belong to {len(loss)} candidates")
-        if np.any(excess < 0):
-            raise ValueError(f"an excess is at least 0, not {excess.min()}: clip it at the limit")
-        broken = ~(np.isfinite(loss) & np.isfinite(excess))
-        loss[broken] = np.inf
-        excess[broken] = np.inf
-        loss.setflags(write=False)
-        excess.setflags(write=False)
-        object.__setattr__(self, "loss", loss)
-        object.__setattr__(self, "excess", excess)
+            if part is not None and (part.ndim != axes or len(part) != len(objective)):
+                raise ValueError(
+                    f"{name} {part.shape} do not belong to {len(objective)} candidates"
+                )
+        if np.any(violation < 0):
+            raise ValueError(
+                f"a violation is at least 0, not {violation.min()}: clip it at the limit"
+            )
+        broken = ~(np.isfinite(objective) & np.isfinite(violation))
+        objective[broken] = np.inf
+        violation[broken] = np.inf
+        objective.setflags(write=False)
+        violation.setflags(write=False)
+        object.__setattr__(self, "objective", objective)
+        object.__setattr__(self, "violation", violation)
 
     @staticmethod
-    def unconstrained(loss: Float[np.ndarray, " candidate"]) -> Fitness:
-        """A population under no limit: every excess is 0."""
-        return Fitness(loss, np.zeros(np.shape(loss)))
+    def unconstrained(objective: Float[np.ndarray, " candidate"]) -> Fitness:
+        """A population under no limit: every violation is 0."""
+        return Fitness(objective, np.zeros(np.shape(objective)))
 
     def __len__(self) -> int:
-        return len(self.loss)
+        return len(self.objective)
 
     @property
     def valid(self) -> Bool[np.ndarray, " candidate"]:
-        """Whether loss and excess are finite."""
-        return np.isfinite(self.loss)
+        """Whether objective and violation are finite."""
+        return np.isfinite(self.objective)
 
     @property
     def feasible(self) -> Bool[np.ndarray, " candidate"]:
         """Whether a candidate is within the limit."""
-        return self.excess == 0
+        return self.violation == 0
 
     def order(self) -> Int[np.ndarray, " candidate"]:
         """Indices from best to worst; ties stay in the order of the population."""
-        return np.lexsort((self.loss, self.excess))
+        return np.lexsort((self.objective, self.violation))
 
     def better(self, other: Fitness) -> Bool[np.ndarray, " candidate"]:
         """Whether each candidate strictly beats the one at its place in `other`."""
-        same_excess = self.excess == other.excess
-        return (self.excess < other.excess) | (same_excess & (self.loss < other.loss))
+        same_violation = self.violation == other.violation
+        return (self.violation < other.violation) | (
+            same_violation & (self.objective < other.objective)
+        )
 
     def not_worse(self, other: Fitness) -> Bool[np.ndarray, " candidate"]:
         """Whether each candidate beats or ties the one at its place in `other`."""

@@ -1,8 +1,8 @@
-"""GDE3: Differential Evolution that minimises loss and price together.
+"""GDE3: Differential Evolution that minimises objective and secondary together.
 
 S. Kukkonen, J. Lampinen (2005), "GDE3: The Third Evolution Step of Generalized Differential Evolution",
-IEEE Congress on Evolutionary Computation, 443-450. Strategy rand/1/bin; with a price that is the same for
-all it is plain Differential Evolution.
+IEEE Congress on Evolutionary Computation, 443-450. Strategy rand/1/bin; with a second objective that is
+the same for all it is plain Differential Evolution.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import final
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.search.dominance import Frontier, price_of, survivors, weakly_dominates
-from acculturate.search.fitness import Evidence, Fitness
+from acculturate.search.dominance import Frontier, secondary_of, survivors, weakly_dominates
+from acculturate.search.fitness import Fitness, Requirement
 from acculturate.search.optimizer import Optimizer
 from acculturate.search.settings import (
     Bounds,
@@ -79,9 +79,9 @@ class GDE3(Optimizer):
         return "gde3"
 
     @property
-    def learns_from(self) -> frozenset[Evidence]:
-        """See `Optimizer.learns_from`: the price."""
-        return frozenset({"price"})
+    def requires(self) -> frozenset[Requirement]:
+        """See `Optimizer.requires`: the secondary."""
+        return frozenset({"secondary"})
 
     def settings(self) -> dict[str, Setting]:
         """See `Optimizer.settings`."""
@@ -94,13 +94,13 @@ class GDE3(Optimizer):
     def frontier(self) -> Frontier:
         """The candidates told so far, within the limit, that none of the others dominates; a copy.
 
-        Past `LARGEST_FRONTIER` the most crowded ones leave; the ends stay. Of two with the same loss and
-        price the earlier is there.
+        Past `LARGEST_FRONTIER` the most crowded ones leave; the ends stay. Of two with the same objective and
+        secondary the earlier is there.
         """
         best = self._frontier
-        return Frontier(best.vectors.copy(), best.loss.copy(), best.price.copy())
+        return Frontier(best.vectors.copy(), best.objective.copy(), best.secondary.copy())
 
-    def _propose(self) -> Float[np.ndarray, "candidate entry"]:
+    def _sample(self) -> Float[np.ndarray, "candidate entry"]:
         x, rng = self._parents.x, self._rng
         F = as_column(np.full(len(x), self._F), x)
         r1, r2, r3 = draw_others(rng, len(x), 3)
@@ -110,13 +110,15 @@ class GDE3(Optimizer):
 
         return make_trials(x, mutate, np.full(len(x), self._CR), self._bounds, rng)
 
-    def _begin(self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _initialise(
+        self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness
+    ) -> None:
         fitness = _sound(fitness)
         self._parents = Parents(population, fitness)
         self._frontier = Frontier(population[:0], np.empty(0), np.empty(0))
         self._frontier = self._frontier.extended(population, fitness, LARGEST_FRONTIER)
 
-    def _learn(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _update(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
         fitness = _sound(fitness)
         parents = self._parents
         wins = fitness.valid & weakly_dominates(fitness, parents.fitness)
@@ -133,24 +135,24 @@ class GDE3(Optimizer):
     def _dump(self) -> State:
         frontier = self.frontier()
         return self._parents.dump() | {
-            "price": price_of(self._parents.fitness).copy(),
+            "secondary": secondary_of(self._parents.fitness).copy(),
             "frontier_vectors": frontier.vectors,
-            "frontier_loss": frontier.loss,
-            "frontier_price": frontier.price,
+            "frontier_objective": frontier.objective,
+            "frontier_secondary": frontier.secondary,
         }
 
     def _load(self, state: Mapping[str, np.ndarray], width: int) -> None:
         loaded = Parents.load(state, self.population_size, width)
-        price = entry(state, "price", (len(loaded),))
-        fitness = Fitness(loaded.fitness.loss, loaded.fitness.excess, price=price)
+        secondary = entry(state, "secondary", (len(loaded),))
+        fitness = Fitness(loaded.fitness.objective, loaded.fitness.violation, secondary=secondary)
         self._parents = Parents(loaded.x, fitness)
         vectors = entry(state, "frontier_vectors", (None, width))
         if len(vectors) > LARGEST_FRONTIER:
             raise damaged(f"`frontier_vectors` holds {len(vectors)}, more than {LARGEST_FRONTIER}")
         self._frontier = Frontier(
             vectors,
-            entry(state, "frontier_loss", (len(vectors),)),
-            entry(state, "frontier_price", (len(vectors),)),
+            entry(state, "frontier_objective", (len(vectors),)),
+            entry(state, "frontier_secondary", (len(vectors),)),
         )
 
     def _check_first(self, population: Float[np.ndarray, "candidate entry"]) -> None:
@@ -158,16 +160,20 @@ class GDE3(Optimizer):
 
 
 def _sound(fitness: Fitness) -> Fitness:
-    """Loss, excess and price alone; a price that is not finite makes the candidate a broken one."""
-    price = price_of(fitness).astype(np.float64)
-    price[~np.isfinite(price)] = np.inf
-    return Fitness(fitness.loss + np.where(np.isinf(price), np.inf, 0), fitness.excess, price=price)
+    """Keep the objectives alone; a second one that is not finite makes its candidate invalid."""
+    secondary = secondary_of(fitness).astype(np.float64)
+    secondary[~np.isfinite(secondary)] = np.inf
+    return Fitness(
+        fitness.objective + np.where(np.isinf(secondary), np.inf, 0),
+        fitness.violation,
+        secondary=secondary,
+    )
 
 
 def _joined(one: Fitness, other: Fitness) -> Fitness:
-    price = np.concatenate([price_of(one), price_of(other)])
+    secondary = np.concatenate([secondary_of(one), secondary_of(other)])
     return Fitness(
-        np.concatenate([one.loss, other.loss]),
-        np.concatenate([one.excess, other.excess]),
-        price=price,
+        np.concatenate([one.objective, other.objective]),
+        np.concatenate([one.violation, other.violation]),
+        secondary=secondary,
     )

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from acculturate.search.adam import Adam
 from acculturate.search.differential_evolution import DifferentialEvolution
-from acculturate.search.fitness import Evidence, Fitness
+from acculturate.search.fitness import Fitness, Requirement
 from acculturate.search.optimizer import COST_OF_A_GRADIENT, Optimizer
 from acculturate.search.settings import Setting, check_budget, check_within
 from acculturate.search.state import State, entry
@@ -70,9 +70,9 @@ class Hybrid(Optimizer):
         return "adam+de"
 
     @property
-    def learns_from(self) -> frozenset[Evidence]:
-        """See `Optimizer.learns_from`: gradients, until the second phase."""
-        return self._adam.learns_from if self._descending else frozenset()
+    def requires(self) -> frozenset[Requirement]:
+        """See `Optimizer.requires`: gradients, until the second phase."""
+        return self._adam.requires if self._descending else frozenset()
 
     def settings(self) -> dict[str, Setting]:
         """See `Optimizer.settings`."""
@@ -88,15 +88,17 @@ class Hybrid(Optimizer):
         """See `Optimizer.thresholds`."""
         return None if self._descending else self._de.thresholds()
 
-    def _begin(self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _initialise(
+        self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness
+    ) -> None:
         self._adam.start(population, np.random.default_rng(0))  # it draws nothing
         self._adam.ask()
-        self._learn(population, fitness)
+        self._update(population, fitness)
 
-    def _propose(self) -> Float[np.ndarray, "candidate entry"]:
+    def _sample(self) -> Float[np.ndarray, "candidate entry"]:
         return (self._adam if self._descending else self._de).ask()
 
-    def _learn(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _update(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
         if not self._descending:
             self._de.tell(fitness)
             return

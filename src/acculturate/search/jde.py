@@ -65,7 +65,7 @@ class JDE(Optimizer):
         """See `Optimizer.thresholds`."""
         return self._parents.thresholds()
 
-    def _propose(self) -> Float[np.ndarray, "candidate entry"]:
+    def _sample(self) -> Float[np.ndarray, "candidate entry"]:
         x, rng = self._parents.x, self._rng
         # F' = F_L + rand_1 F_U where rand_2 < tau_1; CR' = rand_3 where rand_4 < tau_2.
         rand = rng.random((4, len(x)))
@@ -79,10 +79,12 @@ class JDE(Optimizer):
 
         return make_trials(x, mutate, self._trial_settings[1], self._bounds, rng)
 
-    def _begin(self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _initialise(
+        self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness
+    ) -> None:
         self._parents = Parents(population, fitness)
 
-    def _learn(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _update(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
         accepted = self._parents.succeeds(fitness)
         self._parents.replace(accepted, candidates, fitness)
         self._settings = np.where(accepted, self._trial_settings, self._settings)

@@ -6,7 +6,7 @@ Problems 29, 045001. A candidate x with residuals r(x), all zero at a perfect on
 with a Jacobian regressed from the ensemble, in the ensemble's span (their section 2), so that one
 generation learns as many directions as there are residuals.
 
-Under a limit the excess is one more residual.
+Under a limit the violation is one more residual.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.search.fitness import Evidence, Fitness
+from acculturate.search.fitness import Fitness, Requirement
 from acculturate.search.optimizer import Optimizer
 from acculturate.search.settings import Setting, check_whole, check_within
 from acculturate.search.state import State, entry
@@ -58,8 +58,8 @@ class KalmanInversion(Optimizer):
         return "eki"
 
     @property
-    def learns_from(self) -> frozenset[Evidence]:
-        """See `Optimizer.learns_from`."""
+    def requires(self) -> frozenset[Requirement]:
+        """See `Optimizer.requires`."""
         return frozenset({"residuals"})
 
     def settings(self) -> dict[str, Setting]:
@@ -71,24 +71,26 @@ class KalmanInversion(Optimizer):
             "noise": self._noise,
         }
 
-    def _begin(self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _initialise(
+        self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness
+    ) -> None:
         self._unit = float(population.std()) or 1.0
-        self._learn(population, fitness)
+        self._update(population, fitness)
 
-    def _learn(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _update(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
         assert fitness.residuals is not None
         ok = fitness.valid & np.isfinite(fitness.residuals).all(axis=1)
-        r = np.column_stack([fitness.residuals, fitness.excess])
+        r = np.column_stack([fitness.residuals, fitness.violation])
         # A candidate that broke the model says nothing: the best one stands in its place, if any did not.
         order = fitness.order()
         best = order[ok[order]][:1]
         stand_in = np.where(ok | (len(best) == 0), np.arange(len(ok)), best.sum())
         self._x, self._r = candidates[stand_in], np.where(np.isfinite(r), r, 0.0)[stand_in]
 
-    def _propose(self) -> Float[np.ndarray, "candidate entry"]:
+    def _sample(self) -> Float[np.ndarray, "candidate entry"]:
         x, r = self._x, self._r
         spread = r.std(axis=0)
-        # The excess is in another unit than the scores: it weighs as much as they do together.
+        # The violation is in another unit than the scores: it weighs as much as they do together.
         unit = np.append(np.full(r.shape[1] - 1, spread[:-1].mean() or 1.0), spread[-1] or 1.0)
         r = r / unit
         deviation = r - r.mean(axis=0)

@@ -102,7 +102,7 @@ class LSHADE(Optimizer):
         """See `Optimizer.thresholds`."""
         return self._parents.thresholds()
 
-    def _propose(self) -> Float[np.ndarray, "candidate entry"]:
+    def _sample(self) -> Float[np.ndarray, "candidate entry"]:
         N, rng = self.population_size, self._rng
         F, CR = self._trial_settings = self._memory.draw(N, rng)  # (1), (2)
         chosen = rng.integers(max(2, round(self._p * N)), size=N)
@@ -110,12 +110,14 @@ class LSHADE(Optimizer):
             self._parents, self._archive, chosen, F, CR, self._bounds, rng
         )
 
-    def _begin(self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _initialise(
+        self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness
+    ) -> None:
         self._parents = Parents(population, fitness)
         self._told = len(population)
         self._reduce()
 
-    def _learn(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _update(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
         parents = self._parents
         success = fitness.better(parents.fitness)
         weights = success_weights(fitness, parents.fitness, success)

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import UsageError
-from acculturate.search.fitness import Evidence, Fitness
+from acculturate.search.fitness import Fitness, Requirement
 from acculturate.search.settings import Setting
 from acculturate.search.state import (
     State,
@@ -38,8 +38,8 @@ class Best(NamedTuple):
     """The best candidate told so far, a copy; ties leave the earlier one in place."""
 
     vector: Float[np.ndarray, " entry"]
-    loss: float
-    excess: float
+    objective: float
+    violation: float
 
 
 class Optimizer(ABC):
@@ -66,15 +66,15 @@ class Optimizer(ABC):
         """What `by_name` needs besides the name to make it again; never None, as in TOML."""
 
     @property
-    def learns_from(self) -> frozenset[Evidence]:
-        """What the fitness told next has to hold beside loss and excess; nothing by default."""
+    def requires(self) -> frozenset[Requirement]:
+        """What the fitness told next has to hold beside objective and violation; nothing by default."""
         return frozenset()
 
     @property
     @final
-    def cost(self) -> int:
+    def evaluations_per_candidate(self) -> int:
         """Evaluations that a candidate of the current or next `ask` counts for."""
-        return COST_OF_A_GRADIENT if "gradient" in self.learns_from else 1
+        return COST_OF_A_GRADIENT if "gradient" in self.requires else 1
 
     @property
     @final
@@ -120,7 +120,7 @@ class Optimizer(ABC):
         if self._stream is None:
             raise RuntimeError("start the search first")
         if self._pending is None:
-            self._pending = self._propose()
+            self._pending = self._sample()
         return self._pending.copy()
 
     @final
@@ -129,7 +129,7 @@ class Optimizer(ABC):
 
         Raises:
             ValueError: There are more or fewer fitness values than candidates, or the fitness lacks
-                what `learns_from` names.
+                what `requires` names.
             RuntimeError: No candidates are waiting.
         """
         if self._pending is None:
@@ -138,21 +138,21 @@ class Optimizer(ABC):
             raise ValueError(
                 f"{len(self._pending)} candidates were asked for and {len(fitness)} told"
             )
-        missing = [name for name in self.learns_from if getattr(fitness, name) is None]
+        missing = [name for name in self.requires if getattr(fitness, name) is None]
         if missing:
             raise ValueError(f"{self.name} learns from {sorted(missing)}, which was not told")
         candidates, self._pending = self._pending, None
         first = self._best is None
         self._keep_best(candidates, fitness)
         if first:
-            self._begin(candidates, fitness)
+            self._initialise(candidates, fitness)
         else:
-            self._learn(candidates, fitness)
+            self._update(candidates, fitness)
 
     @property
     @final
     def best(self) -> Best:
-        """The best candidate told so far: vector, loss, excess.
+        """The best candidate told so far: vector, objective, violation.
 
         Raises:
             RuntimeError: Nothing was told yet.
@@ -184,7 +184,7 @@ class Optimizer(ABC):
             state["pending"] = self._pending.copy()
         if self._best is not None:
             state["best_vector"] = self._best.vector.copy()
-            state["best_fitness"] = np.array([self._best.loss, self._best.excess])
+            state["best_fitness"] = np.array([self._best.objective, self._best.violation])
             state |= self._dump()
         return state
 
@@ -209,8 +209,8 @@ class Optimizer(ABC):
         pending = entry(state, "pending", (None, None)) if "pending" in state else None
         best = None
         if "best_vector" in state:
-            loss, excess = entry(state, "best_fitness", (2,))
-            best = Best(entry(state, "best_vector", (None,)), float(loss), float(excess))
+            objective, violation = entry(state, "best_fitness", (2,))
+            best = Best(entry(state, "best_vector", (None,)), float(objective), float(violation))
             self._load(state, len(best.vector))
         elif pending is None:
             raise damaged("it holds no population")
@@ -225,20 +225,22 @@ class Optimizer(ABC):
         """Refuses a first population that the settings rule out, with a `UsageError`."""
 
     @abstractmethod
-    def _begin(self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _initialise(
+        self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness
+    ) -> None:
         """Takes the first population, evaluated, for its own."""
 
     @abstractmethod
-    def _propose(self) -> Float[np.ndarray, "candidate entry"]:
+    def _sample(self) -> Float[np.ndarray, "candidate entry"]:
         """New candidates, `population_size` of them."""
 
     @abstractmethod
-    def _learn(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _update(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
         """Takes the last proposal, evaluated."""
 
     @abstractmethod
     def _dump(self) -> State:
-        """The algorithm's own state, as copies; called only after `_begin`."""
+        """The algorithm's own state, as copies; called only after `_initialise`."""
 
     @abstractmethod
     def _load(self, state: Mapping[str, np.ndarray], width: int) -> None:
@@ -259,6 +261,9 @@ class Optimizer(ABC):
         self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness
     ) -> None:
         leader = int(fitness.order()[0])
-        loss, excess = float(fitness.loss[leader]), float(fitness.excess[leader])
-        if self._best is None or (excess, loss) < (self._best.excess, self._best.loss):
-            self._best = Best(candidates[leader].copy(), loss, excess)
+        objective, violation = float(fitness.objective[leader]), float(fitness.violation[leader])
+        if self._best is None or (violation, objective) < (
+            self._best.violation,
+            self._best.objective,
+        ):
+            self._best = Best(candidates[leader].copy(), objective, violation)

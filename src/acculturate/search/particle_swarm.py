@@ -62,7 +62,7 @@ class ParticleSwarm(Optimizer):
         """See `Optimizer.thresholds`: each particle's personal best."""
         return self._bests.thresholds()
 
-    def _propose(self) -> Float[np.ndarray, "candidate entry"]:
+    def _sample(self) -> Float[np.ndarray, "candidate entry"]:
         # v = w v + c_1 r_1 (p - x) + c_2 r_2 (g - x), r_1 and r_2 from [0, 1) for each entry; x = x + v
         p, g = self._bests.x, self._bests.x[self._bests.best()]
         x, v = np.empty_like(self._x), self._v
@@ -79,11 +79,13 @@ class ParticleSwarm(Optimizer):
         self._x = x
         return x
 
-    def _begin(self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _initialise(
+        self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness
+    ) -> None:
         self._bests = Parents(population.copy(), fitness)
         self._x, self._v = population, np.zeros_like(population)
 
-    def _learn(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _update(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
         self._bests.replace(fitness.better(self._bests.fitness), candidates, fitness)
 
     def _dump(self) -> State:

@@ -54,7 +54,7 @@ class RandomSearch(Optimizer):
     def _check_first(self, population: Float[np.ndarray, "candidate entry"]) -> None:
         """Any population will do."""
 
-    def _propose(self) -> Float[np.ndarray, "candidate entry"]:
+    def _sample(self) -> Float[np.ndarray, "candidate entry"]:
         size, width, dtype = self.population_size, len(self._mean), self._mean.dtype
         if self._sampler is not None:
             drawn = np.array(self._sampler(size, self._rng), dtype=dtype)
@@ -67,12 +67,14 @@ class RandomSearch(Optimizer):
         drawn += self._mean
         return drawn
 
-    def _begin(self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _initialise(
+        self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness
+    ) -> None:
         del fitness
         self._mean = population.mean(axis=0)
         self._deviation = population.std(axis=0, ddof=1)
 
-    def _learn(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _update(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
         """Nothing is learned."""
 
     def _dump(self) -> State:

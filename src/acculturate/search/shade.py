@@ -72,7 +72,7 @@ class SHADE(Optimizer):
         """See `Optimizer.thresholds`."""
         return self._parents.thresholds()
 
-    def _propose(self) -> Float[np.ndarray, "candidate entry"]:
+    def _sample(self) -> Float[np.ndarray, "candidate entry"]:
         N, rng = self.population_size, self._rng
         F, CR = self._trial_settings = self._memory.draw(N, rng)
         # p_i = rand[2/N, 0.2]; pbest is one of the p_i N best, at least two.
@@ -80,10 +80,12 @@ class SHADE(Optimizer):
         chosen = rng.integers(np.maximum(2, np.rint(p * N).astype(np.int64)))
         return current_to_pbest_1(self._parents, self._archive, chosen, F, CR, self._bounds, rng)
 
-    def _begin(self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _initialise(
+        self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness
+    ) -> None:
         self._parents = Parents(population, fitness)
 
-    def _learn(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _update(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
         parents = self._parents
         success = fitness.better(parents.fitness)
         weights = success_weights(fitness, parents.fitness, success)

@@ -46,15 +46,15 @@ class Space(ABC):
         return self._prompts(vectors.astype(np.float64)).astype(np.float32)
 
     @final
-    def pull_back(self, vectors: Vectors, gradients: Prompts) -> Vectors:
+    def backward(self, vectors: Vectors, gradients: Prompts) -> Vectors:
         """Gradients in the soft prompts as gradients in the search vectors."""
-        return self._pull_back(vectors.astype(np.float64), gradients.astype(np.float64))
+        return self._backward(vectors.astype(np.float64), gradients.astype(np.float64))
 
     @abstractmethod
     def _prompts(self, vectors: Vectors) -> Prompts: ...
 
     @abstractmethod
-    def _pull_back(self, vectors: Vectors, gradients: Prompts) -> Vectors: ...
+    def _backward(self, vectors: Vectors, gradients: Prompts) -> Vectors: ...
 
 
 @final
@@ -78,7 +78,7 @@ class Full(Space):
     def _prompts(self, vectors: Vectors) -> Prompts:
         return vectors.reshape(-1, *self.base.shape)
 
-    def _pull_back(self, vectors: Vectors, gradients: Prompts) -> Vectors:
+    def _backward(self, vectors: Vectors, gradients: Prompts) -> Vectors:
         return gradients.reshape(len(vectors), -1)
 
 
@@ -107,7 +107,7 @@ class Ball(Space):
         offset, length = self._offset(vectors)
         return self.base + offset * np.minimum(1.0, self._radius / length)
 
-    def _pull_back(self, vectors: Vectors, gradients: Prompts) -> Vectors:
+    def _backward(self, vectors: Vectors, gradients: Prompts) -> Vectors:
         # On the surface y = R x/|x|, whose transposed Jacobian is R/|x| (1 - x x'/|x|^2).
         offset, length = self._offset(vectors)
         along = offset * (offset * gradients).sum(axis=-1, keepdims=True) / length**2
@@ -152,7 +152,7 @@ class Linear(Space):
         rows = vectors.reshape(len(vectors), self._each, len(self._matrix))
         return self.base + (rows @ self._matrix).reshape(len(vectors), *self.base.shape)
 
-    def _pull_back(self, vectors: Vectors, gradients: Prompts) -> Vectors:
+    def _backward(self, vectors: Vectors, gradients: Prompts) -> Vectors:
         rows = gradients.reshape(len(vectors), self._each, -1)
         return (rows @ self._matrix.T).reshape(len(vectors), -1)
 
@@ -182,7 +182,7 @@ class LowRank(Space):
         u, v = self._factors(vectors)
         return self.base + u @ v
 
-    def _pull_back(self, vectors: Vectors, gradients: Prompts) -> Vectors:
+    def _backward(self, vectors: Vectors, gradients: Prompts) -> Vectors:
         u, v = self._factors(vectors)
         parts = gradients @ v.transpose(0, 2, 1), u.transpose(0, 2, 1) @ gradients
         return np.concatenate([part.reshape(len(vectors), -1) for part in parts], axis=1)
@@ -215,7 +215,7 @@ class Convex(Space):
     def _prompts(self, vectors: Vectors) -> Prompts:
         return self._weights(vectors) @ self._real
 
-    def _pull_back(self, vectors: Vectors, gradients: Prompts) -> Vectors:
+    def _backward(self, vectors: Vectors, gradients: Prompts) -> Vectors:
         weights = self._weights(vectors)
         slope = gradients @ self._real.T
         mean = (weights * slope).sum(axis=-1, keepdims=True)

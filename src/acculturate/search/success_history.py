@@ -189,17 +189,17 @@ def success_weights(
     """How much each success counts in the memory; sums to 1.
 
     Without a limit this is the papers' `w_k = |f(u_k) - f(x_k)| / sum`. Under a limit the papers
-    say nothing, and gains in loss and in excess are in different units: each kind is divided by its
+    say nothing, and gains in objective and in violation are in different units: each kind is divided by its
     own mean first, and a trial that comes within the limit, or is the first finite one in its
     place, counts as a mean gain.
     """
     trial, parent = fitness.take(np.flatnonzero(success)), parents.take(np.flatnonzero(success))
     gains = np.ones(len(trial))
-    in_loss = parent.valid & (trial.excess == parent.excess)
-    in_excess = parent.valid & ~parent.feasible & ~trial.feasible & ~in_loss
+    in_objective = parent.valid & (trial.violation == parent.violation)
+    in_violation = parent.valid & ~parent.feasible & ~trial.feasible & ~in_objective
     for kind, before, after in (
-        (in_loss, parent.loss, trial.loss),
-        (in_excess, parent.excess, trial.excess),
+        (in_objective, parent.objective, trial.objective),
+        (in_violation, parent.violation, trial.violation),
     ):
         if kind.any():
             gain = before[kind] - after[kind]

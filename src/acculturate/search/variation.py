@@ -49,7 +49,7 @@ class Parents:
     def succeeds(self, fitness: Fitness) -> Bool[np.ndarray, " candidate"]:
         """Which trials may take their parent's place: finite and not worse.
 
-        A tie is accepted, so that the search drifts over the plateaus of a stepwise loss.
+        A tie is accepted, so that the search drifts over the plateaus of a stepwise objective.
         """
         return fitness.valid & fitness.not_worse(self.fitness)
 
@@ -77,8 +77,8 @@ class Parents:
         """As arrays, copied."""
         return {
             "population": self.x.copy(),
-            "loss": self.fitness.loss,
-            "excess": self.fitness.excess,
+            "objective": self.fitness.objective,
+            "violation": self.fitness.violation,
         }
 
     @staticmethod
@@ -94,11 +94,11 @@ class Parents:
             FailureError: The state is damaged.
         """
         x = entry(state, "population", (size, width))
-        loss = entry(state, "loss", (len(x),))
-        excess = entry(state, "excess", (len(x),))
-        if np.isnan(loss).any() or not np.all(excess >= 0):
+        objective = entry(state, "objective", (len(x),))
+        violation = entry(state, "violation", (len(x),))
+        if np.isnan(objective).any() or not np.all(violation >= 0):
             raise damaged("a parent's fitness is not a number")
-        return Parents(x, Fitness(loss, excess))
+        return Parents(x, Fitness(objective, violation))
 
 
 def draw_other(
@@ -135,7 +135,7 @@ def make_trials(
     bounds: Bounds | None,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "candidate entry"]:
-    """Mutants crossed with their parents, binomially (Storn & Price 1997, section 2, crossover).
+    """Mutants crossed with their parents, binomially (Storn & Constraints 1997, section 2, crossover).
 
     `u[i, j] = v[i, j]` where `rand(0, 1) < CR[i]` or `j = rand_j[i]`, else `x[i, j]`.
 

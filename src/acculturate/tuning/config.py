@@ -17,8 +17,8 @@ from acculturate.survey.countries import Country
 from acculturate.survey.forms import forms_asked_once
 from acculturate.survey.instrument import Aggregate, Instrument
 from acculturate.survey.scoring import Anchor, Reading
+from acculturate.tuning.constraints import Constraints
 from acculturate.tuning.penalty import Penalty
-from acculturate.tuning.price import Price
 
 WEIGHT_FOR_GRADIENTS = 10.0
 """Points of loss a nat: with it the descents of docs/log.md stay below 0.1 nats a token."""
@@ -100,9 +100,9 @@ class Settings:
     reject: bool = True
 
     @property
-    def price(self) -> Price:
+    def constraints(self) -> Constraints:
         """What alignment may cost."""
-        return Price(self.max_divergence, self.min_valid_mass, self.divergence_weight or 0.0)
+        return Constraints(self.max_divergence, self.min_valid_mass, self.divergence_weight or 0.0)
 
     def sample_size(self, instrument: Instrument) -> int | None:
         """Forms drawn for each generation; None where all are asked the same ones."""
@@ -114,7 +114,7 @@ class Settings:
 
     def resolved(self, optimizer: Optimizer) -> Settings:
         """These settings with what an optimiser leaves open filled in for it."""
-        descends = "gradient" in optimizer.learns_from
+        descends = "gradient" in optimizer.requires
         if self.divergence_weight is None:
             weight = WEIGHT_FOR_GRADIENTS if descends else 0.0
             return replace(self, divergence_weight=weight).resolved(optimizer)
@@ -139,7 +139,7 @@ class Settings:
         Raises:
             UsageError: A number is out of range; the message names it.
         """
-        first = optimizer.population_size * optimizer.cost
+        first = optimizer.population_size * optimizer.evaluations_per_candidate
         if self.budget < first:
             raise UsageError(
                 f"a budget of {self.budget} does not hold one population of {first} evaluations",
@@ -282,26 +282,6 @@ def to_toml(
         name: {key: value for key, value in table.items() if value is not None}
         for name, table in tables.items()
     }
-
-
-def first_difference(
-    saved: Mapping[str, Any], asked: Mapping[str, Any], at: str = ""
-) -> str | None:
-    """The first setting in which two configurations differ, in words, or None."""
-    for key in [*saved, *(k for k in asked if k not in saved)]:
-        name = f"{at}{key}"
-        here, there = saved.get(key), asked.get(key)
-        if isinstance(here, Mapping) and isinstance(there, Mapping):
-            inner = first_difference(here, there, f"{name}.")  # pyright: ignore[reportUnknownArgumentType]
-            if inner:
-                return inner
-        elif here != there:
-            return f"{name} is {_shown(here)} there and {_shown(there)} here"
-    return None
-
-
-def _shown(value: object) -> str:
-    return "not set" if value is None else repr(value)
 
 
 def _words(name: str) -> str:

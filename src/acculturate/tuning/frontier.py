@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
-from acculturate.evaluation.guard import HELD_OUT_TEXTS
-from acculturate.evaluation.measure import losses
-from acculturate.files import write_bytes
+from acculturate.io import write_bytes
+from acculturate.metrics.guard import HELD_OUT_TEXTS
+from acculturate.metrics.measure import losses
 from acculturate.model.answers import AnswerModel
+from acculturate.runs.directory import RunDirectory
 from acculturate.search.dominance import Frontier
-from acculturate.tuning.run import RunDirectory
-from acculturate.tuning.summary import Question
+from acculturate.tuning.summary import SummaryInputs
 
 MOST_POINTS = 20
 """How many points are measured; of more, those at evenly spaced ranks."""
@@ -27,7 +27,7 @@ MOST_POINTS = 20
 def write_frontier(
     directory: RunDirectory,
     model: AnswerModel,
-    question: Question,
+    question: SummaryInputs,
     frontier: Frontier,
     prompts_of: Callable[[np.ndarray], np.ndarray],
 ) -> None:
@@ -59,8 +59,8 @@ def write_frontier(
     assert answers.divergence is not None
     points: list[dict[str, Any]] = [
         {
-            "loss": float(frontier.loss[rank]),
-            "divergence": float(frontier.price[rank]),
+            "loss": float(frontier.objective[rank]),
+            "divergence": float(frontier.secondary[rank]),
             "held_out_loss": float(held_out[row]),
             "held_out_divergence": float(answers.divergence[row]),
         }

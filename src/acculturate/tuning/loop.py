@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.evaluation.guard import TUNING_TEXTS, read_guard
+from acculturate.metrics.guard import TUNING_TEXTS, read_guard
 from acculturate.model.answers import AnswerModel
 from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.runs.directory import RunDirectory, State
 from acculturate.search.dominance import Frontier
 from acculturate.search.fitness import Fitness
 from acculturate.search.gde3 import GDE3
@@ -25,7 +26,6 @@ from acculturate.search.optimizer import Optimizer
 from acculturate.survey.scoring import Scoring
 from acculturate.tuning.config import Settings
 from acculturate.tuning.objective import Evaluation, Objective
-from acculturate.tuning.run import RunDirectory, State
 from acculturate.tuning.start import start_search
 
 _LEADERS = 2
@@ -48,19 +48,19 @@ class Progress:
         evaluations: Evaluations so far.
         budget: Of how many.
         best_loss: Loss of the best candidate so far.
-        best_excess: How far that one is past the limits on its price.
+        best_violation: How far that one is past the limits on its price.
         seconds: Time spent so far, interrupted sessions included.
     """
 
     evaluations: int
     budget: int
     best_loss: float
-    best_excess: float
+    best_violation: float
     seconds: float
 
 
 @dataclass
-class _Loop:
+class LoopState:
     """What the loop carries from generation to generation; saved with the optimiser's state."""
 
     generation: int = 0
@@ -71,8 +71,8 @@ class _Loop:
     candidates: int = 0
     seconds: float = 0.0
     loss: float = np.inf
-    cost: float = np.inf
-    excess: float = np.inf
+    objective: float = np.inf
+    violation: float = np.inf
     divergence: float = np.nan
     perplexity: float = np.nan
     scores: Float[np.ndarray, " dimension"] | None = None
@@ -80,10 +80,12 @@ class _Loop:
     start: Float[np.ndarray, "token hidden"] | None = None
 
     def state(self) -> State:
+        """Return the state as arrays, for the file."""
         return {name: np.asarray(value) for name, value in vars(self).items()}
 
     @classmethod
-    def restored(cls, state: State) -> _Loop:
+    def restored(cls, state: State) -> LoopState:
+        """Read back what `state` gave."""
         return cls(
             generation=int(state["generation"]),
             evaluations=int(state["evaluations"]),
@@ -93,8 +95,8 @@ class _Loop:
             candidates=int(state["candidates"]),
             seconds=float(state["seconds"]),
             loss=float(state["loss"]),
-            cost=float(state["cost"]),
-            excess=float(state["excess"]),
+            objective=float(state["objective"]),
+            violation=float(state["violation"]),
             divergence=float(state["divergence"]),
             perplexity=float(state["perplexity"]),
             scores=state["scores"],
@@ -103,7 +105,7 @@ class _Loop:
         )
 
 
-class Search:
+class TuningLoop:
     """The generations of one run."""
 
     def __init__(
@@ -125,13 +127,13 @@ class Search:
             model, settings, optimizer.population_size, self._stream(0)
         )
         self._history: list[dict[str, Any]] = []
-        self.loop = _Loop()
+        self.loop = LoopState()
         saved = directory.read_state()
         if saved is None:
             optimizer.start(first, self._stream(1))
         else:
             state, self._history = saved
-            self.loop = _Loop.restored(state)
+            self.loop = LoopState.restored(state)
             optimizer.restore(
                 {k.removeprefix("search_"): v for k, v in state.items() if k.startswith("search_")}
             )
@@ -142,7 +144,7 @@ class Search:
             on_generation(self._progress())
         while (reason := self._stop()) is None:
             began = time.monotonic()
-            candidates, cost = self._optimizer.ask(), self._optimizer.cost
+            candidates, each = self._optimizer.ask(), self._optimizer.evaluations_per_candidate
             searching = time.monotonic() - began
             prompts = self._space.prompts(candidates)
             thresholds = self._optimizer.thresholds()
@@ -154,12 +156,12 @@ class Search:
             leader = int(fitness.order()[0])
             if self.loop.generation == 0:
                 self.loop.start = prompts[leader].copy()
-            self.loop.since_better += len(prompts) * cost
-            if self._leads(float(fitness.excess[leader]), float(fitness.loss[leader])):
+            self.loop.since_better += len(prompts) * each
+            if self._leads(float(fitness.violation[leader]), float(fitness.objective[leader])):
                 self.loop.since_better = 0
                 self._take_leader(evaluation, fitness, leader, prompts[leader])
             self.loop.generation += 1
-            self.loop.evaluations += len(prompts) * cost
+            self.loop.evaluations += len(prompts) * each
             self.loop.candidates += len(prompts)
             self.loop.tokens += evaluation.tokens
             if self.loop.generation == 1:
@@ -171,20 +173,20 @@ class Search:
             self._directory.write_generation(self._history, self.best(), self.loop.state() | state)
             on_generation(self._progress())
         if self._settings.sample:
-            self._settle()
+            self._select_final()
         return reason
 
-    def _settle(self) -> None:
+    def _select_final(self) -> None:
         """Asks the last leaders the same forms and puts the best of them last.
 
         A resumed run does it again: nothing of it is in the saved state.
         """
         assert self.loop.leaders is not None
         worth = self._objective.measure(self.loop.leaders, self._stream(3))
-        first = int(Fitness(worth.cost, worth.excess).order()[0])
+        first = int(Fitness(worth.objective, worth.violation).order()[0])
         self.loop.tokens += worth.tokens
         self.loop.loss = float(worth.loss[first])
-        self.loop.excess = float(Fitness(worth.cost, worth.excess).excess[first])
+        self.loop.violation = float(Fitness(worth.objective, worth.violation).violation[first])
         self.loop.leaders = self.loop.leaders[[first]]
         self._directory.write_best(self.best())
 
@@ -194,9 +196,9 @@ class Search:
         return self.loop.loss
 
     @property
-    def best_excess(self) -> float:
+    def best_violation(self) -> float:
         """How far the best candidate is past the limits on its price."""
-        return self.loop.excess
+        return self.loop.violation
 
     @property
     def tokens_saved(self) -> float:
@@ -223,7 +225,7 @@ class Search:
         self, prompts: Float[np.ndarray, "candidate token hidden"], thresholds: Fitness | None
     ) -> Evaluation:
         rng = self._stream(2, self.loop.generation)
-        if "gradient" in self._optimizer.learns_from:
+        if "gradient" in self._optimizer.requires:
             return self._objective.evaluate_with_gradient(prompts, rng)
         return self._objective.evaluate(prompts, rng, thresholds, self.loop.scores)
 
@@ -231,16 +233,18 @@ class Search:
         self, candidates: Float[np.ndarray, "candidate entry"], evaluation: Evaluation
     ) -> Fitness:
         """What the optimiser is told: everything that an evaluation shows."""
-        slope = evaluation.gradient
+        prompt_gradient = evaluation.gradient
         return Fitness(
-            evaluation.cost,
-            evaluation.excess,
+            evaluation.objective,
+            evaluation.violation,
             residuals=evaluation.residuals,
-            price=evaluation.divergence,
-            gradient=None if slope is None else self._space.pull_back(candidates, slope),
+            secondary=evaluation.divergence,
+            gradient=None
+            if prompt_gradient is None
+            else self._space.backward(candidates, prompt_gradient),
         )
 
-    def _leads(self, excess: float, cost: float) -> bool:
+    def _leads(self, violation: float, objective: float) -> bool:
         """Whether a generation's leader is the best so far; a tie leaves that in place.
 
         Losses on different samples of forms say nothing about each other: of those that are as near
@@ -249,13 +253,13 @@ class Search:
         if not self.loop.generation:
             return True
         if self._settings.sample:
-            return excess <= self.loop.excess
-        return (excess, cost) < (self.loop.excess, self.loop.cost)
+            return violation <= self.loop.violation
+        return (violation, objective) < (self.loop.violation, self.loop.objective)
 
     def _progress(self) -> Progress:
         loop = self.loop
         return Progress(
-            loop.evaluations, self._settings.budget, loop.loss, loop.excess, loop.seconds
+            loop.evaluations, self._settings.budget, loop.loss, loop.violation, loop.seconds
         )
 
     def _stream(self, *purpose: int) -> np.random.Generator:
@@ -266,11 +270,15 @@ class Search:
         chosen, loop = self._settings, self.loop
         if loop.generation == 0:
             return None
-        if chosen.target_loss is not None and loop.excess == 0 and loop.loss <= chosen.target_loss:
+        if (
+            chosen.target_loss is not None
+            and loop.violation == 0
+            and loop.loss <= chosen.target_loss
+        ):
             return StopReason.TARGET
         if chosen.stall is not None and loop.since_better >= chosen.stall:
             return StopReason.STALL
-        next_one = self._optimizer.population_size * self._optimizer.cost
+        next_one = self._optimizer.population_size * self._optimizer.evaluations_per_candidate
         if loop.evaluations + next_one > chosen.budget:
             return StopReason.BUDGET
         return None
@@ -287,8 +295,8 @@ class Search:
         kept = _LEADERS if self._settings.sample else 1
         self.loop.leaders = np.concatenate([before, prompt[None]])[-kept:]
         self.loop.loss = float(evaluation.loss[leader])
-        self.loop.cost = float(fitness.loss[leader])
-        self.loop.excess = float(fitness.excess[leader])
+        self.loop.objective = float(fitness.objective[leader])
+        self.loop.violation = float(fitness.violation[leader])
         self.loop.scores = evaluation.scores[leader]
         if evaluation.divergence is not None and evaluation.perplexity is not None:
             self.loop.divergence = float(evaluation.divergence[leader])
@@ -304,7 +312,7 @@ class Search:
         kept = trials
         if parents is not None:
             kept = Fitness.where(trials.not_worse(parents), trials, parents)
-        finite = kept.loss[kept.valid]
+        finite = kept.objective[kept.valid]
         quantiles = np.quantile(finite, [0.05, 0.25, 0.5, 0.75, 0.95]) if len(finite) else None
         loop = self.loop
         scores = np.full(len(self._keys), np.nan) if loop.scores is None else loop.scores
@@ -312,8 +320,8 @@ class Search:
             "generation": loop.generation,
             "evaluations": loop.evaluations,
             "best_loss": _number(loop.loss),
-            "best_cost": _number(loop.cost),
-            "best_excess": _number(loop.excess),
+            "best_cost": _number(loop.objective),
+            "best_excess": _number(loop.violation),
             "best_divergence": _number(loop.divergence),
             "best_perplexity": _number(loop.perplexity),
             "mean_loss": float(finite.mean()) if len(finite) else None,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.evaluation.guard import TUNING_TEXTS
+from acculturate.metrics.guard import TUNING_TEXTS
 from acculturate.model.answers import (
     AnswerModel,
     Answers,
@@ -27,8 +27,8 @@ from acculturate.model.answers import (
 from acculturate.search.fitness import Fitness
 from acculturate.survey.forms import Form, draw_forms
 from acculturate.survey.scoring import Reading, Scoring, item_values
+from acculturate.tuning.constraints import Constraints
 from acculturate.tuning.penalty import Penalised, Penalty
-from acculturate.tuning.price import Price
 
 Prompts = Float[np.ndarray, "candidate token hidden"]
 
@@ -40,9 +40,9 @@ class Evaluation:
     Attributes:
         loss: Loss to the target; infinite where answers are not finite. A trial dropped early holds
             the part of its loss that beat it.
-        cost: What is minimised: the loss or what the penalty makes of it, and the divergence where it has
+        objective: What is minimised: the loss or what the penalty makes of it, and the divergence where it has
             a weight.
-        excess: How far past the limits on divergence and valid mass; 0 within them or without any.
+        violation: How far past the limits on divergence and valid mass; 0 within them or without any.
         scores: Dimension scores; NaN where a dropped trial was not asked.
         residuals: Scores minus target.
         divergence: On the tuning guard texts, or None where they were not read.
@@ -53,8 +53,8 @@ class Evaluation:
     """
 
     loss: Float[np.ndarray, " candidate"]
-    cost: Float[np.ndarray, " candidate"]
-    excess: Float[np.ndarray, " candidate"]
+    objective: Float[np.ndarray, " candidate"]
+    violation: Float[np.ndarray, " candidate"]
     scores: Float[np.ndarray, "candidate dimension"]
     residuals: Float[np.ndarray, "candidate dimension"]
     divergence: Float[np.ndarray, " candidate"] | None
@@ -99,7 +99,7 @@ class Objective:
         reading: Reading = "expected",
         respondents: int = 100,
         penalty: Penalty = "mean",
-        price: Price | None = None,
+        constraints: Constraints | None = None,
         guard: bool = False,
         sample: int | None = None,
         measured: Sequence[Form] | None = None,
@@ -116,8 +116,8 @@ class Objective:
         self._reading: Reading = reading
         self._respondents = respondents if reading == "sampled" else None
         self._penalty: Penalty = penalty
-        self._price = price or Price()
-        self._texts = TUNING_TEXTS if guard or self._price.reads_guard else ()
+        self._constraints = constraints or Constraints()
+        self._texts = TUNING_TEXTS if guard or self._constraints.reads_guard else ()
         self._sample = sample
         self._measured = self._forms if measured is None else tuple(measured)
         self._stages = stages
@@ -186,14 +186,14 @@ class Objective:
         each: list[Answers] = []
         gradients: list[np.ndarray] = []
         for one in range(len(prompts)):  # one way back at a time: what a pass keeps for it is large
-            answers, pull_back = self._model.ask_with_gradient(
+            answers, backward = self._model.ask_with_gradient(
                 prompts[one : one + 1],
                 forms,
                 texts=self._texts,
                 placement=self._placement,
-                valid_mass=self._price.reads_mass,
+                valid_mass=self._constraints.reads_mass,
             )
-            gradients.append(pull_back(self._cotangent(answers, forms)))
+            gradients.append(backward(self._cotangent(answers, forms)))
             each.append(answers)
         answers = join_answers(each)
         values = item_values(answers.probabilities, self._reading, rng, self._respondents)
@@ -209,7 +209,7 @@ class Objective:
             forms,
             texts=self._texts if guard else (),
             placement=self._placement,
-            valid_mass=self._price.reads_mass,
+            valid_mass=self._constraints.reads_mass,
         )
 
     def _worth(
@@ -228,8 +228,8 @@ class Objective:
         mass = None if answers.valid_mass is None else answers.valid_mass.mean(axis=1)
         return Evaluation(
             loss=loss,
-            cost=self._price.cost(penalised, answers.divergence),
-            excess=self._price.excess(answers.divergence, mass, len(values)),
+            objective=self._constraints.objective(penalised, answers.divergence),
+            violation=self._constraints.violation(answers.divergence, mass, len(values)),
             scores=scores,
             residuals=scores - self._target,
             divergence=answers.divergence,
@@ -246,7 +246,7 @@ class Objective:
         numbers = np.arange(1, answers.probabilities.shape[2] + 1, dtype=np.float64)
         mass = None if answers.valid_mass is None else float(answers.valid_mass.mean())
         divergence = None if answers.divergence is None else float(answers.divergence[0])
-        of_divergence, of_mass = self._price.slopes(divergence, mass)
+        of_divergence, of_mass = self._constraints.slopes(divergence, mass)
         return Cotangent(
             probabilities=(per_form[:, None] * numbers)[None],
             valid_mass=None if mass is None else np.full((1, len(forms)), of_mass / len(forms)),
@@ -282,8 +282,8 @@ class Objective:
             broken[alive] |= ~np.isfinite(read).all(axis=1)
             if first is None:
                 first = answers
-                excess = self._price.excess(answers.divergence, None, len(prompts))
-                paid = self._price.cost(paid, answers.divergence)
+                excess = self._constraints.violation(answers.divergence, None, len(prompts))
+                paid = self._constraints.objective(paid, answers.divergence)
             asked += dimensions
             if self._reject:
                 lost = self._beaten(values, forms, asked, excess, paid, thresholds)
@@ -294,7 +294,9 @@ class Objective:
         dropped = np.setdiff1d(np.arange(len(prompts)), alive)
         loss[dropped] = self._bound(worth.scores[dropped])
         loss[broken] = np.inf
-        return replace(worth, loss=loss, cost=self._price.cost(loss, worth.divergence))
+        return replace(
+            worth, loss=loss, objective=self._constraints.objective(loss, worth.divergence)
+        )
 
     def _parts(
         self, forms: Sequence[Form], seen: Float[np.ndarray, " dimension"] | None
@@ -332,8 +334,8 @@ class Objective:
         if len(asked) == len(self._target):
             return np.zeros(len(values), bool)
         bound = self._bound(self._scoring.scores_of(values, forms)) + paid
-        lost = (thresholds.excess == 0) & (bound > thresholds.loss)
-        return lost | (excess > thresholds.excess)
+        lost = (thresholds.violation == 0) & (bound > thresholds.objective)
+        return lost | (excess > thresholds.violation)
 
     def _bound(
         self, scores: Float[np.ndarray, "candidate dimension"]

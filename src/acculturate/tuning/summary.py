@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.evaluation.guard import HELD_OUT_TEXTS, OPENINGS, TUNING_TEXTS, read_guard
-from acculturate.evaluation.measure import Profile, profile
+from acculturate.metrics.guard import HELD_OUT_TEXTS, OPENINGS, TUNING_TEXTS, read_guard
+from acculturate.metrics.measure import Profile, profile
 from acculturate.model.answers import AnswerModel, Placement
 from acculturate.survey.countries import Country, CountryTable
 from acculturate.survey.forms import Form, with_line
@@ -24,7 +24,7 @@ Prompt = Float[np.ndarray, "token hidden"]
 
 
 @dataclass(frozen=True)
-class Question:
+class SummaryInputs:
     """What every row of the table is asked, and how it is scored.
 
     Attributes:
@@ -52,7 +52,7 @@ class Question:
 
 def summarise(
     model: AnswerModel,
-    question: Question,
+    question: SummaryInputs,
     tuned: Prompt,
     start: Prompt | None,
     population: int,
@@ -99,7 +99,7 @@ def summarise(
     }
 
 
-def measure_baselines(model: AnswerModel, question: Question) -> dict[str, Any]:
+def measure_baselines(model: AnswerModel, question: SummaryInputs) -> dict[str, Any]:
     """The rows of the result table that need no search, in the form of `summarise`.
 
     Args:
@@ -109,7 +109,7 @@ def measure_baselines(model: AnswerModel, question: Question) -> dict[str, Any]:
     return _baselines(model, question)[0]
 
 
-def _baselines(model: AnswerModel, question: Question) -> tuple[dict[str, Any], Profile]:
+def _baselines(model: AnswerModel, question: SummaryInputs) -> tuple[dict[str, Any], Profile]:
     """What of a summary needs no search, and the untouched model's profile on the held-out forms."""
     scoring, target = question.scoring, question.target
     constant = scoring.constant_answer_loss(target.vector(scoring.instrument))
@@ -145,7 +145,7 @@ def _baselines(model: AnswerModel, question: Question) -> tuple[dict[str, Any], 
 
 def _row(
     model: AnswerModel,
-    question: Question,
+    question: SummaryInputs,
     method: str,
     label: str,
     *,
@@ -198,7 +198,7 @@ def _row(
     return row, held_out
 
 
-def _constant_row(question: Question, loss: float) -> dict[str, Any]:
+def _constant_row(question: SummaryInputs, loss: float) -> dict[str, Any]:
     keys = [dimension.key for dimension in question.scoring.dimensions]
     cell = {
         "loss": loss,

@@ -14,8 +14,10 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.evaluation.measure import default_table
+from acculturate.metrics.measure import default_table
 from acculturate.model.answers import AnswerModel, DifferentiableModel
+from acculturate.runs.directory import Run, RunDirectory
+from acculturate.runs.provenance import provenance
 from acculturate.search.adam import Adam
 from acculturate.search.l_shade import FIRST_POPULATION, LSHADE
 from acculturate.search.optimizer import COST_OF_A_GRADIENT, Optimizer
@@ -32,11 +34,9 @@ from acculturate.survey.instrument import Instrument
 from acculturate.survey.scoring import Scoring
 from acculturate.tuning.config import Settings, to_toml
 from acculturate.tuning.frontier import write_frontier
-from acculturate.tuning.loop import Progress, Search, StopReason
+from acculturate.tuning.loop import Progress, StopReason, TuningLoop
 from acculturate.tuning.objective import Objective
-from acculturate.tuning.provenance import provenance
-from acculturate.tuning.run import Run, RunDirectory
-from acculturate.tuning.summary import Question, summarise
+from acculturate.tuning.summary import SummaryInputs, summarise
 
 
 def tune(
@@ -81,7 +81,10 @@ def tune(
     _check_gradients(model, optimizer)
     chosen = chosen.resolved(optimizer)
     chosen.check(optimizer)
-    population, start_cost = optimizer.population_size, optimizer.population_size * optimizer.cost
+    population, start_cost = (
+        optimizer.population_size,
+        optimizer.population_size * optimizer.evaluations_per_candidate,
+    )
     scoring = Scoring(instrument, chosen.anchor, chosen.aggregate, chosen.variant)
     vector = target.vector(instrument)
     forms = tuning_forms(instrument, chosen)
@@ -96,14 +99,14 @@ def tune(
             return Run.load(directory.path)
         record = provenance(about, instrument, target, table, scoring, forms, held_out, command)
         _begin_or_compare(directory, record)
-        search = make_search(model, scoring, vector, forms, optimizer, chosen, directory)
+        search = make_tuning_loop(model, scoring, vector, forms, optimizer, chosen, directory)
         reason = search.run(on_generation)
         if not np.isfinite(search.best_loss):
             raise FailureError(
                 f"none of {search.loop.evaluations} candidates gave finite answers",
                 "Use another --out and --dtype float32, or a smaller --init-scale.",
             )
-        question = Question(
+        question = SummaryInputs(
             scoring,
             target,
             table,
@@ -146,7 +149,7 @@ def _default_optimizer(model: AnswerModel, budget: int) -> Optimizer:
 
 
 def _check_gradients(model: AnswerModel, optimizer: Optimizer) -> None:
-    if "gradient" in optimizer.learns_from and not isinstance(model, DifferentiableModel):
+    if "gradient" in optimizer.requires and not isinstance(model, DifferentiableModel):
         raise UsageError(
             f"{model.name} gives no gradients, which {optimizer.name} descends",
             "Use an optimiser that needs none, such as de.",
@@ -184,7 +187,7 @@ def measured_forms(instrument: Instrument, chosen: Settings) -> tuple[Form, ...]
     )
 
 
-def make_search(
+def make_tuning_loop(
     model: AnswerModel,
     scoring: Scoring,
     target: Float[np.ndarray, " dimension"],
@@ -192,7 +195,7 @@ def make_search(
     optimizer: Optimizer,
     settings: Settings,
     directory: RunDirectory,
-) -> Search:
+) -> TuningLoop:
     """The generations of a run, new or from where its directory stopped.
 
     Args:
@@ -205,7 +208,7 @@ def make_search(
         directory: Where the run is kept.
     """
     objective = make_objective(model, scoring, target, forms, optimizer, settings)
-    return Search(model, objective, optimizer, settings, directory, scoring)
+    return TuningLoop(model, objective, optimizer, settings, directory, scoring)
 
 
 def make_objective(
@@ -216,7 +219,7 @@ def make_objective(
     optimizer: Optimizer,
     settings: Settings,
 ) -> Objective:
-    """What a run minimises; see `make_search` for the arguments."""
+    """What a run minimises; see `make_tuning_loop` for the arguments."""
     return Objective(
         model,
         forms,
@@ -226,8 +229,8 @@ def make_objective(
         reading=settings.reading,
         respondents=settings.respondents,
         penalty=settings.penalty,
-        price=settings.price,
-        guard="price" in optimizer.learns_from,
+        constraints=settings.constraints,
+        guard="secondary" in optimizer.requires,
         sample=settings.sample_size(scoring.instrument),
         measured=measured_forms(scoring.instrument, settings),
         stages=settings.stages,
@@ -259,7 +262,7 @@ def _begin_or_compare(directory: RunDirectory, record: dict[str, Any]) -> None:
             )
 
 
-def _outcome(reason: StopReason, search: Search, summary: dict[str, Any]) -> dict[str, Any]:
+def _outcome(reason: StopReason, search: TuningLoop, summary: dict[str, Any]) -> dict[str, Any]:
     rows = {row["method"]: row for row in summary["rows"]}
     naive, tuned = rows["naive"], rows["tuned"]
     return {
@@ -275,7 +278,7 @@ def _outcome(reason: StopReason, search: Search, summary: dict[str, Any]) -> dic
         "naive_perplexity": naive["perplexity"],
         "held_out_divergence": tuned["held_out_divergence"],
         "held_out_perplexity": tuned["held_out_perplexity"],
-        "excess": search.best_excess,
+        "excess": search.best_violation,
         "tokens": search.loop.tokens,
         "tokens_saved": search.tokens_saved,
         "seconds": search.loop.seconds,

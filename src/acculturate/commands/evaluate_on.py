@@ -1,0 +1,103 @@
+"""`acculturate evaluate --on`: what is asked of a finished run outside the survey."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from acculturate import display, progress_bars
+from acculturate.commands.shared import Models, print_json, say_report
+from acculturate.errors import UsageError
+
+if TYPE_CHECKING:
+    from acculturate.benchmarks.exam import Exam, Known
+    from acculturate.runs.directory import Run
+
+FLUENCY = "fluency"
+"""The name of ordinary texts and everyday questions; all others are benchmarks."""
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What --on asks.
+
+    Attributes:
+        exam: Benchmarks, or None.
+        fluency: Whether ordinary texts are read.
+        texts: The user's own among them.
+    """
+
+    exam: Exam | None
+    fluency: bool
+    texts: tuple[str, ...]
+
+
+def read_outside(
+    on: Sequence[str] | None, texts: Path | None, permute: int, written: bool
+) -> Outside | None:
+    """What --on, --texts, --permute and --written say; None without --on.
+
+    Raises:
+        UsageError: A name is unknown, or an option belongs to something that is not asked.
+        FailureError: A benchmark cannot be fetched from the hub.
+    """
+    from acculturate.benchmarks.catalogue import benchmark_names, load_benchmarks
+    from acculturate.benchmarks.exam import Exam
+    from acculturate.evaluation.fluency import read_own_texts
+
+    known = ", ".join([FLUENCY, *benchmark_names()])
+    names = [part.strip() for given in on or () for part in given.split(",") if part.strip()]
+    if on is not None and not names:
+        raise UsageError("--on names nothing", f"Known: {known}, or a .toml file.")
+    fluency, benchmarks = FLUENCY in names, [name for name in names if name != FLUENCY]
+    if texts is not None and not fluency:
+        raise UsageError("texts are read for their fluency alone", "Use --on fluency --texts FILE.")
+    if (permute or written) and not benchmarks:
+        raise UsageError(
+            f"{'--permute' if permute else '--written'} is about benchmarks, and none is given",
+            f"Give some with --on: {', '.join(benchmark_names())}, or a .toml file.",
+        )
+    if on is None:
+        return None
+    exam = None
+    own = () if texts is None else read_own_texts(texts)
+    if benchmarks:
+        with progress_bars.step("loading the benchmarks") as progress:
+            exam = Exam(load_benchmarks(benchmarks, progress), permute, written)
+    return Outside(exam, fluency, own)
+
+
+def evaluate_outside(runs: Sequence[Run], asked: Outside, models: Models, as_json: bool) -> None:
+    """Asks finished runs and prints what came out."""
+    import acculturate as ac
+    from acculturate.evaluation.fluency import evaluate_fluency
+    from acculturate.reporting import benchmarks_narrative, side_effects_narrative
+    from acculturate.runs.reader import read_run
+
+    known: Known = {}
+    found: list[dict[str, Any]] = []
+    for run in runs:
+        model = models.of(run)
+        said: dict[str, Any] = {"run": str(run.directory)}
+        if asked.fluency:
+            with progress_bars.step(
+                f"reading texts under the prompt of {run.directory}"
+            ) as progress:
+                said |= evaluate_fluency(run, model, texts=asked.texts, progress=progress).to_dict()
+            effects = read_run(run.directory).checks.side_effects
+            if effects is not None and not as_json:
+                words = side_effects_narrative.sentences(effects)
+                display.show_side_effects(run.directory, effects, words)
+        if asked.exam is not None:
+            with progress_bars.question_bar() as asking:
+                examined = ac.examine(run, model, asked.exam, known=known, progress=asking)
+            said["benchmarks"] = examined.to_dict()
+            if not as_json:
+                display.show_examined(examined, benchmarks_narrative.sentences)
+        found.append(said)
+    if as_json:
+        print_json({"runs": found})
+    else:
+        say_report([run.directory for run in runs])

@@ -1,0 +1,158 @@
+"""Benchmarks outside the survey, asked of a finished run: RUN/evaluation/benchmarks/KEY.json.
+
+In: a finished run, its model, an `Exam`. Out: a result for each benchmark, and beside it KEY.npz, the
+answers behind it by the hash of all that they depend on: what is there is not asked again. Asking and
+scoring are the benchmarks room's; this file knows what a run directory holds.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from acculturate.benchmarks.asking import Method, Shares
+from acculturate.benchmarks.exam import Exam, Known, Progress, Sheet
+from acculturate.benchmarks.result import Result
+from acculturate.errors import FailureError, UsageError
+from acculturate.io import json_text, remove_leftovers, write_bytes
+from acculturate.model.answers import AnswerModel, GeneratingModel
+from acculturate.runs.directory import Run
+from acculturate.runs.evaluation_files import check_model, writing
+
+FOLDER = "evaluation/benchmarks"
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What a run came to in some benchmarks.
+
+    Attributes:
+        directory: The run directory.
+        results: One a benchmark and way of reading, in the order they were asked for.
+        computed: Keys of those for which the model was asked by this call.
+    """
+
+    directory: Path
+    results: tuple[Result, ...]
+    computed: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: the results by their keys."""
+        return {result.benchmark: result.to_dict() for result in self.results}
+
+
+def examine(
+    run: Run | str | Path,
+    model: AnswerModel,
+    exam: Exam,
+    *,
+    known: Known | None = None,
+    progress: Progress = lambda _what, _done, _whole: None,
+) -> Examined:
+    """Asks the untouched model, the baselines and the tuned one questions outside the survey.
+
+    Args:
+        run: A finished run, or its directory.
+        model: The model it was tuned on; never changed.
+        exam: What is asked, and how.
+        known: Answers by what they depend on; filled by this call. Given to several calls, the untouched
+            model is asked once for all runs.
+        progress: Called with what is asked, how much of it is answered, and how much there is.
+
+    Returns:
+        What the files hold.
+
+    Raises:
+        UsageError: The run is not finished, the model is another one, or it writes no text and was to.
+        FailureError: A file of the run is damaged, or a result cannot be written.
+    """
+    loaded = run if isinstance(run, Run) else Run.load(run)
+    weights_hash = check_model(loaded.directory, model)
+    if exam.written and not isinstance(model, GeneratingModel):
+        raise UsageError(f"{model.name} writes no text", "Ask without --written.")
+    known = {} if known is None else known
+    methods, country = _methods(loaded), str(loaded.summary["target"]["country"])
+    results: list[Result] = []
+    computed: list[str] = []
+    with writing(loaded.directory):
+        for sheet in exam.sheets():
+            path = loaded.directory / FOLDER / sheet.key
+            asked, marks = _answers(
+                sheet, path.with_suffix(".npz"), model, weights_hash, methods, known, progress
+            )
+            computed += [sheet.key] if asked else []
+            result = sheet.result(marks, known, country)
+            results.append(result)
+            _write(path.with_suffix(".json"), json_text(result.to_dict()).encode())
+    return Examined(loaded.directory, tuple(results), tuple(computed))
+
+
+def _methods(run: Run) -> tuple[Method, ...]:
+    """The untouched model, the run's own baselines in words, and the tuned one, in this order."""
+    lines = run.summary.get("baselines", {})
+    if not {"persona", "in_context"} <= set(lines):
+        raise FailureError(
+            f"{run.directory / 'evaluation' / 'summary.json'} has no baselines",
+            "Restore it from a copy, or tune again with another --out.",
+        )
+    return (
+        Method("naive"),
+        Method("persona", line=str(lines["persona"])),
+        Method("in-context", line=str(lines["in_context"])),
+        Method("tuned", prompt=run.soft_prompt),
+    )
+
+
+def _answers(
+    sheet: Sheet,
+    path: Path,
+    model: AnswerModel,
+    weights_hash: str,
+    methods: tuple[Method, ...],
+    known: Known,
+    progress: Progress,
+) -> tuple[bool, dict[str, str]]:
+    """Asks what neither the run nor this session knows; whether there was any, and each method's mark."""
+    kept = _read(path)
+    for mark, shares in kept.items():
+        known.setdefault(mark, shares)
+    fresh: list[str] = []
+
+    def keep(mark: str) -> None:
+        fresh.append(mark)
+        kept[mark] = known[mark]
+        _write(path, _bytes(kept))
+
+    marks = sheet.answer(model, weights_hash, methods, known, progress, keep)
+    kept |= {mark: known[mark] for mark in marks.values()}
+    _write(path, _bytes(kept))
+    return bool(fresh), marks
+
+
+def _read(path: Path) -> dict[str, Shares]:
+    """The answers in a file; none where there is no file that can be read: they are then asked anew."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            found = {mark: file[mark] for mark in file.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return {}
+    return {mark: a for mark, a in found.items() if a.ndim == 2 and a.dtype == np.float64}
+
+
+def _bytes(answers: Mapping[str, Shares]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **dict(answers))  # pyright: ignore[reportArgumentType]
+    return buffer.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Writes a file, unless it holds this already."""
+    remove_leftovers(path)
+    if not path.is_file() or path.read_bytes() != content:
+        write_bytes(path, content)

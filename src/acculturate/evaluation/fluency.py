@@ -1,0 +1,122 @@
+"""Side effects of a finished run's soft prompt: a run directory and its model -> evaluation/fluency.json.
+
+What the file holds already for the same prompt, model, texts and questions is not measured again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from acculturate.errors import UsageError
+from acculturate.evaluation.evaluate import RunEvaluation
+from acculturate.metrics.ordinary_texts import QUESTIONS
+from acculturate.metrics.side_effects import MAX_TOKENS, side_effects, text_sets
+from acculturate.metrics.written_answers import REFUSALS
+from acculturate.model.answers import LONGEST_READ, AnswerModel, ProseModel
+from acculturate.runs.directory import Run
+from acculturate.runs.evaluation_files import check_model, read_part, write_part, writing
+
+FORMAT = 1
+"""Raised when the file's numbers come to mean something else, so that an old one is made again."""
+PART = "fluency"
+MOST_TEXTS, MOST_BYTES = 500, 4_000_000
+"""Of a user's own file of texts."""
+
+
+def evaluate_fluency(
+    run: Run | str | Path,
+    model: AnswerModel,
+    *,
+    texts: Sequence[str] = (),
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda _: None,
+) -> RunEvaluation:
+    """Measures what a finished run's soft prompt does to ordinary text, and writes it into its directory.
+
+    Args:
+        run: A finished run, or its directory.
+        model: The model it was tuned on; never changed.
+        texts: Own texts to read as well. What is there for such texts stays where none are given.
+        seed: Of the bootstrap.
+        progress: Called with a sentence before every step.
+
+    Returns:
+        What the file holds; no part where the model writes no text.
+
+    Raises:
+        UsageError: The run is not finished, the model is another one, or none of the texts has two
+            tokens.
+        FailureError: A file of the run is damaged or cannot be written.
+    """
+    loaded = run if isinstance(run, Run) else Run.load(run)
+    directory, prompt = loaded.directory, loaded.soft_prompt
+    weights_hash = check_model(directory, model)
+    if not isinstance(model, ProseModel):
+        progress(f"{model.name} reads and writes no text: its side effects cannot be measured")
+        return RunEvaluation(directory, {}, ())
+    embeddings = np.ascontiguousarray(prompt.embeddings, "<f4").tobytes()
+    marks = {
+        "fingerprint": _hash(
+            [
+                FORMAT,
+                hashlib.sha256(embeddings).hexdigest(),
+                prompt.placement,
+                weights_hash,
+                seed,
+                list(text_sets().items()),
+                [LONGEST_READ, QUESTIONS, MAX_TOKENS, REFUSALS],
+            ]
+        ),
+        "own_fingerprint": _hash(list(texts)) if texts else None,
+    }
+    with writing(directory):
+        there = read_part(directory, PART) or {}
+        same = there.get("fingerprint") == marks["fingerprint"]
+        if same and (not texts or there.get("own_fingerprint") == marks["own_fingerprint"]):
+            return RunEvaluation(directory, {PART: there}, ())
+        found = side_effects(model, prompt, own=texts, seed=seed, progress=progress)
+        write_part(directory, PART, {**marks, **found.to_dict()})
+        return RunEvaluation(directory, {PART: read_part(directory, PART) or {}}, (PART,))
+
+
+def read_own_texts(path: Path) -> tuple[str, ...]:
+    """A file of ordinary texts, one a line, UTF-8; empty lines are left out.
+
+    Raises:
+        UsageError: There is no such file, it is no text, or it holds none or too many.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise UsageError(
+                f"{path} is larger than {MOST_BYTES / 1e6:.0f} MB",
+                f"Give at most {MOST_TEXTS} texts, such as a random part of them.",
+            )
+        lines = content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{path} is not UTF-8 text (byte {error.start})", "Save it as UTF-8, one text a line."
+        ) from error
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {path}: {error.strerror}", "Give a file with one text a line."
+        ) from error
+    texts = tuple(line.strip() for line in lines if line.strip())
+    if not texts:
+        raise UsageError(f"{path} holds no text", "Write one text a line.")
+    if len(texts) > MOST_TEXTS:
+        raise UsageError(
+            f"{path} holds {len(texts)} texts; {MOST_TEXTS} at most are read",
+            "Give fewer, such as a random part of them.",
+        )
+    return texts
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

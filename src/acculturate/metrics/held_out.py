@@ -1,0 +1,173 @@
+"""Does it hold when it is asked in other ways? One row a way, each new in one thing or more.
+
+In: an instrument, the forms a run was tuned on, its soft prompt. Out: rows with naive and tuned losses,
+their intervals and that of the gain. Which forms are asked is fixed: no seed chooses them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from acculturate.metrics.comparison import Comparison, Interval, State
+from acculturate.survey.forms import Form, all_forms, crossed_forms, draw_forms
+from acculturate.survey.instrument import Instrument
+
+HEADLINE = "held-out"
+"""Key of the row that a result is quoted by: new wordings in new frames."""
+FORMS_AN_ITEM = 4
+"""Forms of an item that a row asks at most: two in each option order, the fewest with an interval."""
+KEPT_SAMPLES = 200
+"""Bootstrap losses that a file keeps, for comparing several runs."""
+
+LANGUAGES = {"ar": "Arabic", "en": "English", "es": "Spanish", "hi": "Hindi", "zh": "Chinese"}
+
+
+@dataclass(frozen=True)
+class FormSet:
+    """One way of asking.
+
+    Attributes:
+        key: "tuning", "wordings", "frames", "held-out", "shuffled", "letters" or a language's code.
+        label: In words.
+        forms: What is asked.
+    """
+
+    key: str
+    label: str
+    forms: tuple[Form, ...]
+
+
+@dataclass(frozen=True)
+class FormSetResult:
+    """The untouched and the tuned model, asked in one way.
+
+    Attributes:
+        key: As in `FormSet`; "forward" and "reversed" are the headline's forms by option order.
+        label: In words.
+        forms: How many forms were asked of each.
+        naive: The untouched model.
+        tuned: The tuned one.
+        gain: By how much the loss fell.
+        gain_interval: Its 95% bootstrap interval, both models on the same drawn forms; None where an
+            item has one form in an order.
+    """
+
+    key: str
+    label: str
+    forms: int
+    naive: State
+    tuned: State
+    gain: float
+    gain_interval: Interval | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**vars(self), "naive": self.naive.to_dict(), "tuned": self.tuned.to_dict()}
+
+
+def form_sets(
+    instrument: Instrument, tuning: Sequence[Form], language: str, others: Sequence[str] = ()
+) -> tuple[FormSet, ...]:
+    """The ways of asking, the tuning forms first and languages last.
+
+    Args:
+        instrument: The questionnaire.
+        tuning: What the search was asked; of more than a row asks, a balanced few.
+        language: The language it was asked in.
+        others: Codes of other languages to ask in.
+
+    Returns:
+        One set each; a way in which the instrument has nothing new is left out: with a single
+        wording, new wordings; with scales of ten and more, letters.
+
+    Raises:
+        UsageError: The instrument does not have one of the languages.
+    """
+    new = all_forms(instrument, (language,), "held-out")
+    lettered = all_forms(instrument, (language,), "held-out", "letters")
+    sets = [FormSet("tuning", "As it was tuned", few(tuning))]
+    if instrument.language(language).held_out_wordings:
+        worded = crossed_forms(instrument, "held-out", "tuning", language)
+        framed = crossed_forms(instrument, "tuning", "held-out", language)
+        sets += [
+            FormSet("wordings", "New wordings", few(worded)),
+            FormSet("frames", "New frames", few(framed)),
+        ]
+    sets.append(FormSet(HEADLINE, "New wordings and frames", few(new)))
+    mixed = crossed_forms(instrument, "held-out", "held-out", language, shuffled=True)
+    sets.append(FormSet("shuffled", "…options shuffled", _few_of_each(mixed)))
+    if any(a.labels != b.labels for a, b in zip(new, lettered, strict=True)):
+        sets.append(FormSet("letters", "…options lettered", few(lettered)))
+    for code in others:
+        pool = all_forms(instrument, (code,), "held-out")
+        sets.append(FormSet(code, f"…in {language_name(code)}", few(pool)))
+    return tuple(sets)
+
+
+def other_languages(
+    instrument: Instrument, own: str, wanted: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    """Codes of the languages to ask in beside one's own: those wanted, or all there are if None."""
+    codes = instrument.languages if wanted is None else wanted
+    return tuple(code for code in dict.fromkeys(codes) if code != own)
+
+
+def row(key: str, label: str, comparison: Comparison) -> FormSetResult:
+    """A comparison as a row."""
+    return FormSetResult(
+        key,
+        label,
+        len(comparison.forms),
+        comparison.state(0),
+        comparison.state(1),
+        comparison.gain,
+        comparison.gain_interval,
+    )
+
+
+def by_order(comparison: Comparison) -> tuple[FormSetResult, FormSetResult]:
+    """The rows of a comparison's forms in the item's own order, and in the reversed one."""
+    rows: list[FormSetResult] = []
+    for order, label in (("forward", "…options as listed"), ("reversed", "…options reversed")):
+        chosen = [index for index, form in enumerate(comparison.forms) if form.order == order]
+        rows.append(row(order, label, comparison.only(chosen)))
+    return rows[0], rows[1]
+
+
+def kept_samples(comparison: Comparison) -> dict[str, list[float]]:
+    """Bootstrap losses of both states, `KEPT_SAMPLES` of them; empty where there are none."""
+    losses = comparison.loss_samples
+    if losses is None:
+        return {}
+    step = losses.shape[1] // KEPT_SAMPLES
+    kept = np.round(losses[:, :: max(1, step)], 6)
+    return {"naive": kept[0].tolist(), "tuned": kept[1].tolist()}
+
+
+def few(pool: Sequence[Form]) -> tuple[Form, ...]:
+    """As many of a pool as an interval needs, balanced; always the same."""
+    items = len({form.item for form in pool})
+    if len(pool) <= FORMS_AN_ITEM * items:
+        return tuple(pool)
+    return draw_forms(pool, FORMS_AN_ITEM * items, np.random.default_rng(0))
+
+
+def language_name(code: str) -> str:
+    """A language's name in English, or its code."""
+    return LANGUAGES.get(code, code)
+
+
+def _few_of_each(pool: Sequence[Form]) -> tuple[Form, ...]:
+    """The first forms of each item, as many from each order it is shown in."""
+    taken: dict[tuple[str, tuple[int, ...]], int] = {}
+    kept: list[Form] = []
+    for form in pool:
+        place = form.item, form.options
+        taken[place] = taken.get(place, 0) + 1
+        if taken[place] <= FORMS_AN_ITEM // 2:
+            kept.append(form)
+    return tuple(kept)

@@ -1,0 +1,308 @@
+"""The model as a survey of respondents: personas alike in everything but nationality, one answer a question.
+
+In: a model, a soft prompt, held-out forms, how many respondents. Out: scores as a survey of that size would
+give them, with the interval of its sampling. Comparative surveys match their samples (the VSM 2013 manual
+asks for it): here the untouched and the tuned model answer as the very same respondents, none of whom is
+given a nationality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from acculturate.metrics.comparison import ComparisonSettings, Interval
+from acculturate.metrics.measure import SAMPLES
+from acculturate.metrics.statistics import (
+    interval_around,
+    loss_interval,
+    percentile_interval,
+    resampled_means,
+)
+from acculturate.model.answers import AnswerModel
+from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.survey.forms import Form
+from acculturate.survey.scoring import Scoring
+
+LANGUAGE = "en"
+"""The language of the persona lines, and so of the forms behind them."""
+KEPT_SAMPLES = 200
+
+AGES = (22, 31, 40, 49, 58)
+SEXES = ("woman", "man")
+EDUCATIONS = (
+    "finished primary school",
+    "finished secondary school",
+    "learned a trade",
+    "finished university",
+)
+OCCUPATIONS = (
+    "work in a shop",
+    "work in a factory",
+    "work in an office",
+    "lead a small team",
+    "are self-employed",
+)
+
+
+@dataclass(frozen=True)
+class Persona:
+    """A respondent in a few words; no nationality among them.
+
+    Attributes:
+        age: In years.
+        sex: "woman" or "man".
+        education: What was finished.
+        occupation: What is done for a living.
+    """
+
+    age: int
+    sex: str
+    education: str
+    occupation: str
+
+    @property
+    def line(self) -> str:
+        """The line that stands in front of a form."""
+        return (
+            f"You are a {self.age}-year-old {self.sex}. You {self.education} and {self.occupation}."
+        )
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What the respondents of one state, untouched or tuned, answered.
+
+    Attributes:
+        loss: To the target.
+        interval: 95% interval of the loss over respondents and forms.
+        scores: Score of each dimension.
+        respondent_intervals: 95% interval of each score over respondents, as a survey reports it.
+        intervals: 95% interval of each score over respondents and forms.
+        samples: Bootstrap losses over respondents and forms, `KEPT_SAMPLES` of them.
+    """
+
+    loss: float
+    interval: Interval
+    scores: dict[str, float]
+    respondent_intervals: dict[str, Interval]
+    intervals: dict[str, Interval]
+    samples: tuple[float, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Respondents:
+    """Both states, answered by the same respondents.
+
+    Attributes:
+        respondents: How many.
+        seed: Of the design and the answers.
+        language: Language code of the forms.
+        example: The line of the first persona.
+        naive: The untouched model.
+        tuned: The tuned one.
+        gain: By how much the loss fell.
+        gain_interval: Its 95% interval, the same respondents and forms drawn for both.
+    """
+
+    respondents: int
+    seed: int
+    language: str
+    example: str
+    naive: Sampled
+    tuned: Sampled
+    gain: float
+    gain_interval: Interval
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**vars(self), "naive": self.naive.to_dict(), "tuned": self.tuned.to_dict()}
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Answers of one state.
+
+    Attributes:
+        forms: Every form that anybody was asked, without its persona.
+        asked: Which form each respondent was asked for each item.
+        answers: What was answered, 1 for the first option of the item's own order; NaN where the
+            answer was not finite.
+        expected: What the respondent would answer on average, given the form.
+    """
+
+    forms: tuple[Form, ...]
+    asked: Int[np.ndarray, "respondent item"]
+    answers: Float[np.ndarray, "respondent item"]
+    expected: Float[np.ndarray, "respondent item"]
+
+
+def personas(count: int, rng: np.random.Generator) -> tuple[Persona, ...]:
+    """A balanced design: every age, sex, education and occupation equally often, or one more.
+
+    Args:
+        count: Respondents.
+        rng: Mixes the attributes with one another.
+    """
+    columns = [_balanced(len(levels), count, rng) for levels in _LEVELS]
+    return tuple(
+        Persona(AGES[age], SEXES[sex], EDUCATIONS[education], OCCUPATIONS[occupation])
+        for age, sex, education, occupation in zip(*columns, strict=True)
+    )
+
+
+def respondents(
+    model: AnswerModel,
+    prompt: SoftPrompt,
+    forms: Sequence[Form],
+    question: ComparisonSettings,
+    count: int,
+) -> Respondents:
+    """Asks the same respondents of the untouched and of the tuned model.
+
+    Every respondent is asked every item once, in a form drawn so that each form of an item is used
+    equally often, and answers once, drawn from the probabilities with the same luck in both states.
+
+    Args:
+        model: Who answers.
+        prompt: The tuned soft prompt.
+        forms: Held-out forms in English, every item with both option orders.
+        question: Scoring, target and the seed of everything drawn here.
+        count: Respondents, at least two.
+    """
+    design, luck, drawing = np.random.SeedSequence(question.seed).spawn(3)
+    rng = np.random.default_rng(design)
+    people = personas(count, rng)
+    asked = _assignment(forms, question.scoring, count, rng)
+    uniform = np.random.default_rng(luck).random(asked.shape)
+    samples: list[np.ndarray] = []
+    states: list[Sampled] = []
+    for soft in (None, prompt):
+        survey = interview(model, soft, forms, asked, uniform, people)
+        state, losses = _sampled(survey, question, np.random.default_rng(drawing))
+        states.append(state)
+        samples.append(losses)
+    with np.errstate(invalid="ignore"):
+        gain = states[0].loss - states[1].loss
+        interval = interval_around(samples[0] - samples[1], gain)
+    return Respondents(
+        count,
+        question.seed,
+        forms[0].language,
+        people[0].line,
+        states[0],
+        states[1],
+        gain,
+        interval,
+    )
+
+
+def interview(
+    model: AnswerModel,
+    prompt: SoftPrompt | None,
+    forms: Sequence[Form],
+    asked: Int[np.ndarray, "respondent item"],
+    uniform: Float[np.ndarray, "respondent item"],
+    people: Sequence[Persona],
+) -> Survey:
+    """Asks each respondent its forms; `uniform` is their luck, one number in [0, 1) an answer."""
+    answers, expected = np.full(asked.shape, np.nan), np.full(asked.shape, np.nan)
+    for row, persona in enumerate(people):
+        own = [forms[index] for index in asked[row]]
+        told = [replace(form, text=f"{persona.line}\n{form.text}") for form in own]
+        p = model.ask(
+            None if prompt is None else prompt.embeddings[None],
+            told,
+            placement="front" if prompt is None else prompt.placement,
+        ).probabilities[0]
+        fine = np.isfinite(p.sum(axis=1))
+        steps = np.cumsum(p[fine], axis=1)
+        drawn = (uniform[row, fine, None] * steps[:, -1:] >= steps).sum(axis=1)
+        answers[row, fine] = 1.0 + drawn
+        expected[row, fine] = p[fine] @ np.arange(1.0, p.shape[1] + 1)
+    return Survey(tuple(forms), asked, answers, expected)
+
+
+def score_samples(
+    survey: Survey, scoring: Scoring, rng: np.random.Generator
+) -> tuple[Float[np.ndarray, "sample dimension"], Float[np.ndarray, "sample dimension"]]:
+    """Bootstrap scores of a survey: over respondents, and over respondents and forms.
+
+    Respondents are drawn with replacement, each with all its answers. Forms are drawn with replacement
+    within an item and option order, apart from the respondents and on expected answers, so that the
+    luck of single answers is not counted twice; the two deviations from the scores are added.
+
+    Returns:
+        `SAMPLES` score vectors of each kind.
+    """
+    count, items = survey.answers.shape
+    weights = rng.multinomial(count, np.full(count, 1 / count), size=SAMPLES) / count
+    people = scoring.scores(weights @ survey.answers)
+    shifts = np.empty((SAMPLES, items))
+    for item in range(items):
+        orders: dict[tuple[int, ...], list[float]] = {}
+        for index in np.unique(survey.asked[:, item]):
+            own = survey.expected[survey.asked[:, item] == index, item]
+            orders.setdefault(survey.forms[index].options, []).append(float(own.mean()))
+        drawn = [
+            resampled_means(np.array(values), [np.arange(len(values))], SAMPLES, rng)[:, 0]
+            for values in orders.values()
+        ]
+        centre = np.mean([np.mean(values) for values in orders.values()])
+        shifts[:, item] = np.mean(drawn, axis=0) - centre
+    return people, people + shifts @ scoring.weights.T
+
+
+_LEVELS = (AGES, SEXES, EDUCATIONS, OCCUPATIONS)
+
+
+def _balanced(levels: int, count: int, rng: np.random.Generator) -> Int[np.ndarray, " _"]:
+    """Each of so many levels equally often, or one more, in a drawn order."""
+    order = rng.permutation(levels)
+    return rng.permutation(np.resize(order, count))
+
+
+def _assignment(
+    forms: Sequence[Form], scoring: Scoring, count: int, rng: np.random.Generator
+) -> Int[np.ndarray, "respondent item"]:
+    """Which form each respondent is asked for each item: every form of it equally often, or one more."""
+    columns: list[np.ndarray] = []
+    for item in scoring.instrument.items:
+        own = np.array([index for index, form in enumerate(forms) if form.item == item.id])
+        columns.append(own[_balanced(len(own), count, rng)])
+    return np.stack(columns, axis=1)
+
+
+def _sampled(
+    survey: Survey, question: ComparisonSettings, rng: np.random.Generator
+) -> tuple[Sampled, Float[np.ndarray, " sample"]]:
+    scoring = question.scoring
+    keys = [dimension.key for dimension in scoring.dimensions]
+    scores = scoring.scores(survey.answers.mean(axis=0)[None])
+    people, both = score_samples(survey, scoring, rng)
+    losses = scoring.loss(both, question.target)
+    loss = float(scoring.loss(scores, question.target)[0])
+    state = Sampled(
+        loss=loss,
+        interval=loss_interval(losses, loss),
+        scores=dict(zip(keys, scores[0].tolist(), strict=True)),
+        respondent_intervals=_named(keys, people),
+        intervals=_named(keys, both),
+        samples=tuple(np.round(losses[:: SAMPLES // KEPT_SAMPLES], 6).tolist()),
+    )
+    return state, losses
+
+
+def _named(
+    keys: Sequence[str], samples: Float[np.ndarray, "sample dimension"]
+) -> dict[str, Interval]:
+    pairs = percentile_interval(samples)
+    return {key: (float(low), float(high)) for key, (low, high) in zip(keys, pairs, strict=True)}

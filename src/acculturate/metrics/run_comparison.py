@@ -1,0 +1,140 @@
+"""Several runs together: which prompt moves the model where, and what another seed would have given.
+
+In: losses of runs that were evaluated before. Out: a `Confusion`, and intervals with the tuning seed as the
+outer level. Knows no model and no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from acculturate.metrics.comparison import Interval
+from acculturate.metrics.statistics import interval_of
+
+SAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Each run's loss to the targets of all runs, on held-out forms.
+
+    Attributes:
+        runs: Names of the runs.
+        targets: The target of each run.
+        columns: The different targets, in the order of the runs.
+        losses: A row a run, a column a target; None where the table has no such country.
+    """
+
+    runs: tuple[str, ...]
+    targets: tuple[str, ...]
+    columns: tuple[str, ...]
+    losses: tuple[tuple[float | None, ...], ...]
+
+    @property
+    def nearest(self) -> tuple[str | None, ...]:
+        """The column that each row is nearest to."""
+        return tuple(_least(row, self.columns) for row in self.losses)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**vars(self), "nearest": list(self.nearest)}
+
+
+@dataclass(frozen=True)
+class SeedSpread:
+    """Runs that differ in their seed.
+
+    Attributes:
+        country: Their target.
+        over: What a run's own samples were drawn over, in words.
+        runs: Their names.
+        naive: Mean loss of the untouched model.
+        tuned: Mean loss of the tuned ones.
+        interval: 95% interval of `tuned`: runs drawn with replacement, for each a bootstrap sample
+            of its own; None where a run has no samples.
+        least: The least loss of a run.
+        most: The largest.
+    """
+
+    country: str
+    over: str
+    runs: tuple[str, ...]
+    naive: float
+    tuned: float
+    interval: Interval | None
+    least: float
+    most: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return dict(vars(self))
+
+
+def confusion(
+    names: Sequence[str], targets: Sequence[str], losses: Sequence[Mapping[str, float]]
+) -> Confusion:
+    """The confusion matrix of several runs.
+
+    Args:
+        names: Of the runs.
+        targets: The target of each.
+        losses: Of each, the tuned model's loss to every country, all of one table and instrument.
+    """
+    columns = tuple(dict.fromkeys(targets))
+    return Confusion(
+        tuple(names),
+        tuple(targets),
+        columns,
+        tuple(tuple(own.get(column) for column in columns) for own in losses),
+    )
+
+
+def seed_spread(
+    country: str,
+    over: str,
+    names: Sequence[str],
+    naive: Sequence[float],
+    tuned: Sequence[float],
+    samples: Sequence[Sequence[float]],
+    seed: int = 0,
+) -> SeedSpread:
+    """What runs of one country give together.
+
+    Args:
+        country: Their target.
+        over: What the samples were drawn over, in words.
+        names: Of the runs, at least one.
+        naive: Each one's loss of the untouched model.
+        tuned: Each one's loss of the tuned model.
+        samples: Each one's bootstrap losses of the tuned model; empty where it has none.
+        seed: Of the draws.
+    """
+    interval: Interval | None = None
+    if len(names) > 1 and all(len(own) > 0 for own in samples):
+        rng = np.random.default_rng(seed)
+        arrays = [np.array(own, np.float64) for own in samples]
+        # One run fewer than there are, as with forms: see `statistics.resampled_means`.
+        drawn = rng.integers(len(arrays), size=(SAMPLES, len(arrays) - 1))
+        # Drawing forms anew adds noise, and noise adds to a distance: that is not the runs' own spread.
+        centred = [array - array.mean() + loss for array, loss in zip(arrays, tuned, strict=True)]
+        means = np.array([np.mean([rng.choice(centred[run]) for run in row]) for row in drawn])
+        interval = interval_of(means)
+    return SeedSpread(
+        country,
+        over,
+        tuple(names),
+        float(np.mean(naive)),
+        float(np.mean(tuned)),
+        interval,
+        float(min(tuned)),
+        float(max(tuned)),
+    )
+
+
+def _least(row: Sequence[float | None], columns: Sequence[str]) -> str | None:
+    known = [(loss, column) for loss, column in zip(row, columns, strict=True) if loss is not None]
+    return min(known)[1] if known else None

@@ -1,0 +1,276 @@
+"""What a soft prompt does to a model as a reader and a writer of ordinary text.
+
+In: a model and a soft prompt. Out: `SideEffects`: divergence and perplexity on texts that no search saw, how
+far into a text they reach, and what answers to everyday questions are like. Texts are the sample: intervals
+say how much a number hangs on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from acculturate.errors import UsageError
+from acculturate.metrics.comparison import Interval
+from acculturate.metrics.held_out import language_name
+from acculturate.metrics.ordinary_texts import PASSAGES, QUESTIONS, SENTENCES
+from acculturate.metrics.prose import Prose, measure_prose
+from acculturate.metrics.statistics import interval_of, percentile_interval
+from acculturate.model.answers import ProseModel, TextReading
+from acculturate.model.soft_prompt import SoftPrompt
+
+SAMPLES = 1000
+MAX_TOKENS = 60
+"""Tokens of an answer to a question."""
+PASSAGES_KEY, OWN_KEY = "passages", "own"
+_ENDS = 5  # the beginning and the end of a text that are compared are a fifth of it each
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number and its 95% bootstrap interval over texts; None where there is one text alone."""
+
+    value: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class TextSet:
+    """One set of texts, read by both models.
+
+    Attributes:
+        key: A language's code for sentences, `PASSAGES_KEY`, or `OWN_KEY` for a user's texts.
+        label: In words.
+        texts: How many were read.
+        tokens: How many of their tokens were predicted.
+        divergence: Of the tuned model from the untouched one, nats a token, all tokens alike.
+        naive: Perplexity of the untouched model.
+        tuned: Perplexity of the tuned one.
+        ratio: Tuned by naive; both on the same drawn texts.
+    """
+
+    key: str
+    label: str
+    texts: int
+    tokens: int
+    divergence: Quantity
+    naive: Quantity
+    tuned: Quantity
+    ratio: Quantity
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far into a text a soft prompt reaches.
+
+    Attributes:
+        key: The set of texts.
+        label: In words.
+        texts: How many are long enough; each counts at every position.
+        divergence: Mean divergence of each predicted token, the first behind the soft prompt's place
+            first, in nats.
+        low: Lower end of the 95% bootstrap interval of each over texts; empty for one text alone.
+        high: Upper end.
+        early: Mean of the first fifth of the positions.
+        late: Mean of the last fifth.
+        faded: Early less late; above 0 where the effect wears off.
+    """
+
+    key: str
+    label: str
+    texts: int
+    divergence: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    early: Quantity
+    late: Quantity
+    faded: Quantity
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A question and what both models answer."""
+
+    question: str
+    naive: str
+    tuned: str
+
+
+@dataclass(frozen=True)
+class SideEffects:
+    """What a soft prompt does to ordinary text.
+
+    Attributes:
+        sets: Sets of texts, the sentences of each language first.
+        reaches: For the sets of longer texts.
+        replies: Greedy answers to everyday questions.
+        max_tokens: Tokens an answer had at most.
+        naive: What the untouched model's answers are like.
+        tuned: What the tuned one's are like.
+        seed: Of the bootstrap.
+    """
+
+    sets: tuple[TextSet, ...]
+    reaches: tuple[Reach, ...]
+    replies: tuple[Reply, ...]
+    max_tokens: int
+    naive: Prose
+    tuned: Prose
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def side_effects(
+    model: ProseModel,
+    prompt: SoftPrompt,
+    *,
+    own: Sequence[str] = (),
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda _: None,
+) -> SideEffects:
+    """Reads ordinary texts and asks everyday questions, untouched and tuned.
+
+    Args:
+        model: Who reads and writes.
+        prompt: The tuned soft prompt.
+        own: A user's texts to read as well.
+        seed: Of the bootstrap. Every set of texts has a stream of its own.
+        progress: Called with a sentence before every step.
+
+    Raises:
+        UsageError: None of the user's texts has a token to predict.
+    """
+    known = text_sets(own)
+    sets: list[TextSet] = []
+    reaches: list[Reach] = []
+    for index, (key, (label, texts)) in enumerate(known.items()):
+        progress(f"reading {len(texts)} texts: {label}")
+        naive = model.read_texts(texts, placement=prompt.placement)
+        tuned = model.read_texts(texts, prompt.embeddings, placement=prompt.placement)
+        streams = np.random.SeedSequence(seed, spawn_key=(index,)).spawn(2)
+        of_set, of_reach = (np.random.default_rng(stream) for stream in streams)
+        sets.append(_text_set(key, label, naive, tuned, of_set))
+        if key in (PASSAGES_KEY, OWN_KEY):
+            reaches.append(reach(key, label, [one.divergence for one in tuned], of_reach))
+    progress(f"answering {len(QUESTIONS)} everyday questions")
+    answers = [
+        model.reply(QUESTIONS, soft, placement=prompt.placement, max_tokens=MAX_TOKENS)
+        for soft in (None, prompt.embeddings)
+    ]
+    return SideEffects(
+        sets=tuple(sets),
+        reaches=tuple(reaches),
+        replies=tuple(Reply(*one) for one in zip(QUESTIONS, *answers, strict=True)),
+        max_tokens=MAX_TOKENS,
+        naive=measure_prose(answers[0]),
+        tuned=measure_prose(answers[1]),
+        seed=seed,
+    )
+
+
+def text_sets(own: Sequence[str] = ()) -> Mapping[str, tuple[str, tuple[str, ...]]]:
+    """Every set of texts by its key: what it is called, and the texts. A user's own come last."""
+    sets = {code: (language_name(code), texts) for code, texts in SENTENCES.items()}
+    sets[PASSAGES_KEY] = ("English, longer passages", PASSAGES)
+    return {**sets, OWN_KEY: ("Own texts", tuple(own))} if own else sets
+
+
+def reach(
+    key: str,
+    label: str,
+    divergences: Sequence[Float[np.ndarray, " _"]],
+    rng: np.random.Generator,
+) -> Reach:
+    """Averages the divergence of many texts at each position.
+
+    Only positions that at least half the texts have are kept, and only texts that have them all: every position
+    is a mean over the same texts, so that a difference between positions is none between texts.
+
+    Args:
+        key: The set of texts.
+        label: In words.
+        divergences: Of each text's predicted tokens, at least one of them, in nats.
+        rng: Draws texts.
+    """
+    lengths = sorted((len(one) for one in divergences if len(one)), reverse=True)
+    length = lengths[len(lengths) // 2]
+    table = np.stack([one[:length] for one in divergences if len(one) >= length])
+    end = max(1, length // _ENDS)
+    ends = np.stack([table[:, :end].mean(axis=1), table[:, -end:].mean(axis=1)], axis=1)
+    columns = np.concatenate([table, ends, ends[:, :1] - ends[:, 1:]], axis=1)
+    means, weights = columns.mean(axis=0), _weights(len(table), rng)
+    span: np.ndarray | None = None
+    if weights is not None:
+        span = percentile_interval(weights @ columns / weights.sum(axis=1, keepdims=True))
+
+    def quantity(column: int) -> Quantity:
+        pair = None if span is None else (float(span[column, 0]), float(span[column, 1]))
+        return Quantity(float(means[column]), pair)
+
+    return Reach(
+        key=key,
+        label=label,
+        texts=len(table),
+        divergence=tuple(means[:length].tolist()),
+        low=() if span is None else tuple(span[:length, 0].tolist()),
+        high=() if span is None else tuple(span[:length, 1].tolist()),
+        early=quantity(length),
+        late=quantity(length + 1),
+        faded=quantity(length + 2),
+    )
+
+
+def _text_set(
+    key: str,
+    label: str,
+    naive: Sequence[TextReading],
+    tuned: Sequence[TextReading],
+    rng: np.random.Generator,
+) -> TextSet:
+    """All tokens of a set alike, as the guard counts them; texts are what is drawn."""
+    counts = np.array([len(one.divergence) for one in tuned], float)
+    if not counts.any():
+        raise UsageError(
+            f"none of the {len(counts)} texts has two tokens, so there is nothing to predict",
+            "Give whole sentences, one a line.",
+        )
+    sums = np.array(
+        [
+            [after.divergence.sum(), before.surprise.sum(), after.surprise.sum()]
+            for before, after in zip(naive, tuned, strict=True)
+        ]
+    )[counts > 0]
+    counts = counts[counts > 0]
+    means = sums.sum(axis=0) / counts.sum()
+    weights = _weights(len(counts), rng)
+    samples = None if weights is None else weights @ sums / (weights @ counts)[:, None]
+
+    def quantity(value: Callable[[np.ndarray], np.ndarray]) -> Quantity:
+        """A function of the means `[..., divergence, naive, tuned]`, with its interval."""
+        whole = float(value(means))
+        return Quantity(whole, None if samples is None else interval_of(value(samples)))
+
+    return TextSet(
+        key=key,
+        label=label,
+        texts=len(counts),
+        tokens=int(counts.sum()),
+        divergence=quantity(lambda m: np.maximum(m[..., 0], 0.0)),
+        naive=quantity(lambda m: np.exp(m[..., 1])),
+        tuned=quantity(lambda m: np.exp(m[..., 2])),
+        ratio=quantity(lambda m: np.exp(m[..., 2] - m[..., 1])),
+    )
+
+
+def _weights(texts: int, rng: np.random.Generator) -> Float[np.ndarray, "sample text"] | None:
+    """How often each text is drawn in each bootstrap sample: of n one fewer, as `resampled_means`."""
+    if texts < 2:
+        return None
+    return rng.multinomial(texts - 1, np.full(texts, 1 / texts), size=SAMPLES).astype(float)

@@ -1,0 +1,101 @@
+"""Is it that country, or any? Where the target stands among all countries, before and after.
+
+In: a `Comparison` and a country table. Out: every complete country's loss and the target's rank. Moving
+towards one country means little if the model ends up as near to any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from acculturate.metrics.comparison import Comparison
+from acculturate.metrics.measure import nearest_countries
+from acculturate.survey.countries import Country, CountryTable
+
+Ranking = tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where the model stands among countries, in one state.
+
+    Attributes:
+        rank: 1 + how many countries are nearer than the target; the last where an answer was not finite.
+        nearest_share: Share of the bootstrap samples over forms in which no country is nearer; None
+            where there are no samples.
+        losses: Every complete country of the table and its loss, nearest first; empty where an answer
+            was not finite.
+    """
+
+    rank: int
+    nearest_share: float | None
+    losses: Ranking
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Specificity:
+    """Whether the model came nearer to its target than to others.
+
+    Attributes:
+        country: The target.
+        table: Key of the table.
+        countries: How many others there are to be nearer to, and the target.
+        forms: How many forms were asked.
+        naive: The untouched model.
+        tuned: The tuned one.
+    """
+
+    country: str
+    table: str
+    countries: int
+    forms: int
+    naive: Standing
+    tuned: Standing
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**vars(self), "naive": self.naive.to_dict(), "tuned": self.tuned.to_dict()}
+
+
+def specificity(comparison: Comparison, country: str, table: CountryTable) -> Specificity:
+    """Ranks the target among the complete countries of a table.
+
+    Args:
+        comparison: Naive and tuned, on held-out forms.
+        country: The target, as the table names it.
+        table: Has a score for each dimension of the instrument.
+    """
+    naive, tuned = (_standing(comparison, index, country, table) for index in (0, 1))
+    countries = 1 + len(_others(country, table))
+    return Specificity(country, table.key, countries, len(comparison.forms), naive, tuned)
+
+
+def _standing(comparison: Comparison, index: int, country: str, table: CountryTable) -> Standing:
+    question = comparison.question
+    scoring = question.scoring
+    others = _others(country, table)
+    own = float(comparison.losses[index])
+    if not np.isfinite(own):
+        return Standing(1 + len(others), None, ())
+    losses = nearest_countries(comparison.scores[index], scoring, table)
+    share: float | None = None
+    if comparison.samples is not None:
+        samples = comparison.samples[index]
+        least = scoring.loss(samples, question.target)
+        nearer = np.zeros(len(samples), bool)
+        for other in others:
+            nearer |= scoring.loss(samples, other.vector(scoring.instrument)) < least
+        share = float(1 - nearer.mean())
+    rank = 1 + sum(loss < own for name, loss in losses if name != country)
+    return Standing(rank, share, losses)
+
+
+def _others(country: str, table: CountryTable) -> list[Country]:
+    return [other for other in table.complete() if other.name != country]

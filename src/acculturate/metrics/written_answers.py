@@ -1,0 +1,223 @@
+"""Does the model say what its probabilities say? Answers read from generated text.
+
+In: texts that a model wrote after the answer cue. Out: what they mean, strictly read, and how often that is
+the option which the probabilities like best. An answer that cannot be read is counted, never turned into a
+number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from acculturate.metrics.comparison import ComparisonSettings, compare
+from acculturate.model.answers import Answers, GeneratingModel
+from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.survey.forms import Form
+from acculturate.survey.scoring import item_means
+
+Kind = Literal["valid", "refusal", "unparsable"]
+MAX_TOKENS = 12
+
+REFUSALS = (
+    "as an ai",
+    "as a language model",
+    "as a large language model",
+    "i am an ai",
+    "i'm an ai",
+    "i cannot",
+    "i can't",
+    "i can not",
+    "i am unable",
+    "i'm unable",
+    "i am not able",
+    "i'm not able",
+    "i do not have personal",
+    "i don't have personal",
+    "i do not have feelings",
+    "i don't have feelings",
+    "i'm sorry",
+    "i am sorry",
+    "sorry, ",
+    "i prefer not",
+    "i'd rather not",
+)
+"""Beginnings that count as a refusal, in lower case and with a straight apostrophe: English alone. A refusal
+in another language counts as unparsable."""
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What a text says.
+
+    Attributes:
+        kind: "valid", "refusal" or "unparsable".
+        option: 0-based index in the item's own order of the option answered, or None.
+    """
+
+    kind: Kind
+    option: int | None = None
+
+
+@dataclass(frozen=True)
+class Written:
+    """The written answers of one state, untouched or tuned.
+
+    Attributes:
+        counts: Answers by kind.
+        agreement: Share of the valid answers that are the option the probabilities like best; None
+            without a valid one.
+        kappa: Cohen's kappa of the two readings over the option numbers; None where it has no value,
+            as with one and the same option everywhere.
+        loss: Of the valid answers; None where an item has none.
+        unread: The first few texts that could not be read.
+    """
+
+    counts: dict[str, int]
+    agreement: float | None
+    kappa: float | None
+    loss: float | None
+    unread: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Written answers of both states to the same forms.
+
+    Attributes:
+        forms: How many were asked.
+        max_tokens: Tokens an answer had at most.
+        seed: Of the drawn tokens; None where the likeliest was taken.
+        naive: The untouched model.
+        tuned: The tuned one.
+    """
+
+    forms: int
+    max_tokens: int
+    seed: int | None
+    naive: Written
+    tuned: Written
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**vars(self), "naive": self.naive.to_dict(), "tuned": self.tuned.to_dict()}
+
+
+def generated(
+    model: GeneratingModel,
+    prompt: SoftPrompt,
+    forms: Sequence[Form],
+    question: ComparisonSettings,
+    *,
+    max_tokens: int = MAX_TOKENS,
+    seed: int | None = None,
+) -> Generated:
+    """Lets the untouched and the tuned model write their answers.
+
+    Args:
+        model: Who answers.
+        prompt: The tuned soft prompt.
+        forms: What is asked, every item at least once.
+        question: Gives scoring and target.
+        max_tokens: Tokens an answer has at most.
+        seed: Draws the tokens; None takes the likeliest.
+    """
+    probabilities = compare(model, prompt, forms, question).answers
+    states: list[Written] = []
+    for answers, soft in zip(probabilities, (None, prompt.embeddings), strict=True):
+        texts = model.generate_answers(
+            forms, soft, placement=prompt.placement, max_tokens=max_tokens, seed=seed
+        )
+        states.append(read_texts(texts, answers, question))
+    return Generated(len(forms), max_tokens, seed, states[0], states[1])
+
+
+def parse_answer(text: str, form: Form) -> Parsed:
+    """Reads one written answer, strictly.
+
+    Valid is the first line where it is a label alone, or a label followed by punctuation, or by the
+    words of its own option, which may be cut off. A label with anything else behind it is not.
+
+    Args:
+        text: What the model wrote.
+        form: What it was asked.
+    """
+    line = text.strip().split("\n")[0].strip()
+    for label, option in zip(form.labels, form.options, strict=True):
+        match = re.fullmatch(rf"[(\[*\"']*{label}(?![\w])(?!\.\d)[\s)\]*\"'.:,;!–—-]*(.*)", line)
+        if match and _is_option(match[1].strip(), _words(form, label)):
+            return Parsed("valid", option)
+    return Parsed("refusal" if is_refusal(line) else "unparsable")
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a text begins as an English refusal does."""
+    return text.strip().replace("’", "'").casefold().startswith(REFUSALS)
+
+
+def read_texts(texts: Sequence[str], answers: Answers, question: ComparisonSettings) -> Written:
+    """Reads written answers and compares them with the probabilities of the same forms."""
+    parsed = [parse_answer(text, form) for text, form in zip(texts, answers.forms, strict=True)]
+    counts: dict[str, int] = dict.fromkeys(("valid", "refusal", "unparsable"), 0)
+    for one in parsed:
+        counts[one.kind] += 1
+    valid = [(i, one.option) for i, one in enumerate(parsed) if one.option is not None]
+    likeliest = np.nan_to_num(answers.probabilities[0], nan=-1.0).argmax(axis=1)
+    pairs = [(option, int(likeliest[index])) for index, option in valid]
+    scoring = question.scoring
+    values = np.array([[option + 1.0 for _, option in valid]])
+    means = item_means(values, [answers.forms[index] for index, _ in valid], scoring.instrument)
+    loss = float(scoring.loss(scoring.scores(means), question.target)[0])
+    return Written(
+        counts=counts,
+        agreement=float(np.mean([a == b for a, b in pairs])) if pairs else None,
+        kappa=cohens_kappa(pairs),
+        loss=loss if np.isfinite(loss) else None,
+        unread=tuple(text for text, one in zip(texts, parsed, strict=True) if one.kind != "valid")[
+            :3
+        ],
+    )
+
+
+def cohens_kappa(pairs: Sequence[tuple[int, int]]) -> float | None:
+    """Agreement of two readings beyond chance.
+
+    J. Cohen (1960), A coefficient of agreement for nominal scales.
+
+    Args:
+        pairs: The two readings of each form.
+
+    Returns:
+        1 for full agreement, 0 for that of chance; None where chance alone would always agree, or
+        without a pair.
+    """
+    if not pairs:
+        return None
+    first, second = (np.array(side) for side in zip(*pairs, strict=True))
+    observed = float((first == second).mean())
+    chance = sum(
+        float((first == option).mean() * (second == option).mean()) for option in np.unique(first)
+    )
+    return None if chance >= 1 else (observed - chance) / (1 - chance)
+
+
+def _words(form: Form, label: str) -> str:
+    """The words that a form shows behind a label."""
+    match = re.search(rf"^{label}\. (.*)$", form.text, re.MULTILINE)
+    return match[1].strip().casefold() if match else ""
+
+
+def _is_option(rest: str, words: str) -> bool:
+    """Whether what follows a label is nothing, its option's words, or their beginning."""
+    said = rest.casefold()
+    if not said or words.startswith(said):
+        return True
+    return said.startswith(words) and bool(words) and not re.search(r"\w", said[len(words) :])

@@ -1,0 +1,201 @@
+"""What the checks of a finished run say, each in one or two plain sentences computed from its numbers.
+
+In: a `Run` with its `Checks`. Out: sentences, or None where a check was not made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from acculturate.formatting import LEVEL, digits_for, loss_text, share_text, short
+from acculturate.metrics.extremes import Extreme, mean_distance
+from acculturate.metrics.held_out import HEADLINE, FormSetResult
+from acculturate.metrics.other_surveys import SurveyCheck
+from acculturate.reporting.narrative import country
+from acculturate.runs.records import Run
+
+
+def gap(run: Run) -> float | None:
+    """How much larger the tuned loss is on held-out forms than on those it was tuned on."""
+    seen, unseen = run.checks.row("tuning"), run.checks.row(HEADLINE)
+    if seen is None or unseen is None:
+        return None
+    apart = unseen.tuned.loss - seen.tuned.loss
+    return apart if math.isfinite(apart) else None
+
+
+def held_out(run: Run) -> str | None:
+    """Whether the result holds on forms that the search never saw, and how large the gap is."""
+    seen, unseen = run.checks.row("tuning"), run.checks.row(HEADLINE)
+    if seen is None or unseen is None:
+        return None
+    text, apart = run.text, gap(run)
+    if apart is None:
+        return "On questions worded in ways it never saw the tuned model gave answers that are not finite."
+    said = (
+        f"On questions worded in ways it never saw the loss is {text(unseen.tuned.loss)} instead of "
+        f"{text(unseen.naive.loss)} untouched. On the forms it was tuned on it is "
+        f"{text(seen.tuned.loss)}: {_gap_words(apart, text(abs(apart)))}."
+    )
+    return f"{said} {_sure(unseen, run)}".strip()
+
+
+def other_ways(run: Run) -> str | None:
+    """In how many of the other ways of asking the loss fell, and where least."""
+    others = [row for row in run.checks.rows if row.key not in ("tuning", HEADLINE)]
+    others = [row for row in others if math.isfinite(row.gain)]
+    if not others:
+        return None
+    fell = sum(row.gain > 0 for row in others)
+    least = min(others, key=lambda row: row.gain)
+    label = short(least.label).removeprefix("…")
+    name = label[:1].lower() + label[1:]  # a language keeps its capital
+    went = (
+        f"fell by {run.text(least.gain)}" if least.gain > 0 else f"rose by {run.text(-least.gain)}"
+    )
+    return (
+        f"Asked in {len(others)} other ways, the loss is lower than untouched in {fell}. The least gain is "
+        f"with “{name}”, where the loss {went}."
+    )
+
+
+def specificity(run: Run) -> str | None:
+    """Whether the model came nearer to its target than to other countries."""
+    found = run.checks.specificity
+    if found is None:
+        return None
+    country = short(found.country)
+    if not found.tuned.losses:
+        return f"How near the tuned model is to {country} cannot be said: answers are not finite."
+    sure = ""
+    if found.tuned.nearest_share is not None:
+        sure = f"; it is the nearest in {share_text(found.tuned.nearest_share)} of the resampled surveys"
+    if found.tuned.rank == 1:
+        before = (
+            "as it was before tuning"
+            if found.naive.rank == 1
+            else f"untouched it was number {found.naive.rank}"
+        )
+        return f"Of {found.countries} countries {country} is the nearest, {before}{sure}."
+    nearer = found.tuned.rank - 1
+    return (
+        f"{nearer} of {found.countries} countries {'is' if nearer == 1 else 'are'} nearer to the tuned "
+        f"model than {country}; untouched it was {found.naive.rank - 1}{sure}."
+    )
+
+
+def extremes(run: Run) -> str | None:
+    """Whether scores far from the middle moved inward."""
+    found = run.checks.extremes
+    if found is None or not _known(found.held_out):
+        return None
+    rows = found.held_out
+    naive, tuned, target = (mean_distance(rows, which) for which in ("naive", "tuned", "target"))
+    inward = [row for row in rows if row.inward > 0]
+    asked = [row for row in inward if abs(row.target - row.middle) < abs(row.naive - row.middle)]
+    said = (
+        f"On forms it never saw the scores lie {run.text(tuned)} from the middle of the scale on average, "
+        f"instead of {run.text(naive)} untouched; the target’s lie {run.text(target)} from it. "
+        f"{len(inward)} of {len(rows)} went inward"
+    )
+    if not inward:
+        return f"{said}."
+    return f"{said}, {len(asked) or 'none'} of these where the target is nearer the middle too."
+
+
+def generated(run: Run) -> str | None:
+    """Whether the model writes what its probabilities say."""
+    found = run.checks.generated
+    if found is None:
+        return None
+    tuned, naive = found.tuned, found.naive
+    read = f"{tuned.counts.get('valid', 0)} of {found.forms} answers of the tuned model can be read"
+    said = f"Written out, {read} ({naive.counts.get('valid', 0)} untouched)"
+    if tuned.agreement is None:
+        return f"{said}: what it writes is no answer, whatever its probabilities say."
+    beyond = "" if tuned.kappa is None else f", a kappa of {tuned.kappa:.2f}".replace("-", "−")
+    return (
+        f"{said}; of these {share_text(tuned.agreement)} are the option that its probabilities like "
+        f"best{beyond}."
+    )
+
+
+def other_surveys(run: Run) -> str | None:
+    """Whether surveys that the search knew nothing of agree."""
+    said = [_in_survey(check) for check in run.checks.surveys]
+    said += [
+        f"{short(country(run))} is not in the table {short(table)}, so that survey says nothing here."
+        for table in run.checks.missing
+    ]
+    return " ".join(said) or None
+
+
+def respondents(run: Run) -> str | None:
+    """What a survey of respondents would have found."""
+    found = run.checks.respondents
+    if found is None:
+        return None
+    if not math.isfinite(found.gain):
+        return "Among the respondents some answers were not finite."
+    low, high = found.tuned.interval
+    said = (
+        f"A survey of {found.respondents} respondents would put the tuned model "
+        f"{run.text(found.tuned.loss)} from {short(country(run))} ({LEVEL}: {run.text(low)} to "
+        f"{run.text(high)}), and the same respondents the untouched one {run.text(found.naive.loss)}."
+    )
+    sure = found.gain_interval[0] > 0 or found.gain_interval[1] < 0
+    if sure:
+        return f"{said} So many respondents are enough to tell the two apart."
+    return f"{said} So many respondents are not enough to tell the two apart."
+
+
+def sentences(run: Run) -> tuple[str, ...]:
+    """All that the checks of a run say."""
+    checks = (held_out, other_ways, specificity, other_surveys, extremes, respondents, generated)
+    said = (check(run) for check in checks)
+    return tuple(sentence for sentence in said if sentence is not None)
+
+
+def _in_survey(check: SurveyCheck) -> str:
+    digits = digits_for(check.target.values())
+    naive, tuned, title = check.naive.loss, check.tuned.loss, short(check.title)
+    if not math.isfinite(check.gain):
+        return f"Asked {title}, the model gave answers that are not finite."
+    nearer = check.gain > 0
+    certain = ""
+    if check.gain_interval is not None:
+        low, high = check.gain_interval
+        certain = (
+            ", more than other forms would explain"
+            if low > 0 or high < 0
+            else ", and other forms could undo that"
+        )
+    return (
+        f"In a survey that the search knew nothing of ({title}), the tuned model is "
+        f"{loss_text(tuned, digits)} from {short(check.country)} instead of {loss_text(naive, digits)} "
+        f"untouched: it moved {'towards' if nearer else 'away from'} it{certain}."
+    )
+
+
+def _gap_words(apart: float, text: str) -> str:
+    if float(text.replace("−", "-")) == 0:
+        return "no gap between the two"
+    return f"a gap of {text}" if apart > 0 else f"{text} more than on new ones"
+
+
+def _sure(row: FormSetResult, run: Run) -> str:
+    """Whether the gain can be chance, as far as the forms go."""
+    if row.gain_interval is None:
+        return ""
+    low, high = row.gain_interval
+    span = f"{loss_text(low, run.digits)} to {loss_text(high, run.digits)}"
+    if low > 0:
+        return f"The gain of {run.text(row.gain)} is larger than other forms would explain ({LEVEL}: {span})."
+    if high < 0:
+        return f"The loss of ground is larger than other forms would explain ({LEVEL}: {span})."
+    return f"Other forms could undo the difference of {run.text(row.gain)} ({LEVEL}: {span})."
+
+
+def _known(rows: Sequence[Extreme]) -> bool:
+    return bool(rows) and all(math.isfinite(row.naive) and math.isfinite(row.tuned) for row in rows)

@@ -1,0 +1,370 @@
+"""What a run's numbers say, in plain words: a headline and findings.
+
+In: a `Run`. Out: sentences. The findings are honest before they are kind: a result that a constant
+answer beats, that does not hold on unseen forms, or that breaks the model as a writer says so first.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from acculturate.formatting import (
+    divergence_text,
+    label_name,
+    loss_text,
+    perplexity_text,
+    share_text,
+    short,
+)
+from acculturate.metrics.held_out import HEADLINE
+from acculturate.runs.records import Evaluation, Method, Run
+
+Tone = Literal["good", "caution", "bad"]
+
+# Rules of thumb, read off the embedded model with 8 virtual tokens: up to 0.45 nats a token its greedy
+# continuations stay fluent, near 1 they fall into loops and fragments.
+_NOTICED_DIVERGENCE = 0.1
+_HARMFUL_DIVERGENCE = 0.5
+_BREAKING_DIVERGENCE = 0.9
+_LOW_VALID_MASS = 0.5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a reader has to know: its head says it, its text gives the numbers."""
+
+    tone: Tone
+    head: str
+    text: str
+
+
+def country(run: Run) -> str:
+    """The target's name, short enough for a sentence."""
+    return short(run.evaluation.country if run.evaluation else run.config.country)
+
+
+def model_name(run: Run) -> str:
+    """The model's name, as a reader knows it."""
+    known = {"embedded": "Gemma 3 270M", "fake": "The fake model"}
+    return known.get(run.config.model, short(run.config.model))
+
+
+def resume_command(run: Run) -> str:
+    """What to type to go on with an interrupted run."""
+    command = run.provenance.command if run.provenance else None
+    if not command:
+        known = shlex.join(["--country", run.config.country, "--out", str(run.path)])
+        return f"acculturate tune {known} --resume"
+    resumes = command.startswith("acculturate experiment ") or "--resume" in command.split()
+    return command if resumes else f"{command} --resume"
+
+
+def headline(run: Run) -> str:
+    """The run in two or three sentences: what changed, whether it holds, what it costs."""
+    tuned = run.evaluation.method("tuned") if run.evaluation else None
+    naive = run.evaluation.method("naive") if run.evaluation else None
+    if run.evaluation is None or tuned is None or naive is None:
+        return _unfinished_headline(run)
+    forms = run.evaluation.tuning_forms
+    asked = f" on {forms} tuning forms" if forms else ""
+    before, after = _loss(naive, "tuning"), _loss(tuned, "tuning")
+    sentence = f"Tuning {_moved(before, after, country(run), run.digits)}{asked}"
+    unseen_before, unseen_after = _loss(naive, "held-out"), _loss(tuned, "held-out")
+    if unseen_after is None:
+        sentence += "; on forms it never saw it was not measured."
+    else:
+        sentence += f"; on forms it never saw {_unseen(unseen_before, unseen_after, run.digits)}."
+    return f"{sentence} {_price(naive, tuned)}"
+
+
+def comparison_headline(runs: Sequence[Run]) -> str:
+    """Several runs in two sentences: how many are finished, and in how many the gain holds."""
+    finished = held = beating = 0
+    for run in runs:
+        tuned = run.evaluation.method("tuned") if run.evaluation else None
+        naive = run.evaluation.method("naive") if run.evaluation else None
+        if run.evaluation is None or tuned is None or naive is None:
+            continue
+        finished += 1
+        before, after = _loss(naive, "held-out"), _loss(tuned, "held-out")
+        constant = run.evaluation.constant_answer_loss
+        held += before is not None and after is not None and after < before
+        beating += constant is not None and after is not None and after < constant
+    state = f"{finished} of {len(runs)} runs are finished."
+    if not finished:
+        return state
+    return (
+        f"{state} On forms that the search never saw the loss fell in {held} of them, and "
+        f"{beating} of them came below the loss of a constant answer."
+    )
+
+
+def findings(run: Run) -> tuple[Finding, ...]:
+    """What the evaluation means, most important first; empty where there is none."""
+    evaluation = run.evaluation
+    tuned = evaluation.method("tuned") if evaluation else None
+    naive = evaluation.method("naive") if evaluation else None
+    if evaluation is None or tuned is None or naive is None:
+        return ()
+    found = (
+        _carried_over(run, naive, tuned),
+        _against_constant(evaluation, tuned),
+        _against_cheaper(evaluation, tuned),
+        _specific(run, evaluation),
+        _writer(run, naive, tuned),
+        _answering(tuned),
+    )
+    return tuple(finding for finding in found if finding is not None)
+
+
+def verdict(run: Run) -> Finding | None:
+    """The finding to remember: the first bad one, else the first."""
+    found = findings(run)
+    return next(
+        (finding for finding in found if finding.tone == "bad"), found[0] if found else None
+    )
+
+
+def has_odd_interval(evaluation: Evaluation) -> bool:
+    """Whether the interval of some loss lies beside the loss itself."""
+    return any(
+        outcome.loss is not None
+        and outcome.interval is not None
+        and not outcome.interval[0] <= outcome.loss <= outcome.interval[1]
+        for row in evaluation.methods
+        for outcome in (row.tuning, row.held_out)
+        if outcome is not None
+    )
+
+
+def writer_words(divergence: float) -> str:
+    """What a divergence on ordinary text means for somebody who reads the model's text."""
+    if divergence < _NOTICED_DIVERGENCE:
+        return "hardly changed"
+    if divergence < _HARMFUL_DIVERGENCE:
+        return "changed, and usually still fluent"
+    return "clearly changed" if divergence < _BREAKING_DIVERGENCE else "probably broken"
+
+
+def _moved(before: float | None, after: float | None, target: str, digits: int) -> str:
+    if before is None or loss_text(before, digits) == loss_text(after, digits):
+        return f"left the loss to {target} at {loss_text(after, digits)}"
+    verb = "raised" if after is None or after > before else "brought"
+    return f"{verb} the loss to {target} from {loss_text(before, digits)} to {loss_text(after, digits)}"
+
+
+def _unseen(before: float | None, after: float, digits: int) -> str:
+    if before is None:
+        return f"it is {loss_text(after, digits)}"
+    if loss_text(before, digits) == loss_text(after, digits):
+        return f"it stayed at {loss_text(after, digits)}"
+    went = "rose" if after > before else "went"
+    return f"it {went} from {loss_text(before, digits)} to {loss_text(after, digits)}"
+
+
+def _price(naive: Method, tuned: Method) -> str:
+    if tuned.divergence is None:
+        return "What it does to ordinary text was not measured."
+    text = f"The price: divergence {divergence_text(tuned.divergence)} nats a token"
+    if naive.perplexity is None or tuned.perplexity is None:
+        return text + "."
+    return (
+        f"{text}, perplexity {perplexity_text(naive.perplexity)} to "
+        f"{perplexity_text(tuned.perplexity)}."
+    )
+
+
+def _unfinished_headline(run: Run) -> str:
+    of_budget = f" of {run.config.budget}" if run.config.budget else ""
+    if not run.history:
+        return "This run was stopped before its first candidates were evaluated."
+    first, last = run.history[0], run.history[-1]
+    state = "The search ended" if run.done else "This run is unfinished"
+    return (
+        f"{state}: after {last.evaluations}{of_budget} evaluations the best loss to {country(run)} "
+        f"on the tuning forms is {run.text(last.best_loss)}, after the first {first.evaluations} it "
+        f"was {run.text(first.best_loss)}. Nothing has been measured on other forms yet, so these "
+        "numbers alone say little."
+    )
+
+
+def _carried_over(run: Run, naive: Method, tuned: Method) -> Finding | None:
+    before, after, apart = _held_out(run, naive, tuned)
+    seen_before, seen_after = _loss(naive, "tuning"), _loss(tuned, "tuning")
+    if before is None or after is None:
+        return Finding(
+            "caution",
+            "Not checked on other forms.",
+            "Without forms that the search never saw, the result may be no more than a fit to formatting.",
+        )
+    numbers = f"{run.text(after)} against {run.text(before)}"
+    if after >= before:
+        return Finding(
+            "bad",
+            "It does not carry over.",
+            f"On forms that the search never saw, the tuned model is no nearer to the target than the "
+            f"untouched one: {numbers}. What fell is a fit to the tuning forms.",
+        )
+    share = ""
+    if seen_before is not None and seen_after is not None and seen_after < seen_before:
+        kept = (before - after) / (seen_before - seen_after)
+        share = f", {share_text(kept)} of the gain on the tuning forms"
+    if seen_after is not None and after > seen_after:
+        share += f"; the gap to the forms it was tuned on is {run.text(after - seen_after)}"
+    if apart is False:
+        return Finding(
+            "caution",
+            "It may carry over.",
+            f"On forms that the search never saw the loss is {numbers}{share}. The intervals overlap: "
+            "with so few forms the gain can be chance.",
+        )
+    partly = (
+        seen_before is not None
+        and seen_after is not None
+        and (before - after < 0.5 * (seen_before - seen_after))
+    )
+    return Finding(
+        "caution" if partly else "good",
+        "It carries over in part." if partly else "It carries over.",
+        f"On forms that the search never saw the loss is {numbers}{share}.",
+    )
+
+
+def _held_out(
+    run: Run, naive: Method, tuned: Method
+) -> tuple[float | None, float | None, bool | None]:
+    """The losses on held-out forms, and whether they are apart; of the evaluation where there is one."""
+    row = run.checks.row(HEADLINE)
+    if row is None or not math.isfinite(row.gain):
+        return _loss(naive, "held-out"), _loss(tuned, "held-out"), _apart(naive, tuned)
+    apart = None if row.gain_interval is None else row.gain_interval[0] > 0
+    return row.naive.loss, row.tuned.loss, apart
+
+
+def _apart(naive: Method, tuned: Method) -> bool | None:
+    before = naive.held_out.interval if naive.held_out else None
+    after = tuned.held_out.interval if tuned.held_out else None
+    return None if before is None or after is None else after[1] < before[0]
+
+
+def _against_constant(evaluation: Evaluation, tuned: Method) -> Finding | None:
+    constant = evaluation.constant_answer_loss
+    held_out, tuning = _loss(tuned, "held-out"), _loss(tuned, "tuning")
+    reached = tuning if held_out is None else held_out
+    if constant is None or reached is None:
+        return None
+    where = "the tuning forms" if held_out is None else "forms it never saw"
+    if reached >= constant:
+        return Finding(
+            "bad",
+            "It does not beat a constant answer.",
+            f"Whoever gives the same answer to every question has a loss of {evaluation.text(constant)}; the "
+            f"tuned model has {evaluation.text(reached)} on {where}. A result that does not beat that says "
+            "nothing about values.",
+        )
+    return Finding(
+        "good",
+        "It beats a constant answer.",
+        f"Giving the same answer to every question has a loss of {evaluation.text(constant)}; the tuned model "
+        f"has {evaluation.text(reached)} on {where}.",
+    )
+
+
+def _against_cheaper(evaluation: Evaluation, tuned: Method) -> Finding | None:
+    own = _loss(tuned, "held-out")
+    if own is None:
+        return None
+    rivals = [
+        (loss, row)
+        for row in evaluation.methods
+        if row.key not in ("naive", "constant", "tuned")
+        and (loss := _loss(row, "held-out")) is not None
+        and loss <= own
+    ]
+    if not rivals:
+        return None
+    loss, row = min(rivals, key=lambda rival: rival[0])
+    if row.key == "random start" and evaluation.text(loss) == evaluation.text(own):
+        return Finding(
+            "bad",
+            "The search added nothing.",
+            f"Its best prompt does no better on the held-out forms than the best of its first, random "
+            f"population: {evaluation.text(own)}. Give it a larger budget or other settings.",
+        )
+    return Finding(
+        "bad",
+        "A simpler way does as well.",
+        f"“{label_name(row.label)}” has a loss of {evaluation.text(loss)} on the held-out forms, the "
+        f"tuned prompt {evaluation.text(own)}.",
+    )
+
+
+def _specific(run: Run, evaluation: Evaluation) -> Finding | None:
+    checked = run.checks.specificity
+    after = checked.tuned.losses if checked else evaluation.nearest.get("tuned", ())
+    if not after:
+        return None
+    nearest, loss = after[0]
+    if nearest.casefold() == evaluation.country.casefold():
+        second = (
+            f"; next comes {short(after[1][0])} at {evaluation.text(after[1][1])}"
+            if after[1:]
+            else ""
+        )
+        return Finding(
+            "good",
+            "It is nearest to its target.",
+            f"On the held-out forms no country in the table is nearer than {country(run)}, at "
+            f"{evaluation.text(loss)}{second}.",
+        )
+    return Finding(
+        "caution",
+        "Another country is nearer.",
+        f"On the held-out forms the tuned model is nearest to {short(nearest)}, at {evaluation.text(loss)}, "
+        f"not to {country(run)}.",
+    )
+
+
+def _writer(run: Run, naive: Method, tuned: Method) -> Finding | None:
+    if tuned.divergence is None:
+        return None
+    numbers = f"Divergence {divergence_text(tuned.divergence)} nats a token"
+    if naive.perplexity is not None and tuned.perplexity is not None:
+        numbers += (
+            f", perplexity {perplexity_text(naive.perplexity)} before and "
+            f"{perplexity_text(tuned.perplexity)} after"
+        )
+    limit = run.config.max_divergence
+    if limit is not None and tuned.divergence > limit:
+        return Finding(
+            "bad",
+            "It is over its limit.",
+            f"{numbers}; the limit was {divergence_text(limit)}. The search found nothing within it.",
+        )
+    words = writer_words(tuned.divergence)
+    tone: Tone = "good" if tuned.divergence < _NOTICED_DIVERGENCE else "caution"
+    if tuned.divergence >= _BREAKING_DIVERGENCE:
+        tone = "bad"
+    within = f", within the limit of {divergence_text(limit)}" if limit is not None else ""
+    return Finding(tone, f"Its ordinary text is {words}.", f"{numbers}{within}.")
+
+
+def _answering(tuned: Method) -> Finding | None:
+    outcome = tuned.held_out or tuned.tuning
+    if outcome is None or outcome.valid_mass is None or outcome.valid_mass >= _LOW_VALID_MASS:
+        return None
+    return Finding(
+        "bad",
+        "It hardly answers.",
+        f"The options take only {share_text(outcome.valid_mass)} of the next-token probability: most of "
+        "the time the tuned model would say something else.",
+    )
+
+
+def _loss(row: Method, forms: Literal["tuning", "held-out"]) -> float | None:
+    outcome = row.tuning if forms == "tuning" else row.held_out
+    return None if outcome is None else outcome.loss

@@ -1,0 +1,60 @@
+"""What many runs say together about losses and scores, in sentences computed from the numbers.
+
+In: `Related`. Out: sentences.
+"""
+
+from __future__ import annotations
+
+from acculturate.formatting import LEVEL, MISSING, loss_text, short
+from acculturate.metrics.correlation import Coefficient, Correlation
+from acculturate.reporting.relate import LOSSES, SCORES, Benchmark, Related, Relation
+
+METHOD = (
+    "Pooled: each country's mean is taken off first (correlation within subjects, Bland and Altman 1995). "
+    "Intervals: bootstrap over runs within their countries; with few runs they are a rough guide, and runs "
+    "say nothing about other models."
+)
+
+
+def coefficient_text(one: Coefficient | None) -> str:
+    """A coefficient with its interval, such as "−0.41 (−0.80 to 0.12)"."""
+    if one is None:
+        return MISSING
+    if one.interval is None:
+        return f"{loss_text(one.value, 2)} (no interval)"
+    low, high = one.interval
+    return f"{loss_text(one.value, 2)} ({loss_text(low, 2)} to {loss_text(high, 2)})"
+
+
+def relation(benchmark: Benchmark, found: Relation) -> str:
+    """Whether a lower loss goes with a higher score."""
+    pooled = found.pooled
+    loss, score = LOSSES[found.loss], SCORES[found.score]
+    name = short(benchmark.name, 40)
+    if pooled.spearman is None:
+        return f"{name}: whether a lower {loss} goes with a higher {score} cannot be said: {pooled.why}."
+    said = (
+        f"{name}, {pooled.runs} runs in {_groups(pooled)}: {_verdict(pooled.spearman, loss, score)} "
+        f"(Spearman {loss_text(pooled.spearman.value, 2)}"
+    )
+    if pooled.spearman.interval is None:
+        return f"{said}, no interval)."
+    low, high = pooled.spearman.interval
+    return f"{said}, {LEVEL} {loss_text(low, 2)} to {loss_text(high, 2)})."
+
+
+def sentences(found: Related) -> tuple[str, ...]:
+    """All that runs say together, then which say nothing."""
+    said = [relation(one, each) for one in found.benchmarks for each in one.relations]
+    left_out = [f"{short(name, 80)} is left out: {why}." for name, why in found.left_out.items()]
+    return (*said, METHOD, *left_out)
+
+
+def _verdict(found: Coefficient, loss: str, score: str) -> str:
+    if found.interval is None or found.interval[0] <= 0 <= found.interval[1]:
+        return f"these runs do not tell whether a lower {loss} goes with a higher {score}"
+    return f"a lower {loss} goes with a {'higher' if found.interval[1] < 0 else 'lower'} {score}"
+
+
+def _groups(found: Correlation) -> str:
+    return "one group" if found.groups == 1 else f"{found.groups} groups"

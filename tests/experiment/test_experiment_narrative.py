@@ -1,0 +1,54 @@
+"""What an experiment's findings call good, and what not."""
+
+from pathlib import Path
+
+import pytest
+
+from acculturate.experiment.comparisons import LOSS, Difference
+from acculturate.experiment.narrative import _carried_over, findings
+from acculturate.experiment.prepared import Cell
+from acculturate.experiment.results import Measured
+from acculturate.experiment.robustness import Robustness
+from acculturate.runs.records import Evaluation, Method, Outcome
+
+
+@pytest.mark.parametrize(
+    ("measure", "mean", "better", "p", "tone", "words"),
+    [
+        (LOSS, -2.7, 6, 0.01, "good", "the held-out loss fell in 6 of 6 cells."),
+        (LOSS, -2.7, 6, 0.25, "caution", "the held-out loss fell in 6 of 6 cells."),
+        (LOSS, 0.5, 4, 0.01, "bad", "the held-out loss fell in 4 of 6 cells, and not on average."),
+        (LOSS, 0.5, 0, 0.01, "bad", "the held-out loss fell in 0 of 6 cells."),
+        ("benchmark:quiz", 0.04, 6, 0.01, "caution", "quiz rose."),
+        ("benchmark:quiz", 0.04, 6, 0.25, "caution", "quiz rose, by no more than chance may."),
+        ("benchmark:quiz", -0.04, 1, 0.25, "caution", "quiz did not rise."),
+        ("benchmark:quiz", -0.04, 1, 0.01, "bad", "quiz did not rise."),
+    ],
+)
+def test_only_what_is_more_than_chance_is_good(measure, mean, better, p, tone, words):
+    one = Difference("de", measure, 6, better, mean, None, p, p)
+    (found,) = findings((), (one,), 0)
+    assert (found.tone, found.head) == (tone, f"de: {words}")
+
+
+@pytest.mark.parametrize(
+    ("held_out", "tone"), [(12.0, "good"), (19.0, "good"), (21.0, "caution"), (28.0, "caution")]
+)
+def test_what_carries_over_is_good_only_below_the_same_answer_to_everything(held_out, tone):
+    found = _carried_over("de", [measured(held_out - 1, held_out), measured(held_out, held_out)])
+    assert (found.tone, "carries over" in found.head) == (tone, True)
+
+
+def measured(tuning: float, held_out: float) -> Measured:
+    """A run whose untouched model has 30 and whose same answer to everything has 20."""
+
+    def row(key: str, *losses: float) -> Method:
+        outcomes = (Outcome(loss, None, {}, {}, None) for loss in losses)
+        return Method(key, key, *outcomes, None, None, None, None, None)
+
+    naive, tuned = row("naive", 30.0, 30.0), row("tuned", tuning, held_out)
+    evaluation = Evaluation(
+        "China", "t", {}, (), (naive, tuned), None, 20.0, {}, (), {}, "expected", "mean", 1, 1
+    )
+    cell = Cell("t", "China", "de", 0)
+    return Measured(cell, tuned, naive, evaluation, None, Robustness(), {}, Path())

@@ -1,0 +1,162 @@
+"""Rows of the held-out table: what is asked in each, and what its numbers are."""
+
+import numpy as np
+import pytest
+
+from acculturate.metrics.comparison import Comparison, ComparisonSettings, compare, compare_answers
+from acculturate.metrics.extremes import extremes, mean_distance
+from acculturate.metrics.held_out import by_order, form_sets, kept_samples, row
+from acculturate.metrics.measure import measure
+from acculturate.metrics.specificity import specificity
+from acculturate.model.answers import Answers
+from acculturate.model.fake import FakeModel
+from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.survey.countries import load_countries
+from acculturate.survey.forms import all_forms, balanced_forms, crossed_forms
+from acculturate.survey.scoring import Scoring
+
+
+@pytest.fixture(scope="module")
+def sets(vsm13):
+    tuning = balanced_forms(vsm13, "tuning")
+    return {one.key: one for one in form_sets(vsm13, tuning, "en", ["ar", "zh"])}
+
+
+@pytest.fixture(scope="module")
+def prompt():
+    rng = np.random.default_rng(3)
+    return SoftPrompt(rng.normal(size=(2, 16)), "front", "fake")
+
+
+@pytest.fixture(scope="module")
+def asked(vsm13, prompt, sets) -> Comparison:
+    target = load_countries()["China"].vector(vsm13)
+    question = ComparisonSettings(Scoring(vsm13), target)
+    return compare(FakeModel(), prompt, sets["held-out"].forms, question)
+
+
+def test_each_set_is_new_in_what_it_says(sets, vsm13):
+    known = all_forms(vsm13, split="tuning")  # all that a search may ask
+    worded, framed = ({f.wording for f in known}, {f.frame for f in known})
+    for key, new_words, new_frames in (
+        ("wordings", True, False),
+        ("frames", False, True),
+        ("held-out", True, True),
+        ("shuffled", True, True),
+        ("letters", True, True),
+        ("ar", True, True),
+    ):
+        for form in sets[key].forms:
+            assert (form.wording not in worded) == new_words
+            assert (form.frame not in framed) == new_frames
+            assert form.split == "held-out"
+    assert all(len(one.forms) == 96 for key, one in sets.items() if key != "tuning")
+    assert {f.labels[0] for f in sets["letters"].forms} == {"A"}
+    assert {f.language for f in sets["zh"].forms} == {"zh"}
+
+
+def test_shuffled_options_are_in_no_order_that_was_tuned(sets):
+    for form in sets["shuffled"].forms:
+        steps = np.abs(np.diff(form.options))
+        assert sorted(form.options) == list(range(5))
+        assert steps.min() > 1
+        lines = form.text.split("\n")
+        assert len([line for line in lines if line[:2] in ("1.", "2.", "3.", "4.", "5.")]) == 5
+
+
+def test_drawing_shuffled_forms_anew_keeps_both_orders(vsm13, sets):
+    """A model that answers by place alone: its scores hang on the order, not on drawing forms anew."""
+    forms = sets["shuffled"].forms
+    p = np.zeros((1, len(forms), 5))
+    p[0, np.arange(len(forms)), [form.options[0] for form in forms]] = 1
+    answers = Answers(forms, p)
+    target = load_countries()["China"].vector(vsm13)
+    made = compare_answers(answers, answers, ComparisonSettings(Scoring(vsm13), target))
+    assert np.ptp(made.samples[0], axis=0).max() == 0
+
+
+def test_crossed_forms_of_one_split_are_its_forms(vsm13):
+    assert crossed_forms(vsm13, "held-out", "held-out") == all_forms(vsm13, split="held-out")
+    assert crossed_forms(vsm13, "tuning", "tuning") == all_forms(vsm13, split="tuning")
+
+
+def test_an_instrument_with_one_wording_has_no_new_ones(toy):
+    from dataclasses import replace
+
+    text = toy.languages["en"]
+    one = {item: words[:1] for item, words in text.wordings.items()}
+    single = replace(toy, languages={"en": replace(text, wordings=one, held_out_wordings=())})
+    keys = [s.key for s in form_sets(single, balanced_forms(single, "tuning"), "en")]
+    assert keys == ["tuning", "held-out", "shuffled", "letters"]
+
+
+def test_a_row_is_what_measure_gives(vsm13, prompt, asked):
+    made = row("held-out", "", asked)
+    for state, soft in ((made.naive, None), (made.tuned, prompt)):
+        profile = measure(
+            FakeModel(),
+            vsm13,
+            soft_prompt=soft,
+            forms=asked.forms,
+            target=load_countries()["China"],
+        )
+        assert state.loss == profile.loss
+        assert state.interval == profile.loss_interval
+        assert state.scores == profile.scores
+        assert state.intervals == profile.intervals
+    assert made.gain == made.naive.loss - made.tuned.loss
+
+
+def test_the_gain_of_a_model_that_shifts_every_form_alike_is_certain(toy):
+    """Both states are resampled together: what they share does not widen the gain's interval."""
+    forms = all_forms(toy, split="tuning")
+    rng = np.random.default_rng(0)
+    expected = rng.uniform(0.2, 0.6, size=len(forms))
+    target = np.array([500.0, 500.0])
+
+    def answers(by):
+        first = np.stack([1 - expected - by, expected + by, *np.zeros((3, len(forms)))], axis=1)
+        return Answers(forms, first[None])
+
+    made = compare_answers(answers(0.0), answers(0.1), ComparisonSettings(Scoring(toy), target))
+    # Every weight pairs one item with another, so the same shift of both leaves the scores alone.
+    assert made.gain == pytest.approx(0.0, abs=1e-9)
+    assert np.ptp(made.gain_interval) < 1e-9
+    assert np.ptp(made.state(0).interval) > 0.1
+
+
+def test_by_order_halves_the_forms(asked):
+    first, last = by_order(asked)
+    assert (first.key, last.key) == ("forward", "reversed")
+    assert first.forms == last.forms == 48
+    both = [(first.tuned.scores[k] + last.tuned.scores[k]) / 2 for k in first.tuned.scores]
+    assert both == pytest.approx(list(asked.state(1).scores.values()))
+    assert first.gain_interval is not None
+
+
+def test_kept_samples_are_few_and_of_both(asked):
+    kept = kept_samples(asked)
+    assert len(kept["naive"]) == len(kept["tuned"]) == 200
+
+
+def test_the_rank_counts_who_is_nearer(vsm13, asked):
+    table = load_countries()
+    found = specificity(asked, "China", table)
+    for standing in (found.naive, found.tuned):
+        names = [name for name, _ in standing.losses]
+        assert names[standing.rank - 1] == "China"
+        assert len(names) == found.countries == len(table.complete())
+        assert 0 <= standing.nearest_share <= 1
+        if standing.rank > 1:
+            assert standing.nearest_share < 1
+
+
+def test_extremes(asked):
+    found = extremes(asked)
+    for one in found:
+        assert one.middle == 50
+        assert one.inward == pytest.approx(abs(one.naive - 50) - abs(one.tuned - 50))
+        low, high = one.inward_interval
+        assert low <= high
+    target = mean_distance(found, "target")
+    assert target == pytest.approx(np.mean([30, 30, 16, 20, 37, 26]))
