@@ -2,9 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+EXTRAS := .venv/.extras
+# A process for each core, a thread for each process: torch threads that share cores wait for each other.
+ONE_THREAD := OMP_NUM_THREADS=1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint format clean help
+.PHONY: demo test test-all lint format clean help
 
 help: ## What there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -15,18 +18,21 @@ demo: $(READY) ## Tune the embedded model towards the United States and write a 
 		--seed 0 --out runs/demo
 	@printf 'report: ' && $(BIN)/acculturate report runs/demo
 
-test: $(READY) ## The whole test suite
-	$(BIN)/python -m pytest
+test: $(READY) ## The tests that a change needs, in a few minutes
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-all: $(EXTRAS) ## All tests, Ray, Optuna and lm-evaluation-harness included
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2
 
 lint: $(READY) ## Formatting, linting, types, import contracts
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/lint-imports
 	$(BIN)/pyright src
 
 format: $(READY) ## Format the code
-	$(BIN)/ruff format src tests
-	$(BIN)/ruff check --fix src tests
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks
 
 clean: ## Remove .venv and caches, not runs
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -38,3 +44,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[embedded,peft,dev]'
 	@touch $(READY)
+
+$(EXTRAS): $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray,optuna,lm-eval]'
+	@touch $(EXTRAS)

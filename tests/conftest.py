@@ -1,10 +1,14 @@
 """What every test stands on: no network, checked array shapes, repeatable examples."""
 
 import os
+import sys
+from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))  # its scripts are tested too
 
 import array_checks  # noqa: F401
 

@@ -17,7 +17,6 @@ import typer
 
 from acculturate import display
 from acculturate.commands import finished_runs, questionnaires
-from acculturate.commands.bench import bench_app
 from acculturate.commands.experiment import experiment
 from acculturate.commands.measure import measure
 from acculturate.commands.relate import relate
@@ -45,7 +44,6 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(questionnaires.instrument_app, name="instrument")
-app.add_typer(bench_app, name="bench")
 
 
 @app.callback(invoke_without_command=True)

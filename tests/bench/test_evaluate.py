@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from acculturate import cli
-from acculturate.bench import evaluate as benchmark
-from acculturate.bench import machine
-from acculturate.bench.evaluate import WAYS, evaluate
-from acculturate.bench.random_weights import load_random_model
-from acculturate.bench.scaling import scaling
-from acculturate.bench.setting import bench_forms, gaussian_population
+import evaluator
 from acculturate.errors import UsageError
 from acculturate.model.answers import Placement
 from acculturate.model.language_model import LanguageModel
 from acculturate.survey.forms import Form
 from acculturate.survey.instrument import Instrument
+from measuring import machine
+from measuring import ways as benchmark
+from measuring.random_weights import load_random_model
+from measuring.scaling import scaling
+from measuring.setting import bench_forms, gaussian_population
+from measuring.ways import WAYS, evaluate
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +104,7 @@ def test_half_the_forms_ask_every_item_once_in_alternating_order(vsm13: Instrume
 
 def test_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = "--random-weights tiny --dtype float32 -i toy --forms 8 --candidates 1 --rounds 1"
-    cli.app(["bench", "evaluate", *arguments.split(), "--json"], standalone_mode=False)
+    evaluator.app([*arguments.split(), "--json"], standalone_mode=False)
     result = json.loads(capsys.readouterr().out)
     assert set(result["candidates_per_second"]) == {"generate", "single", "padded", "population"}
     assert all(rate > 0 for rate in result["candidates_per_second"].values())
@@ -117,11 +117,9 @@ def test_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_command_prints_tables(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = "--random-weights tiny --dtype float32 -i toy --forms 4 --candidates 1 --rounds 1"
-    cli.app(
-        ["bench", "evaluate", *arguments.split(), "--only", "population"], standalone_mode=False
-    )
+    evaluator.app([*arguments.split(), "--only", "population"], standalone_mode=False)
     shown = capsys.readouterr().out
-    assert "(d) ours" in shown
+    assert "(d) population" in shown
     assert "(a)" not in shown
     assert "of the matrix multiplication" in shown
 
@@ -138,7 +136,7 @@ def test_command_prints_tables(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_what_cannot_be_measured_is_refused(arguments: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        cli.app(["bench", "evaluate", *arguments.split()], standalone_mode=False)
+        evaluator.app([*arguments.split()], standalone_mode=False)
 
 
 def test_peak_memory_sees_what_was_used() -> None:

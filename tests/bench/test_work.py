@@ -6,14 +6,14 @@ import torch
 from torch.overrides import TorchFunctionMode
 from transformers import AutoModelForCausalLM
 
-from acculturate.bench.random_weights import load_random_model, shape_config
-from acculturate.bench.setting import VIRTUAL_TOKENS, gaussian_population
-from acculturate.bench.work import linear_weights, population_work, tree_work
 from acculturate.model.answers import Placement
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.prefix_tree import PrefixTree
 from acculturate.survey.forms import Form
 from acculturate.survey.instrument import Instrument
+from measuring.random_weights import load_random_model, shape_config
+from measuring.setting import VIRTUAL_TOKENS, gaussian_population
+from measuring.work import linear_weights, population_work, tree_work
 
 
 @pytest.fixture(scope="module")

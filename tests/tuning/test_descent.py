@@ -94,7 +94,9 @@ def test_with_a_sample_it_is_the_slope_on_that_sample():
     np.testing.assert_allclose(evaluation.gradient, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("settings", [{}, {"constraints": Constraints(0.2, 0.5, 3.0)}, {"sample": 8}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"constraints": Constraints(0.2, 0.5, 3.0)}, {"sample": 8}]
+)
 def test_the_rest_of_the_evaluation_is_that_of_evaluate(settings: dict[str, Any]):
     x = prompts(5)
     one = objective(**settings).evaluate(x, stream())

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from acculturate.bench import machine
 from acculturate.model.language_model import LanguageModel
 from acculturate.survey.forms import ORDERS, Form, balanced_forms
 from acculturate.survey.instrument import Instrument
+from measuring import machine
 
 VIRTUAL_TOKENS = 8
 _PACKAGES = ("acculturate", "torch", "transformers", "numpy")

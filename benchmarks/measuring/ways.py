@@ -1,4 +1,4 @@
-"""`acculturate bench evaluate`: what a candidate costs, ours beside the usual ways, in one process.
+"""What a candidate costs: the population evaluator beside the usual ways, in one process.
 
 In: a language model and forms. Out: a `Benchmark`. All ways answer the same forms under the same soft
 prompts, in turn, round after round, so that whatever else the machine does hits all of them; the
@@ -17,14 +17,14 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 
-from acculturate.bench import machine
-from acculturate.bench.plain import PlainWays
-from acculturate.bench.setting import VIRTUAL_TOKENS, about, gaussian_population
-from acculturate.bench.work import Work, population_work
 from acculturate.errors import FailureError, UsageError
 from acculturate.model.answers import Placement
 from acculturate.model.language_model import LanguageModel
 from acculturate.survey.forms import Form
+from measuring import machine
+from measuring.setting import VIRTUAL_TOKENS, about, gaussian_population
+from measuring.usual_ways import PlainWays
+from measuring.work import Work, population_work
 
 Way = Literal["generate", "single", "padded", "population"]
 WAYS: tuple[Way, ...] = get_args(Way)

@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 
-from acculturate.bench import machine
-from acculturate.bench.setting import VIRTUAL_TOKENS, about, bench_forms, gaussian_population
-from acculturate.bench.work import population_work
 from acculturate.errors import UsageError
 from acculturate.model.answers import Placement
 from acculturate.model.language_model import LanguageModel
 from acculturate.survey.instrument import Instrument
+from measuring import machine
+from measuring.setting import VIRTUAL_TOKENS, about, bench_forms, gaussian_population
+from measuring.work import population_work
 
 FORMS = (24, 48, 96)
 CANDIDATES = (10, 20, 40)

@@ -1,0 +1,214 @@
+"""Time the evaluation of soft prompts beside the usual ways to do it.
+
+    python benchmarks/evaluator.py --model embedded --json
+
+Four ways answer the same forms under the same soft prompts, in turn: `generate` (one form after another,
+written and parsed), `single` (one forward a form), `padded` (one padded batch a candidate) and `population`
+(what acculturate does). docs/performance.md explains the figures.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, cast
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from acculturate.commands.options import (
+    DeviceOption,
+    DtypeOption,
+    InstrumentOption,
+    JsonOption,
+    RevisionOption,
+    TrustOption,
+)
+from acculturate.commands.shared import print_json
+from acculturate.errors import AcculturateError, UsageError
+from acculturate.model.language_model import LanguageModel, load_language_model
+from acculturate.progress_bars import step
+from acculturate.survey.instrument import Instrument, load_instrument
+from measuring import ways
+from measuring.random_weights import load_random_model
+from measuring.scaling import Scaling, scaling
+from measuring.setting import bench_forms
+from measuring.ways import WAYS, Benchmark, Way
+
+_LABELS: dict[Way, str] = {
+    "generate": "(a) generate",
+    "single": "(b) single",
+    "padded": "(c) padded",
+    "population": "(d) population",
+}
+
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def main(
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="embedded (the default), a hub name, a folder, a file."),
+    ] = None,
+    random_weights: Annotated[
+        Literal["llama-3-8b", "gemma-3-270m", "tiny"] | None,
+        typer.Option(help="A shape with random weights instead of --model; nothing is downloaded."),
+    ] = None,
+    forms: Annotated[
+        int, typer.Option(help="Tuning forms: one an item, or a multiple of twice the items.")
+    ] = 48,
+    candidates: Annotated[int, typer.Option(help="Soft prompts, of 8 tokens each.")] = 4,
+    rounds: Annotated[int, typer.Option(help="Turns of every way; the fastest counts.")] = 3,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="generate, single, padded or population alone; may be repeated."),
+    ] = None,
+    placement: Annotated[
+        Literal["front", "after-bos", "before-answer"],
+        typer.Option(help="Where the soft prompts go."),
+    ] = "front",
+    new_tokens: Annotated[int, typer.Option(help="Tokens that generate writes at most.")] = 4,
+    over: Annotated[
+        bool,
+        typer.Option("--scaling", help="Time 24, 48, 96 forms x 10, 20, 40 candidates instead."),
+    ] = False,
+    instrument: InstrumentOption = "vsm13",
+    revision: RevisionOption = None,
+    dtype: DtypeOption = "auto",
+    device: DeviceOption = "auto",
+    trust_remote_code: TrustOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Time the evaluation of soft prompts beside the usual ways to do it."""
+    if model is not None and random_weights is not None:
+        raise UsageError(
+            f"--model {model} and --random-weights {random_weights} are two models",
+            "Give one of them.",
+        )
+    for way in only or ():
+        if way not in _LABELS:
+            raise UsageError(f"unknown way {way!r} of asking", f"Give {', '.join(_LABELS)}.")
+    if min(forms, candidates, rounds, new_tokens) < 1:
+        raise UsageError("forms, candidates, rounds and new tokens are at least 1", "Give more.")
+    survey = load_instrument(instrument)
+    asked = bench_forms(survey, forms)
+    with step("loading the model") as progress:
+        answering = _load(
+            model or "embedded", random_weights, survey, revision, dtype, device, trust_remote_code
+        )
+        if over:
+            result: Scaling | Benchmark = scaling(
+                answering, survey, rounds=rounds, placement=placement, progress=progress
+            )
+        else:
+            result = ways.evaluate(
+                answering,
+                asked,
+                candidates=candidates,
+                rounds=rounds,
+                ways=cast("list[Way]", only) or WAYS,
+                placement=placement,
+                new_tokens=new_tokens,
+                progress=progress,
+            )
+    if as_json:
+        print_json(result.to_dict())
+    elif isinstance(result, Scaling):
+        _show_scaling(result)
+    else:
+        _show(result)
+
+
+def _load(
+    model: str,
+    random_weights: Any,
+    survey: Instrument,
+    revision: str | None,
+    dtype: Any,
+    device: str,
+    trust_remote_code: bool,
+) -> LanguageModel:
+    if random_weights is not None:
+        return load_random_model(random_weights, survey, dtype=dtype, device=device)
+    if model == "fake":
+        raise UsageError("the fake model costs nothing", "Give a language model.")
+    return load_language_model(
+        model, revision=revision, dtype=dtype, device=device, trust_remote_code=trust_remote_code
+    )
+
+
+def _show(result: Benchmark) -> None:
+    table = Table(title=f"{escape(result.model)}: {result.forms} forms")
+    table.add_column("", no_wrap=True)
+    for name in ("candidates/s", "tokens each", "tokens/s", "population faster", "peak MB"):
+        table.add_column(name, justify="right")
+    for way, label in _LABELS.items():
+        if way not in result.seconds:
+            continue
+        ratio = result.ratio(way)
+        table.add_row(
+            label,
+            _number(result.candidates_per_second(way), 3),
+            _number(result.tokens_per_candidate[way]),
+            _number(result.tokens_per_second(way)),
+            "" if way == "population" or ratio is None else f"{ratio:.2f} x",
+            _number(result.peak_memory_mb[way]),
+        )
+    console = Console()
+    console.print(table)
+    lines = [
+        f"{result.candidates} candidates of {result.virtual_tokens} virtual tokens, {result.placement}; "
+        f"generate writes {result.new_tokens} tokens; {_machine(result.about)}",
+        f"matrix multiplication: {_number(result.matmul_gflops)} GFLOP/s ("
+        + ", ".join(f"{shape}: {_number(rate)}" for shape, rate in result.matmul_shapes.items())
+        + ")",
+        f"population: {result.work.computed / 1e9:,.1f} GFLOP a candidate, of them "
+        f"{(result.work.computed - result.work.needed) / 1e9:,.1f} behind masks",
+    ]
+    if result.matmul_share is not None:
+        lines[-1] += (
+            f"; {_number(result.population_gflops)} GFLOP/s, "
+            f"{result.matmul_share:.1%} of the matrix multiplication"
+        )
+    if result.largest_difference is not None:
+        lines.append(
+            f"option probabilities: largest difference between two ways {result.largest_difference:.1e}"
+        )
+    lines.append(f"memory before the first pass: {_number(result.loaded_memory_mb)} MB")
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _show_scaling(result: Scaling) -> None:
+    table = Table(title=f"{escape(result.model)}: population over forms and candidates")
+    for name in ("forms", "candidates", "seconds", "ms a candidate", "tokens/s"):
+        table.add_column(name, justify="right")
+    for forms, candidates, seconds in result.seconds:
+        tokens = result.tokens[forms] * candidates
+        table.add_row(
+            str(forms),
+            str(candidates),
+            f"{seconds:.2f}",
+            f"{1000 * seconds / candidates:,.1f}",
+            _number(tokens / seconds),
+        )
+    console = Console()
+    console.print(table)
+    console.print(f"{result.placement}; {_machine(result.about)}", highlight=False, markup=False)
+
+
+def _machine(about: dict[str, Any]) -> str:
+    return f"{about['device_name']}, {about['dtype']}, {about['threads']} threads"
+
+
+def _number(value: float | None, digits: int = 0) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except AcculturateError as error:
+        raise SystemExit(f"{error}\n{error.hint or ''}".strip()) from None

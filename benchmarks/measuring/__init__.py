@@ -1,0 +1,1 @@
+"""What the benchmark scripts measure with; not part of the package."""
