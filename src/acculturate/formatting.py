@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 MISSING = "–"
 LEVEL = "95\N{NO-BREAK SPACE}%"
 """Of every interval."""
 _LONGEST_NAME = 60
-
-
+_LONGEST_SLUG = 60
 _SMALL_SCALE = 10.0
 
 
@@ -67,6 +67,17 @@ def short(name: str, longest: int = _LONGEST_NAME) -> str:
     """A name on one line, cut where it would take over the sentence."""
     flat = " ".join(name.split())
     return flat if len(flat) <= longest else flat[: longest - 1] + "…"
+
+
+def slug(name: str, otherwise: str = "unnamed") -> str:
+    """Return a name as a file name: letters and digits of any script, and nothing that a path reads.
+
+    Args:
+        name: The name.
+        otherwise: What to return where nothing of it can be kept.
+    """
+    kept = re.sub(r"[^\w.+=,]+", "-", name.lower()).strip("-.,")
+    return kept[:_LONGEST_SLUG] or otherwise
 
 
 def label_name(label: str) -> str:

@@ -1,8 +1,9 @@
-"""Files that are there whole or not at all. Below every other room, beside `errors`."""
+"""Files that are there whole or not at all. Also locks and fingerprints."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -10,7 +11,9 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
+
+from filelock import BaseFileLock, FileLock, Timeout
 
 from acculturate.errors import FailureError, UsageError
 
@@ -76,31 +79,31 @@ def disk_is_full(error: BaseException) -> bool:
     return False
 
 
-def lock_folder(folder: Path) -> IO[str]:
-    """An exclusive lock on a folder that the system lets go of when the process ends, however it ends.
+def lock_folder(folder: Path) -> BaseFileLock:
+    """Lock a folder against other writers, until `release` or the end of the process, however it ends.
 
     Raises:
         UsageError: Another process holds it.
         FailureError: The folder cannot be written.
     """
+    lock = FileLock(folder / ".lock", blocking=False, thread_local=False)
     try:
-        file = (folder / ".lock").open("w")
+        lock.acquire()
+    except Timeout as error:
+        raise UsageError(
+            f"another process is writing to {folder}", "Wait for it, or use another --out."
+        ) from error
     except OSError as error:
         raise FailureError(
             f"cannot write {folder / '.lock'}: {error.strerror}", "Choose another --out."
         ) from error
-    try:
-        import fcntl
-    except ImportError:  # Windows has no flock; two writers there are the user's to avoid
-        return file
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise UsageError(
-            f"another process is writing to {folder}", "Wait for it, or use another --out."
-        ) from error
-    return file
+    return lock
+
+
+def fingerprint(value: object) -> str:
+    """Return the SHA-256, hexadecimal, of a value that JSON can hold; the order of keys is no part of it."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def json_text(value: object, ascii_only: bool = False) -> str:

@@ -6,23 +6,20 @@ is not asked for again. What a run directory is, is not known here.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from acculturate.benchmarks import accuracy, similarity
 from acculturate.benchmarks.asking import How, Method, Shares, ask, rounds, with_method
 from acculturate.benchmarks.questions import Benchmark, OpinionSet
 from acculturate.benchmarks.result import Result
 from acculturate.errors import UsageError
+from acculturate.io import fingerprint
 from acculturate.metrics.written_answers import MAX_TOKENS
 from acculturate.model.answers import AnswerModel
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.survey.forms import Form, fingerprint
+from acculturate.survey.forms import Form
+from acculturate.survey.forms import fingerprint as form_fingerprint
 
 FORMAT = 1
 """Raised when an answer comes to mean something else, so that old ones are asked for again."""
@@ -171,7 +168,9 @@ class Sheet:
             left_out=left_out,
             rows=rows,
             tests=tests,
-            fingerprint=_hash([FORMAT, benchmark.fingerprint, marks, country, self.orders, seed]),
+            fingerprint=fingerprint(
+                [FORMAT, benchmark.fingerprint, marks, country, self.orders, seed]
+            ),
         )
 
     def _mark(
@@ -180,12 +179,7 @@ class Sheet:
         """What answers depend on, as a hash: the weights, what stands in front, and what is asked."""
         soft = None
         if prompt is not None:
-            values = np.ascontiguousarray(prompt.embeddings, "<f4").tobytes()
-            soft = [hashlib.sha256(values).hexdigest(), prompt.placement]
+            soft = [prompt.fingerprint, prompt.placement]
         tokens = MAX_TOKENS if self.how == "text" else None
-        shown = [fingerprint(forms) for forms in asked]
-        return _hash([FORMAT, weights_hash, soft, shown, self.how, tokens])
-
-
-def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+        shown = [form_fingerprint(forms) for forms in asked]
+        return fingerprint([FORMAT, weights_hash, soft, shown, self.how, tokens])

@@ -18,10 +18,10 @@ from acculturate.benchmarks.questions import (
     check_options,
     check_unique,
     one_line,
-    slug,
 )
 from acculturate.benchmarks.tables import Row, read_rows, shown
 from acculturate.errors import UsageError
+from acculturate.formatting import slug
 from acculturate.survey.countries import country_name
 from acculturate.survey.files import Table, parse_toml, read_bytes
 
@@ -38,7 +38,7 @@ def load_mapping(path: Path) -> QuestionSet:
     what = "benchmark file"
     top = parse_toml(read_bytes(path, what), path, what)
     top.only("key", "title", "licence", "source", "file", "answer", "columns")
-    key = slug(top.text("key") if "key" in top else path.stem)
+    key = slug(top.text("key") if "key" in top else path.stem, "")
     if not key:
         raise top.error("key", "has no letter or digit", "Give it a name such as my-test.")
     file = path.parent / top.text("file")

@@ -6,14 +6,12 @@ format, no model and no score.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from acculturate.errors import UsageError
+from acculturate.io import fingerprint
 
 Kind = Literal["choice", "judged"]
 MOST_OPTIONS = 26
@@ -95,7 +93,7 @@ class QuestionSet:
     @property
     def fingerprint(self) -> str:
         """SHA-256, hexadecimal, of all questions and answers."""
-        return _hash(
+        return fingerprint(
             [self.kind]
             + [[q.id, q.text, q.options, q.right, q.country, q.weight] for q in self.questions]
         )
@@ -123,7 +121,9 @@ class OpinionSet:
     @property
     def fingerprint(self) -> str:
         """SHA-256, hexadecimal, of all questions and shares."""
-        return _hash([[q.id, q.text, q.options, sorted(q.shares.items())] for q in self.questions])
+        return fingerprint(
+            [[q.id, q.text, q.options, sorted(q.shares.items())] for q in self.questions]
+        )
 
 
 Benchmark = QuestionSet | OpinionSet
@@ -132,11 +132,6 @@ Benchmark = QuestionSet | OpinionSet
 def one_line(text: str) -> str:
     """A text without line breaks and with single spaces: a form's lines are its structure."""
     return " ".join(text.split())
-
-
-def slug(name: str) -> str:
-    """A name as a key: safe as a file name, empty where nothing of it can be kept."""
-    return re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")[:60]
 
 
 def check_unique(ids: Iterable[tuple[str, str]], where: str) -> None:
@@ -174,7 +169,3 @@ def check_options(options: Sequence[str], where: str) -> None:
             raise UsageError(f"{where}: option {number} is empty", "Fill it in.")
         if options.index(option) != number - 1:
             raise UsageError(f"{where} has the option {option!r} twice", "Take one of them out.")
-
-
-def _hash(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, ensure_ascii=False).encode()).hexdigest()

@@ -57,9 +57,10 @@ def experiment(
     The same command goes on where it was stopped, however it was stopped.
     """
     from acculturate.experiment.plan import load_experiment
-    from acculturate.experiment.prepared import prepare, slug
+    from acculturate.experiment.prepared import prepare
     from acculturate.experiment.runner import run_experiment
     from acculturate.experiment.search import needs_optuna
+    from acculturate.formatting import slug
 
     if presets:
         _list(as_json)

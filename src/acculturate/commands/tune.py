@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 from pathlib import Path
@@ -28,6 +27,7 @@ from acculturate.commands.options import (
     VariantOption,
 )
 from acculturate.commands.shared import load, print_json, read_anchor
+from acculturate.formatting import slug
 
 
 def tune(
@@ -172,7 +172,7 @@ def tune(
     asked.check(chosen)
     ac.Scoring(survey, settings["anchor"], aggregate, variant)
     tuning_forms(survey, asked)
-    folder = out or Path("runs") / f"{_slug(target.name)}-{seed}"
+    folder = out or Path("runs") / f"{slug(target.name)}-{seed}"
     answering = load(model, revision, dtype, device, trust_remote_code)
     try:
         with progress_bars.progress_bar(budget) as on_generation:
@@ -196,7 +196,3 @@ def tune(
         print_json({"run": str(run.directory), **run.outcome})
     else:
         display.show_run(run)
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "run"

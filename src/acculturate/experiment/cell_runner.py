@@ -270,7 +270,7 @@ def opened(out: Path, plan: Mapping[str, Any]) -> Generator[None]:
             write_bytes(file, tomli_w.dumps(dict(plan)).encode())
         yield
     finally:
-        lock.close()
+        lock.release()
 
 
 def _compare(file: Path, plan: Mapping[str, Any]) -> None:

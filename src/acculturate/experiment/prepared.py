@@ -6,7 +6,6 @@ the cells, and each cell's settings.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from acculturate.benchmarks.catalogue import load_benchmarks
 from acculturate.benchmarks.exam import Exam, Known
 from acculturate.errors import UsageError
 from acculturate.experiment.plan import Experiment
+from acculturate.formatting import slug
 from acculturate.metrics.held_out import other_languages
 from acculturate.survey.countries import Country, CountryTable, load_countries
 from acculturate.survey.forms import all_forms
@@ -26,8 +26,6 @@ from acculturate.tuning.tune import tuning_forms
 
 BASELINE_CELL = "baselines"
 """Names the cell that measures what searches nothing."""
-
-_LONGEST_FOLDER = 60
 
 
 @dataclass(frozen=True)
@@ -156,11 +154,6 @@ def prepare(experiment: Experiment) -> PreparedExperiment:
             ]
     exam = Exam(load_benchmarks(experiment.benchmarks)) if experiment.benchmarks else None
     return PreparedExperiment(experiment, instrument, prepared.tables, tuple(cells), exam)
-
-
-def slug(name: str) -> str:
-    """A name as a folder: letters and digits of any script, nothing that a path could mean something by."""
-    return re.sub(r"[^\w.+=,]+", "-", name.lower()).strip("-.,")[:_LONGEST_FOLDER] or "cell"
 
 
 def _different(what: str, names: Iterable[str]) -> None:

@@ -15,10 +15,10 @@ from urllib.parse import quote
 from acculturate.experiment import figures, narrative
 from acculturate.experiment.comparisons import Difference
 from acculturate.experiment.plan import Experiment
-from acculturate.experiment.prepared import BASELINE_CELL, Cell, slug
+from acculturate.experiment.prepared import BASELINE_CELL, Cell
 from acculturate.experiment.results import Measured
 from acculturate.experiment.tables import PaperTable, TextTable
-from acculturate.formatting import perplexity_text
+from acculturate.formatting import perplexity_text, slug
 from acculturate.reporting.report import environment, warnings_of
 
 

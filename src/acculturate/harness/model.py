@@ -11,7 +11,6 @@ not padded at all.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -86,13 +85,12 @@ class SoftPromptLM(_Base):
         self._virtual = torch.from_numpy(embeddings[: 0 if untouched else None]).to(
             answering.network.device
         )
-        digest = hashlib.sha256(np.ascontiguousarray(embeddings, "<f4").tobytes()).hexdigest()
         self._about = {
             "run": str(loaded.directory),
             "model": answering.name,
             "virtual_tokens": len(self._virtual),
             "placement": prompt.placement,
-            "prompt_sha256": None if untouched else digest,
+            "prompt_sha256": None if untouched else prompt.fingerprint,
         }
         super().__init__(
             pretrained=answering.network,

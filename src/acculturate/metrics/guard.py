@@ -7,14 +7,13 @@ say whether a prompt that stays under a limit there also leaves other texts alon
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
+from acculturate.io import fingerprint
 from acculturate.model.answers import AnswerModel, Placement
 
 TUNING_TEXTS = (
@@ -70,4 +69,4 @@ def read_guard(
 
 def guard_fingerprint() -> str:
     """SHA-256 over all guard texts."""
-    return hashlib.sha256(json.dumps([TUNING_TEXTS, HELD_OUT_TEXTS]).encode()).hexdigest()
+    return fingerprint([TUNING_TEXTS, HELD_OUT_TEXTS])

@@ -6,6 +6,7 @@ statistics, and a file of it, mean the same for every model.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,11 @@ class SoftPrompt:
     embeddings: Float[np.ndarray, "token hidden"]
     placement: Placement
     model: str
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, hexadecimal, of the virtual tokens."""
+        return hashlib.sha256(np.ascontiguousarray(self.embeddings, "<f4").tobytes()).hexdigest()
 
     def save(self, path: Path) -> None:
         """Writes a safetensors file, whole or not at all; the same prompt gives the same bytes.

@@ -121,7 +121,7 @@ class RunDirectory:
 
     def close(self) -> None:
         """Lets another process write."""
-        self._lock.close()
+        self._lock.release()
 
     @property
     def finished(self) -> bool:

@@ -7,8 +7,6 @@ neither a model nor a score.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import re
 import string
@@ -19,6 +17,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from acculturate.errors import UsageError
+from acculturate.io import fingerprint as fingerprint_of
 from acculturate.survey.instrument import Frame, Instrument, Item, LanguageText, Split
 
 Order = Literal["forward", "reversed", "shuffled"]
@@ -196,7 +195,7 @@ def with_line(forms: Sequence[Form], line: str) -> tuple[Form, ...]:
 def fingerprint(forms: Iterable[Form]) -> str:
     """SHA-256, hexadecimal, of everything shown and of what each label stands for, in order."""
     shown = [[form.item, form.text, form.cue, form.labels, form.options] for form in forms]
-    return hashlib.sha256(json.dumps(shown, ensure_ascii=False).encode()).hexdigest()
+    return fingerprint_of(shown)
 
 
 @dataclass(frozen=True)
