@@ -1,0 +1,1 @@
+"""A run directory: its records, who writes it, who reads it."""
