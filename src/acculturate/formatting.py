@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable
 
@@ -88,3 +89,17 @@ def label_name(label: str) -> str:
 def label_detail(label: str) -> str:
     """What such a label says about the name; empty where it says nothing."""
     return short(label.partition(": ")[2], 60)
+
+
+def nearest(name: str, names: Iterable[str], count: int = 3) -> list[str]:
+    """Return the known names most like a misspelt one, best first, upper and lower case alike."""
+    known = {other.casefold(): other for other in names}
+    return [known[match] for match in difflib.get_close_matches(name.casefold(), known, count, 0.6)]
+
+
+def suggestion(name: str, names: Iterable[str], known: str) -> str:
+    """Return a hint for an unknown name: the nearest matches, or else everything there is."""
+    names = list(names)
+    if matches := nearest(name, names):
+        return f"Did you mean {' or '.join(matches)}?"
+    return f"{known}: {', '.join(names)}."

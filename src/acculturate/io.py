@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import hashlib
 import json
 import math
 import os
+import re
 import tempfile
 import threading
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -129,3 +132,86 @@ def _umask() -> int:
         mask = os.umask(0)
         os.umask(mask)
     return mask
+
+
+LARGEST_FILE = 2_000_000
+"""Bytes; a survey or a country table of this size is not one."""
+
+
+def read_bytes(path: Path, what: str) -> bytes:
+    """Read a small file.
+
+    Args:
+        path: The file.
+        what: What it should be, for the message, such as "instrument file".
+
+    Raises:
+        UsageError: The path is missing, a directory, unreadable, empty or too large.
+    """
+    try:
+        if path.is_dir():
+            raise UsageError(f"{what} {path} is a directory", "Give the path of the file itself.")
+        if not path.is_file():
+            fault = "is not an ordinary file" if path.exists() else "does not exist"
+            raise UsageError(f"{what} {path} {fault}", "Check the path.")
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise UsageError(
+                f"{what} {path} has {size:,} bytes; at most {LARGEST_FILE:,} are read",
+                "Check that this is the file you meant.",
+            )
+        raw = path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(
+            f"{what} {path} cannot be read: {reason}", "Check the path and its permissions."
+        ) from error
+    if not raw.removeprefix(codecs.BOM_UTF8).strip():
+        raise UsageError(f"{what} {path} is empty", "Check that it was saved.")
+    return raw
+
+
+def decode(raw: bytes, path: Path, what: str) -> str:
+    """Decode UTF-8, with or without a byte-order mark.
+
+    Raises:
+        UsageError: The bytes are not text, or text in another encoding.
+    """
+    hint = "Save it as plain text in UTF-8."
+    if b"\0" in raw:
+        raise UsageError(f"{what} {path} is not a UTF-8 text file: it holds zero bytes", hint)
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{what} {path} is not UTF-8 (line {line})", hint) from error
+
+
+def is_path(name: str, suffix: str) -> bool:
+    """Return whether a name that could be a built-in one is meant as a path."""
+    if name.casefold().endswith(suffix) or re.search(r"[/\\]", name):
+        return True
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def parse_toml(raw: bytes, path: Path, what: str) -> dict[str, Any]:
+    """Parse a TOML file.
+
+    Raises:
+        UsageError: It is not UTF-8 text or not valid TOML; a key declared twice is not valid.
+    """
+    text = decode(raw, path, what).replace("\r\n", "\n")
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, ValueError) as error:
+        raise UsageError(
+            f"{what} {path} is not valid TOML: {error}",
+            "Mend that line; an id may be declared only once, a text stands between quotes.",
+        ) from error
+    except RecursionError as error:
+        raise UsageError(
+            f"{what} {path} is not valid TOML: nested too deeply", "Check that file."
+        ) from error

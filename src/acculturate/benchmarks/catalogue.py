@@ -16,7 +16,8 @@ from acculturate.benchmarks.mapping import load_mapping
 from acculturate.benchmarks.questions import Benchmark, Origin
 from acculturate.benchmarks.tables import Rows, read_rows
 from acculturate.errors import UsageError
-from acculturate.survey.files import is_path, suggestion
+from acculturate.formatting import suggestion
+from acculturate.io import is_path
 
 DATA = Path(__file__).parent / "data"
 

@@ -22,8 +22,9 @@ from acculturate.benchmarks.questions import (
 from acculturate.benchmarks.tables import Row, read_rows, shown
 from acculturate.errors import UsageError
 from acculturate.formatting import slug
+from acculturate.io import read_bytes
 from acculturate.survey.countries import country_name
-from acculturate.survey.files import Table, parse_toml, read_bytes
+from acculturate.survey.files import Table, parse_toml
 
 ANSWERS = ("label", "index", "number", "text")
 """How a file says which option is right: its letter, its place from 0 or from 1, or its own words."""

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from acculturate.errors import UsageError
-from acculturate.survey.files import decode, suggestion
+from acculturate.formatting import suggestion
+from acculturate.io import decode
 
 LARGEST_FILE = 500_000_000
 """Bytes; a table of questions of this size is not one."""

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from acculturate.errors import UsageError
-from acculturate.survey.files import Table, is_path, parse_toml, read_bytes, suggestion
+from acculturate.formatting import suggestion
+from acculturate.io import is_path, read_bytes
+from acculturate.survey.files import Table, parse_toml
 from acculturate.tuning.methods import SETTINGS, Method, check_settings, make_method
 
 PRESETS = Path(__file__).parent / "presets"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from acculturate.benchmarks.result import Change, Part, Result, MethodScore, Test
+from acculturate.benchmarks.result import Change, MethodScore, Part, Result, Test
 from acculturate.runs.fields import Record, clean, read_json
 
 

@@ -14,12 +14,12 @@ from acculturate.benchmarks.result import Result
 from acculturate.errors import FailureError
 from acculturate.metrics.comparison import State
 from acculturate.metrics.extremes import Extreme, Extremes
-from acculturate.metrics.written_answers import Generated, Written
 from acculturate.metrics.held_out import HEADLINE, FormSetResult
 from acculturate.metrics.other_surveys import SurveyCheck
 from acculturate.metrics.respondents import Respondents, Sampled
 from acculturate.metrics.side_effects import SideEffects
 from acculturate.metrics.specificity import Specificity, Standing
+from acculturate.metrics.written_answers import Generated, Written
 from acculturate.runs.benchmarks import read_benchmarks
 from acculturate.runs.fields import Record, clean, read_json
 from acculturate.runs.side_effects import read_side_effects

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from acculturate.formatting import digits_for, loss_text
 from acculturate.runs.checks import NO_CHECKS, Checks
 from acculturate.runs.fields import clean
-from acculturate.formatting import digits_for, loss_text
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,9 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import UsageError
-from acculturate.survey.files import decode, is_path, nearest, parse_toml, read_bytes, suggestion
+from acculturate.formatting import nearest, suggestion
+from acculturate.io import decode, is_path, read_bytes
+from acculturate.survey.files import parse_toml
 from acculturate.survey.instrument import Instrument
 
 DATA = Path(__file__).parent / "data" / "countries"

@@ -1,97 +1,15 @@
-"""Text files and TOML tables that a user may have written, read so that every fault is named.
-
-In: a path, or a parsed TOML table. Out: text, numbers and lists of the expected kind, or a
-`UsageError` that names the file, the place in it and the next step. This file knows no survey.
-"""
+"""TOML tables of a user's file, read so that every fault is named; going: use `acculturate.schema`."""
 
 from __future__ import annotations
 
-import codecs
-import difflib
 import math
-import re
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
+from acculturate import io
 from acculturate.errors import UsageError
-
-LARGEST_FILE = 2_000_000
-"""Bytes; a survey or a country table of this size is not one."""
-
-
-def read_bytes(path: Path, what: str) -> bytes:
-    """Reads a small file.
-
-    Args:
-        path: The file.
-        what: What it should be, for the message, such as "instrument file".
-
-    Raises:
-        UsageError: The path is missing, a directory, unreadable, empty or too large.
-    """
-    try:
-        if path.is_dir():
-            raise UsageError(f"{what} {path} is a directory", "Give the path of the file itself.")
-        if not path.is_file():
-            fault = "is not an ordinary file" if path.exists() else "does not exist"
-            raise UsageError(f"{what} {path} {fault}", "Check the path.")
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise UsageError(
-                f"{what} {path} has {size:,} bytes; at most {LARGEST_FILE:,} are read",
-                "Check that this is the file you meant.",
-            )
-        raw = path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(
-            f"{what} {path} cannot be read: {reason}", "Check the path and its permissions."
-        ) from error
-    if not raw.removeprefix(codecs.BOM_UTF8).strip():
-        raise UsageError(f"{what} {path} is empty", "Check that it was saved.")
-    return raw
-
-
-def decode(raw: bytes, path: Path, what: str) -> str:
-    """Decodes UTF-8, with or without a byte-order mark.
-
-    Raises:
-        UsageError: The bytes are not text, or text in another encoding.
-    """
-    hint = "Save it as plain text in UTF-8."
-    if b"\0" in raw:
-        raise UsageError(f"{what} {path} is not a UTF-8 text file: it holds zero bytes", hint)
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"{what} {path} is not UTF-8 (line {line})", hint) from error
-
-
-def is_path(name: str, suffix: str) -> bool:
-    """Whether a name that could be a built-in one is meant as a path."""
-    if name.casefold().endswith(suffix) or re.search(r"[/\\]", name):
-        return True
-    try:
-        return Path(name).is_file()
-    except (OSError, ValueError):
-        return False
-
-
-def nearest(name: str, names: Iterable[str], count: int = 3) -> list[str]:
-    """The known names most like a misspelt one, best first, upper and lower case alike."""
-    known = {other.casefold(): other for other in names}
-    return [known[match] for match in difflib.get_close_matches(name.casefold(), known, count, 0.6)]
-
-
-def suggestion(name: str, names: Iterable[str], known: str) -> str:
-    """A hint for an unknown name: the nearest matches, or else everything there is."""
-    names = list(names)
-    if matches := nearest(name, names):
-        return f"Did you mean {' or '.join(matches)}?"
-    return f"{known}: {', '.join(names)}."
+from acculturate.formatting import suggestion
 
 
 class Table:
@@ -227,20 +145,5 @@ class Table:
 
 
 def parse_toml(raw: bytes, path: Path, what: str) -> Table:
-    """Parses a TOML file.
-
-    Raises:
-        UsageError: It is not UTF-8 text or not valid TOML; a key declared twice is not valid.
-    """
-    text = decode(raw, path, what).replace("\r\n", "\n")
-    try:
-        return Table(tomllib.loads(text), str(path))
-    except (tomllib.TOMLDecodeError, ValueError) as error:
-        raise UsageError(
-            f"{what} {path} is not valid TOML: {error}",
-            "Mend that line; an id may be declared only once, a text stands between quotes.",
-        ) from error
-    except RecursionError as error:
-        raise UsageError(
-            f"{what} {path} is not valid TOML: nested too deeply", "Check that file."
-        ) from error
+    """Parse a TOML file; see `io.parse_toml`."""
+    return Table(io.parse_toml(raw, path, what), str(path))

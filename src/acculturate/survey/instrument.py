@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Literal, cast
 
 from acculturate.errors import UsageError
-from acculturate.survey.files import Table, is_path, parse_toml, read_bytes, suggestion
+from acculturate.formatting import suggestion
+from acculturate.io import is_path, read_bytes
+from acculturate.survey.files import Table, parse_toml
 from acculturate.survey.language import Frame, LanguageText, Split, read_language
 
 __all__ = [

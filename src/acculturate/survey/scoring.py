@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import UsageError
-from acculturate.survey.files import suggestion
+from acculturate.formatting import suggestion
 from acculturate.survey.forms import Form
 from acculturate.survey.instrument import AGGREGATES, Aggregate, Dimension, Instrument
 
