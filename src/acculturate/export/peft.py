@@ -47,7 +47,7 @@ def export_peft(
     *,
     forms: Sequence[Form] | None = None,
 ) -> Path:
-    """Writes a PEFT adapter and proves it.
+    """Write a PEFT adapter and prove it.
 
     Args:
         source: A run directory, whose best prompt is exported with its results in the card, or a
@@ -101,7 +101,7 @@ def export_peft(
 def adapter_rows(
     prompt: SoftPrompt, model: LanguageModel
 ) -> Float[np.ndarray, "virtual_token hidden"]:
-    """The virtual tokens as PEFT has to put them before everything."""
+    """Return the virtual tokens as PEFT has to put them before everything."""
     embeddings = np.asarray(prompt.embeddings, np.float32)
     if prompt.placement == "front":
         return embeddings
@@ -137,7 +137,7 @@ def _check(prompt: SoftPrompt, model: Any, target: Path) -> None:
 
 
 def _check_weights(run: Run, model: LanguageModel) -> None:
-    """Compares the weights with those of the run where the precision allows it."""
+    """Compare the weights with those of the run where the precision allows it."""
     recorded = run.provenance.model if run.provenance else {}
     wanted = recorded.get("weights_hash")
     dtype: Any = getattr(torch, recorded.get("dtype", ""), None)
@@ -153,7 +153,7 @@ def _check_weights(run: Run, model: LanguageModel) -> None:
 
 
 def _weights_hash(network: Any, dtype: torch.dtype) -> str:
-    """As `LanguageModel.weights_hash`, of the weights in another precision."""
+    """Hash the weights in another precision, as `LanguageModel.weights_hash` does."""
     digest = hashlib.sha256()
     for name, weight in sorted(network.named_parameters()):
         digest.update(name.encode())
@@ -197,7 +197,7 @@ def _write(
 
 
 def _base_name(model: LanguageModel) -> str:
-    """The name under which others know the model."""
+    """Return the name under which others know the model."""
     return _EMBEDDED_BASE if model.name == "embedded" else model.name
 
 

@@ -29,7 +29,7 @@ _SINGLE_ROWS = 2
 
 @dataclass(frozen=True)
 class Proof:
-    """What the comparison found.
+    """Result of the comparison.
 
     Attributes:
         forms: Forms asked.
@@ -48,7 +48,7 @@ class Proof:
 def prove(
     peft: Any, folder: Path, model: LanguageModel, prompt: SoftPrompt, forms: Sequence[Form]
 ) -> Proof:
-    """Compares an adapter with our own forward.
+    """Compare an adapter with our own forward.
 
     Args:
         peft: The package.
@@ -105,7 +105,7 @@ def prove(
 
 @contextmanager
 def computing_in_float32(model: LanguageModel) -> Generator[LanguageModel]:
-    """The same model with its weights cast to float32 for a while.
+    """Cast the weights of a model to float32 for a while.
 
     Casting bfloat16 or float16 to float32 and back loses nothing, so that the weights are afterwards
     what they were. The model given must not be asked meanwhile; the one yielded must not be kept.
@@ -131,7 +131,7 @@ def computing_in_float32(model: LanguageModel) -> Generator[LanguageModel]:
 def _forward(
     adapted: Any, rows: Sequence[tuple[int, ...]], virtual: int, model: LanguageModel
 ) -> list[torch.Tensor]:
-    """Next-token logits of each row, in one batch padded on the right."""
+    """Return the next-token logits of each row, asked in one batch padded on the right."""
     widest = max(len(row) for row in rows)
     device = model.network.device
     ids = torch.zeros(len(rows), widest, dtype=torch.int64, device=device)

@@ -1,1 +1,1 @@
-"""A tuned model as a model of lm-evaluation-harness; importing `harness.model` registers it."""
+"""A tuned model under lm-evaluation-harness; see `acculturate.harness.model`."""

@@ -13,7 +13,7 @@ from acculturate.errors import AcculturateError, UsageError
 
 
 def main() -> None:
-    """Registers the model and hands over; our own errors become one message and an exit code."""
+    """Register the model and hand over; our own errors become one message and an exit code."""
     try:
         try:
             command = importlib.import_module("lm_eval.__main__")

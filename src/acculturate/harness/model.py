@@ -113,7 +113,7 @@ class SoftPromptLM(_Base):
         return "".join(sign if sign.isalnum() else "_" for sign in made_from)
 
     def get_model_info(self) -> dict[str, Any]:
-        """What the harness records of a model; asks no hub."""
+        """Return what the harness records of a model; no hub is asked."""
         return {
             "model_num_parameters": int(self.model.num_parameters()),
             "model_dtype": str(self.model.dtype),
@@ -123,7 +123,7 @@ class SoftPromptLM(_Base):
         }
 
     def _model_call(self, inps: torch.Tensor, **_: Any) -> torch.Tensor:
-        """Logits behind every token, `[row, token, vocabulary]`; rows are padded on the right.
+        """Return the logits behind every token, `[row, token, vocabulary]`; rows are padded on the right.
 
         Behind the last token in front of the virtual ones the logits are those behind the last virtual
         one: they predict the token that follows in the text.
@@ -135,7 +135,7 @@ class SoftPromptLM(_Base):
     def _model_generate(
         self, context: torch.Tensor, max_length: int, stop: Sequence[str], **given: Any
     ) -> torch.Tensor:
-        """Continues rows of the same length together, each without its padding on the left."""
+        """Continue rows of the same length together, each without its padding on the left."""
         lengths = given.pop("attention_mask").sum(dim=1)
         temperature, do_sample = given.pop("temperature", 0.0), given.pop("do_sample", None)
         if temperature > 0 and do_sample is not False:
@@ -164,7 +164,7 @@ class SoftPromptLM(_Base):
         return torch.cat([context, made], dim=1)
 
     def _prompted(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Embeddings of rows with the virtual tokens in them.
+        """Embed rows with the virtual tokens in them.
 
         Behind the beginning-of-sequence token where the prompt was tuned there and a row has one; a later
         window of a long text has none, and takes the prompt in front.
@@ -179,5 +179,5 @@ class SoftPromptLM(_Base):
 
 
 def _device(asked: str) -> str:
-    """The harness's command line says "cuda:0" where nobody says anything."""
+    """Take "cuda:0", the default of the harness's command line, for "auto" without a GPU."""
     return "auto" if asked.startswith("cuda") and not torch.cuda.is_available() else asked
