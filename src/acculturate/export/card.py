@@ -6,9 +6,11 @@ In: a soft prompt, its model, the proof, and the run if there is one. Out: Markd
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -113,16 +115,27 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        finalize=lambda value: value if isinstance(value, _Raw) else _line(str(value)),
+        finalize=_escaped,
     )
-    environment.filters |= {
-        "line": lambda text, longest: _Raw(_line(text, longest)),
-        "code": lambda text: _Raw(short(text, 200).replace("`", "")),
-        "json": lambda text: _Raw(json.dumps(text)),
-        "raw": _Raw,
-        "short": short,
-    }
+    filters = cast("dict[str, Callable[..., str]]", environment.filters)
+    filters |= {"line": _raw_line, "code": _code, "json": _json, "raw": _Raw, "short": short}
     return environment
+
+
+def _escaped(value: object) -> str:
+    return value if isinstance(value, _Raw) else _line(str(value))
+
+
+def _raw_line(text: str, longest: int) -> _Raw:
+    return _Raw(_line(text, longest))
+
+
+def _code(text: str) -> _Raw:
+    return _Raw(short(text, 200).replace("`", ""))
+
+
+def _json(text: str) -> _Raw:
+    return _Raw(json.dumps(text))
 
 
 def _line(text: str, longest: int = 200) -> str:
