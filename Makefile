@@ -21,8 +21,8 @@ demo: $(READY) ## Tune the embedded model towards the United States and write a 
 test: $(READY) ## The tests that a change needs, in a few minutes
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 -m "not slow"
 
-test-all: $(EXTRAS) ## All tests, Ray, Optuna and lm-evaluation-harness included
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2
+test-all: $(EXTRAS) ## All tests, with Ray, Optuna and lm-evaluation-harness, shapes and types checked
+	$(ONE_THREAD) ACCULTURATE_CHECK_TYPES=1 $(BIN)/python -m pytest -n 2
 
 lint: $(READY) ## Formatting, linting, types, import contracts
 	$(BIN)/ruff format --check src tests benchmarks

@@ -10,7 +10,8 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))  # its scripts are tested too
 
-import array_checks  # noqa: F401
+if os.environ.get("ACCULTURATE_CHECK_TYPES"):  # before the package is imported
+    import array_checks  # noqa: F401
 
 # isort: split
 
