@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from acculturate.model.answers import Answers
+from acculturate.model.answers import Answers, Query
 from acculturate.model.fake import FakeModel
 from acculturate.survey.forms import Form
 
@@ -35,7 +35,8 @@ class Oracle(FakeModel):
     def provenance(self) -> dict[str, str]:
         return FakeModel().provenance()
 
-    def ask(self, prompts: Any, forms: Sequence[Form], **options: Any) -> Answers:
+    def ask(self, prompts: Any, query: Query) -> Answers:
+        forms = query.forms
         self.asked.append(len(forms))
         widest = max(len(form.options) for form in forms)
         shares = np.zeros((1, len(forms), widest))

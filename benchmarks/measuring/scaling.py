@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import Placement
+from acculturate.model.answers import Placement, Query
 from acculturate.model.language_model import LanguageModel
 from acculturate.survey.instrument import Instrument
 from measuring import machine
@@ -85,21 +84,20 @@ def scaling(
     if rounds < 1:
         raise UsageError(f"{rounds} rounds measure nothing", "Give at least 1.")
     device: torch.device = model.network.device
-    ask = partial(model.ask, placement=placement)
-    asked = {count: bench_forms(instrument, count) for count in forms}
+    asked = {count: Query(bench_forms(instrument, count), placement=placement) for count in forms}
     population = gaussian_population(model, max(candidates))
     for count in forms:
         progress(f"first pass: {count} forms")
-        ask(population[:1], asked[count])
+        model.ask(population[:1], asked[count])
     cells = [(count, size) for count in forms for size in candidates]
     fastest = dict.fromkeys(cells, float("inf"))
     for turn in range(rounds):
         for count, size in cells:
             progress(f"round {turn + 1} of {rounds}: {count} forms, {size} candidates")
-            _, spent = machine.timed(device, ask, population[:size], asked[count])
+            _, spent = machine.timed(device, model.ask, population[:size], asked[count])
             fastest[count, size] = min(fastest[count, size], spent)
     tokens = {
-        count: population_work(model, asked[count], VIRTUAL_TOKENS, placement).tokens
+        count: population_work(model, asked[count].forms, VIRTUAL_TOKENS, placement).tokens
         for count in forms
     }
     return Scaling(

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.model.answers import Placement
+from acculturate.model.answers import Placement, Query
 from acculturate.model.language_model import LanguageModel
 from acculturate.survey.forms import Form
 from measuring import machine
@@ -173,7 +173,7 @@ def evaluate(
     plain = PlainWays(model, forms, placement, new_tokens)
 
     def ours(population: np.ndarray) -> np.ndarray:
-        return model.ask(population, forms, placement=placement).probabilities
+        return model.ask(population, Query(forms, placement=placement)).probabilities
 
     # Ours comes first, so that no other way's memory can stand in for its own.
     asks: dict[Way, _Ask] = {

@@ -8,7 +8,7 @@ import torch
 
 import evaluator
 from acculturate.errors import UsageError
-from acculturate.model.answers import Placement
+from acculturate.model.answers import Placement, Query
 from acculturate.model.language_model import LanguageModel
 from acculturate.survey.forms import Form
 from acculturate.survey.instrument import Instrument
@@ -44,7 +44,7 @@ def test_all_ways_give_the_same_answers(
 
 
 def test_the_answers_depend_on_the_prompt(tiny: LanguageModel, toy_forms: tuple[Form, ...]) -> None:
-    answers = tiny.ask(gaussian_population(tiny, 2), toy_forms).probabilities
+    answers = tiny.ask(gaussian_population(tiny, 2), Query(toy_forms)).probabilities
     assert np.abs(answers[0] - answers[1]).max() > 0.01
 
 

@@ -6,7 +6,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 from transformers import AutoModelForCausalLM
 
-from acculturate.model.answers import Placement
+from acculturate.model.answers import Placement, Query
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.prefix_tree import PrefixTree
 from acculturate.survey.forms import Form
@@ -70,9 +70,9 @@ def test_what_is_counted_is_what_runs(
     tiny: LanguageModel, toy_forms: tuple[Form, ...], placement: Placement
 ) -> None:
     population = gaussian_population(tiny, 2)
-    tiny.ask(population, toy_forms, placement=placement)  # whatever is done once
+    tiny.ask(population, Query(toy_forms, placement=placement))  # whatever is done once
     with Executed() as executed:
-        tiny.ask(population, toy_forms, placement=placement)
+        tiny.ask(population, Query(toy_forms, placement=placement))
     work = population_work(tiny, toy_forms, VIRTUAL_TOKENS, placement)
     assert executed.linear == 2 * work.linear
     assert executed.attention == 2 * work.attention

@@ -8,6 +8,7 @@ import pytest
 from acculturate.benchmarks.asking import Method, ask, rounds, with_method
 from acculturate.benchmarks.catalogue import load_benchmark
 from acculturate.benchmarks.questions import Opinion, OpinionSet, Origin, Question, QuestionSet
+from acculturate.model.answers import Query
 from acculturate.model.soft_prompt import SoftPrompt
 from answering import Oracle
 
@@ -67,9 +68,9 @@ def test_a_soft_prompt_is_where_it_was_tuned():
     placements = []
 
     class Placed(Oracle):
-        def ask(self, prompts, forms, **options):
-            placements.append((prompts is not None, options.get("placement")))
-            return super().ask(prompts, forms, **options)
+        def ask(self, prompts, query):
+            placements.append((prompts is not None, query.placement))
+            return super().ask(prompts, query)
 
     prompt = SoftPrompt(np.zeros((2, 16), np.float32), "before-answer", "fake")
     ask(Placed(lambda _form, tuned: int(tuned)), rounds(CHOICE, 0, 0), prompt, "probability")
@@ -121,7 +122,7 @@ def test_a_real_network_takes_it():
         np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
         alone = [
             model.ask(
-                None if soft is None else soft.embeddings[None], [form], placement="front"
+                None if soft is None else soft.embeddings[None], Query([form], placement="front")
             ).probabilities[0, 0]
             for forms in asked
             for form in forms

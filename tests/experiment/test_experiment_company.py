@@ -18,7 +18,7 @@ from acculturate.experiment.company import Company, Seat
 from acculturate.experiment.prepared import prepare
 from acculturate.experiment.sharing import companies
 from acculturate.metrics.guard import TUNING_TEXTS
-from acculturate.model.answers import Answers, Backward, Cotangent
+from acculturate.model.answers import Answers, Backward, Cotangent, Query
 from acculturate.model.fake import FakeModel
 from acculturate.model.language_model import LanguageModel
 from acculturate.survey.forms import Form
@@ -168,8 +168,10 @@ def test_an_answer_has_the_same_bits_whoever_is_there(name: str, toy_forms: tupl
 
     def ask(seat: Seat, place: int) -> tuple[bytes, ...]:
         prompts = prompts_of(model, place, 3)
-        answers = seat.ask(prompts, toy_forms, texts=TEXTS, valid_mass=True)
-        near, back = seat.ask_with_gradient(prompts[:1], toy_forms, texts=TEXTS, valid_mass=True)
+        answers = seat.ask(prompts, Query(toy_forms, texts=TEXTS, valid_mass=True))
+        near, back = seat.ask_with_gradient(
+            prompts[:1], Query(toy_forms, texts=TEXTS, valid_mass=True)
+        )
         rng = np.random.default_rng(place)
         gradient = back(
             Cotangent(
@@ -193,10 +195,10 @@ def test_a_share_is_what_the_model_says_alone(toy_forms: tuple[Form, ...]):
     company = Company(model, 3, Event())
 
     def ask(seat: Seat, place: int) -> Answers:
-        return seat.ask(prompts_of(model, place, 2), toy_forms, texts=TEXTS)
+        return seat.ask(prompts_of(model, place, 2), Query(toy_forms, texts=TEXTS))
 
     for place, shared in enumerate(seated(company, (0, 1, 2), ask)):
-        alone = model.ask(prompts_of(model, place, 2), toy_forms, texts=TEXTS)
+        alone = model.ask(prompts_of(model, place, 2), Query(toy_forms, texts=TEXTS))
         assert (shared.forms, shared.tokens) == (alone.forms, alone.tokens)
         np.testing.assert_allclose(shared.probabilities, alone.probabilities, atol=1e-5)
         np.testing.assert_allclose(shared.divergence, alone.divergence, rtol=1e-4, atol=1e-6)
@@ -210,7 +212,7 @@ def test_who_is_behind_goes_first(toy_forms: tuple[Form, ...]):
     def search(seat: Seat, place: int) -> None:
         for evaluations in range(6 if place == 0 else 0, 24, 6):
             seat.reached(evaluations)
-            seat.ask(np.ones((6, 1, seat.hidden_size)), toy_forms)
+            seat.ask(np.ones((6, 1, seat.hidden_size)), Query(toy_forms))
             told.append((place, evaluations))
 
     seated(company, (0, 1), search)
@@ -228,7 +230,8 @@ def test_what_a_cell_asks_beside_its_search_is_the_models_own(toy_forms: tuple[F
         drawn = [one.embed_random_tokens(3, np.random.default_rng(1)) for one in (seat, fake)]
         np.testing.assert_array_equal(*drawn)
         np.testing.assert_array_equal(
-            seat.ask(None, toy_forms).probabilities, fake.ask(None, toy_forms).probabilities
+            seat.ask(None, Query(toy_forms)).probabilities,
+            fake.ask(None, Query(toy_forms)).probabilities,
         )
         assert seat.generate_answers(toy_forms, seed=1) == fake.generate_answers(toy_forms, seed=1)
         assert seat.continue_text("a") == fake.continue_text("a")
@@ -245,7 +248,7 @@ def test_who_asks_after_a_stop_is_interrupted(toy_forms: tuple[Form, ...]):
                 seat.embed_text("still there")
                 stop.set()
                 seat.embed_text("no more")
-            seat.ask(np.ones((3, 1, seat.hidden_size)), toy_forms)
+            seat.ask(np.ones((3, 1, seat.hidden_size)), Query(toy_forms))
         except KeyboardInterrupt:
             return "interrupted"
         return "answered"

@@ -17,7 +17,7 @@ from experiment_runs import run, tables
 from acculturate.errors import FailureError, UsageError
 from acculturate.experiment.ray_pool import PooledModel, ray_workers
 from acculturate.metrics.guard import TUNING_TEXTS
-from acculturate.model.answers import Answers, Cotangent
+from acculturate.model.answers import Answers, Cotangent, Query
 from acculturate.model.fake import FakeModel
 from acculturate.survey.forms import Form
 
@@ -38,12 +38,12 @@ class Mortal(FakeModel):
         """Fewer than a population, and several gradients: two cells share each step of a descent."""
         return 4
 
-    def ask(self, prompts: Any, forms: Any, **options: Any) -> Answers:
+    def ask(self, prompts: Any, query: Query) -> Answers:
         flag = _FLAGS[self._seed]
         if prompts is not None and flag.exists():
             flag.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().ask(prompts, forms, **options)
+        return super().ask(prompts, query)
 
 
 _FLAGS: dict[int, Path] = {}  # outside the model, whose weights it is no part of
@@ -75,15 +75,15 @@ def test_answers_and_gradients_are_the_same_bits(
     fake = FakeModel()
     prompts = np.random.default_rng(0).normal(size=(5, 2, fake.hidden_size))
     flag.touch()  # the first that is asked dies
-    here = fake.ask(prompts, toy_forms, texts=TUNING_TEXTS, valid_mass=True)
-    there = pool.ask(prompts, toy_forms, texts=TUNING_TEXTS, valid_mass=True)
+    here = fake.ask(prompts, Query(toy_forms, texts=TUNING_TEXTS, valid_mass=True))
+    there = pool.ask(prompts, Query(toy_forms, texts=TUNING_TEXTS, valid_mass=True))
     assert not flag.exists()
     for name in ("probabilities", "valid_mass", "divergence", "perplexity"):
         np.testing.assert_array_equal(getattr(there, name), getattr(here, name))
     assert (there.forms, there.tokens) == (here.forms, here.tokens)
     cotangent = Cotangent(np.ones((1, len(toy_forms), 5)), divergence=np.array([2.0]))
-    _, back = fake.ask_with_gradient(prompts[:1], toy_forms, texts=TUNING_TEXTS)
-    _, pooled_back = pool.ask_with_gradient(prompts[:1], toy_forms, texts=TUNING_TEXTS)
+    _, back = fake.ask_with_gradient(prompts[:1], Query(toy_forms, texts=TUNING_TEXTS))
+    _, pooled_back = pool.ask_with_gradient(prompts[:1], Query(toy_forms, texts=TUNING_TEXTS))
     np.testing.assert_array_equal(pooled_back(cotangent), back(cotangent))
     drawn, pooled_drawn = (np.random.default_rng(3) for _ in range(2))
     np.testing.assert_array_equal(
@@ -95,7 +95,7 @@ def test_answers_and_gradients_are_the_same_bits(
 
 def test_an_error_in_a_worker_keeps_its_words(pool: PooledModel, toy_forms: tuple[Form, ...]):
     with pytest.raises(UsageError, match="3 wide, fake needs 16") as caught:
-        pool.ask(np.zeros((2, 1, 3)), toy_forms)
+        pool.ask(np.zeros((2, 1, 3)), Query(toy_forms))
     assert caught.value.hint
 
 

@@ -25,6 +25,7 @@ with warnings.catch_warnings():
 
 from acculturate.errors import UsageError
 from acculturate.harness.__main__ import main
+from acculturate.model.answers import Query
 from acculturate.model.fake import FakeModel
 from acculturate.model.language_model import load_language_model
 from acculturate.model.soft_prompt import SoftPrompt
@@ -186,7 +187,8 @@ def test_a_local_task_has_the_accuracy_of_our_own_evaluation(run, tmp_path):
     prompt = SoftPrompt.load(run / "best.safetensors")
     model = load_language_model(Path(run).parent / "model", dtype="float32")
     answers = model.ask(
-        prompt.embeddings[None], [as_form(one) for one in QUESTIONS], placement=prompt.placement
+        prompt.embeddings[None],
+        Query([as_form(one) for one in QUESTIONS], placement=prompt.placement),
     )
     chosen = answers.probabilities[0].argmax(axis=1)
     samples = sorted(found["samples"]["local_questions"], key=lambda sample: sample["doc_id"])

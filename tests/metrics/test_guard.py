@@ -13,6 +13,7 @@ from acculturate.metrics.guard import (
     guard_fingerprint,
     read_guard,
 )
+from acculturate.model.answers import Query
 from acculturate.model.fake import FakeModel
 from acculturate.survey.instrument import Instrument
 
@@ -55,18 +56,18 @@ def test_the_untouched_model_does_not_diverge(fake: FakeModel) -> None:
 
 def test_a_prompt_is_read_on_the_texts_given() -> None:
     class Reading(FakeModel):
-        def ask(self, *arguments, **named):
-            self.read = named
-            return super().ask(*arguments, **named)
+        def ask(self, prompts, query):
+            self.read = query
+            return super().ask(prompts, query)
 
     model = Reading(harm=0.3)
     prompt = np.full((2, 16), 2.0, np.float32)
     reading = read_guard(model, prompt, "after-bos", TUNING_TEXTS)
     assert reading.divergence == pytest.approx(0.3 * 4)
     assert reading.perplexity == pytest.approx(17 * np.exp(0.3 * 4))
-    assert model.read == {"texts": TUNING_TEXTS, "placement": "after-bos"}
+    assert model.read == Query(texts=TUNING_TEXTS, placement="after-bos")
     read_guard(model, prompt, "front")
-    assert model.read["texts"] == HELD_OUT_TEXTS
+    assert model.read.texts == HELD_OUT_TEXTS
 
 
 def test_a_guard_without_texts_is_a_mistake_of_the_program(fake: FakeModel) -> None:

@@ -17,7 +17,7 @@ from acculturate.metrics.measure import (
     nearest_countries,
     profile,
 )
-from acculturate.model.answers import Answers
+from acculturate.model.answers import Answers, Query
 from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.countries import CountryTable, load_countries
@@ -299,9 +299,9 @@ def test_a_soft_prompt_is_put_where_it_was_made_for(toy: Instrument) -> None:
     class Listening(FakeModel):
         heard: str | None = None
 
-        def ask(self, *arguments: Any, **named: Any) -> Answers:
-            self.heard = named["placement"]
-            return super().ask(*arguments, **named)
+        def ask(self, prompts: Any, query: Query) -> Answers:
+            self.heard = query.placement
+            return super().ask(prompts, query)
 
     model = Listening()
     measure(model, toy, soft_prompt=SoftPrompt(np.ones((2, 16), np.float32), "after-bos", "fake"))
@@ -337,7 +337,7 @@ def test_a_dimension_whose_items_were_not_asked_has_no_score(
 def test_the_profile_of_another_candidate(vsm13: Instrument, fake: FakeModel) -> None:
     forms = balanced_forms(vsm13, "tuning")
     prompts = np.random.default_rng(0).normal(size=(3, 2, 16)).astype(np.float32)
-    answers = fake.ask(prompts, forms, valid_mass=True)
+    answers = fake.ask(prompts, Query(forms, valid_mass=True))
     second = profile(answers, "fake", Scoring(vsm13), target=None, table=None, candidate=1)
     alone = measure(fake, vsm13, soft_prompt=SoftPrompt(prompts[1], "front", "fake"), forms=forms)
     assert second.scores == pytest.approx(alone.scores)

@@ -72,9 +72,9 @@ class Listening(FakeModel):
         super().__init__()
         self.heard = []
 
-    def ask(self, prompts, forms, **options):
-        self.heard.append((prompts is None, tuple(form.text for form in forms)))
-        return super().ask(prompts, forms, **options)
+    def ask(self, prompts, query):
+        self.heard.append((prompts is None, tuple(form.text for form in query.forms)))
+        return super().ask(prompts, query)
 
 
 def test_both_states_are_asked_the_same(question, forms, prompt):
@@ -102,8 +102,8 @@ def test_the_same_seed_gives_the_same_survey(question, forms, prompt):
 
 def test_a_model_that_breaks_has_no_finite_loss(question, forms):
     class Broken(FakeModel):
-        def ask(self, prompts, asked, **options):
-            answers = super().ask(prompts, asked, **options)
+        def ask(self, prompts, query):
+            answers = super().ask(prompts, query)
             if prompts is not None:
                 answers.probabilities[:] = np.nan
             return answers

@@ -13,6 +13,7 @@ from acculturate.metrics.written_answers import (
     parse_answer,
     read_texts,
 )
+from acculturate.model.answers import Query
 from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.countries import load_countries
@@ -101,7 +102,7 @@ def test_the_fake_model_writes_what_it_thinks(question):
 
 def test_what_cannot_be_read_is_counted_and_is_no_number(question):
     forms = balanced_forms(VSM13, "held-out")
-    answers = FakeModel().ask(None, forms)
+    answers = FakeModel().ask(None, Query(forms))
     texts = list(FakeModel().generate_answers(forms))
     whole = read_texts(texts, answers, question)
     texts[0], texts[3] = "I cannot", "maybe"

@@ -10,7 +10,7 @@ from plain_transformers import plain_answers, plain_guard
 
 from acculturate.errors import FailureError
 from acculturate.metrics.guard import TUNING_TEXTS
-from acculturate.model.answers import Answers
+from acculturate.model.answers import Answers, Query
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.prefix_tree import PrefixTree
 from acculturate.model.tree_attention import TreeLayout, tree_attention
@@ -27,7 +27,7 @@ def prompts() -> np.ndarray:
 
 
 def ask(model: LanguageModel, prompts: np.ndarray | None, forms: tuple[Form, ...]) -> Answers:
-    return model.ask(prompts, forms, texts=TEXTS, placement="before-answer", valid_mass=True)
+    return model.ask(prompts, Query(forms, texts=TEXTS, placement="before-answer", valid_mass=True))
 
 
 def parts(answers: Answers) -> list[np.ndarray]:
@@ -101,9 +101,9 @@ def test_the_guard_is_read_behind_the_prompt_alone(prompts: np.ndarray) -> None:
     """A text of two words leaves one token to predict, and the untouched model is read there too."""
     model = shared_model("llama")
     texts = ("a", "number", TEXTS[0])
-    found = model.ask(prompts, (), texts=texts, placement="before-answer")
+    found = model.ask(prompts, Query(texts=texts, placement="before-answer"))
     assert found.divergence is not None and found.perplexity is not None
-    untouched = model.ask(None, (), texts=texts, placement="before-answer")
+    untouched = model.ask(None, Query(texts=texts, placement="before-answer"))
     assert untouched.divergence == pytest.approx([0], abs=1e-6)
     network, tokenizer = model.network, model.tokenizer
     longer = [text for text in texts if len(model.encode_text(text)) > 2]
@@ -127,7 +127,7 @@ def reads(model: LanguageModel, text: str) -> int:
 def test_many_virtual_tokens_leave_little_to_keep(toy_forms: tuple[Form, ...]) -> None:
     model = tiny_model("llama")
     long = np.random.default_rng(6).normal(size=(1, 150, 32)).astype(np.float32)
-    ours = model.ask(long, toy_forms, placement="before-answer")
+    ours = model.ask(long, Query(toy_forms, placement="before-answer"))
     assert ours.tokens > 150 * len(toy_forms) + 100
     plain, _ = plain_answers(model.network, model.tokenizer, toy_forms, long[0], "before-answer")
     np.testing.assert_allclose(ours.probabilities[0], plain, atol=1e-5)
@@ -140,7 +140,7 @@ def test_other_placements_keep_nothing(
     model = tiny_model("llama", rows=10**6)
     ask(model, None, toy_forms)
     seen = passes_through(model)
-    model.ask(prompts, toy_forms, placement=placement)
+    model.ask(prompts, Query(toy_forms, placement=placement))
     assert [candidates for candidates, _ in seen] == [CANDIDATES]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from acculturate.model.answers import Query
 from acculturate.model.compilation import CompiledLayers
 from acculturate.model.encoding import FormEncoder
 from acculturate.model.population import PopulationEvaluator
@@ -24,7 +25,7 @@ def evaluator(name: str, compiled: bool) -> PopulationEvaluator:
 @pytest.mark.parametrize("name", ["gemma3", "llama"])
 def test_compiled_layers_change_nothing(name: str, toy_forms: tuple[Form, ...]) -> None:
     plain, compiled = (evaluator(name, choice) for choice in (False, True))
-    asked = PROMPTS, toy_forms, (), "front", True
+    asked = PROMPTS, Query(toy_forms, valid_mass=True)
     expected, found = plain.ask(*asked), compiled.ask(*asked)
     assert compiled._compiled is not None, "the layers were not compiled"
     np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
@@ -39,10 +40,10 @@ def test_where_nothing_compiles_the_layers_run_as_they_are(
         raise RuntimeError("no compiler here")
 
     monkeypatch.setattr(torch, "compile", lambda _: no_compiler)
-    expected = evaluator("llama", False).ask(PROMPTS, toy_forms, (), "front", False)
+    expected = evaluator("llama", False).ask(PROMPTS, Query(toy_forms))
     broken = evaluator("llama", True)
     with pytest.warns(UserWarning, match="no compiler here"):
-        found = broken.ask(PROMPTS, toy_forms, (), "front", False)
+        found = broken.ask(PROMPTS, Query(toy_forms))
     assert found.probabilities.tobytes() == expected.probabilities.tobytes()
 
 

@@ -8,6 +8,7 @@ from plain_transformers import plain_answers, plain_guard
 
 from acculturate.metrics.guard import TUNING_TEXTS
 from acculturate.metrics.measure import measure
+from acculturate.model.answers import Query
 from acculturate.model.embedded import LICENCE
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.load import load_model
@@ -64,7 +65,7 @@ def test_answers_equal_plain_transformers(
     model: LanguageModel, forms: tuple[Form, ...], plain: tuple[np.ndarray, np.ndarray]
 ) -> None:
     probabilities, mass = plain
-    ours = model.ask(None, forms, valid_mass=True)
+    ours = model.ask(None, Query(forms, valid_mass=True))
     np.testing.assert_allclose(ours.probabilities[0], probabilities, atol=1e-3)
     assert ours.valid_mass is not None
     np.testing.assert_allclose(ours.valid_mass[0], mass, atol=1e-3)
@@ -96,7 +97,7 @@ def test_a_soft_prompt_and_the_guard_equal_plain_transformers(
 ) -> None:
     some, texts = forms[::12], TUNING_TEXTS[:2]
     prompts = np.random.default_rng(0).normal(size=(2, 8, 640)).astype(np.float32)
-    ours = model.ask(prompts, some, texts=texts, placement=placement, valid_mass=True)
+    ours = model.ask(prompts, Query(some, texts=texts, placement=placement, valid_mass=True))
     probabilities, mass = plain_answers(model.network, model.tokenizer, some, prompts[1], placement)
     divergence, perplexity = plain_guard(
         model.network, model.tokenizer, texts, prompts[1], placement

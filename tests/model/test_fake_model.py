@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import AnswerModel
+from acculturate.model.answers import AnswerModel, Query
 from acculturate.model.fake import FakeModel
 from acculturate.model.load import load_model
 from acculturate.survey.forms import Form, balanced_forms
@@ -16,7 +16,7 @@ from acculturate.survey.scoring import item_means, item_values
 
 def means_of(model: AnswerModel, prompt: np.ndarray, instrument: Instrument) -> dict[str, float]:
     forms = balanced_forms(instrument, "held-out")
-    values = item_values(model.ask(prompt[None], forms).probabilities, "expected")
+    values = item_values(model.ask(prompt[None], Query(forms)).probabilities, "expected")
     means = item_means(values, forms, instrument)[0]
     return {item.id: float(mean) for item, mean in zip(instrument.items, means, strict=True)}
 
@@ -58,7 +58,7 @@ def test_options_sum_to_one_and_missing_ones_hold_zero(
     fake: FakeModel, toy_forms: tuple[Form, ...]
 ) -> None:
     prompts = np.random.default_rng(0).normal(size=(4, 2, fake.hidden_size)) * 100
-    answers = fake.ask(prompts, toy_forms).probabilities
+    answers = fake.ask(prompts, Query(toy_forms)).probabilities
     assert answers.shape == (4, len(toy_forms), 5)
     np.testing.assert_allclose(answers.sum(axis=2), 1, atol=1e-12)
     for column, form in enumerate(toy_forms):
@@ -67,15 +67,15 @@ def test_options_sum_to_one_and_missing_ones_hold_zero(
 
 def test_forms_differ_by_the_form_effect_alone(toy_forms: tuple[Form, ...]) -> None:
     same = [k for k, form in enumerate(toy_forms) if form.item == "plans"]
-    steady = FakeModel(form_effect=0).ask(None, toy_forms).probabilities[0, same]
-    moved = FakeModel(form_effect=0.5).ask(None, toy_forms).probabilities[0, same]
+    steady = FakeModel(form_effect=0).ask(None, Query(toy_forms)).probabilities[0, same]
+    moved = FakeModel(form_effect=0.5).ask(None, Query(toy_forms)).probabilities[0, same]
     assert np.ptp(steady, axis=0).max() == 0
     assert np.ptp(moved, axis=0).max() > 0.01
 
 
 def test_it_is_repeatable_and_its_seed_matters(toy_forms: tuple[Form, ...]) -> None:
     first, again, other = (FakeModel(seed=seed) for seed in (0, 0, 1))
-    answers = [model.ask(None, toy_forms).probabilities for model in (first, again, other)]
+    answers = [model.ask(None, Query(toy_forms)).probabilities for model in (first, again, other)]
     assert answers[0].tobytes() == answers[1].tobytes() != answers[2].tobytes()
     assert first.provenance() == again.provenance() != other.provenance()
     assert first.embed_text("a b a").tolist() == again.embed_text("a b a").tolist()
@@ -87,7 +87,7 @@ def test_a_broken_candidate_breaks_nobody_else(
 ) -> None:
     prompts = np.zeros((3, 2, fake.hidden_size))
     prompts[1, 0, 0] = np.nan
-    answers = fake.ask(prompts, toy_forms, texts=("a",))
+    answers = fake.ask(prompts, Query(toy_forms, texts=("a",)))
     assert answers.divergence is not None
     assert np.isnan(answers.divergence).tolist() == [False, True, False]
     assert np.isnan(answers.probabilities).any(axis=(1, 2)).tolist() == [False, True, False]
@@ -95,18 +95,18 @@ def test_a_broken_candidate_breaks_nobody_else(
 
 def test_its_guard_is_the_mean_square(fake: FakeModel) -> None:
     prompts = np.stack([np.full((2, fake.hidden_size), size) for size in (0.0, 1.0, 2.0)])
-    answers = fake.ask(prompts, (), texts=("a text",))
+    answers = fake.ask(prompts, Query(texts=("a text",)))
     assert answers.divergence is not None and answers.perplexity is not None
     assert answers.divergence.tolist() == pytest.approx([0, 0.2, 0.8])
     assert answers.perplexity.tolist() == pytest.approx((17 * np.exp([0, 0.2, 0.8])).tolist())
-    assert fake.ask(prompts, ()).divergence is None
+    assert fake.ask(prompts, Query()).divergence is None
 
 
 def test_the_untouched_model_is_a_single_candidate(
     fake: FakeModel, toy_forms: tuple[Form, ...]
 ) -> None:
-    untouched = fake.ask(None, toy_forms, valid_mass=True)
-    nothing = fake.ask(np.zeros((1, 3, fake.hidden_size)), toy_forms)
+    untouched = fake.ask(None, Query(toy_forms, valid_mass=True))
+    nothing = fake.ask(np.zeros((1, 3, fake.hidden_size)), Query(toy_forms))
     assert untouched.probabilities.tolist() == nothing.probabilities.tolist()
     assert untouched.valid_mass is not None
     assert untouched.valid_mass.shape == (1, len(toy_forms))

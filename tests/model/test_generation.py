@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import GeneratingModel
+from acculturate.model.answers import GeneratingModel, Query
 from acculturate.model.fake import FakeModel
 from acculturate.survey.forms import all_forms
 from tiny_models import ARCHITECTURES, shared_model
@@ -60,7 +60,7 @@ def test_it_writes_what_a_whole_pass_for_every_token_would(name, soft, forms):
 def test_the_first_token_is_the_likeliest_of_the_probabilities(forms):
     """What is written and what is read from probabilities start from the same distribution."""
     model = shared_model("llama")
-    answers = model.ask(prompt()[None], forms)
+    answers = model.ask(prompt()[None], Query(forms))
     written = model.generate_answers(forms, prompt(), max_tokens=1)
     for form, text, p in zip(forms, written, answers.probabilities[0], strict=True):
         if text.strip() in form.labels:
@@ -86,7 +86,7 @@ def test_a_prompt_of_another_width(forms):
 def test_the_fake_model_writes_its_likeliest_label(forms):
     model = FakeModel()
     soft = np.random.default_rng(0).normal(size=(2, 16))
-    likeliest = model.ask(soft[None], forms).probabilities[0].argmax(axis=1)
+    likeliest = model.ask(soft[None], Query(forms)).probabilities[0].argmax(axis=1)
     for form, text, option in zip(
         forms, model.generate_answers(forms, soft), likeliest, strict=True
     ):

@@ -13,7 +13,7 @@ import torch
 from acculturate.errors import UsageError
 from acculturate.metrics.guard import TUNING_TEXTS
 from acculturate.model import vocabulary
-from acculturate.model.answers import Answers, Cotangent, DifferentiableModel, Placement
+from acculturate.model.answers import Answers, Cotangent, DifferentiableModel, Placement, Query
 from acculturate.model.fake import FakeModel
 from acculturate.model.language_model import LanguageModel
 from acculturate.survey.forms import Form
@@ -59,7 +59,7 @@ def ask(
     forms: Sequence[Form],
     placement: Placement = "front",
 ) -> Answers:
-    return model.ask(prompts, forms, texts=TEXTS, placement=placement, valid_mass=True)
+    return model.ask(prompts, Query(forms, texts=TEXTS, placement=placement, valid_mass=True))
 
 
 def cotangent(answers: Answers, part: str) -> Cotangent:
@@ -98,7 +98,7 @@ def check(
     """Compares the gradient with central differences in random directions."""
     prompt = start(model)
     answers, backward = model.ask_with_gradient(
-        prompt[None], forms, texts=TEXTS, placement=placement, valid_mass=True
+        prompt[None], Query(forms, texts=TEXTS, placement=placement, valid_mass=True)
     )
     given = cotangent(answers, part)
     (gradient,) = backward(given)
@@ -145,7 +145,7 @@ def test_it_equals_differences_of_the_fake_model(part: str, toy_forms: tuple[For
 def test_the_fake_models_valid_mass_is_constant(
     fake: FakeModel, toy_forms: tuple[Form, ...]
 ) -> None:
-    answers, backward = fake.ask_with_gradient(start(fake)[None], toy_forms, valid_mass=True)
+    answers, backward = fake.ask_with_gradient(start(fake)[None], Query(toy_forms, valid_mass=True))
     assert not backward(cotangent(answers, "valid_mass")).any()
 
 
@@ -156,7 +156,7 @@ def test_its_answers_are_those_of_ask(
     model = FakeModel(HIDDEN) if name == "fake" else shared_model(name)
     prompt = start(model)
     answers, _ = model.ask_with_gradient(
-        prompt[None], toy_forms, texts=TEXTS, placement=placement, valid_mass=True
+        prompt[None], Query(toy_forms, texts=TEXTS, placement=placement, valid_mass=True)
     )
     plain = ask(model, prompt[None], toy_forms, placement)
     assert answers.forms == plain.forms
@@ -170,7 +170,7 @@ def test_its_answers_are_those_of_ask(
 @pytest.mark.parametrize("name", ["llama", "fake"])
 def test_what_was_not_asked_for_is_not_there(name: str, toy_forms: tuple[Form, ...]) -> None:
     model = FakeModel(HIDDEN) if name == "fake" else shared_model(name)
-    answers, backward = model.ask_with_gradient(start(model)[None], toy_forms)
+    answers, backward = model.ask_with_gradient(start(model)[None], Query(toy_forms))
     assert answers.valid_mass is answers.divergence is answers.perplexity is None
     gradient = backward(Cotangent(np.ones_like(answers.probabilities)))
     # Probabilities of a form sum to 1, wherever the prompt is.
@@ -184,7 +184,7 @@ def test_the_model_stays_as_it_is(placement: Placement, toy_forms: tuple[Form, .
     before = model.provenance()["weights_hash"]
     plain = ask(model, prompt[None], toy_forms, placement)
     answers, backward = model.ask_with_gradient(
-        prompt[None], toy_forms, texts=TEXTS, placement=placement, valid_mass=True
+        prompt[None], Query(toy_forms, texts=TEXTS, placement=placement, valid_mass=True)
     )
     backward(cotangent(answers, "all"))
     for parameter in model.network.parameters():
@@ -210,7 +210,7 @@ def test_the_same_prompt_gives_the_same_bits(
             ask(model, other[None], toy_forms, placement)
             continue
         answers, backward = model.ask_with_gradient(
-            prompt[None], toy_forms, texts=TEXTS, placement=placement, valid_mass=True
+            prompt[None], Query(toy_forms, texts=TEXTS, placement=placement, valid_mass=True)
         )
         seen.append((answers.probabilities.tobytes(), backward(cotangent(answers, "all"))))
     assert seen[0][0] == seen[1][0]
@@ -256,11 +256,11 @@ def test_ways_back_that_do_not_fit_together_are_taken_one_after_another(
 def gradients(model: DifferentiableModel, forms: tuple[Form, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Those of three candidates asked together, and of each asked alone."""
     prompts = np.stack([start(model, seed) for seed in range(3)])
-    answers, backward = model.ask_with_gradient(prompts, forms, texts=TEXTS, valid_mass=True)
+    answers, backward = model.ask_with_gradient(prompts, Query(forms, texts=TEXTS, valid_mass=True))
     given = cotangent(answers, "all")
     each: list[np.ndarray] = []
     for one in (slice(at, at + 1) for at in range(3)):
-        _, back = model.ask_with_gradient(prompts[one], forms, texts=TEXTS, valid_mass=True)
+        _, back = model.ask_with_gradient(prompts[one], Query(forms, texts=TEXTS, valid_mass=True))
         each.append(back(given.of(one)))
     return backward(given), np.concatenate(each)
 
@@ -269,10 +269,10 @@ def test_a_prompt_that_does_not_fit_is_refused(toy_forms: tuple[Form, ...]) -> N
     narrow = np.zeros((2, 5), np.float32)
     for model in (shared_model("llama"), FakeModel(HIDDEN)):
         with pytest.raises(UsageError, match="5 wide"):
-            model.ask_with_gradient(narrow[None], toy_forms)
+            model.ask_with_gradient(narrow[None], Query(toy_forms))
     with pytest.raises(UsageError, match="beginning-of-sequence"):
         without = LanguageModel("llama", None, tiny_network("llama"), tiny_tokenizer(bos=False))
-        without.ask_with_gradient(start(without)[None], toy_forms, placement="after-bos")
+        without.ask_with_gradient(start(without)[None], Query(toy_forms, placement="after-bos"))
 
 
 def test_both_models_say_that_they_can() -> None:

@@ -12,7 +12,7 @@ import transformers
 
 from acculturate.errors import AcculturateError, FailureError, UsageError
 from acculturate.model import language_model
-from acculturate.model.answers import AnswerModel
+from acculturate.model.answers import AnswerModel, Query
 from acculturate.model.fake import FakeModel
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.load import load_model
@@ -49,8 +49,8 @@ def test_a_folder_answers_as_the_model_that_was_saved(
     said: list[str] = []
     loaded, saved = load(folder, progress=said.append), shared_model("gemma3")
     assert loaded.weights_hash() == saved.weights_hash()
-    assert loaded.ask(None, toy_forms).probabilities == pytest.approx(
-        saved.ask(None, toy_forms).probabilities, abs=1e-6
+    assert loaded.ask(None, Query(toy_forms)).probabilities == pytest.approx(
+        saved.ask(None, Query(toy_forms)).probabilities, abs=1e-6
     )
     assert said == [f"loading {folder}"]
     assert (loaded.name, loaded.hidden_size) == (str(folder), 32)
@@ -91,9 +91,9 @@ def test_the_precision_that_is_fast_here(folder: Path) -> None:
 
 def test_half_precision_answers_nearly_the_same(folder: Path, toy_forms: tuple[Form, ...]) -> None:
     prompts = np.random.default_rng(0).normal(size=(2, 3, 32)).astype(np.float32)
-    exact = load(folder).ask(prompts, toy_forms, texts=("A cat.",), valid_mass=True)
+    exact = load(folder).ask(prompts, Query(toy_forms, texts=("A cat.",), valid_mass=True))
     rounded = load(folder, dtype="bfloat16").ask(
-        prompts, toy_forms, texts=("A cat.",), valid_mass=True
+        prompts, Query(toy_forms, texts=("A cat.",), valid_mass=True)
     )
     assert rounded.probabilities == pytest.approx(exact.probabilities, abs=0.1)
     assert rounded.probabilities.dtype == np.float64
@@ -114,7 +114,7 @@ def test_the_default_placement_needs_a_beginning(copied: Path, toy_forms: tuple[
     model = load(copied)
     assert model.bos is None
     with pytest.raises(UsageError, match="beginning-of-sequence") as caught:
-        model.ask(None, toy_forms, placement="after-bos")
+        model.ask(None, Query(toy_forms, placement="after-bos"))
     assert caught.value.hint == "Use --placement front."
 
 

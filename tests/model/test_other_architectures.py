@@ -9,7 +9,7 @@ import transformers
 from plain_transformers import plain_answers
 
 from acculturate.errors import FailureError
-from acculturate.model.answers import Placement
+from acculturate.model.answers import Placement, Query
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.proof import TEXTS
 from acculturate.survey.forms import Form
@@ -81,7 +81,7 @@ def test_attention_of_its_own_answers_right(
 ) -> None:
     model = random_model(config)
     prompts = np.random.default_rng(0).normal(size=(2, 3, 32)).astype(np.float32)
-    ours = model.ask(prompts, toy_forms, placement=placement).probabilities
+    ours = model.ask(prompts, Query(toy_forms, placement=placement)).probabilities
     for candidate, prompt in enumerate(prompts):
         plain, _ = plain_answers(model.network, model.tokenizer, toy_forms, prompt, placement)
         np.testing.assert_allclose(ours[candidate], plain, atol=1e-5)
@@ -92,7 +92,7 @@ def test_that_forms_are_asked_one_by_one_is_said(toy_forms: tuple[Form, ...]) ->
         transformers.MambaConfig(vocab_size=400, num_hidden_layers=2, hidden_size=32, **SHARED)
     )
     with pytest.warns(UserWarning, match="one by one"):
-        model.ask(None, toy_forms)
+        model.ask(None, Query(toy_forms))
 
 
 def test_a_head_with_a_step_of_its_own_is_refused(toy_forms: tuple[Form, ...]) -> None:
@@ -107,7 +107,7 @@ def test_a_head_with_a_step_of_its_own_is_refused(toy_forms: tuple[Form, ...]) -
 
     model.network.forward = forward
     with pytest.raises(FailureError, match="nats a token") as caught:
-        model.ask(None, toy_forms)
+        model.ask(None, Query(toy_forms))
     assert caught.value.hint is not None and "Llama" in caught.value.hint
 
 
@@ -115,14 +115,14 @@ def test_a_decoder_without_hidden_states_is_refused(toy_forms: tuple[Form, ...])
     model = random_model(transformers.LlamaConfig(vocab_size=400, num_key_value_heads=2, **WIDTHS))
     model.network.get_decoder = lambda: model.network
     with pytest.raises(FailureError, match="LlamaForCausalLM"):
-        model.ask(None, toy_forms)
+        model.ask(None, Query(toy_forms))
 
 
 def test_numbers_that_are_not_finite_are_refused(toy_forms: tuple[Form, ...]) -> None:
     model = random_model(transformers.LlamaConfig(vocab_size=400, num_key_value_heads=2, **WIDTHS))
     model.network.get_output_embeddings().weight[7] = torch.inf
     with pytest.raises(FailureError, match="no finite numbers in float32"):
-        model.ask(None, toy_forms)
+        model.ask(None, Query(toy_forms))
 
 
 def test_the_proof_reads_texts_that_would_foretell_each_other() -> None:

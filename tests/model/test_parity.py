@@ -6,7 +6,7 @@ from plain_transformers import plain_answers, plain_guard
 
 from acculturate.metrics.guard import TUNING_TEXTS
 from acculturate.model import population, vocabulary
-from acculturate.model.answers import Placement
+from acculturate.model.answers import Placement, Query
 from acculturate.survey.forms import Form
 from tiny_models import ARCHITECTURES, WINDOW, shared_model, tiny_model, tiny_network
 
@@ -33,7 +33,7 @@ def test_answers_and_guard_behind_a_soft_prompt(
 ) -> None:
     model = shared_model(name)
     prompts = prompts * model.embedding_scale()
-    ours = model.ask(prompts, toy_forms, texts=TEXTS, placement=placement, valid_mass=True)
+    ours = model.ask(prompts, Query(toy_forms, texts=TEXTS, placement=placement, valid_mass=True))
     assert ours.valid_mass is not None
     assert ours.divergence is not None and ours.perplexity is not None
     for candidate, prompt in enumerate(prompts):
@@ -53,7 +53,7 @@ def test_answers_and_guard_behind_a_soft_prompt(
 @placements
 def test_the_untouched_model(name: str, placement: Placement, toy_forms: tuple[Form, ...]) -> None:
     model = shared_model(name)
-    ours = model.ask(None, toy_forms, texts=TEXTS, placement=placement, valid_mass=True)
+    ours = model.ask(None, Query(toy_forms, texts=TEXTS, placement=placement, valid_mass=True))
     probabilities, mass = plain_answers(model.network, model.tokenizer, toy_forms, None, placement)
     _, perplexity = plain_guard(model.network, model.tokenizer, TEXTS, None, placement)
     assert ours.valid_mass is not None
@@ -75,9 +75,9 @@ def test_any_cut_into_tiles(
     toy_forms: tuple[Form, ...],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    expected = shared_model(name).ask(prompts, toy_forms, placement=placement).probabilities
+    expected = shared_model(name).ask(prompts, Query(toy_forms, placement=placement)).probabilities
     monkeypatch.setattr(population, "_TILE_ON_CPU", tile)
-    ours = tiny_model(name).ask(prompts, toy_forms, placement=placement).probabilities
+    ours = tiny_model(name).ask(prompts, Query(toy_forms, placement=placement)).probabilities
     np.testing.assert_allclose(ours, expected, atol=2e-6)
 
 
@@ -89,7 +89,7 @@ def test_the_window_shows_in_the_answers(name: str, toy_forms: tuple[Form, ...])
     windowed = shared_model(name)
     assert min(len(windowed.encode(form).tokens) for form in toy_forms) > 2 * WINDOW
     wide = tiny_network(name, sliding_window=200)
-    with_window = windowed.ask(None, toy_forms).probabilities[0]
+    with_window = windowed.ask(None, Query(toy_forms)).probabilities[0]
     without, _ = plain_answers(wide, windowed.tokenizer, toy_forms, None, "front")
     assert np.abs(with_window - without).max() > 0.01
 
@@ -111,7 +111,7 @@ def test_caps_and_scales_show_in_the_answers(
     without, _ = plain_answers(
         tiny_network(name, **{setting: off}), model.tokenizer, toy_forms, None, "front"
     )
-    assert np.abs(model.ask(None, toy_forms).probabilities[0] - without).max() > 0.01
+    assert np.abs(model.ask(None, Query(toy_forms)).probabilities[0] - without).max() > 0.01
 
 
 @pytest.mark.parametrize("name", ["llama", "qwen2", "qwen3", "mistral", "gemma2", "gemma3"])
@@ -122,6 +122,6 @@ def test_query_heads_share_key_heads(name: str) -> None:
 
 @every_architecture
 def test_answers_are_neither_flat_nor_certain(name: str, toy_forms: tuple[Form, ...]) -> None:
-    answers = shared_model(name).ask(None, toy_forms).probabilities[0]
+    answers = shared_model(name).ask(None, Query(toy_forms)).probabilities[0]
     assert answers.max(axis=1).mean() < 0.95
     assert answers.std(axis=0).min() > 0.01

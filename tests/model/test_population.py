@@ -9,7 +9,7 @@ import torch
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.metrics.guard import TUNING_TEXTS
-from acculturate.model.answers import Answers, Placement
+from acculturate.model.answers import Answers, Placement, Query
 from acculturate.model.language_model import LanguageModel
 from acculturate.survey.forms import Form, balanced_forms
 from acculturate.survey.instrument import Instrument
@@ -30,7 +30,7 @@ def ask(
     forms: tuple[Form, ...],
     placement: Placement = "after-bos",
 ) -> Answers:
-    return model.ask(prompts, forms, texts=TEXTS, placement=placement, valid_mass=True)
+    return model.ask(prompts, Query(forms, texts=TEXTS, placement=placement, valid_mass=True))
 
 
 def parts(answers: Answers) -> list[np.ndarray]:
@@ -117,11 +117,11 @@ def test_one_candidate_that_does_not_fit_is_said(
     prompts: np.ndarray, toy_forms: tuple[Form, ...]
 ) -> None:
     model = tiny_model("qwen3")
-    model.ask(prompts, toy_forms)
+    model.ask(prompts, Query(toy_forms))
     before = model.network.config._attn_implementation
     chunks_through(model, fits=0)
     with pytest.raises(FailureError, match="does not fit") as caught:
-        model.ask(prompts, toy_forms)
+        model.ask(prompts, Query(toy_forms))
     assert caught.value.hint is not None and "--forms" in caught.value.hint
     assert model.network.config._attn_implementation == before
 
@@ -147,7 +147,7 @@ def test_a_broken_candidate_breaks_nobody_else(
 def test_probabilities_sum_to_one_over_the_options_an_item_has(
     prompts: np.ndarray, toy_forms: tuple[Form, ...]
 ) -> None:
-    answers = shared_model("llama").ask(prompts, toy_forms)
+    answers = shared_model("llama").ask(prompts, Query(toy_forms))
     assert answers.probabilities.shape == (CANDIDATES, len(toy_forms), 5)
     np.testing.assert_allclose(answers.probabilities.sum(axis=2), 1, atol=1e-6)
     for row, form in enumerate(toy_forms):
@@ -161,7 +161,7 @@ def test_a_reversed_form_is_answered_in_the_items_own_order(toy_forms: tuple[For
     model = shared_model("llama")
     form = next(form for form in toy_forms if form.order == "forward")
     turned = Form(**{**vars(form), "order": "reversed", "options": form.options[::-1]})
-    answers = model.ask(None, (form, turned)).probabilities[0]
+    answers = model.ask(None, Query((form, turned))).probabilities[0]
     count = len(form.options)
     assert answers[1, :count].tolist() == answers[0, :count][::-1].tolist()
 
@@ -170,10 +170,10 @@ def test_forms_answer_alike_in_any_company(
     prompts: np.ndarray, toy: Instrument, toy_forms: tuple[Form, ...]
 ) -> None:
     model = shared_model("gemma2")
-    together = model.ask(prompts, toy_forms, texts=TEXTS).probabilities
+    together = model.ask(prompts, Query(toy_forms, texts=TEXTS)).probabilities
     others = balanced_forms(toy, "held-out")
     for row, form in enumerate(toy_forms):
-        company = model.ask(prompts, (*others[:2], form)).probabilities[:, 2]
+        company = model.ask(prompts, Query((*others[:2], form))).probabilities[:, 2]
         np.testing.assert_allclose(company, together[:, row], atol=2e-6)
 
 
@@ -182,11 +182,11 @@ def test_texts_without_forms_and_forms_without_texts(
 ) -> None:
     model = shared_model("llama")
     both = ask(model, prompts, toy_forms)
-    texts = model.ask(prompts, (), texts=TEXTS, placement="after-bos", valid_mass=True)
+    texts = model.ask(prompts, Query(texts=TEXTS, placement="after-bos", valid_mass=True))
     assert texts.probabilities.shape[:2] == (CANDIDATES, 0)
     assert texts.divergence is not None and both.divergence is not None
     np.testing.assert_allclose(texts.divergence, both.divergence, rtol=1e-5)
-    forms = model.ask(prompts, toy_forms, placement="after-bos")
+    forms = model.ask(prompts, Query(toy_forms, placement="after-bos"))
     np.testing.assert_allclose(forms.probabilities, both.probabilities, atol=1e-6)
 
 
@@ -209,7 +209,7 @@ def test_another_weight_gives_another_hash() -> None:
 
 def test_a_prompt_of_another_width_is_refused(toy_forms: tuple[Form, ...]) -> None:
     with pytest.raises(UsageError, match=r"48 wide.*32"):
-        shared_model("llama").ask(np.zeros((1, 2, 48), np.float32), toy_forms)
+        shared_model("llama").ask(np.zeros((1, 2, 48), np.float32), Query(toy_forms))
 
 
 @pytest.mark.parametrize("placement", ["front", "after-bos", "before-answer"])
@@ -227,23 +227,16 @@ def test_a_text_goes_on_behind_a_soft_prompt(placement: Any, prompts: np.ndarray
     assert prompted != plain
 
 
-def test_untouched_answers_are_asked_once(toy_forms, monkeypatch):
+def test_untouched_answers_are_asked_once(toy_forms):
     model = tiny_model("gemma2")
-    first = model.ask(None, toy_forms, texts=TEXTS, valid_mass=True)
-    asked: list[object] = []
-    really = model._evaluator.ask
-
-    def ask_and_count(*args: Any) -> Answers:
-        asked.append(args)
-        return really(*args)
-
-    monkeypatch.setattr(model._evaluator, "ask", ask_and_count)
-    again = model.ask(None, list(toy_forms), texts=list(TEXTS), valid_mass=True)
-    assert again is first and not asked
-    model.ask(None, toy_forms[1:], texts=TEXTS, valid_mass=True)
-    model.ask(None, toy_forms, valid_mass=True)
-    model.ask(np.zeros((1, 2, model.hidden_size), np.float32), toy_forms)
-    assert len(asked) == 3
+    first = model.ask(None, Query(toy_forms, texts=TEXTS, valid_mass=True))
+    passes = chunks_through(model)
+    again = model.ask(None, Query(list(toy_forms), texts=list(TEXTS), valid_mass=True))
+    assert again is first and not passes
+    model.ask(None, Query(toy_forms[1:], texts=TEXTS, valid_mass=True))
+    model.ask(None, Query(toy_forms, valid_mass=True))
+    model.ask(np.zeros((1, 2, model.hidden_size), np.float32), Query(toy_forms))
+    assert len(passes) == 3
 
 
 @pytest.mark.parametrize("asked", [None, "prompts"])
@@ -251,9 +244,10 @@ def test_many_forms_are_asked_frame_by_frame(asked, toy_forms, prompts, monkeypa
     model = tiny_model("gemma2")
     given = None if asked is None else prompts
     texts = TEXTS if asked else ()
-    whole = model._evaluator.ask(given, toy_forms, texts, "front", True)
+    query = Query(toy_forms, texts, valid_mass=True)
+    whole = model._evaluator.ask(given, query)
     monkeypatch.setattr("acculturate.model.population._FORMS_IN_CACHE", 3)
-    parts = model._evaluator.ask(given, toy_forms, texts, "front", True)
+    parts = model._evaluator.ask(given, query)
     assert parts.forms == whole.forms == toy_forms
     assert parts.tokens > whole.tokens  # beginnings that several rows share are computed in each
     for name in ("probabilities", "valid_mass", "divergence", "perplexity"):

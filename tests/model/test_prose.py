@@ -6,7 +6,7 @@ import torch
 from plain_transformers import plain_logits
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import LONGEST_READ, ProseModel
+from acculturate.model.answers import LONGEST_READ, ProseModel, Query
 from acculturate.model.fake import FakeModel
 from acculturate.model.language_model import LanguageModel
 from tiny_models import CHAT_TEMPLATE, shared_model, tiny_network, tiny_tokenizer
@@ -51,7 +51,7 @@ def test_every_token_is_what_plain_transformers_says(name, placement, prompt):
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_all_tokens_together_are_the_guard(placement, prompt):
     model = shared_model("gemma3")
-    whole = model.ask(prompt[None], (), texts=TEXTS, placement=placement)
+    whole = model.ask(prompt[None], Query(texts=TEXTS, placement=placement))
     found = model.read_texts(TEXTS, prompt, placement=placement)
     divergence = np.concatenate([reading.divergence for reading in found])
     surprise = np.concatenate([reading.surprise for reading in found])

@@ -256,9 +256,9 @@ def test_hostile_text_is_shown_as_text(edited):
 
 def test_a_prompt_that_breaks_the_model_on_other_forms(tmp_path, vsm13):
     class Breaking(FakeModel):
-        def ask(self, prompts, forms, **options):
-            answers = super().ask(prompts, forms, **options)
-            if prompts is not None and any(form.split == "held-out" for form in forms):
+        def ask(self, prompts, query):
+            answers = super().ask(prompts, query)
+            if prompts is not None and any(form.split == "held-out" for form in query.forms):
                 answers.probabilities[:] = float("nan")
             return answers
 

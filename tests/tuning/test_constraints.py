@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 from tuning_runs import HIDDEN, Recorder, optimizer, read_history, tune_toy
 
-from acculturate.model.answers import Answers
+from acculturate.model.answers import Answers, Query
 from acculturate.tuning.constraints import Constraints
 
 DIVERGENCE = np.array([0.1, 0.5, 0.5, np.nan, np.inf])
@@ -20,12 +19,12 @@ MASS = np.array([0.9, 0.9, 0.2, 0.9, 0.9])
 class Reluctant(Recorder):
     """Gives the options a mass that grows with the prompt's first entry."""
 
-    def ask(self, prompts: Any, forms: Sequence[Any], **options: Any) -> Answers:
-        answers = super().ask(prompts, forms, **options)
+    def ask(self, prompts: Any, query: Query) -> Answers:
+        answers = super().ask(prompts, query)
         if prompts is None or answers.valid_mass is None:
             return answers
         mass = 1 / (1 + np.exp(-prompts[:, 0, 0].astype(np.float64)))
-        answers = replace(answers, valid_mass=np.tile(mass[:, None], len(forms)))
+        answers = replace(answers, valid_mass=np.tile(mass[:, None], len(query.forms)))
         self.record[-1] = self.record[-1]._replace(answers=answers)
         return answers
 

@@ -119,10 +119,10 @@ def test_damaged_answers_are_asked_anew(runs, exam, content):
 
 def test_an_interruption_loses_one_method_at_most(runs, exam):
     class Interrupted(Oracle):
-        def ask(self, prompts, forms, **options):
+        def ask(self, prompts, query):
             if len(self.asked) == 2:
                 raise KeyboardInterrupt
-            return super().ask(prompts, forms, **options)
+            return super().ask(prompts, query)
 
     with pytest.raises(KeyboardInterrupt):
         examine(runs / "one", Interrupted(chosen), exam)

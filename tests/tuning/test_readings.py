@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +21,7 @@ from tuning_runs import (
 )
 
 from acculturate.errors import FailureError
-from acculturate.model.answers import Answers
+from acculturate.model.answers import Answers, Query
 from acculturate.model.fake import FakeModel
 from acculturate.reporting.report import write_report
 from acculturate.search.names import NAMES
@@ -160,8 +159,8 @@ def test_a_first_generation_of_broken_candidates_leaves_nothing_to_show(tmp_path
     class LateStarter(Broken):
         """Breaks every candidate of the first two populations."""
 
-        def ask(self, prompts: Any, forms: Sequence[Any], **options: Any) -> Answers:
-            answers = super().ask(prompts, forms, **options)
+        def ask(self, prompts: Any, query: Query) -> Answers:
+            answers = super().ask(prompts, query)
             if len(self.populations) <= 2 and prompts is not None and len(prompts) > 1:
                 gone = np.full_like(answers.probabilities, np.nan)
                 return replace(answers, probabilities=gone)
@@ -197,8 +196,8 @@ def test_a_divergence_that_is_not_finite_is_past_every_limit(tmp_path):
     class Unreadable(Recorder):
         """Some prompts make the guard texts unreadable; their answers are fine."""
 
-        def ask(self, prompts: Any, forms: Sequence[Any], **options: Any) -> Answers:
-            answers = super().ask(prompts, forms, **options)
+        def ask(self, prompts: Any, query: Query) -> Answers:
+            answers = super().ask(prompts, query)
             if prompts is None or answers.divergence is None:
                 return answers
             bad = prompts[:, 0, 0] > 0
@@ -215,9 +214,9 @@ def test_files_hold_json_even_where_a_number_is_not_finite(tmp_path):
     class NoBaselines(Recorder):
         """The untouched model gives NaN; a soft prompt heals it."""
 
-        def ask(self, prompts: Any, forms: Sequence[Any], **options: Any) -> Answers:
-            answers = super().ask(prompts, forms, **options)
-            if prompts is None and len(forms):
+        def ask(self, prompts: Any, query: Query) -> Answers:
+            answers = super().ask(prompts, query)
+            if prompts is None and len(query.forms):
                 gone = np.full_like(answers.probabilities, np.nan)
                 return replace(answers, probabilities=gone)
             return answers

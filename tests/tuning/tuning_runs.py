@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from acculturate.errors import AcculturateError
-from acculturate.model.answers import Answers, Backward
+from acculturate.model.answers import Answers, Backward, Query
 from acculturate.model.fake import FakeModel
 from acculturate.runs.directory import Run
 from acculturate.search.differential_evolution import DifferentialEvolution
@@ -176,16 +176,14 @@ class Recorder(FakeModel):
         """Prompts and answers of these calls; a descent from one start has one each."""
         return [(call.prompts, call.answers) for call in self.searched if call.prompts is not None]
 
-    def ask(self, prompts: Any, forms: Sequence[Any], **options: Any) -> Answers:
-        answers = super().ask(prompts, forms, **options)
+    def ask(self, prompts: Any, query: Query) -> Answers:
+        answers = super().ask(prompts, query)
         kept = None if prompts is None else np.array(prompts)
-        self.record.append(Asked(kept, tuple(form.split for form in forms), answers, False))
+        self.record.append(Asked(kept, tuple(form.split for form in query.forms), answers, False))
         return answers
 
-    def ask_with_gradient(
-        self, prompts: Any, forms: Sequence[Any], **options: Any
-    ) -> tuple[Answers, Backward]:
-        answers, backward = super().ask_with_gradient(prompts, forms, **options)
+    def ask_with_gradient(self, prompts: Any, query: Query) -> tuple[Answers, Backward]:
+        answers, backward = super().ask_with_gradient(prompts, query)
         # The fake model asks itself, which was recorded.
         self.record[-1] = self.record[-1]._replace(gradient=True)
         return answers, backward
@@ -199,9 +197,9 @@ class Broken(Recorder):
 
     threshold = 0.0
 
-    def ask(self, prompts: Any, forms: Sequence[Any], **options: Any) -> Answers:
-        answers = super().ask(prompts, forms, **options)
-        if prompts is not None and len(forms):
+    def ask(self, prompts: Any, query: Query) -> Answers:
+        answers = super().ask(prompts, query)
+        if prompts is not None and len(query.forms):
             probabilities = answers.probabilities.copy()
             probabilities[prompts[:, 0, 0] > self.threshold] = np.nan
             answers = replace(answers, probabilities=probabilities)

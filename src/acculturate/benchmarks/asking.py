@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from acculturate.benchmarks.questions import Benchmark, OpinionSet, QuestionSet
 from acculturate.metrics.written_answers import MAX_TOKENS, parse_answer
-from acculturate.model.answers import AnswerModel, GeneratingModel
+from acculturate.model.answers import AnswerModel, GeneratingModel, Query
 from acculturate.model.prefix_tree import shared_length
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.forms import Form
@@ -112,8 +112,10 @@ def ask(
 
 def _probabilities(model: AnswerModel, forms: Sequence[Form], prompt: SoftPrompt | None) -> Shares:
     if prompt is None:
-        return model.ask(None, forms).probabilities[0]
-    return model.ask(prompt.embeddings[None], forms, placement=prompt.placement).probabilities[0]
+        return model.ask(None, Query(forms)).probabilities[0]
+    return model.ask(
+        prompt.embeddings[None], Query(forms, placement=prompt.placement)
+    ).probabilities[0]
 
 
 def _written(model: AnswerModel, forms: Sequence[Form], prompt: SoftPrompt | None) -> Shares:

@@ -10,7 +10,7 @@ again, and costs what a full one does.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -25,9 +25,8 @@ from acculturate.model.answers import (
     Backward,
     Cotangent,
     DifferentiableModel,
-    Placement,
+    Query,
 )
-from acculturate.survey.forms import Form
 
 _Work = Callable[[Mapping[int, Any]], Mapping[int, Any]]
 """Takes what each place gives to what each place gets."""
@@ -177,44 +176,32 @@ class Seat(StandIn):
     def ask(
         self,
         prompts: Float[np.ndarray, "candidate token hidden"] | None,
-        forms: Sequence[Form],
-        *,
-        texts: Sequence[str] = (),
-        placement: Placement = "front",
-        valid_mass: bool = False,
+        query: Query,
     ) -> Answers:
         """See `AnswerModel.ask`; a population goes with the others'."""
-        forms, texts = tuple(forms), tuple(texts)
-        named: dict[str, Any] = {"texts": texts, "placement": placement, "valid_mass": valid_mass}
         if prompts is None or len(prompts) < 2:
-            return self.pass_on("ask", prompts, forms, **named)
+            return self.pass_on("ask", prompts, query)
 
         def work(given: Mapping[int, np.ndarray]) -> Mapping[int, Answers]:
-            answers = self._model.ask(self._company.filled(given), forms, **named)
+            answers = self._model.ask(self._company.filled(given), query)
             return {place: answers.of(_part(place, len(prompts))) for place in given}
 
-        key = "ask", prompts.shape, forms, *named.values()
+        key = "ask", prompts.shape, query
         return self._company.together(self._place, key, prompts, work)
 
     def ask_with_gradient(
         self,
         prompts: Float[np.ndarray, "candidate token hidden"],
-        forms: Sequence[Form],
-        *,
-        texts: Sequence[str] = (),
-        placement: Placement = "front",
-        valid_mass: bool = False,
+        query: Query,
     ) -> tuple[Answers, Backward]:
         """See `DifferentiableModel.ask_with_gradient`; forwards and ways back go with the others'."""
-        forms, texts = tuple(forms), tuple(texts)
-        named: dict[str, Any] = {"texts": texts, "placement": placement, "valid_mass": valid_mass}
         model, count = cast("DifferentiableModel", self._model), len(prompts)
 
         def work(given: Mapping[int, np.ndarray]) -> Mapping[int, tuple[Answers, Backward]]:
-            answers, shared = model.ask_with_gradient(self._company.filled(given), forms, **named)
+            answers, shared = model.ask_with_gradient(self._company.filled(given), query)
             return {place: (answers.of(_part(place, count)), shared) for place in given}
 
-        key = "ask with gradient", prompts.shape, forms, *named.values()
+        key = "ask with gradient", prompts.shape, query
         answers, shared = self._company.together(self._place, key, prompts, work)
 
         def all_back(given: Mapping[int, Cotangent]) -> Mapping[int, np.ndarray]:

@@ -17,7 +17,7 @@ from acculturate.experiment.cells import finished
 from acculturate.experiment.prepared import BASELINE_CELL, Cell, PreparedExperiment
 from acculturate.experiment.sharing import objective_of
 from acculturate.metrics.held_out import form_sets
-from acculturate.model.answers import AnswerModel
+from acculturate.model.answers import AnswerModel, Query
 from acculturate.survey.forms import all_forms
 from acculturate.tuning.config import Settings
 from acculturate.tuning.methods import Method
@@ -127,6 +127,6 @@ def _asking_cost(
         forms += evaluated * sum(len(one.forms) for one in sets)
     prompt = np.zeros((1, settings.tokens, model.hidden_size), np.float32)
     began = time.monotonic()
-    answers = model.ask(prompt, tuning, placement=settings.placement, valid_mass=True)
+    answers = model.ask(prompt, Query(tuning, placement=settings.placement, valid_mass=True))
     share = forms / len(tuning)
     return _Cost(answers.tokens * share, (time.monotonic() - began) * share)

@@ -30,10 +30,9 @@ from acculturate.model.answers import (
     ChunkedModel,
     Cotangent,
     DifferentiableModel,
-    Placement,
+    Query,
     join_answers,
 )
-from acculturate.survey.forms import Form
 
 _RETRIES = 5
 _WAYS_BACK = 4
@@ -65,21 +64,21 @@ class Worker:
         """The embeddings, and the state of the generator after them."""
         return self._loaded().embed_random_tokens(count, rng), rng.bit_generator.state
 
-    def chunk(self, tokens: int, forms: Sequence[Form], named: dict[str, Any]) -> int:
+    def chunk(self, tokens: int, query: Query, gradient: bool) -> int:
         """Candidates that the model takes together."""
         model = self._loaded()
-        return model.chunk(tokens, forms, **named) if isinstance(model, ChunkedModel) else 1
+        return (
+            model.chunk(tokens, query, gradient=gradient) if isinstance(model, ChunkedModel) else 1
+        )
 
-    def ask(self, prompts: Any, forms: Sequence[Form], named: dict[str, Any]) -> Answers:
+    def ask(self, prompts: Any, query: Query) -> Answers:
         """Answers without the forms, which the asker has."""
-        return replace(self._loaded().ask(prompts, forms, **named), forms=())
+        return replace(self._loaded().ask(prompts, query), forms=())
 
-    def ask_with_gradient(
-        self, key: int, prompts: Any, forms: Sequence[Form], named: dict[str, Any]
-    ) -> Answers:
+    def ask_with_gradient(self, key: int, prompts: Any, query: Query) -> Answers:
         """The same; the way back is kept under the key."""
         model = cast("DifferentiableModel", self._loaded())
-        answers, self._ways_back[key] = model.ask_with_gradient(prompts, forms, **named)
+        answers, self._ways_back[key] = model.ask_with_gradient(prompts, query)
         while len(self._ways_back) > _WAYS_BACK:
             self._ways_back.popitem(last=False)
         return replace(answers, forms=())
@@ -133,47 +132,36 @@ class PooledModel(StandIn):
     def ask(
         self,
         prompts: Float[np.ndarray, "candidate token hidden"] | None,
-        forms: Sequence[Form],
-        *,
-        texts: Sequence[str] = (),
-        placement: Placement = "front",
-        valid_mass: bool = False,
+        query: Query,
     ) -> Answers:
         """See `AnswerModel.ask`."""
-        forms, texts = tuple(forms), tuple(texts)
-        named = {"texts": texts, "placement": placement, "valid_mass": valid_mass}
+        forms = tuple(query.forms)
         if prompts is None or len(prompts) < 2:
-            return replace(self._on_one("ask", prompts, forms, named), forms=forms)
-        size = self.chunk(prompts.shape[1], forms, texts=texts, placement=placement)
+            return replace(self._on_one("ask", prompts, query), forms=forms)
+        size = self.chunk(prompts.shape[1], query)
         chunks = -(-len(prompts) // size)
         step = size * -(-chunks // len(self._workers))
         parts = [prompts[start : start + step] for start in range(0, len(prompts), step)]
-        asked = [self._send("ask", part, forms, named) for part in parts]
+        asked = [self._send("ask", part, query) for part in parts]
         return replace(join_answers([self._receive(one) for one in asked]), forms=forms)
 
     def ask_with_gradient(
         self,
         prompts: Float[np.ndarray, "candidate token hidden"],
-        forms: Sequence[Form],
-        *,
-        texts: Sequence[str] = (),
-        placement: Placement = "front",
-        valid_mass: bool = False,
+        query: Query,
     ) -> tuple[Answers, Backward]:
         """See `DifferentiableModel.ask_with_gradient`."""
-        forms = tuple(forms)
-        named = {"texts": tuple(texts), "placement": placement, "valid_mass": valid_mass}
         key = next(self._keys)
-        sent = self._send("ask_with_gradient", key, prompts, forms, named)
+        sent = self._send("ask_with_gradient", key, prompts, query)
         where = sent[0]
-        answers = replace(self._receive(sent), forms=forms)
+        answers = replace(self._receive(sent), forms=tuple(query.forms))
 
         def backward(cotangent: Cotangent) -> Float[np.ndarray, "candidate token hidden"]:
             for _ in range(_RETRIES):
                 found = self._receive(self._send_to(where, "backward", key, cotangent))
                 if found is not None:
                     return found
-                self._receive(self._send_to(where, "ask_with_gradient", key, prompts, forms, named))
+                self._receive(self._send_to(where, "ask_with_gradient", key, prompts, query))
             raise _died()
 
         return answers, backward
@@ -181,18 +169,14 @@ class PooledModel(StandIn):
     def chunk(
         self,
         virtual_tokens: int,
-        forms: Sequence[Form],
+        query: Query,
         *,
-        texts: Sequence[str] = (),
-        placement: Placement = "front",
         gradient: bool = False,
     ) -> int:
         """See `ChunkedModel.chunk`; as the workers' model says."""
-        forms, texts = tuple(forms), tuple(texts)
-        key = virtual_tokens, forms, texts, placement, gradient
+        key = virtual_tokens, query, gradient
         if key not in self._chunks:
-            named = {"texts": texts, "placement": placement, "gradient": gradient}
-            self._chunks[key] = self._on_one("chunk", virtual_tokens, forms, named)
+            self._chunks[key] = self._on_one("chunk", virtual_tokens, query, gradient)
             while len(self._chunks) > 8 * self.size:
                 self._chunks.popitem(last=False)
         return self._chunks[key]

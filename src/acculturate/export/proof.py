@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 
 from acculturate.errors import FailureError
+from acculturate.model.answers import Query
 from acculturate.model.encoding import EncodedForm
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.soft_prompt import SoftPrompt
@@ -64,8 +65,10 @@ def prove(
     # Every form begins with the token that an after-bos adapter carries itself.
     carried = 1 if prompt.placement == "after-bos" else 0
     rows = [form.tokens[carried:] for form in encoded]
-    own = model.ask(prompt.embeddings[None], forms, placement=prompt.placement).probabilities[0]
-    untouched = model.ask(None, forms).probabilities[0]
+    own = model.ask(
+        prompt.embeddings[None], Query(forms, placement=prompt.placement)
+    ).probabilities[0]
+    untouched = model.ask(None, Query(forms)).probabilities[0]
     try:
         with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore")

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from acculturate.metrics.measure import RESPONDENTS, bootstrap_scores
 from acculturate.metrics.statistics import interval_around, loss_interval, percentile_interval
-from acculturate.model.answers import AnswerModel, Answers
+from acculturate.model.answers import AnswerModel, Answers, Query
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.forms import Form, with_line
 from acculturate.survey.scoring import Reading, Scoring, item_values
@@ -152,14 +152,14 @@ def compare(
     Raises:
         UsageError: The soft prompt was made for another width.
     """
-    naive = model.ask(None, forms, valid_mass=True)
+    naive = model.ask(None, Query(forms, valid_mass=True))
     if isinstance(prompt, str):
         tuned = replace(
-            model.ask(None, with_line(forms, prompt), valid_mass=True), forms=naive.forms
+            model.ask(None, Query(with_line(forms, prompt), valid_mass=True)), forms=naive.forms
         )
     else:
         tuned = model.ask(
-            prompt.embeddings[None], forms, placement=prompt.placement, valid_mass=True
+            prompt.embeddings[None], Query(forms, placement=prompt.placement, valid_mass=True)
         )
     return compare_answers(naive, tuned, question)
 

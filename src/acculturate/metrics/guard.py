@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.io import fingerprint
-from acculturate.model.answers import AnswerModel, Placement
+from acculturate.model.answers import AnswerModel, Placement, Query
 
 TUNING_TEXTS = (
     "The town council met on Tuesday to decide whether the old bridge should be repaired or replaced.",
@@ -61,7 +61,7 @@ def read_guard(
 ) -> GuardReading:
     """Reads the guard for one soft prompt, or for the untouched model."""
     prompts = None if prompt is None else np.asarray(prompt)[None]
-    answers = model.ask(prompts, (), texts=texts, placement=placement)
+    answers = model.ask(prompts, Query(texts=texts, placement=placement))
     if answers.divergence is None or answers.perplexity is None:
         raise ValueError("a guard is read on at least one text")
     return GuardReading(float(answers.divergence[0]), float(answers.perplexity[0]))

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from acculturate.errors import UsageError
 from acculturate.metrics.statistics import loss_interval, percentile_interval, resampled_means
-from acculturate.model.answers import AnswerModel, Answers
+from acculturate.model.answers import AnswerModel, Answers, Query
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.countries import Country, CountryTable, load_countries, table_names
 from acculturate.survey.forms import Form, LabelKind, all_forms
@@ -113,9 +113,11 @@ def measure(
     asked = choose_forms(instrument, forms) if isinstance(forms, str) else tuple(forms)
     answers = model.ask(
         None if soft_prompt is None else soft_prompt.embeddings[None],
-        asked,
-        placement="front" if soft_prompt is None else soft_prompt.placement,
-        valid_mass=True,
+        Query(
+            asked,
+            placement="front" if soft_prompt is None else soft_prompt.placement,
+            valid_mass=True,
+        ),
     )
     return profile(
         answers,

@@ -23,7 +23,7 @@ from acculturate.metrics.statistics import (
     percentile_interval,
     resampled_means,
 )
-from acculturate.model.answers import AnswerModel
+from acculturate.model.answers import AnswerModel, Query
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.forms import Form
 from acculturate.survey.scoring import Scoring
@@ -220,8 +220,7 @@ def interview(
         told = [replace(form, text=f"{persona.line}\n{form.text}") for form in own]
         p = model.ask(
             None if prompt is None else prompt.embeddings[None],
-            told,
-            placement="front" if prompt is None else prompt.placement,
+            Query(told, placement="front" if prompt is None else prompt.placement),
         ).probabilities[0]
         fine = np.isfinite(p.sum(axis=1))
         steps = np.cumsum(p[fine], axis=1)

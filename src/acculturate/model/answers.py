@@ -23,6 +23,27 @@ one that is continued has it at its end."""
 
 
 @dataclass(frozen=True)
+class Query:
+    """Everything that candidates are asked in one pass; equal queries are one cache key.
+
+    Attributes:
+        forms: The forms to answer; may be empty when only texts are read. Stored as a tuple.
+        texts: The guard texts to read in the same pass. Stored as a tuple.
+        placement: Where the soft prompt goes.
+        valid_mass: Whether the mass of the options in the whole vocabulary is computed.
+    """
+
+    forms: Sequence[Form] = ()
+    texts: Sequence[str] = ()
+    placement: Placement = "front"
+    valid_mass: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "forms", tuple(self.forms))
+        object.__setattr__(self, "texts", tuple(self.texts))
+
+
+@dataclass(frozen=True)
 class Answers:
     """What every candidate answered to every form.
 
@@ -97,21 +118,14 @@ class AnswerModel(Protocol):
     def ask(
         self,
         prompts: Float[np.ndarray, "candidate token hidden"] | None,
-        forms: Sequence[Form],
-        *,
-        texts: Sequence[str] = (),
-        placement: Placement = "front",
-        valid_mass: bool = False,
+        query: Query,
     ) -> Answers:
-        """Asks every form, and reads every guard text, under every soft prompt.
+        """Ask every form, and read every guard text, under every soft prompt.
 
         Args:
             prompts: The population in the space of the embedding layer's output, or None for the
                 untouched model, which then is the single candidate.
-            forms: What is asked; may be empty when only texts are read.
-            texts: Guard texts to read in the same pass.
-            placement: Where the soft prompt goes.
-            valid_mass: Whether to compute the mass of the options in the whole vocabulary.
+            query: What every candidate is asked.
         """
         ...
 
@@ -177,11 +191,7 @@ class DifferentiableModel(AnswerModel, Protocol):
     def ask_with_gradient(
         self,
         prompts: Float[np.ndarray, "candidate token hidden"],
-        forms: Sequence[Form],
-        *,
-        texts: Sequence[str] = (),
-        placement: Placement = "front",
-        valid_mass: bool = False,
+        query: Query,
     ) -> tuple[Answers, Backward]:
         """As `ask`, and the way back from the answers to the soft prompts.
 
@@ -268,10 +278,8 @@ class ChunkedModel(AnswerModel, Protocol):
     def chunk(
         self,
         virtual_tokens: int,
-        forms: Sequence[Form],
+        query: Query,
         *,
-        texts: Sequence[str] = (),
-        placement: Placement = "front",
         gradient: bool = False,
     ) -> int:
         """Candidates that go through the model together, when they are asked this.

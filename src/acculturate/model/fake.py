@@ -18,6 +18,7 @@ from acculturate.model.answers import (
     Backward,
     Cotangent,
     Placement,
+    Query,
     TextReading,
 )
 from acculturate.survey.forms import Form
@@ -102,11 +103,7 @@ class FakeModel:
     def ask(
         self,
         prompts: Float[np.ndarray, "candidate token hidden"] | None,
-        forms: Sequence[Form],
-        *,
-        texts: Sequence[str] = (),
-        placement: Placement = "front",
-        valid_mass: bool = False,
+        query: Query,
     ) -> Answers:
         """See `AnswerModel.ask`."""
         population = np.zeros((1, 1, self.hidden_size)) if prompts is None else prompts
@@ -117,40 +114,38 @@ class FakeModel:
             )
         tokens = population.shape[1]
         flat = population.reshape(len(population), -1).astype(np.float64)
-        widest = max((len(form.options) for form in forms), default=0)
-        probabilities = np.zeros((len(flat), len(forms), widest))
-        for column, form in enumerate(forms):
+        widest = max((len(form.options) for form in query.forms), default=0)
+        probabilities = np.zeros((len(flat), len(query.forms), widest))
+        for column, form in enumerate(query.forms):
             nudge = self._form_effect * self._stream("form", form.text).normal()
             # A sum a row, not a matrix product, whose bits depend on how many rows there are.
             moved = (flat * self._direction(form.item, tokens)).sum(axis=1)
             logit = self._bias(form.item) + nudge + _GAIN * moved
             probabilities[:, column, : len(form.options)] = _binomial(logit, len(form.options))
-        divergence = self._harm * (flat**2).mean(axis=1) if texts else None
+        divergence = self._harm * (flat**2).mean(axis=1) if query.texts else None
         return Answers(
-            forms=tuple(forms),
+            forms=tuple(query.forms),
             probabilities=probabilities,
-            valid_mass=np.full((len(flat), len(forms)), 0.9) if valid_mass else None,
+            valid_mass=np.full(probabilities.shape[:2], 0.9) if query.valid_mass else None,
             divergence=divergence,
             perplexity=None if divergence is None else 17.0 * np.exp(divergence),
-            tokens=sum(len(words.split()) for words in (*(form.text for form in forms), *texts)),
+            tokens=sum(
+                len(text.split()) for text in (*(f.text for f in query.forms), *query.texts)
+            ),
         )
 
     def ask_with_gradient(
         self,
         prompts: Float[np.ndarray, "candidate token hidden"],
-        forms: Sequence[Form],
-        *,
-        texts: Sequence[str] = (),
-        placement: Placement = "front",
-        valid_mass: bool = False,
+        query: Query,
     ) -> tuple[Answers, Backward]:
         """See `DifferentiableModel.ask_with_gradient`."""
-        answers = self.ask(prompts, forms, texts=texts, placement=placement, valid_mass=valid_mass)
+        answers = self.ask(prompts, query)
 
         def backward(cotangent: Cotangent) -> Float[np.ndarray, "candidate token hidden"]:
             flat = prompts.reshape(len(prompts), -1)
             gradient = np.zeros(flat.shape)
-            for column, form in enumerate(forms):
+            for column, form in enumerate(query.forms):
                 p = answers.probabilities[:, column]
                 successes = np.arange(p.shape[1])
                 # Of a binomial: dp/dlogit = p (successes - their mean). Sums a row, as in `ask`.
@@ -185,7 +180,9 @@ class FakeModel:
         seed: int | None = None,
     ) -> tuple[str, ...]:
         """See `GeneratingModel.generate_answers`; the label of an option, the likeliest or a drawn one."""
-        answers = self.ask(None if prompt is None else prompt[None], forms, placement=placement)
+        answers = self.ask(
+            None if prompt is None else prompt[None], Query(forms, placement=placement)
+        )
         rng = None if seed is None else np.random.default_rng(seed)
         texts: list[str] = []
         for form, p in zip(forms, answers.probabilities[0], strict=True):
@@ -202,7 +199,7 @@ class FakeModel:
     ) -> tuple[TextReading, ...]:
         """See `ProseModel.read_texts`; every letter behind the first diverges as the whole text does."""
         population = None if prompt is None else prompt[None]
-        divergence = self.ask(population, (), texts=("text",)).divergence
+        divergence = self.ask(population, Query(texts=("text",))).divergence
         moved = 0.0 if divergence is None else float(divergence[0])
         counts = [max(0, min(len(text), LONGEST_READ) - 1) for text in texts]
         surprise = float(np.log(17.0)) + moved

@@ -10,6 +10,7 @@ import hashlib
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from acculturate.errors import AcculturateError, FailureError, UsageError
-from acculturate.model.answers import Answers, Backward, Placement, TextReading
+from acculturate.model.answers import Answers, Backward, Placement, Query, TextReading
 from acculturate.model.embedded import LICENCE, embedded_folder
 from acculturate.model.encoding import EncodedForm, FormEncoder
 from acculturate.model.generation import AnswerWriter
@@ -132,7 +133,7 @@ class LanguageModel:
         self._encoder = FormEncoder(tokenizer)
         self._evaluator = PopulationEvaluator(network, self._encoder, rows)
         self._proved = False
-        self._untouched: dict[object, Answers] = {}
+        self._untouched = lru_cache(_UNTOUCHED_KEPT)(partial(self._evaluator.ask, None))
         self._embed: Any = network.get_input_embeddings()
         self.hidden_size = int(self._embed.weight.shape[1])
 
@@ -196,11 +197,7 @@ class LanguageModel:
     def ask(
         self,
         prompts: Float[np.ndarray, "candidate token hidden"] | None,
-        forms: Sequence[Form],
-        *,
-        texts: Sequence[str] = (),
-        placement: Placement = "front",
-        valid_mass: bool = False,
+        query: Query,
     ) -> Answers:
         """See `AnswerModel.ask`.
 
@@ -209,25 +206,17 @@ class LanguageModel:
                 beginning-of-sequence token that the model does not have.
             FailureError: This kind of model cannot be run our way (found out at the first call).
         """
-        self._check(None if prompts is None else int(prompts.shape[2]), placement)
+        self._check(None if prompts is None else int(prompts.shape[2]), query.placement)
         if prompts is not None:
-            return self._evaluator.ask(prompts, forms, texts, placement, valid_mass)
+            return self._evaluator.ask(prompts, query)
         # The weights are frozen: every cell of an experiment compares with the same untouched answers.
-        key = tuple(forms), tuple(texts), placement, valid_mass
-        if key not in self._untouched:
-            if len(self._untouched) == _UNTOUCHED_KEPT:
-                self._untouched.pop(next(iter(self._untouched)))
-            self._untouched[key] = self._evaluator.ask(None, forms, texts, placement, valid_mass)
-        self._untouched[key] = self._untouched.pop(key)  # what was used last is forgotten last
-        return self._untouched[key]
+        return self._untouched(query)
 
     def chunk(
         self,
         virtual_tokens: int,
-        forms: Sequence[Form],
+        query: Query,
         *,
-        texts: Sequence[str] = (),
-        placement: Placement = "front",
         gradient: bool = False,
     ) -> int:
         """See `ChunkedModel.chunk`.
@@ -236,17 +225,13 @@ class LanguageModel:
             UsageError: As `ask`.
             FailureError: As `ask`.
         """
-        self._check(None, placement)
-        return self._evaluator.chunk(virtual_tokens, forms, texts, placement, gradient)
+        self._check(None, query.placement)
+        return self._evaluator.chunk(virtual_tokens, query, gradient)
 
     def ask_with_gradient(
         self,
         prompts: Float[np.ndarray, "candidate token hidden"],
-        forms: Sequence[Form],
-        *,
-        texts: Sequence[str] = (),
-        placement: Placement = "front",
-        valid_mass: bool = False,
+        query: Query,
     ) -> tuple[Answers, Backward]:
         """See `DifferentiableModel.ask_with_gradient`.
 
@@ -254,8 +239,8 @@ class LanguageModel:
             UsageError: As `ask`.
             FailureError: As `ask`.
         """
-        self._check(int(prompts.shape[2]), placement)
-        return self._evaluator.ask_with_gradient(prompts, forms, texts, placement, valid_mass)
+        self._check(int(prompts.shape[2]), query.placement)
+        return self._evaluator.ask_with_gradient(prompts, query)
 
     def _check(self, width: int | None, placement: Placement) -> None:
         """Refuses what this model cannot be asked; proves the first time that it is run rightly."""

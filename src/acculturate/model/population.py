@@ -16,7 +16,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -30,6 +30,7 @@ from acculturate.model.answers import (
     Answers,
     Backward,
     Placement,
+    Query,
     TextReading,
     join_forms,
 )
@@ -39,7 +40,6 @@ from acculturate.model.gradient import PromptGradient, does_not_fit
 from acculturate.model.prefix_tree import PrefixTree
 from acculturate.model.tree_attention import TreeLayout, attending_over_trees
 from acculturate.model.vocabulary import Vocabulary
-from acculturate.survey.forms import Form
 
 _TILE_ON_CPU = 96
 _TILE_ON_GPU = 256
@@ -101,17 +101,13 @@ class PopulationEvaluator:
     def ask(
         self,
         prompts: Float[np.ndarray, "candidate token hidden"] | None,
-        forms: Sequence[Form],
-        texts: Sequence[str],
-        placement: Placement,
-        valid_mass: bool,
+        query: Query,
     ) -> Answers:
         """See `AnswerModel.ask`."""
-        forms, texts = tuple(forms), tuple(texts)
-        if self._device.type == "cpu" and len(forms) > _FORMS_IN_CACHE:
-            return self._ask_by_frame(prompts, forms, texts, placement, valid_mass)
-        plan = self._plan(forms, texts, placement, 0 if prompts is None else prompts.shape[1])
-        reference = self._reference(texts, placement) if texts else None
+        if self._device.type == "cpu" and len(query.forms) > _FORMS_IN_CACHE:
+            return self._ask_by_frame(prompts, query)
+        plan = self._plan(query, 0 if prompts is None else prompts.shape[1])
+        reference = self._reference(query.texts, query.placement) if query.texts else None
         population = (
             self._no_prompt
             if prompts is None
@@ -123,7 +119,7 @@ class PopulationEvaluator:
             chunk = population[start : start + size]
             try:
                 hidden = self._hidden(plan, chunk)
-                outcome = self._outcome(plan, hidden, reference, valid_mass)
+                outcome = self._outcome(plan, hidden, reference, query.valid_mass)
                 parts.append(_arrays(outcome))
             except torch.OutOfMemoryError as error:
                 if size == 1:
@@ -133,19 +129,16 @@ class PopulationEvaluator:
                 torch.cuda.empty_cache()
                 continue
             start += len(chunk)
-        return _answers(plan, forms, texts, valid_mass, parts)
+        return _answers(plan, query, parts)
 
     def _ask_by_frame(
         self,
         prompts: Float[np.ndarray, "candidate token hidden"] | None,
-        forms: tuple[Form, ...],
-        texts: tuple[str, ...],
-        placement: Placement,
-        valid_mass: bool,
+        query: Query,
     ) -> Answers:
         """The same in several rows, each of forms that begin alike."""
         by_frame: dict[object, list[int]] = {}
-        for index, form in enumerate(forms):
+        for index, form in enumerate(query.forms):
             by_frame.setdefault((form.language, form.frame), []).append(index)
         parts = [
             indices[start : start + _FORMS_IN_CACHE]
@@ -155,26 +148,25 @@ class PopulationEvaluator:
         answers = [
             self.ask(
                 prompts,
-                [forms[i] for i in part],
-                () if number else texts,
-                placement,
-                valid_mass,
+                replace(
+                    query,
+                    forms=[query.forms[i] for i in part],
+                    texts=() if number else query.texts,
+                ),
             )
             for number, part in enumerate(parts)
         ]
-        return join_forms(answers, parts, forms)
+        return join_forms(answers, parts, tuple(query.forms))
 
     @torch.no_grad()
     def chunk(
         self,
         virtual_tokens: int,
-        forms: Sequence[Form],
-        texts: Sequence[str],
-        placement: Placement,
+        query: Query,
         gradient: bool,
     ) -> int:
         """See `ChunkedModel.chunk`."""
-        plan = self._plan(tuple(forms), tuple(texts), placement, virtual_tokens)
+        plan = self._plan(query, virtual_tokens)
         return self._chunk_size(plan, gradient)
 
     def _chunk_size(self, plan: _Plan, gradient: bool = False) -> int:
@@ -185,33 +177,23 @@ class PopulationEvaluator:
     def ask_with_gradient(
         self,
         prompts: Float[np.ndarray, "candidate token hidden"],
-        forms: Sequence[Form],
-        texts: Sequence[str],
-        placement: Placement,
-        valid_mass: bool,
+        query: Query,
     ) -> tuple[Answers, Backward]:
         """See `DifferentiableModel.ask_with_gradient`."""
-        forms, texts = tuple(forms), tuple(texts)
-        plan = self._plan(forms, texts, placement, prompts.shape[1])
-        reference = self._reference(texts, placement) if texts else None
+        plan = self._plan(query, prompts.shape[1])
+        reference = self._reference(query.texts, query.placement) if query.texts else None
         leaf = torch.from_numpy(np.array(prompts, np.float32)).to(self._device).requires_grad_()
-        recompute = partial(
-            self.ask_with_gradient,
-            forms=forms,
-            texts=texts,
-            placement=placement,
-            valid_mass=valid_mass,
-        )
+        recompute = partial(self.ask_with_gradient, query=query)
         try:
             with torch.enable_grad():
-                outcome = self._outcome(plan, self._hidden(plan, leaf), reference, valid_mass)
-            answers = _answers(plan, forms, texts, valid_mass, [_arrays(outcome)])
+                outcome = self._outcome(plan, self._hidden(plan, leaf), reference, query.valid_mass)
+            answers = _answers(plan, query, [_arrays(outcome)])
             return answers, PromptGradient(self._network, leaf, outcome, recompute)
         except torch.OutOfMemoryError as error:
             if len(prompts) == 1:
                 raise does_not_fit(len(plan.tokens)) from error
         torch.cuda.empty_cache()
-        answers = self.ask(prompts, forms, texts, placement, valid_mass)
+        answers = self.ask(prompts, query)
         return answers, PromptGradient(self._network, leaf, None, recompute)
 
     @torch.no_grad()
@@ -341,12 +323,12 @@ class PopulationEvaluator:
         return negative_entropy - expected + whole, whole - follows
 
     def _reference(
-        self, texts: tuple[str, ...], placement: Placement
+        self, texts: Sequence[str], placement: Placement
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The untouched model where the guard texts are read: probabilities, their negative entropy."""
-        key = texts, placement
+        key = Query(texts=texts, placement=placement)
         if key not in self._references:
-            self._references[key] = self._compute_reference(self._plan((), texts, placement, 0))
+            self._references[key] = self._compute_reference(self._plan(key, 0))
             _forget_oldest(self._references, 2)
         return self._references[key]
 
@@ -356,22 +338,18 @@ class PopulationEvaluator:
         probabilities = logged.exp()
         return probabilities, torch.linalg.vecdot(probabilities, logged)
 
-    def _plan(
-        self, forms: tuple[Form, ...], texts: tuple[str, ...], placement: Placement, tokens: int
-    ) -> _Plan:
-        key = (forms, texts, placement, tokens)
+    def _plan(self, query: Query, tokens: int) -> _Plan:
+        key = query, tokens
         if key not in self._plans:
-            self._plans[key] = self._prepare(forms, texts, placement, tokens)
+            self._plans[key] = self._prepare(query, tokens)
             _forget_oldest(self._plans, _PLANS_KEPT)
         self._plans.move_to_end(key)
         return self._plans[key]
 
-    def _prepare(
-        self, forms: tuple[Form, ...], texts: tuple[str, ...], placement: Placement, tokens: int
-    ) -> _Plan:
-        encoded = [self._encoder.encode(form) for form in forms]
-        read = [self._encoder.encode_text(text) for text in texts]
-        return self._row(encoded, read, placement, tokens)
+    def _prepare(self, query: Query, tokens: int) -> _Plan:
+        encoded = [self._encoder.encode(form) for form in query.forms]
+        read = [self._encoder.encode_text(text) for text in query.texts]
+        return self._row(encoded, read, query.placement, tokens)
 
     def _row(
         self,
@@ -448,9 +426,7 @@ def _arrays(outcome: Sequence[torch.Tensor]) -> tuple[np.ndarray, ...]:
 
 def _answers(
     plan: _Plan,
-    forms: tuple[Form, ...],
-    texts: tuple[str, ...],
-    valid_mass: bool,
+    query: Query,
     parts: Sequence[tuple[np.ndarray, ...]],
 ) -> Answers:
     """What chunks of candidates came to, each an `_outcome`; what was not asked for is None."""
@@ -458,11 +434,11 @@ def _answers(
         np.concatenate(column) for column in zip(*parts, strict=True)
     )
     return Answers(
-        forms=forms,
+        forms=tuple(query.forms),
         probabilities=probabilities,
-        valid_mass=mass if valid_mass else None,
-        divergence=divergence if texts else None,
-        perplexity=perplexity if texts else None,
+        valid_mass=mass if query.valid_mass else None,
+        divergence=divergence if query.texts else None,
+        perplexity=perplexity if query.texts else None,
         tokens=len(plan.tokens),
     )
 

@@ -13,6 +13,7 @@ import torch
 from transformers import PreTrainedModel
 
 from acculturate.errors import FailureError
+from acculturate.model.answers import Query
 from acculturate.model.encoding import FormEncoder
 from acculturate.model.population import PopulationEvaluator
 
@@ -43,7 +44,7 @@ def prove(
             "Use --dtype float32 or bfloat16.",
         )
     try:
-        answers = evaluator.ask(None, (), TEXTS, "front", False)
+        answers = evaluator.ask(None, Query(texts=TEXTS))
     except (TypeError, AttributeError, ValueError, RuntimeError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise

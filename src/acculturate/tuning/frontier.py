@@ -15,7 +15,7 @@ from safetensors.numpy import save
 from acculturate.io import write_bytes
 from acculturate.metrics.guard import HELD_OUT_TEXTS
 from acculturate.metrics.measure import losses
-from acculturate.model.answers import AnswerModel
+from acculturate.model.answers import AnswerModel, Query
 from acculturate.runs.directory import RunDirectory
 from acculturate.search.dominance import Frontier
 from acculturate.tuning.summary import SummaryInputs
@@ -46,7 +46,7 @@ def write_frontier(
     ranks = np.linspace(0, len(frontier) - 1, min(len(frontier), MOST_POINTS)).round().astype(int)
     prompts = prompts_of(frontier.vectors[ranks])
     answers = model.ask(
-        prompts, question.held_out, texts=HELD_OUT_TEXTS, placement=question.placement
+        prompts, Query(question.held_out, texts=HELD_OUT_TEXTS, placement=question.placement)
     )
     held_out = losses(
         answers,

@@ -22,6 +22,7 @@ from acculturate.model.answers import (
     Cotangent,
     DifferentiableModel,
     Placement,
+    Query,
     join_answers,
 )
 from acculturate.search.fitness import Fitness
@@ -159,9 +160,7 @@ class Objective:
             return 1
         return self._model.chunk(
             tokens,
-            self._drawn(rng),
-            texts=self._texts,
-            placement=self._placement,
+            Query(self._drawn(rng), texts=self._texts, placement=self._placement),
             gradient=gradient,
         )
 
@@ -188,10 +187,12 @@ class Objective:
         for one in range(len(prompts)):  # one way back at a time: what a pass keeps for it is large
             answers, backward = self._model.ask_with_gradient(
                 prompts[one : one + 1],
-                forms,
-                texts=self._texts,
-                placement=self._placement,
-                valid_mass=self._constraints.reads_mass,
+                Query(
+                    forms,
+                    texts=self._texts,
+                    placement=self._placement,
+                    valid_mass=self._constraints.reads_mass,
+                ),
             )
             gradients.append(backward(self._cotangent(answers, forms)))
             each.append(answers)
@@ -206,10 +207,12 @@ class Objective:
     def _ask(self, prompts: Prompts, forms: Sequence[Form], *, guard: bool = True) -> Answers:
         return self._model.ask(
             prompts,
-            forms,
-            texts=self._texts if guard else (),
-            placement=self._placement,
-            valid_mass=self._constraints.reads_mass,
+            Query(
+                forms,
+                texts=self._texts if guard else (),
+                placement=self._placement,
+                valid_mass=self._constraints.reads_mass,
+            ),
         )
 
     def _worth(

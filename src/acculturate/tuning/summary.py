@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from acculturate.metrics.guard import HELD_OUT_TEXTS, OPENINGS, TUNING_TEXTS, read_guard
 from acculturate.metrics.measure import Profile, profile
-from acculturate.model.answers import AnswerModel, Placement
+from acculturate.model.answers import AnswerModel, Placement, Query
 from acculturate.survey.countries import Country, CountryTable
 from acculturate.survey.forms import Form, with_line
 from acculturate.survey.scoring import Reading, Scoring
@@ -159,9 +159,7 @@ def _row(
         asked = forms if line is None else with_line(forms, line)
         answers = model.ask(
             None if prompt is None else prompt[None],
-            asked,
-            placement=question.placement,
-            valid_mass=True,
+            Query(asked, placement=question.placement, valid_mass=True),
         )
         return profile(
             answers,
