@@ -1,4 +1,4 @@
-"""What the machine itself does: its clock, its memory, its matrix multiplications."""
+"""The machine itself: its clock, its memory, its matrix multiplications."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def synchronise(device: torch.device) -> None:
-    """Waits until the device has done all it was given."""
+    """Wait until the device has done all it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -28,7 +28,7 @@ def synchronise(device: torch.device) -> None:
 def timed(
     device: torch.device, work: Callable[_Given, _Made], *args: _Given.args, **kwargs: _Given.kwargs
 ) -> tuple[_Made, float]:
-    """What a piece of work returns and its seconds of wall time, the device's queue included."""
+    """Do a piece of work; return its result and its seconds of wall time, the device's queue included."""
     synchronise(device)
     start = time.perf_counter()
     made = work(*args, **kwargs)
@@ -37,7 +37,7 @@ def timed(
 
 
 def forget_peak(device: torch.device) -> None:
-    """Starts the peak anew at what is in use now, where the system can (CUDA, Linux)."""
+    """Start the peak anew at what is in use now, where the system can (CUDA, Linux)."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
@@ -48,7 +48,7 @@ def forget_peak(device: torch.device) -> None:
 
 
 def peak_memory_mb(device: torch.device) -> float | None:
-    """Most memory in use since `forget_peak`, in millions of bytes; None where nobody tells.
+    """Return the most memory in use since `forget_peak`, in millions of bytes; None where the system does not tell.
 
     On CUDA what torch allocated there; elsewhere the resident memory of this process, the libraries'
     and the interpreter's own included.
@@ -72,7 +72,7 @@ def peak_memory_mb(device: torch.device) -> float | None:
 def matmul_rates(
     shapes: Sequence[tuple[int, int, int]], dtype: torch.dtype, device: torch.device
 ) -> list[float]:
-    """Operations a second (two for a multiply-add) of matrix multiplications.
+    """Measure operations a second (two for a multiply-add) of matrix multiplications.
 
     Args:
         shapes: Rows, inner width and columns of each; it is done as a linear layer does it, rows times
@@ -103,7 +103,7 @@ def _matmul_rate(
 
 
 def device_name(device: torch.device) -> str:
-    """What a reader would call the device."""
+    """Return the name a reader would know the device by."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     try:

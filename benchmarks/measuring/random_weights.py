@@ -37,7 +37,7 @@ _TOKENS_LEARNT = 1500
 def load_random_model(
     shape: Shape, instrument: Instrument, *, dtype: Dtype = "auto", device: str = "auto"
 ) -> LanguageModel:
-    """A model of a shape, its weights drawn where and as they are used, the same every time.
+    """Make a model of a shape; its weights are drawn on the device, the same every time.
 
     Args:
         shape: Name of the shape.
@@ -65,7 +65,7 @@ def load_random_model(
 
 
 def shape_config(shape: Shape) -> PreTrainedConfig:
-    """The transformers configuration of a shape."""
+    """Return the transformers configuration of a shape."""
     values: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
     values |= _SHAPES[shape]
     # A layer's output is then about as large as its input, and the answers depend on the prompt.

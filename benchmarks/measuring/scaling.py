@@ -1,4 +1,4 @@
-"""How the cost of ours grows with forms and candidates.
+"""Growth of the population evaluator's cost with forms and candidates.
 
 In: a language model and a questionnaire. Out: a `Scaling`, the fastest of several rounds for every cell.
 """
@@ -25,7 +25,7 @@ CANDIDATES = (10, 20, 40)
 
 @dataclass(frozen=True)
 class Scaling:
-    """What ours costs over forms and candidates.
+    """Cost over forms and candidates.
 
     Attributes:
         model: The model's name.
@@ -67,7 +67,7 @@ def scaling(
     placement: Placement = "front",
     progress: Callable[[str], None] = lambda _: None,
 ) -> Scaling:
-    """Times ours over numbers of forms and of candidates, every cell once a round.
+    """Time the population evaluator over numbers of forms and of candidates, every cell once a round.
 
     Args:
         model: Who is asked.

@@ -123,7 +123,7 @@ class PlainWays:
 
     @contextmanager
     def _as_loaded(self) -> Generator[None]:
-        """The weights as a script loads them, still marked as trainable; nothing is trained here.
+        """Mark the weights as trainable, as a script loads them; nothing is trained here.
 
         Torch 2.13 on a CPU takes another way through the output layer for one position of bfloat16 where
         weights are marked as frozen, twelve times slower; the usual ways must not pay for our marking.

@@ -148,14 +148,14 @@ def evaluate(
     new_tokens: int = NEW_TOKENS,
     progress: Progress = lambda _: None,
 ) -> Benchmark:
-    """Times the ways to ask a population.
+    """Time the ways to ask a population.
 
     Args:
         model: Who is asked.
         forms: What is asked.
         candidates: Soft prompts in the population: Gaussian, with the spread of the embeddings.
         rounds: Turns of every way.
-        ways: Which ways; ours alone is ("population",).
+        ways: Which ways.
         placement: Where the soft prompts go.
         new_tokens: Tokens that `generate` may write.
         progress: Called with a sentence at every step.
@@ -258,7 +258,7 @@ def _tokens(lengths: Sequence[int], new_tokens: int, ours: int) -> dict[Way, int
 
 
 def _matmul_shapes(model: LanguageModel, rows: int) -> list[tuple[int, int, int]]:
-    """A square that fits the cache, the model's own widest layer, and on a GPU a square that fills it."""
+    """List a square that fits the cache, the model's widest layer, and on a GPU a square that fills it."""
     config: Any = model.network.config.get_text_config()
     inner = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
     shapes = [(_SQUARE, _SQUARE, _SQUARE), (rows, int(config.hidden_size), int(inner))]
