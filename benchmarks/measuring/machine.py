@@ -48,7 +48,7 @@ def forget_peak(device: torch.device) -> None:
 
 
 def peak_memory_mb(device: torch.device) -> float | None:
-    """Return the most memory in use since `forget_peak`, in millions of bytes; None where the system does not tell.
+    """Return the most memory in use since `forget_peak`, in millions of bytes; or None.
 
     On CUDA what torch allocated there; elsewhere the resident memory of this process, the libraries'
     and the interpreter's own included.
