@@ -22,12 +22,17 @@ if TYPE_CHECKING:
     from acculturate.model.soft_prompt import SoftPrompt
     from acculturate.reporting.report import write_report
     from acculturate.runs.directory import Run
-    from acculturate.search.cma_es import CMAES, SepCMAES
-    from acculturate.search.differential_evolution import DifferentialEvolution
-    from acculturate.search.gde3 import GDE3
-    from acculturate.search.optimizer import Optimizer
-    from acculturate.search.particle_swarm import ParticleSwarm
-    from acculturate.search.random_search import RandomSearch
+    from acculturate.search import (
+        CMAES,
+        GDE3,
+        LSHADE,
+        Adam,
+        DifferentialEvolution,
+        Optimizer,
+        ParticleSwarm,
+        RandomSearch,
+        SepCMAES,
+    )
     from acculturate.survey.countries import Country, CountryTable, load_countries
     from acculturate.survey.forms import Form, all_forms, balanced_forms, draw_forms
     from acculturate.survey.instrument import Instrument, load_instrument
@@ -38,28 +43,30 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Adam": "search",
+    "LSHADE": "search",
     "AcculturateError": "errors",
     "AnswerModel": "model.answers",
     "Answers": "model.answers",
-    "CMAES": "search.cma_es",
+    "CMAES": "search",
     "Country": "survey.countries",
     "CountryTable": "survey.countries",
-    "DifferentialEvolution": "search.differential_evolution",
+    "DifferentialEvolution": "search",
     "Exam": "benchmarks.exam",
     "Experiment": "experiment.plan",
     "FailureError": "errors",
     "FakeModel": "model.fake",
     "Form": "survey.forms",
-    "GDE3": "search.gde3",
+    "GDE3": "search",
     "Instrument": "survey.instrument",
-    "Optimizer": "search.optimizer",
-    "ParticleSwarm": "search.particle_swarm",
+    "Optimizer": "search",
+    "ParticleSwarm": "search",
     "Profile": "metrics.measure",
-    "RandomSearch": "search.random_search",
+    "RandomSearch": "search",
     "Run": "runs.directory",
     "RunEvaluation": "evaluation.evaluate",
     "Scoring": "survey.scoring",
-    "SepCMAES": "search.cma_es",
+    "SepCMAES": "search",
     "Settings": "tuning.config",
     "SoftPrompt": "model.soft_prompt",
     "UsageError": "errors",
@@ -83,7 +90,9 @@ _HOMES = {
 __all__ = [
     "CMAES",
     "GDE3",
+    "LSHADE",
     "AcculturateError",
+    "Adam",
     "AnswerModel",
     "Answers",
     "Country",

@@ -63,17 +63,18 @@ HOSTILE = [
         ),
         (
             ("tune", "-m", "fake", "-c", "us", "--optimizer", "adam+de", "--budget", "30"),
-            ("budget of 30", "descent of 15", "--budget 35"),
+            ("'adam+de' was removed in this version", "Use adam."),
         ),
         (
             ("tune", "-m", "fake", "-c", "us", "--sample", "--forms", "7"),
             ("7 tuning forms", "multiple of 48"),
         ),
-        (("tune", "-m", "fake", "-c", "us", "--space", "cube:3"), ("cube:3", "projection")),
+        (("tune", "-m", "fake", "-c", "us", "--space", "cube:3"), ("cube:3", "low-rank:N")),
+        (("tune", "-m", "fake", "-c", "us", "--space", "ball:1"), ("'ball:1' was removed", "full")),
         (("tune", "-m", "fake", "-c", "us", "--space", "low-rank"), ("low-rank", "low-rank:2")),
         (
-            ("tune", "-m", "fake", "-c", "us", "--space", "convex:8", "--init-scale", "0"),
-            ("init scale of 0", "convex:8"),
+            ("tune", "-m", "fake", "-c", "us", "--space", "mixture:8", "--init-scale", "0"),
+            ("init scale of 0", "mixture:8"),
         ),
         (("tune", "-m", "fake", "-c", "us", "--init", "run"), ("--init-run",)),
         (("tune", "-m", "fake", "-c", "us", "--seed", "-1"), ("seed -1",)),

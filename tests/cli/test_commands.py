@@ -211,7 +211,7 @@ def test_tune_says_that_no_candidate_was_within_the_limit(cli: CommandLine):
 
 
 @pytest.mark.parametrize(
-    "name", ["de", "DE/rand/1", "de/current-to-best/1", "random", "jde", "shade", "l-shade"]
+    "name", ["de", "DE/rand/1", "de/current-to-best/1", "random", "pso", "l-shade"]
 )
 def test_every_optimiser_by_name(name: str, cli: CommandLine):
     done = cli.tune("--optimizer", name, "--budget", 20, "--json").json

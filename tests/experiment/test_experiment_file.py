@@ -30,13 +30,14 @@ def test_the_paper_is_its_four_countries_on_its_model():
 
 def test_a_method_is_a_name_and_settings(tmp_path: Path):
     text = (
-        PLAN + '"long" = { optimizer = "cma-es", tokens = 16, space = "ball:2", population = 8 }\n'
+        PLAN
+        + '"long" = { optimizer = "cma-es", tokens = 16, space = "low-rank:2", population = 8 }\n'
     )
     prepared = prepare(plan(tmp_path, text))
     method = prepared.experiment.methods[-1]
     assert (method.label, method.optimizer, method.own) == ("long", "cma-es", {"population": 8})
     chosen = prepared.settings(method, 5)
-    assert (chosen.tokens, chosen.space, chosen.seed, chosen.budget) == (16, "ball:2", 5, 24)
+    assert (chosen.tokens, chosen.space, chosen.seed, chosen.budget) == (16, "low-rank:2", 5, 24)
     assert prepared.settings(prepared.experiment.methods[0], 0).tokens == 2
 
 

@@ -29,7 +29,7 @@ from acculturate.model.answers import Query
 from acculturate.model.fake import FakeModel
 from acculturate.model.language_model import load_language_model
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.search.differential_evolution import DifferentialEvolution
+from acculturate.search import DifferentialEvolution
 from acculturate.survey.countries import Country
 from acculturate.survey.forms import Form
 from acculturate.survey.instrument import load_instrument

@@ -1,4 +1,4 @@
-"""Standard functions with their minimum 0, their slopes and residuals, and a loop that spends a budget."""
+"""Standard functions with their minimum 0, their slopes, and a loop that spends a budget."""
 
 from collections.abc import Callable, Iterator
 
@@ -13,22 +13,17 @@ OPTIMIZERS = {
     "de/best/1": {"population": 12},
     "de/rand/1": {"population": 12, "F": (0.4, 0.9)},
     "de/current-to-best/1": {"population": 12, "bounds": (-6.0, 6.0)},
-    "jde": {"population": 12},
-    "shade": {"population": 12},
     "l-shade": {"population": 12, "budget": 240},
     "cma-es": {"population": 12},
     "sep-cma-es": {"population": 12},
     "gde3": {"population": 12, "F": 0.5},
     "pso": {"population": 12},
-    "eki": {"population": 12, "noise": 0.01},
     "adam": {"population": 12, "budget": 720},
-    # Five steps, then generations.
-    "adam+de": {"population": 12, "budget": 300, "share": 0.05, "step": 0.5, "noise": 0.5},
     "random": {"population": 12},
 }
 
 # Those that keep a population which a candidate has to beat its way into.
-WITHOUT_PARENTS = ("random", "cma-es", "sep-cma-es", "eki", "adam", "adam+de")
+WITHOUT_PARENTS = ("random", "cma-es", "sep-cma-es", "adam")
 WITH_PARENTS = [name for name in OPTIMIZERS if name not in WITHOUT_PARENTS]
 
 
@@ -43,15 +38,6 @@ def rosenbrock(x: np.ndarray) -> np.ndarray:
 
 def rastrigin(x: np.ndarray) -> np.ndarray:
     return (x**2 - 10 * np.cos(2 * np.pi * x) + 10).sum(axis=-1)
-
-
-def residuals(function: Function, x: np.ndarray) -> np.ndarray:
-    """What a function is the sum of squares of; the function itself where it is none."""
-    if function is sphere:
-        return x
-    if function is rosenbrock:
-        return np.concatenate([10 * (x[:, 1:] - x[:, :-1] ** 2), 1 - x[:, :-1]], axis=1)
-    return function(x)[:, None]
 
 
 def slope(function: Function, x: np.ndarray) -> np.ndarray:
@@ -86,7 +72,7 @@ def told(
 ) -> Fitness:
     """A fitness that holds what the optimiser learns from; nothing has a second objective.
 
-    Residuals and slope are those of `function`, and as broken as the objective.
+    The slope is that of `function`, and as broken as the objective.
     """
     free, x = np.zeros(len(objective)), asked.astype(np.float64)
     broken = np.where(np.isfinite(objective), 0.0, np.nan)[:, None]
@@ -94,7 +80,6 @@ def told(
     return Fitness(
         objective,
         free if violation is None else violation,
-        residuals=residuals(function, x) + broken if "residuals" in known else None,
         secondary=free if "secondary" in known else None,
         gradient=slope(function, x) + broken if "gradient" in known else None,
     )

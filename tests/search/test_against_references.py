@@ -11,10 +11,9 @@ import warnings
 import minionpy
 import numpy as np
 import pytest
-from plain_references import jde_minimum, shade_minimum
 from search_problems import minimum, rastrigin, rosenbrock, sphere
 
-from acculturate.search import CMAES, JDE, LSHADE, SHADE, ParticleSwarm, SepCMAES
+from acculturate.search import CMAES, LSHADE, ParticleSwarm, SepCMAES
 
 with warnings.catch_warnings():  # that matplotlib is not there
     warnings.simplefilter("ignore")
@@ -95,25 +94,6 @@ def test_particle_swarm(function, entries, population, budget, factor):
         minion_minimum("PSO", function, entries, population, budget, seed, **options)
         for seed in SEEDS
     ]
-    check(ours, theirs, factor)
-
-
-@pytest.mark.parametrize(
-    ("function", "entries", "population", "generations", "factor"),
-    [(sphere, 6, 20, 40, 3), (rosenbrock, 4, 20, 50, 4), (rastrigin, 4, 20, 50, 2)],
-)
-@pytest.mark.parametrize("name", ["jde", "shade"])
-def test_success_based_settings(name, function, entries, population, generations, factor):
-    budget = population * (generations + 1)
-    ours, theirs = [], []
-    for seed in range(9):
-        start = uniform_start(population, entries, seed)
-        if name == "jde":
-            ours.append(minimum(JDE(population, BOUNDS), function, entries, budget, seed))
-            theirs.append(jde_minimum(function, start, generations, BOUNDS, seed))
-        else:
-            ours.append(minimum(SHADE(population, 10, BOUNDS), function, entries, budget, seed))
-            theirs.append(shade_minimum(function, start, generations, 10, BOUNDS, seed))
     check(ours, theirs, factor)
 
 

@@ -1,11 +1,12 @@
+import re
+
 import pytest
 
 from acculturate.errors import UsageError
-from acculturate.search import NAMES, DifferentialEvolution, by_name
-from acculturate.search.names import takes
+from acculturate.search import OPTIMIZERS, DifferentialEvolution, by_name, summary, takes
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_name_makes_its_optimiser(name):
     settings = {"budget": 400} if takes(name, "budget") else {}
     assert by_name(name, **settings).name in (name, "de/best/1")
@@ -24,9 +25,9 @@ def test_lists_of_a_configuration_file_are_understood():
 
 
 def test_a_misspelt_name_gets_the_nearest():
-    with pytest.raises(UsageError, match="'shad'") as error:
-        by_name("shad")
-    assert error.value.hint and "'shade'" in error.value.hint
+    with pytest.raises(UsageError, match="'l-shad'") as error:
+        by_name("l-shad")
+    assert error.value.hint and "'l-shade'" in error.value.hint
     with pytest.raises(UsageError, match="de/best/2"):
         by_name("de/best/2")
 
@@ -43,3 +44,21 @@ def test_a_missing_setting_is_named():
     with pytest.raises(UsageError, match="'budget'") as error:
         by_name("l-shade")
     assert error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("adam+de", "adam"), ("EKI", "l-shade"), ("jde", "l-shade"), ("shade", "l-shade")],
+)
+def test_a_removed_optimiser_is_refused_with_what_to_use_instead(name, instead):
+    with pytest.raises(
+        UsageError, match=f"{re.escape(name)}' was removed in this version"
+    ) as error:
+        by_name(name)
+    assert error.value.hint and instead in error.value.hint
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimiser_has_one_line_of_summary(name):
+    assert summary(name).endswith(".")
+    assert len(summary(name)) > 20

@@ -15,7 +15,7 @@ from tuning_runs import (
     TOKENS,
     TOY,
     TOYLAND,
-    WITHOUT_THRESHOLDS,
+    WITHOUT_PARENTS,
     Recorder,
     optimizer,
     read_history,
@@ -27,8 +27,7 @@ import acculturate
 from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.runs.directory import FILES, Run
-from acculturate.search.differential_evolution import DifferentialEvolution
-from acculturate.search.names import NAMES
+from acculturate.search import OPTIMIZERS, DifferentialEvolution
 from acculturate.survey.countries import load_countries
 from acculturate.survey.forms import balanced_forms, fingerprint
 from acculturate.survey.instrument import load_instrument
@@ -105,7 +104,7 @@ def test_every_line_has_the_fields_of_the_format(run: Run):
         assert 0 < line["search_seconds"] < line["seconds"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_the_best_never_gets_worse_and_its_scores_are_its_own(name: str, tmp_path):
     model = Recorder(HIDDEN)
     prompts: list[np.ndarray] = []
@@ -132,8 +131,7 @@ def test_the_best_never_gets_worse_and_its_scores_are_its_own(name: str, tmp_pat
         assert line["best_perplexity"] == pytest.approx(17 * np.exp(line["best_divergence"]))
         if name == "l-shade":  # whose population shrinks
             continue
-        # The first generation of a population after a descent has no parents.
-        alone = name in WITHOUT_THRESHOLDS or len(population) != len(generation)
+        alone = name in WITHOUT_PARENTS
         population = generation if alone else np.minimum(population, generation)
         assert line["mean_loss"] == pytest.approx(population.mean())
         assert line["quantiles"] == pytest.approx(

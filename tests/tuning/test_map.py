@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from acculturate.model.fake import FakeModel
-from acculturate.search.fitness import Fitness
+from acculturate.search import Fitness
 from acculturate.survey.countries import load_countries
 from acculturate.survey.forms import balanced_forms
 from acculturate.survey.instrument import load_instrument

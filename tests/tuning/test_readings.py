@@ -24,7 +24,7 @@ from acculturate.errors import FailureError
 from acculturate.model.answers import Answers, Query
 from acculturate.model.fake import FakeModel
 from acculturate.reporting.report import write_report
-from acculturate.search.names import NAMES
+from acculturate.search import OPTIMIZERS
 from acculturate.survey.forms import all_forms, balanced_forms
 from acculturate.survey.scoring import Scoring
 from acculturate.tuning.constraints import Constraints
@@ -108,7 +108,7 @@ def test_a_limit_costs_its_excess_and_no_limit_reads_no_text():
     assert (limited.violation == 0).any()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("limit", [0.05, 0.2])
 def test_the_best_is_within_the_limit_when_any_candidate_is(name: str, limit: float, tmp_path):
     model = Recorder(HIDDEN)

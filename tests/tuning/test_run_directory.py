@@ -44,7 +44,7 @@ from acculturate.tuning.tune import tune
         ({"anchor": "zero"}, "survey.anchor", "'midpoint'", "'zero'"),
         ({"forms": 16}, "survey.forms", "8", "16"),
         ({"variant": "crowd-only"}, "survey.variant", "not set", "'crowd-only'"),
-        ({"optimizer": optimizer("jde")}, "search.optimizer", "'de/best/1'", "'jde'"),
+        ({"optimizer": optimizer("pso")}, "search.optimizer", "'de/best/1'", "'pso'"),
         ({"optimizer": optimizer(population=7)}, "search.settings.population", "6", "7"),
         ({"model": FakeModel(HIDDEN, seed=3)}, "model.revision", "'seed 0'", "'seed 3'"),
     ],

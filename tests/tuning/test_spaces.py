@@ -12,11 +12,11 @@ from tuning_runs import BUDGET, HIDDEN, TOKENS, optimizer, resumes, tune_toy
 from acculturate.errors import FailureError, UsageError
 from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.search.space import KINDS
+from acculturate.search import SPACES
 from acculturate.tuning.config import Settings
 from acculturate.tuning.start import start_search
 
-SPACES = ["full", "ball:0.5", "projection:6", "low-rank:1", "mixture:5", "convex:6"]
+NAMED = ["full", "low-rank:1", "mixture:5"]
 WORDS = "people of Toyland"
 STARTS: dict[str, dict[str, Any]] = {
     "gaussian": {"init": "gaussian"},
@@ -38,18 +38,18 @@ def begun(model: FakeModel, size: int = 6, name: str = "de", **settings: Any) ->
 
 
 def test_every_space_is_here():
-    assert [space.partition(":")[0] for space in SPACES] == list(KINDS)
+    assert [space.partition(":")[0] for space in NAMED] == list(SPACES)
 
 
-@pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("name", ["de", "adam", "adam+de"])
+@pytest.mark.parametrize("space", NAMED)
+@pytest.mark.parametrize("name", ["de", "adam"])
 def test_every_space_tunes_and_resumes(space: str, name: str, tmp_path):
     assert resumes(tmp_path, name, 3, space=space, budget=45) > 1
     prompt = SoftPrompt.load(tmp_path / "whole" / "best.safetensors").embeddings
     assert prompt.shape == (TOKENS, HIDDEN)
 
 
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", NAMED)
 def test_every_space_gets_better(space: str, tmp_path):
     run = tune_toy(tmp_path, space=space, budget=120)
     random = next(row for row in run.summary["rows"] if row["method"] == "random start")
@@ -57,19 +57,18 @@ def test_every_space_gets_better(space: str, tmp_path):
 
 
 @pytest.mark.parametrize("start", STARTS)
-@pytest.mark.parametrize("space", ["full", "ball:0.5", "projection:6", "low-rank:1"])
+@pytest.mark.parametrize("space", ["full", "low-rank:1"])
 def test_every_start_tunes_and_resumes(space: str, start: str, tmp_path, finished: Path):
     settings = STARTS[start] | ({"init_run": str(finished)} if start == "run" else {})
     assert resumes(tmp_path, "de", 2, space=space, **settings) > 1
 
 
-@pytest.mark.parametrize("name", ["adam", "adam+de"])
 @pytest.mark.parametrize("start", STARTS)
-def test_a_descent_starts_anywhere_and_without_noise(name: str, start: str, tmp_path, finished):
+def test_a_descent_starts_anywhere_and_without_noise(start: str, tmp_path, finished):
     settings = {key: value for key, value in STARTS[start].items() if key != "init_scale"}
     if start == "run":
         settings["init_run"] = str(finished)
-    assert resumes(tmp_path, name, 4, **settings) > 0
+    assert resumes(tmp_path, "adam", 4, **settings) > 0
 
 
 def test_a_start_at_a_run_is_its_soft_prompt(finished: Path):
@@ -96,7 +95,7 @@ def test_a_run_that_cannot_be_started_from(tmp_path, finished: Path):
         begun(FakeModel(HIDDEN), init="run", init_run=str(tmp_path / "damaged"))
 
 
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", NAMED)
 def test_the_same_stream_gives_the_same_space_and_start(space: str):
     model = FakeModel(HIDDEN)
     one, first = begun(model, space=space)
@@ -127,7 +126,7 @@ def test_what_an_optimiser_leaves_open():
 
 def test_several_starts_of_a_descent(tmp_path):
     """Every one at real tokens of its own; a start at a text needs noise to tell them apart."""
-    from acculturate.search.adam import Adam
+    from acculturate.search import Adam
 
     assert resumes(tmp_path / "a", "adam", 2) > 1  # a single one
     run = tune_toy(tmp_path / "b", optimizer=Adam(BUDGET, 3))

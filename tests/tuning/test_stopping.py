@@ -10,7 +10,7 @@ from tuning_runs import (
     DESCENTS,
     HIDDEN,
     TOKENS,
-    WITHOUT_THRESHOLDS,
+    WITHOUT_PARENTS,
     Recorder,
     contents,
     optimizer,
@@ -20,12 +20,11 @@ from tuning_runs import (
 )
 
 from acculturate.errors import UsageError
-from acculturate.search.adam import Adam
-from acculturate.search.names import NAMES
+from acculturate.search import OPTIMIZERS, Adam
 from acculturate.tuning.config import Settings
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize(("population", "budget"), [(5, 9), (6, 30)])
 def test_the_budget_is_never_exceeded_and_never_left_unused(
     name: str, population: int, budget: int, tmp_path
@@ -144,8 +143,9 @@ def test_time_spent_is_summed_over_sessions(tmp_path):
         ({"min_valid_mass": 0.5, "stages": 2}, ("valid mass",)),
         ({"divergence_weight": math.nan}, ("divergence weight nan",)),
         ({"space": "cube"}, ("'cube'",)),
-        ({"space": "projection"}, ("'projection'", "number")),
-        ({"space": "convex:4", "init": "tokens"}, ("convex:4", "real tokens")),
+        ({"space": "low-rank"}, ("'low-rank'", "number")),
+        ({"space": "projection:500"}, ("'projection:500'", "removed")),
+        ({"space": "mixture:4", "init": "tokens"}, ("mixture:4", "real tokens")),
         ({"space": "mixture:4", "init_scale": 0.0}, ("init scale of 0", "mixture:4")),
         ({"init": "run"}, ("run",)),
         ({"init_run": "somewhere"}, ("init 'run'",)),
@@ -201,10 +201,10 @@ def test_the_smallest_of_everything(tmp_path):
     assert Settings(tokens=TOKENS).tokens == TOKENS
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in WITHOUT_THRESHOLDS])
+@pytest.mark.parametrize("name", [n for n in OPTIMIZERS if n not in WITHOUT_PARENTS])
 def test_dropping_beaten_trials_changes_nothing_but_the_tokens(name: str, tmp_path):
     tokens, saved = {}, {}
-    budget = 240 if name in DESCENTS else 60  # the first half of a descent has nobody to drop
+    budget = 60
     for out, more in (
         ("whole", {}),
         ("checked", {"stages": 2, "reject": False}),

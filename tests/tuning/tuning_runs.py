@@ -16,9 +16,7 @@ from acculturate.errors import AcculturateError
 from acculturate.model.answers import Answers, Backward, Query
 from acculturate.model.fake import FakeModel
 from acculturate.runs.directory import Run
-from acculturate.search.differential_evolution import DifferentialEvolution
-from acculturate.search.names import by_name, takes
-from acculturate.search.optimizer import COST_OF_A_GRADIENT, Optimizer
+from acculturate.search import COST_OF_A_GRADIENT, DifferentialEvolution, Optimizer, by_name, takes
 from acculturate.survey.countries import Country
 from acculturate.survey.instrument import load_instrument
 from acculturate.tuning.loop import Progress
@@ -27,10 +25,10 @@ from acculturate.tuning.tune import tune
 TOY = load_instrument("toy")
 TOYLAND = Country("Toyland", "toy-table", {"planning": 80.0, "company": 20.0}, None)
 POPULATION, BUDGET, TOKENS, HIDDEN = 6, 30, 2, 4
-# Optimisers whose candidates compete with each other and not each with a threshold of its own.
-WITHOUT_THRESHOLDS = ("random", "cma-es", "sep-cma-es", "gde3", "eki", "adam")
+# Optimisers whose candidates compete with each other and not each with a parent of its own.
+WITHOUT_PARENTS = ("random", "cma-es", "sep-cma-es", "gde3", "adam")
 # Optimisers that descend gradients, one candidate at a time.
-DESCENTS = ("adam", "adam+de")
+DESCENTS = ("adam",)
 METHODS = ["naive", "persona", "in-context", "constant", "random start", "tuned"]
 
 

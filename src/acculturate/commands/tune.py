@@ -46,8 +46,8 @@ def tune(
     optimizer: Annotated[
         str,
         typer.Option(
-            help="adam (by gradients), adam+de, or by answers alone: l-shade, de, de/rand/1, "
-            "de/current-to-best/1, jde, shade, pso, cma-es, sep-cma-es, eki, gde3, random."
+            help="adam (by gradients), or by answers alone: l-shade, de, de/rand/1, "
+            "de/current-to-best/1, pso, cma-es, sep-cma-es, gde3, random."
         ),
     ] = "adam",
     population: Annotated[
@@ -61,7 +61,7 @@ def tune(
     space: Annotated[
         str | None,
         typer.Option(
-            help="What is searched: full, ball:R, projection:N, low-rank:N, mixture:N, convex:N "
+            help="What is searched: full, low-rank:N, mixture:N "
             "[full by gradients, mixture:64 by answers]."
         ),
     ] = None,
@@ -132,7 +132,7 @@ def tune(
 ) -> None:
     """Search a soft prompt that moves a model's survey scores towards a country's."""
     import acculturate as ac
-    from acculturate.search.names import by_name, takes
+    from acculturate.search import by_name, takes
     from acculturate.tuning.tune import tuning_forms
 
     survey = ac.load_instrument(instrument)

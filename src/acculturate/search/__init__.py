@@ -1,4 +1,4 @@
-"""How the next candidates are chosen; numpy and cmaes only, knows no survey and no model."""
+"""Choosing the next candidates of a search; numpy and cmaes only, knows no survey and no model."""
 
 from acculturate.search.adam import Adam
 from acculturate.search.cma_es import CMAES, SepCMAES
@@ -6,33 +6,38 @@ from acculturate.search.differential_evolution import DifferentialEvolution
 from acculturate.search.dominance import Frontier
 from acculturate.search.fitness import Fitness
 from acculturate.search.gde3 import GDE3
-from acculturate.search.hybrid import Hybrid
-from acculturate.search.jde import JDE
-from acculturate.search.kalman import KalmanInversion
-from acculturate.search.l_shade import LSHADE
-from acculturate.search.names import NAMES, by_name
-from acculturate.search.optimizer import Best, Optimizer
+from acculturate.search.l_shade import FIRST_POPULATION, LSHADE
+from acculturate.search.names import OPTIMIZERS, by_name, summary, takes
+from acculturate.search.optimizer import COST_OF_A_GRADIENT, Best, Optimizer
 from acculturate.search.particle_swarm import ParticleSwarm
 from acculturate.search.random_search import RandomSearch
-from acculturate.search.shade import SHADE
+from acculturate.search.space import SPACES, Full, LowRank, Mixture, Space, read_name
+from acculturate.search.variation import SMALLEST_POPULATION
 
 __all__ = [
     "CMAES",
+    "COST_OF_A_GRADIENT",
+    "FIRST_POPULATION",
     "GDE3",
-    "JDE",
     "LSHADE",
-    "NAMES",
-    "SHADE",
+    "OPTIMIZERS",
+    "SMALLEST_POPULATION",
+    "SPACES",
     "Adam",
     "Best",
     "DifferentialEvolution",
     "Fitness",
     "Frontier",
-    "Hybrid",
-    "KalmanInversion",
+    "Full",
+    "LowRank",
+    "Mixture",
     "Optimizer",
     "ParticleSwarm",
     "RandomSearch",
     "SepCMAES",
+    "Space",
     "by_name",
+    "read_name",
+    "summary",
+    "takes",
 ]

@@ -170,7 +170,7 @@ class CMAES(_CovarianceAdaptation):
         if width > LARGEST_WIDTH:
             raise UsageError(
                 f"cma-es adapts the covariance of every two entries, too much for {width} entries",
-                hint=f"Search a space of at most {LARGEST_WIDTH} entries, such as projection:500, or "
+                hint=f"Search a space of at most {LARGEST_WIDTH} entries, such as low-rank:1, or "
                 "use sep-cma-es in the full space.",
             )
 

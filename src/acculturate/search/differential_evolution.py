@@ -1,6 +1,6 @@
 """Differential Evolution with fixed settings.
 
-R. Storn, K. Constraints (1997), "Differential Evolution - A Simple and Efficient Heuristic for Global
+R. Storn, K. Price (1997), "Differential Evolution - A Simple and Efficient Heuristic for Global
 Optimization over Continuous Spaces", Journal of Global Optimization 11, 341-359, whose names the
 strategies bear; the crossover is binomial. With CR = 1 no trial leaves the affine hull of the first
 population, so that population decides the search.
@@ -98,9 +98,9 @@ class DifferentialEvolution(Optimizer):
         }
         return settings | bounds_setting(self._bounds)
 
-    def thresholds(self) -> Fitness | None:
-        """See `Optimizer.thresholds`."""
-        return self._parents.thresholds()
+    def parents(self) -> Fitness | None:
+        """See `Optimizer.parents`."""
+        return self._parents.competitors()
 
     def _sample(self) -> Float[np.ndarray, "candidate entry"]:
         x, best, rng = self._parents.x, self._parents.best(), self._rng

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-Requirement = Literal["residuals", "secondary", "gradient"]
+Requirement = Literal["secondary", "gradient"]
 """What an evaluation may show beside objective and violation; see `Fitness`."""
 
 
@@ -31,8 +31,6 @@ class Fitness:
     Attributes:
         objective: To be minimised, any finite number.
         violation: Amount past the limit; 0 within it.
-        residuals: What the objective is made of: signed distances that would all be 0 at a perfect
-            candidate; or None.
         secondary: A second thing to be minimised, which the limit is on; or None.
         gradient: Of what a search by gradients descends, in the entries of the candidate; or None.
 
@@ -42,7 +40,6 @@ class Fitness:
 
     objective: Float[np.ndarray, " candidate"]
     violation: Float[np.ndarray, " candidate"]
-    residuals: Float[np.ndarray, "candidate residual"] | None = None
     secondary: Float[np.ndarray, " candidate"] | None = None
     gradient: Float[np.ndarray, "candidate entry"] | None = None
 
@@ -53,7 +50,7 @@ class Fitness:
             raise ValueError(
                 f"objective {objective.shape} and violation {violation.shape} must be vectors of one length"
             )
-        for name, axes in (("residuals", 2), ("secondary", 1), ("gradient", 2)):
+        for name, axes in (("secondary", 1), ("gradient", 2)):
             part = getattr(self, name)
             if part is not None and (part.ndim != axes or len(part) != len(objective)):
                 raise ValueError(

@@ -29,7 +29,6 @@ from acculturate.search.success_history import (
     Memory,
     current_to_pbest_1,
     success_weights,
-    terminal_lehmer_mean,
 )
 from acculturate.search.variation import SMALLEST_POPULATION, Parents, refuse_outside
 
@@ -39,7 +38,7 @@ FIRST_POPULATION = 10
 
 @final
 class LSHADE(Optimizer):
-    """L-SHADE.
+    """L-SHADE: adapts F and CR to what succeeded, with an archive; its population shrinks.
 
     Args:
         budget: MAX_NFE, candidates in the whole search; the population is smallest when they are
@@ -78,7 +77,7 @@ class LSHADE(Optimizer):
         self._bounds = check_bounds(bounds)
         self._told = 0
         self._parents = Parents.none()
-        self._memory = Memory(int(memory), terminal_lehmer_mean)
+        self._memory = Memory(int(memory))
         self._archive = Archive(self._archive_capacity())
         self._trial_settings = np.zeros((2, self.population_size))
 
@@ -98,9 +97,9 @@ class LSHADE(Optimizer):
             "archive": self._archive_rate,
         } | bounds_setting(self._bounds)
 
-    def thresholds(self) -> Fitness | None:
-        """See `Optimizer.thresholds`."""
-        return self._parents.thresholds()
+    def parents(self) -> Fitness | None:
+        """See `Optimizer.parents`."""
+        return self._parents.competitors()
 
     def _sample(self) -> Float[np.ndarray, "candidate entry"]:
         N, rng = self.population_size, self._rng

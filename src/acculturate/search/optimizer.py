@@ -161,11 +161,10 @@ class Optimizer(ABC):
             raise RuntimeError("nothing was told yet")
         return self._best._replace(vector=self._best.vector.copy())
 
-    def thresholds(self) -> Fitness | None:
-        """What each candidate of the current `ask` must not lose to, or None.
+    def parents(self) -> Fitness | None:
+        """Return the fitness that each candidate of the current `ask` competes with, or None.
 
-        Where it is given, a candidate that is known to be worse than its threshold can be told any
-        fitness worse than it: its exact value changes nothing. None: every value counts.
+        None: there are no parents yet, or candidates compete with each other.
         """
         return None
 

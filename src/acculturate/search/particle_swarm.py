@@ -58,9 +58,9 @@ class ParticleSwarm(Optimizer):
         """See `Optimizer.settings`."""
         return {"population": self.population_size} | bounds_setting(self._bounds)
 
-    def thresholds(self) -> Fitness | None:
-        """See `Optimizer.thresholds`: each particle's personal best."""
-        return self._bests.thresholds()
+    def parents(self) -> Fitness | None:
+        """See `Optimizer.parents`: each particle's personal best."""
+        return self._bests.competitors()
 
     def _sample(self) -> Float[np.ndarray, "candidate entry"]:
         # v = w v + c_1 r_1 (p - x) + c_2 r_2 (g - x), r_1 and r_2 from [0, 1) for each entry; x = x + v

@@ -1,14 +1,14 @@
-"""What SHADE and L-SHADE share: the memory of settings that succeeded, and the archive.
+"""What L-SHADE learns from: the memory of settings that succeeded, and the archive.
 
 In: the F and CR of the trials that strictly beat their parents, with their gains, and the parents
 they beat. Out: new F and CR, and donors from the archive. A tie is no success.
 
-The equations are those of Tanabe & Fukunaga 2013 and 2014, see `shade.py` and `l_shade.py`.
+The equations are those of Tanabe & Fukunaga 2014, see `l_shade.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -17,8 +17,6 @@ from acculturate.search.fitness import Fitness
 from acculturate.search.settings import Bounds
 from acculturate.search.state import State, damaged, entry
 from acculturate.search.variation import Parents, as_column, draw_other, make_trials
-
-Mean = Callable[[Float[np.ndarray, " success"], Float[np.ndarray, " success"]], float]
 
 # Stands in the memory of CR for the terminal value of the 2014 paper: CR is 0 from then on.
 TERMINAL = -1.0
@@ -29,13 +27,6 @@ def lehmer_mean(
 ) -> float:
     """`sum(w S^2) / sum(w S)`, the mean that leans to the larger values."""
     return float((weights @ values**2) / (weights @ values))
-
-
-def arithmetic_mean(
-    weights: Float[np.ndarray, " success"], values: Float[np.ndarray, " success"]
-) -> float:
-    """`sum(w S)`, for weights that sum to 1."""
-    return float(weights @ values)
 
 
 def terminal_lehmer_mean(
@@ -50,13 +41,11 @@ class Memory:
 
     Args:
         size: H, how many means are kept.
-        mean_of_CR: How the successful CR of a generation are averaged.
     """
 
-    def __init__(self, size: int, mean_of_CR: Mean) -> None:
+    def __init__(self, size: int) -> None:
         self.means = np.full((2, size), 0.5)
         self._next = 0
-        self._mean_of_CR = mean_of_CR
 
     def __len__(self) -> int:
         return self.means.shape[1]
@@ -87,7 +76,7 @@ class Memory:
         k = self._next
         self.means[0, k] = lehmer_mean(weights, S_F)
         if self.means[1, k] != TERMINAL:
-            self.means[1, k] = self._mean_of_CR(weights, S_CR)
+            self.means[1, k] = terminal_lehmer_mean(weights, S_CR)
         self._next = (k + 1) % len(self)
 
     def dump(self) -> State:

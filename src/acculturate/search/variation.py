@@ -69,8 +69,8 @@ class Parents:
         self.x = self.x[places]
         self.fitness = self.fitness.take(places)
 
-    def thresholds(self) -> Fitness | None:
-        """See `Optimizer.thresholds`: each trial's parent; None where there are no parents yet."""
+    def competitors(self) -> Fitness | None:
+        """See `Optimizer.parents`: each trial's parent; None where there are no parents yet."""
         return self.fitness if len(self) else None
 
     def dump(self) -> State:
@@ -135,7 +135,7 @@ def make_trials(
     bounds: Bounds | None,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "candidate entry"]:
-    """Mutants crossed with their parents, binomially (Storn & Constraints 1997, section 2, crossover).
+    """Mutants crossed with their parents, binomially (Storn & Price 1997, section 2, crossover).
 
     `u[i, j] = v[i, j]` where `rand(0, 1) < CR[i]` or `j = rand_j[i]`, else `x[i, j]`.
 

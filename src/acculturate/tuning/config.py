@@ -10,9 +10,7 @@ from typing import Any, get_args
 from acculturate.errors import UsageError
 from acculturate.model.answers import Placement
 from acculturate.model.soft_prompt import Init
-from acculturate.search.adam import Adam
-from acculturate.search.optimizer import Optimizer
-from acculturate.search.space import read_name
+from acculturate.search import Adam, Optimizer, read_name
 from acculturate.survey.countries import Country
 from acculturate.survey.forms import forms_asked_once
 from acculturate.survey.instrument import Aggregate, Instrument
@@ -125,7 +123,7 @@ class Settings:
         if self.space is None:
             full = descends or self._own_start
             return replace(self, space="full" if full else SPACE_FOR_ANSWERS).resolved(optimizer)
-        if read_name(self.space)[0] in ("mixture", "convex"):  # made of real tokens: no other start
+        if read_name(self.space)[0] == "mixture":  # made of real tokens: no other start
             return replace(self, init_scale=1.0 if self.init_scale is None else self.init_scale)
         init = self.init or ("tokens" if descends else "gaussian")
         scale = self.init_scale
@@ -199,7 +197,7 @@ class Settings:
     def _check_start(self, optimizer: Optimizer) -> None:
         resolved = self.resolved(optimizer)
         kind, _ = read_name(resolved.space or "")
-        if kind in ("mixture", "convex"):
+        if kind == "mixture":
             if self._own_start:
                 raise UsageError(
                     f"the space {resolved.space} is made of real tokens and starts from them",

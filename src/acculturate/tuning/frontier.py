@@ -17,7 +17,7 @@ from acculturate.metrics.guard import HELD_OUT_TEXTS
 from acculturate.metrics.measure import losses
 from acculturate.model.answers import AnswerModel, Query
 from acculturate.runs.directory import RunDirectory
-from acculturate.search.dominance import Frontier
+from acculturate.search import Frontier
 from acculturate.tuning.summary import SummaryInputs
 
 MOST_POINTS = 20

@@ -19,10 +19,7 @@ from acculturate.metrics.guard import TUNING_TEXTS, read_guard
 from acculturate.model.answers import AnswerModel
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.runs.directory import RunDirectory, State
-from acculturate.search.dominance import Frontier
-from acculturate.search.fitness import Fitness
-from acculturate.search.gde3 import GDE3
-from acculturate.search.optimizer import Optimizer
+from acculturate.search import GDE3, Fitness, Frontier, Optimizer
 from acculturate.survey.scoring import Scoring
 from acculturate.tuning.config import Settings
 from acculturate.tuning.objective import Evaluation, Objective
@@ -147,8 +144,8 @@ class TuningLoop:
             candidates, each = self._optimizer.ask(), self._optimizer.evaluations_per_candidate
             searching = time.monotonic() - began
             prompts = self._space.prompts(candidates)
-            thresholds = self._optimizer.thresholds()
-            evaluation = self._evaluate(prompts, thresholds)
+            parents = self._optimizer.parents()
+            evaluation = self._evaluate(prompts, parents)
             fitness = self._fitness(candidates, evaluation)
             told = time.monotonic()
             self._optimizer.tell(fitness)
@@ -168,7 +165,7 @@ class TuningLoop:
                 self.loop.tokens_each = evaluation.tokens / len(prompts)
             spent = time.monotonic() - began
             self.loop.seconds += spent
-            self._history.append(self._line(fitness, thresholds, spent, searching))
+            self._history.append(self._line(fitness, parents, spent, searching))
             state = {f"search_{k}": v for k, v in self._optimizer.state().items()}
             self._directory.write_generation(self._history, self.best(), self.loop.state() | state)
             on_generation(self._progress())
@@ -237,7 +234,6 @@ class TuningLoop:
         return Fitness(
             evaluation.objective,
             evaluation.violation,
-            residuals=evaluation.residuals,
             secondary=evaluation.divergence,
             gradient=None
             if prompt_gradient is None

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from acculturate.errors import UsageError
-from acculturate.search.names import by_name, takes
-from acculturate.search.optimizer import Optimizer
+from acculturate.search import Optimizer, by_name, takes
 from acculturate.tuning.config import Settings
 
 _LARGE = 10**6
@@ -22,7 +21,7 @@ class Method:
     """An optimiser with settings that differ from the others'.
 
     Attributes:
-        label: As it was written, such as "de/rand/1,space=projection:500,F=0.7".
+        label: As it was written, such as "de/rand/1,space=low-rank:2,F=0.7".
         optimizer: Name of the optimiser.
         own: Settings of the optimiser.
         settings: Fields of `Settings`.

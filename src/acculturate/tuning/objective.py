@@ -25,7 +25,7 @@ from acculturate.model.answers import (
     Query,
     join_answers,
 )
-from acculturate.search.fitness import Fitness
+from acculturate.search import Fitness
 from acculturate.survey.forms import Form, draw_forms
 from acculturate.survey.scoring import Reading, Scoring, item_values
 from acculturate.tuning.constraints import Constraints
@@ -45,7 +45,6 @@ class Evaluation:
             a weight.
         violation: How far past the limits on divergence and valid mass; 0 within them or without any.
         scores: Dimension scores; NaN where a dropped trial was not asked.
-        residuals: Scores minus target.
         divergence: On the tuning guard texts, or None where they were not read.
         perplexity: Likewise.
         valid_mass: Mean share of the options in the next token's probability, or None likewise.
@@ -57,7 +56,6 @@ class Evaluation:
     objective: Float[np.ndarray, " candidate"]
     violation: Float[np.ndarray, " candidate"]
     scores: Float[np.ndarray, "candidate dimension"]
-    residuals: Float[np.ndarray, "candidate dimension"]
     divergence: Float[np.ndarray, " candidate"] | None
     perplexity: Float[np.ndarray, " candidate"] | None
     valid_mass: Float[np.ndarray, " candidate"] | None
@@ -234,7 +232,6 @@ class Objective:
             objective=self._constraints.objective(penalised, answers.divergence),
             violation=self._constraints.violation(answers.divergence, mass, len(values)),
             scores=scores,
-            residuals=scores - self._target,
             divergence=answers.divergence,
             perplexity=answers.perplexity,
             valid_mass=mass,

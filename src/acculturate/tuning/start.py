@@ -14,20 +14,8 @@ from jaxtyping import Float
 from acculturate.errors import UsageError
 from acculturate.model.answers import AnswerModel
 from acculturate.model.soft_prompt import SoftPrompt, start_population
-from acculturate.search.space import (
-    Ball,
-    Convex,
-    Full,
-    LowRank,
-    Space,
-    mixture,
-    random_projection,
-    read_name,
-)
+from acculturate.search import Full, LowRank, Mixture, Space, read_name
 from acculturate.tuning.config import Settings
-
-_NEAR_ONE_TOKEN = 3.0
-"""Spread of the logits of the space convex: most of a virtual token's weight is then on a few tokens."""
 
 
 def start_search(
@@ -47,12 +35,9 @@ def start_search(
     assert settings.init_scale is not None and settings.space is not None
     kind, number = read_name(settings.space)
     shape = settings.tokens, model.hidden_size
-    if kind in ("mixture", "convex"):
-        real = model.embed_random_tokens(int(number or 0), rng)
-        if kind == "mixture":
-            space: Space = mixture(settings.tokens, real, settings.init_scale)
-        else:
-            space = Convex(settings.tokens, real, _NEAR_ONE_TOKEN * settings.init_scale)
+    if kind == "mixture":
+        real = model.embed_random_tokens(number, rng)
+        space = Mixture(settings.tokens, real, settings.init_scale)
         return space, space.first(size, rng)
     assert settings.init is not None
     prompts = start_population(
@@ -71,13 +56,7 @@ def start_search(
         return Full(np.zeros(shape), spread), prompts.reshape(size, -1)
     # Of a start at real tokens the first candidate is the start itself; Gaussian ones are around zero.
     base = np.zeros(shape) if settings.init == "gaussian" else prompts[0]
-    if kind == "ball":
-        assert number is not None
-        space = Ball(base, number * model.embedding_scale(), spread)
-    elif kind == "projection":
-        space = random_projection(base, int(number or 0), spread, rng)
-    else:
-        space = LowRank(base, int(number or 0), spread)
+    space = LowRank(base, number, spread)
     return space, space.first(size, rng)
 
 

@@ -18,10 +18,14 @@ from acculturate.metrics.measure import default_table
 from acculturate.model.answers import AnswerModel, DifferentiableModel
 from acculturate.runs.directory import Run, RunDirectory
 from acculturate.runs.provenance import provenance
-from acculturate.search.adam import Adam
-from acculturate.search.l_shade import FIRST_POPULATION, LSHADE
-from acculturate.search.optimizer import COST_OF_A_GRADIENT, Optimizer
-from acculturate.search.variation import SMALLEST_POPULATION
+from acculturate.search import (
+    COST_OF_A_GRADIENT,
+    FIRST_POPULATION,
+    LSHADE,
+    SMALLEST_POPULATION,
+    Adam,
+    Optimizer,
+)
 from acculturate.survey.countries import Country, CountryTable
 from acculturate.survey.forms import (
     Form,
