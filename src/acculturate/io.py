@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import csv
 import errno
 import hashlib
 import json
@@ -13,6 +14,7 @@ import tempfile
 import threading
 import tomllib
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -138,12 +140,13 @@ LARGEST_FILE = 2_000_000
 """Bytes; a survey or a country table of this size is not one."""
 
 
-def read_bytes(path: Path, what: str) -> bytes:
+def read_bytes(path: Path, what: str, largest: int = LARGEST_FILE) -> bytes:
     """Read a small file.
 
     Args:
         path: The file.
         what: What it should be, for the message, such as "instrument file".
+        largest: Bytes it has at most.
 
     Raises:
         UsageError: The path is missing, a directory, unreadable, empty or too large.
@@ -155,9 +158,9 @@ def read_bytes(path: Path, what: str) -> bytes:
             fault = "is not an ordinary file" if path.exists() else "does not exist"
             raise UsageError(f"{what} {path} {fault}", "Check the path.")
         size = path.stat().st_size
-        if size > LARGEST_FILE:
+        if size > largest:
             raise UsageError(
-                f"{what} {path} has {size:,} bytes; at most {LARGEST_FILE:,} are read",
+                f"{what} {path} has {size:,} bytes; at most {largest:,} are read",
                 "Check that this is the file you meant.",
             )
         raw = path.read_bytes()
@@ -215,3 +218,40 @@ def parse_toml(raw: bytes, path: Path, what: str) -> dict[str, Any]:
         raise UsageError(
             f"{what} {path} is not valid TOML: nested too deeply", "Check that file."
         ) from error
+
+
+def parse_csv(text: str, where: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Parse a table whose cells are separated by commas, semicolons or tabs, as its first line says.
+
+    Args:
+        text: Content of the file.
+        where: What to call the file in a message.
+
+    Returns:
+        The cells of its first line, and every other row by the line that it starts on; empty rows are
+        left out.
+
+    Raises:
+        UsageError: Quotes do not close, or a row has more or fewer cells than the first line.
+    """
+    separator = max(",;\t", key=text.lstrip().split("\n")[0].count)
+    reader = csv.reader(StringIO(text, newline=""), delimiter=separator, strict=True)
+    rows: list[tuple[int, list[str]]] = []
+    start = 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append((start, cells))
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise UsageError(
+            f"{where}, line {reader.line_num}: {error}", "Check the quotes on that line."
+        ) from error
+    header = [cell.strip() for cell in rows[0][1]] if rows else []
+    for number, cells in rows[1:]:
+        if len(cells) != len(header):
+            raise UsageError(
+                f"{where}, line {number} has {len(cells)} cells and the first line {len(header)}",
+                "Put a text that holds the separator between quotes.",
+            )
+    return header, rows[1:]

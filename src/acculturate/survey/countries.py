@@ -8,8 +8,8 @@ knows no model; it meets an instrument only to put scores in the order of its di
 from __future__ import annotations
 
 import csv
-import io
 import math
+import tomllib
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,8 +21,7 @@ from jaxtyping import Float
 
 from acculturate.errors import UsageError
 from acculturate.formatting import nearest, suggestion
-from acculturate.io import decode, is_path, read_bytes
-from acculturate.survey.files import parse_toml
+from acculturate.io import decode, is_path, parse_csv, read_bytes
 from acculturate.survey.instrument import Instrument
 
 DATA = Path(__file__).parent / "data" / "countries"
@@ -48,7 +47,7 @@ class Country:
     iso: str | None
 
     def vector(self, instrument: Instrument) -> Float[np.ndarray, " dimension"]:
-        """The scores in the order of the instrument's dimensions.
+        """Return the scores in the order of the instrument's dimensions.
 
         Raises:
             UsageError: A score is missing; the message names which, the hint a table that has them.
@@ -97,7 +96,7 @@ class CountryTable:
         return _plain(name) in self._by_alias
 
     def get(self, name: str) -> Country:
-        """The country of a name, ISO code or usual alias.
+        """Return the country of a name, ISO code or usual alias.
 
         Raises:
             UsageError: There is none; the hint gives the nearest names, or a table that has it.
@@ -124,7 +123,7 @@ class CountryTable:
         raise UsageError(f'table {self.key} has no country "{name}"', hint)
 
     def complete(self) -> tuple[Country, ...]:
-        """The countries that have a score on every dimension of the table."""
+        """Return the countries that have a score on every dimension of the table."""
         return tuple(
             country
             for country in self.countries
@@ -145,18 +144,18 @@ class CountryTable:
 
 
 def table_names() -> tuple[str, ...]:
-    """Names of the tables that come with the package."""
+    """Return the names of the tables that come with the package."""
     return tuple(sorted(path.stem for path in DATA.glob("*.toml")))
 
 
 def country_name(name: str) -> str:
-    """The name that every table uses for a country, or the name itself where no country is known by it."""
+    """Return the name that every table uses for a country, or the name itself where none is known."""
     known = _names().get(_plain(name))
     return name if known is None else known.name
 
 
 def load_countries(name_or_path: str | Path = "hofstede-insights") -> CountryTable:
-    """Loads a country table.
+    """Load a country table.
 
     Args:
         name_or_path: "hofstede-2015", "hofstede-insights", "inglehart-welzel-2024", or the path of a
@@ -186,14 +185,14 @@ class _Name:
 
 
 def _plain(name: str) -> str:
-    """A name without case, accents, punctuation and article: what lookups compare."""
+    """Return a name without case, accents, punctuation and article, for comparison."""
     letters = unicodedata.normalize("NFKD", name.casefold().replace("&", " and "))
     plain = "".join(" " if letter in "-,/()" else letter for letter in letters if _tells(letter))
     return " ".join(plain.split()).removeprefix("the ")
 
 
 def _tells(letter: str) -> bool:
-    """Whether a letter tells names apart: not a dot, an apostrophe or an accent."""
+    """Return whether a letter tells names apart: not a dot, an apostrophe or an accent."""
     return letter in "-,/()" or not (
         unicodedata.combining(letter) or unicodedata.category(letter)[0] in "PSC"
     )
@@ -201,35 +200,30 @@ def _tells(letter: str) -> bool:
 
 @cache
 def _names() -> Mapping[str, _Name]:
-    """Every country of ISO 3166 by each of its names and codes, plain."""
+    """Return every country of ISO 3166 by each of its names and codes, plain."""
     known: dict[str, _Name] = {}
-    with (DATA / "names.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            others = tuple(filter(None, row["aliases"].split("|")))
-            entry = _Name(
-                row["name"], row["iso2"], (row["name"], row["iso2"], row["iso3"], *others)
-            )
-            known.update((_plain(alias), entry) for alias in entry.aliases)
+    for row in csv.DictReader((DATA / "names.csv").read_text("utf-8").splitlines()):
+        others = tuple(filter(None, row["aliases"].split("|")))
+        entry = _Name(row["name"], row["iso2"], (row["name"], row["iso2"], row["iso3"], *others))
+        known.update((_plain(alias), entry) for alias in entry.aliases)
     return known
 
 
 @cache
 def _built_in(key: str) -> CountryTable:
-    path = DATA / f"{key}.toml"
-    top = parse_toml(read_bytes(path, "country table"), path, "country table")
-    dimensions = top.texts("dimensions")
-    scores, aliases = top.table("scores"), top.table("aliases")
+    values = tomllib.loads((DATA / f"{key}.toml").read_text("utf-8"))
+    dimensions = tuple(values["dimensions"])
     return CountryTable(
         key=key,
-        title=top.text("title"),
-        source=top.text("source"),
-        terms=top.text("terms"),
+        title=values["title"],
+        source=values["source"],
+        terms=values["terms"],
         dimensions=dimensions,
         countries=tuple(
-            _country(name, key, dict(zip(dimensions, scores.numbers(name), strict=True)))
-            for name in scores
+            _country(name, key, dict(zip(dimensions, map(float, scores), strict=True)))
+            for name, scores in values["scores"].items()
         ),
-        aliases={name: aliases.texts(name) for name in aliases},
+        aliases={name: tuple(aliases) for name, aliases in values["aliases"].items()},
     )
 
 
@@ -252,52 +246,42 @@ def _where_complete(name: str, dimensions: list[str]) -> str:
 
 
 def _read_csv(path: Path) -> CountryTable:
-    what = "country table"
-    text = decode(read_bytes(path, what), path, what)
-    separator = max(",;\t", key=text.lstrip().split("\n")[0].count)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    try:
-        lines = [(rows.line_num, row) for row in rows if any(cell.strip() for cell in row)]
-    except csv.Error as error:
-        raise UsageError(
-            f"{what} {path}, line {rows.line_num}: {error}", "Check the quotes on that line."
-        ) from error
-    header = [cell.strip().lower() for cell in lines[0][1]] if lines else []
-    _check_header(header, path)
-    countries: dict[str, tuple[int, Country]] = {}
-    for number, row in lines[1:]:
-        where = f"{what} {path}, line {number}"
-        if len(row) != len(header):
-            raise UsageError(
-                f"{where} has {len(row)} cells and the first line {len(header)}",
-                "Put a name that holds the separator between quotes.",
-            )
-        cells = dict(zip(header, (cell.strip() for cell in row), strict=True))
-        name = cells.pop("country")
+    where = f"country table {path}"
+    text = decode(read_bytes(path, "country table"), path, "country table")
+    header, rows = parse_csv(text, where)
+    header = [column.lower() for column in header]
+    _check_header(header, where)
+    countries: dict[str, Country] = {}
+    lines: dict[str, int] = {}
+    for number, cells in rows:
+        row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+        name = row.pop("country")
         if not _plain(name):
-            raise UsageError(f"{where} has no country", "Fill it in or take the line out.")
-        scores = {key: _number(cell, key, where) for key, cell in cells.items()}
+            hint = "Fill it in or take the line out."
+            raise UsageError(f"{where}, line {number} has no country", hint)
+        scores = {key: _number(cell, key, f"{where}, line {number}") for key, cell in row.items()}
         country = _country(name, path.stem, scores)
-        earlier, _ = countries.setdefault(_plain(country.name), (number, country))
-        if earlier != number:
+        plain = _plain(country.name)
+        if plain in countries:
             raise UsageError(
-                f"{where}: {name} is the same country as on line {earlier}", "Take one of them out."
+                f"{where}, line {number}: {name} is the same country as on line {lines[plain]}",
+                "Take one of them out.",
             )
+        countries[plain], lines[plain] = country, number
     if not countries:
-        raise UsageError(f"{what} {path} has no countries", "Add one a line below the first line.")
+        raise UsageError(f"{where} has no countries", "Add one a line below the first line.")
     return CountryTable(
         key=path.stem,
         title=path.name,
         source=str(path),
         terms="the user's own",
         dimensions=tuple(key for key in header if key != "country"),
-        countries=tuple(country for _, country in countries.values()),
+        countries=tuple(countries.values()),
         aliases={},
     )
 
 
-def _check_header(header: list[str], path: Path) -> None:
-    where = f"country table {path}"
+def _check_header(header: list[str], where: str) -> None:
     if "country" not in header:
         raise UsageError(
             f"{where} has no column country; its columns: {', '.join(header) or 'none'}",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import string
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
@@ -18,7 +18,8 @@ import numpy as np
 
 from acculturate.errors import UsageError
 from acculturate.io import fingerprint as fingerprint_of
-from acculturate.survey.instrument import Frame, Instrument, Item, LanguageText, Split
+from acculturate.survey.instrument import Instrument, Item
+from acculturate.survey.language import Frame, LanguageText, Split
 
 Order = Literal["forward", "reversed", "shuffled"]
 ORDERS: tuple[Order, Order] = ("forward", "reversed")
@@ -68,7 +69,7 @@ def all_forms(
     split: Split | None = None,
     labels: LabelKind = "digits",
 ) -> tuple[Form, ...]:
-    """Every form there is: all tuning forms, then all held-out forms.
+    """Return every form there is: all tuning forms, then all held-out forms.
 
     Args:
         instrument: The questionnaire.
@@ -79,14 +80,11 @@ def all_forms(
     Raises:
         UsageError: The instrument has no such language, or there are no such labels.
     """
-    if labels not in ("digits", "letters"):
-        raise UsageError(f'there are no labels "{labels}"', "Give digits or letters.")
-    texts = [instrument.language(code) for code in languages]
     return tuple(
         form
         for part in (SPLITS if split is None else (split,))
-        for text in texts
-        for form in _grid_forms(instrument, text, part, part, part, labels, ORDERS)
+        for language in languages
+        for form in crossed_forms(instrument, part, part, language, labels)
     )
 
 
@@ -98,7 +96,7 @@ def crossed_forms(
     labels: LabelKind = "digits",
     shuffled: bool = False,
 ) -> tuple[Form, ...]:
-    """The wordings of one split in the frames of one: what is new to a tuning, one thing at a time.
+    """Return the wordings of one split in the frames of one, to ask what is new one thing at a time.
 
     Args:
         instrument: The questionnaire.
@@ -117,11 +115,15 @@ def crossed_forms(
     """
     if labels not in ("digits", "letters"):
         raise UsageError(f'there are no labels "{labels}"', "Give digits or letters.")
-    known = wordings == frames == "tuning" and not shuffled
-    orders: tuple[Order, ...] = ("shuffled",) if shuffled else ORDERS
     text = instrument.language(language)
-    split: Split = "tuning" if known else "held-out"
-    return tuple(_grid_forms(instrument, text, wordings, frames, split, labels, orders))
+    known = wordings == frames == "tuning" and not shuffled
+    return tuple(
+        _form(text, item, wording, frame, order, shown, "tuning" if known else "held-out", labels)
+        for item in instrument.items
+        for order, shown in _option_orders(instrument.options_of(item), shuffled)
+        for wording in text.wordings_of(wordings)
+        for frame in text.frames_of(frames)
+    )
 
 
 def balanced_forms(
@@ -131,7 +133,7 @@ def balanced_forms(
     language: str = "en",
     labels: LabelKind = "digits",
 ) -> tuple[Form, ...]:
-    """A selection that asks every item equally often in each option order.
+    """Select forms that ask every item equally often in each option order.
 
     Like a printed questionnaire, all items are put in the same frame: scores are differences between
     items, and a frame that moves all answers alike then moves no score. Wordings rotate over the items,
@@ -161,12 +163,12 @@ def balanced_forms(
 
 
 def forms_asked_once(instrument: Instrument) -> int:
-    """Forms that ask every item once in each option order."""
+    """Return the number of forms that ask every item once in each option order."""
     return len(ORDERS) * len(instrument.items)
 
 
 def draw_forms(pool: Sequence[Form], count: int, rng: np.random.Generator) -> tuple[Form, ...]:
-    """Draws a selection from a pool, balanced as `balanced_forms` is: another one each time.
+    """Draw a selection from a pool, balanced as `balanced_forms` is: another one each time.
 
     Of a pool with several languages, or both kinds of labels, all items are asked in the same ones.
 
@@ -188,12 +190,12 @@ def draw_forms(pool: Sequence[Form], count: int, rng: np.random.Generator) -> tu
 
 
 def with_line(forms: Sequence[Form], line: str) -> tuple[Form, ...]:
-    """The same forms with a line of text in front."""
+    """Return the same forms with a line of text in front."""
     return tuple(replace(form, text=f"{line}\n{form.text}") for form in forms)
 
 
 def fingerprint(forms: Iterable[Form]) -> str:
-    """SHA-256, hexadecimal, of everything shown and of what each label stands for, in order."""
+    """Return the SHA-256, hexadecimal, of everything shown and of what each label stands for, in order."""
     shown = [[form.item, form.text, form.cue, form.labels, form.options] for form in forms]
     return fingerprint_of(shown)
 
@@ -202,16 +204,21 @@ def fingerprint(forms: Iterable[Form]) -> str:
 class _Grid:
     """The forms of one item in one language and kind of labels: wordings x frames x orders."""
 
-    item: str
-    wordings: tuple[int, ...]
-    frames: tuple[str, ...]
+    wordings: Sequence[int]
+    frames: Sequence[str]
     forms: Mapping[tuple[Order, int, str], Form]
 
+    def cell(self, step: int, start: int, order: Order) -> Form:
+        """Return the form of a step: another frame and another wording each time; all steps differ."""
+        frames, wordings = len(self.frames), len(self.wordings)
+        # Where the two numbers share a divisor, the diagonals close before every cell was met.
+        turn = step // math.lcm(frames, wordings)
+        wording = self.wordings[(start + step + turn) % wordings]
+        return self.forms[order, wording, self.frames[step % frames]]
 
-def _grids(
-    pool: Sequence[Form], rng: np.random.Generator | None = None
-) -> tuple[tuple[_Grid, ...], ...]:
-    """The grids of each item; with a generator, wordings, frames and grids in a drawn order.
+
+def _grids(pool: Sequence[Form], rng: np.random.Generator | None = None) -> list[list[_Grid]]:
+    """Return the grids of each item; with a generator, wordings, frames and grids in a drawn order.
 
     The drawn order is the same for every item, or else they would not balance each other.
     """
@@ -220,45 +227,40 @@ def _grids(
             f"a pool of {len(pool)} forms with {len(splits)} splits cannot be drawn from",
             'Give forms of one split, such as all_forms(instrument, split="tuning").',
         )
-    kinds = _order([(form.language, form.labels[0]) for form in pool], rng)
-    wordings = _order([form.wording for form in pool], rng)
-    frames = _order([form.frame for form in pool], rng)
+    kinds = _different(((form.language, form.labels[0]) for form in pool), rng)
+    wordings = _different((form.wording for form in pool), rng)
+    frames = _different((form.frame for form in pool), rng)
     members: dict[str, dict[tuple[str, str], list[Form]]] = {}
     for form in pool:
-        kind = form.language, form.labels[0]
-        members.setdefault(form.item, {}).setdefault(kind, []).append(form)
-    return tuple(
-        tuple(_grid(item, by_kind[kind], wordings, frames) for kind in kinds if kind in by_kind)
-        for item, by_kind in members.items()
-    )
+        by_kind = members.setdefault(form.item, {})
+        by_kind.setdefault((form.language, form.labels[0]), []).append(form)
+    return [
+        [_grid(by_kind[kind], wordings, frames) for kind in kinds if kind in by_kind]
+        for by_kind in members.values()
+    ]
 
 
-def _grid(
-    item: str, members: Sequence[Form], wordings: Sequence[int], frames: Sequence[str]
-) -> _Grid:
-    forms: dict[tuple[Order, int, str], Form] = {
-        (form.order, form.wording, form.frame): form for form in members
-    }
-    here = {form.wording for form in members}, {form.frame for form in members}
-    grid = _Grid(
-        item,
-        tuple(wording for wording in wordings if wording in here[0]),
-        tuple(frame for frame in frames if frame in here[1]),
-        forms,
-    )
-    if len(forms) != len(ORDERS) * len(grid.wordings) * len(grid.frames):
+def _grid(members: Sequence[Form], wordings: Sequence[int], frames: Sequence[str]) -> _Grid:
+    forms = {(form.order, form.wording, form.frame): form for form in members}
+    own_wordings = {form.wording for form in members}
+    own_frames = {form.frame for form in members}
+    if len(forms) != len(ORDERS) * len(own_wordings) * len(own_frames):
         raise UsageError(
-            f"the pool has {len(forms)} forms of {item} with {len(grid.wordings)} wordings and "
-            f"{len(grid.frames)} frames",
+            f"the pool has {len(forms)} forms of {members[0].item} with {len(own_wordings)} wordings "
+            f"and {len(own_frames)} frames",
             "Give every wording in every frame and both orders.",
         )
-    return grid
+    return _Grid(
+        [wording for wording in wordings if wording in own_wordings],
+        [frame for frame in frames if frame in own_frames],
+        forms,
+    )
 
 
 def _select(
     grids: Sequence[Sequence[_Grid]], count: int, starts: Sequence[int]
 ) -> tuple[Form, ...]:
-    """Takes `count` forms from the grids, the wordings of each item from a start of its own."""
+    """Take `count` forms from the grids, the wordings of each item from a start of its own."""
     once = len(grids) * len(ORDERS)
     most = once * min(len(own) * min(len(g.forms) for g in own) // len(ORDERS) for own in grids)
     if count < once or count % once or count > most:
@@ -267,55 +269,29 @@ def _select(
             f"{count} {split} forms cannot be balanced over {len(grids)} items in two orders",
             f"Give a multiple of {once}, at most {most}.",
         )
-    selected: list[Form] = []
-    for own, start in zip(grids, starts, strict=True):
-        for order in ORDERS:
-            for step in range(count // once):
-                grid = own[step % len(own)]
-                selected.append(_cell(grid, step // len(own), start, order))
-    return tuple(selected)
+    return tuple(
+        own[step % len(own)].cell(step // len(own), start, order)
+        for own, start in zip(grids, starts, strict=True)
+        for order in ORDERS
+        for step in range(count // once)
+    )
 
 
-def _cell(grid: _Grid, step: int, start: int, order: Order) -> Form:
-    """The form of a step: another frame and another wording each time; all steps differ."""
-    frames, wordings = len(grid.frames), len(grid.wordings)
-    # Where the two numbers share a divisor, the diagonals close before every cell was met.
-    turn = step // math.lcm(frames, wordings)
-    wording = grid.wordings[(start + step + turn) % wordings]
-    return grid.forms[order, wording, grid.frames[step % frames]]
-
-
-def _order(values: Iterable[T], rng: np.random.Generator | None) -> list[T]:
-    """The different values as they come, or in a drawn order."""
+def _different(values: Iterable[T], rng: np.random.Generator | None) -> list[T]:
+    """Return the different values as they come, or in a drawn order."""
     different = list(dict.fromkeys(values))
     if rng is None:
         return different
     return [different[index] for index in rng.permutation(len(different))]
 
 
-def _grid_forms(
-    instrument: Instrument,
-    text: LanguageText,
-    wordings: Split,
-    frames: Split,
-    split: Split,
-    kind: LabelKind,
-    orders: Sequence[Order],
-) -> Iterator[Form]:
-    for item in instrument.items:
-        for order in orders:
-            for shown in _shown(order, instrument.options_of(item)):
-                for wording in text.wordings_of(wordings):
-                    for frame in text.frames_of(frames):
-                        yield _form(text, item, wording, frame, order, shown, split, kind)
-
-
-def _shown(order: Order, count: int) -> tuple[tuple[int, ...], ...]:
-    """The options as they are shown, by their place in the item's own order."""
-    if order == "shuffled":
-        mixed = (*range(1, count, 2), *range(0, count, 2))
-        return mixed, mixed[::-1]
-    return (tuple(range(count)) if order == "forward" else tuple(reversed(range(count))),)
+def _option_orders(count: int, shuffled: bool) -> tuple[tuple[Order, tuple[int, ...]], ...]:
+    """Return the options as they are shown, by their place in the item's own order."""
+    own = tuple(range(count))
+    if shuffled:
+        mixed = own[1::2] + own[::2]
+        return ("shuffled", mixed), ("shuffled", mixed[::-1])
+    return ("forward", own), ("reversed", own[::-1])
 
 
 def _form(

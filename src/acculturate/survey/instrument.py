@@ -10,33 +10,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
 
 from acculturate.errors import UsageError
 from acculturate.formatting import suggestion
-from acculturate.io import is_path, read_bytes
-from acculturate.survey.files import Table, parse_toml
-from acculturate.survey.language import Frame, LanguageText, Split, read_language
-
-__all__ = [
-    "AGGREGATES",
-    "Aggregate",
-    "Dimension",
-    "Frame",
-    "Instrument",
-    "Item",
-    "LanguageText",
-    "Scale",
-    "Split",
-    "instrument_names",
-    "instrument_template",
-    "load_instrument",
-]
+from acculturate.io import is_path, parse_toml, read_bytes
+from acculturate.schema import Number, Section, Text, Whole, fault, validated
+from acculturate.survey.language import LanguageSection, LanguageText
 
 MOST_OPTIONS = 26
 """Options are labelled with one digit, or from ten on with one letter."""
@@ -118,7 +104,7 @@ class Instrument:
     fingerprint: str
 
     def language(self, code: str) -> LanguageText:
-        """The text in a language.
+        """Return the text in a language.
 
         Raises:
             UsageError: The instrument has no such language.
@@ -131,17 +117,17 @@ class Instrument:
         return self.languages[code]
 
     def options_of(self, item: Item) -> int:
-        """How many options an item has."""
+        """Return the number of options of an item."""
         return self.scales[item.scale].options
 
 
 def instrument_names() -> tuple[str, ...]:
-    """Names of the instruments that come with the package."""
+    """Return the names of the instruments that come with the package."""
     return tuple(sorted(path.stem for path in DATA.glob("*.toml")))
 
 
 def load_instrument(name_or_path: str | Path) -> Instrument:
-    """Loads an instrument and checks it.
+    """Load an instrument and check it.
 
     Args:
         name_or_path: A name such as "vsm13" or "toy", or the path of a TOML file.
@@ -152,18 +138,13 @@ def load_instrument(name_or_path: str | Path) -> Instrument:
     """
     path = _find(name_or_path)
     raw = read_bytes(path, "instrument file")
-    top = parse_toml(raw, path, "instrument file")
-    others: dict[str, Table] = {}
-    for file in _language_files(path):
-        text = read_bytes(file, "language file")
-        others[file.stem] = parse_toml(text, file, "language file")
+    values = parse_toml(raw, path, "instrument file")
+    # Further languages of an instrument that comes with the package have a file each: vsm13/ar.toml.
+    for file in sorted(path.with_suffix("").glob("*.toml")) if path.parent == DATA else ():
+        text = file.read_bytes()
+        values["languages"][file.stem] = parse_toml(text, file, "language file")
         raw += text
-    return _read(top, others, hashlib.sha256(raw).hexdigest())
-
-
-def _language_files(path: Path) -> list[Path]:
-    """Further languages of an instrument that comes with the package, a file each: vsm13/ar.toml."""
-    return sorted(path.with_suffix("").glob("*.toml")) if path.parent == DATA else []
+    return validated(_File, values, path).build(hashlib.sha256(raw).hexdigest())
 
 
 def _find(name_or_path: str | Path) -> Path:
@@ -181,49 +162,103 @@ def _find(name_or_path: str | Path) -> Path:
     )
 
 
-def _read(top: Table, others: Mapping[str, Table], fingerprint: str) -> Instrument:
-    top.only(
-        "key",
-        "title",
-        "source",
-        "warnings",
-        "scales",
-        "items",
-        "dimensions",
-        "variants",
-        "aggregate",
-        "languages",
-    )
-    scales = {key: _scale(key, table) for key, table in top.tables("scales")}
-    items = tuple(_item(key, table, scales) for key, table in top.tables("items"))
-    dimensions = tuple(_dimension(key, table, items) for key, table in top.tables("dimensions"))
-    variants = (
-        {key: _variant(table, dimensions, items) for key, table in top.tables("variants")}
-        if "variants" in top
-        else {}
-    )
-    sizes = {key: scale.options for key, scale in scales.items()}
-    ids = [item.id for item in items]
-    tables = {**dict(top.tables("languages")), **others}
-    languages = {code: read_language(code, table, sizes, ids) for code, table in tables.items()}
-    return Instrument(
-        key=top.text("key"),
-        title=top.text("title"),
-        source=top.text("source"),
-        warnings=(
-            *(top.texts("warnings") if "warnings" in top else ()),
-            *_warnings(languages),
-        ),
-        items=items,
-        scales=scales,
-        dimensions=dimensions,
-        variants=variants,
-        aggregate=cast(
-            "Aggregate", top.choice("aggregate", AGGREGATES) if "aggregate" in top else "mean"
-        ),
-        languages=languages,
-        fingerprint=fingerprint,
-    )
+def _check_weights(weights: dict[str, float]) -> dict[str, float]:
+    if not any(weights.values()):
+        raise fault("weigh nothing", "Give at least one item a weight.")
+    return weights
+
+
+def _check_range(ends: tuple[float, ...]) -> tuple[float, ...]:
+    if len(ends) != 2 or ends[0] >= ends[1]:
+        raise fault(f"is {list(ends)}", "Write two numbers, such as [0, 100].")
+    return ends
+
+
+_Weights = Annotated[dict[str, Number], AfterValidator(_check_weights)]
+
+
+class _Scale(Section):
+    options: Annotated[Whole, Field(ge=2, le=MOST_OPTIONS)]
+
+
+class _Item(Section):
+    measures: Text = Field(alias="construct")
+    scale: Text
+
+
+class _Dimension(Section):
+    name: Text
+    weights: _Weights
+    low: Text
+    high: Text
+    midpoint: Number = 50.0
+    range: Annotated[tuple[Number, ...], AfterValidator(_check_range)] = (0.0, 100.0)
+
+
+class _Variant(Section):
+    dimension: Text
+    weights: _Weights
+
+
+class _File(Section):
+    scales: Annotated[dict[str, _Scale], Field(min_length=1)]
+    items: Annotated[dict[str, _Item], Field(min_length=1)]
+    dimensions: Annotated[dict[str, _Dimension], Field(min_length=1)]
+    variants: dict[str, _Variant] = Field(default_factory=dict[str, _Variant])
+    aggregate: Aggregate = "mean"
+    key: Text
+    title: Text
+    source: Text
+    warnings: tuple[Text, ...] = ()
+    languages: Annotated[dict[str, LanguageSection], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check_names(self) -> _File:
+        for id, item in self.items.items():
+            _check_reference(item.scale, self.scales, "Scales", "items", id, "scale")
+        for key, variant in self.variants.items():
+            at = ("variants", key, "dimension")
+            _check_reference(variant.dimension, self.dimensions, "Dimensions", *at)
+        weighted = [*self.dimensions.items(), *self.variants.items()]
+        for key, formula in weighted:
+            if unknown := [id for id in formula.weights if id not in self.items]:
+                raise fault(
+                    f"names items that do not exist: {', '.join(unknown)}",
+                    " ".join(f"{id}: {suggestion(id, self.items, 'Items')}" for id in unknown[:3]),
+                    *("dimensions" if key in self.dimensions else "variants", key, "weights"),
+                )
+        sizes = {key: scale.options for key, scale in self.scales.items()}
+        for code, text in self.languages.items():
+            text.check_structure(sizes, tuple(self.items), "languages", code)
+        return self
+
+    def build(self, fingerprint: str) -> Instrument:
+        dimensions = {
+            key: Dimension(key, **section.model_dump()) for key, section in self.dimensions.items()
+        }
+        languages = {code: text.build(code) for code, text in self.languages.items()}
+        return Instrument(
+            key=self.key,
+            title=self.title,
+            source=self.source,
+            warnings=(*self.warnings, *_warnings(languages)),
+            items=tuple(Item(id, item.measures, item.scale) for id, item in self.items.items()),
+            scales={key: Scale(key, scale.options) for key, scale in self.scales.items()},
+            dimensions=tuple(dimensions.values()),
+            variants={
+                key: replace(dimensions[variant.dimension], weights=variant.weights)
+                for key, variant in self.variants.items()
+            },
+            aggregate=self.aggregate,
+            languages=languages,
+            fingerprint=fingerprint,
+        )
+
+
+def _check_reference(name: str, known: Mapping[str, object], what: str, *at: str) -> None:
+    if name not in known:
+        hint = suggestion(name, known, what)
+        raise fault(f'names "{name}", which does not exist', hint, *at)
 
 
 def _warnings(languages: Mapping[str, LanguageText]) -> Iterator[str]:
@@ -236,75 +271,8 @@ def _warnings(languages: Mapping[str, LanguageText]) -> Iterator[str]:
         )
 
 
-def _scale(key: str, table: Table) -> Scale:
-    table.only("options")
-    options = table.whole("options")
-    if not 2 <= options <= MOST_OPTIONS:
-        raise table.error("options", f"is {options}", f"Write a number from 2 to {MOST_OPTIONS}.")
-    return Scale(key, options)
-
-
-def _item(key: str, table: Table, scales: Mapping[str, Scale]) -> Item:
-    table.only("construct", "scale")
-    scale = table.text("scale")
-    if scale not in scales:
-        raise table.error(
-            "scale", f'names "{scale}", which does not exist', suggestion(scale, scales, "Scales")
-        )
-    return Item(key, table.text("construct"), scale)
-
-
-def _dimension(key: str, table: Table, items: tuple[Item, ...]) -> Dimension:
-    table.only("name", "weights", "low", "high", "midpoint", "range")
-    return Dimension(
-        key=key,
-        name=table.text("name"),
-        weights=_weights(table, items),
-        low=table.text("low"),
-        high=table.text("high"),
-        midpoint=table.number("midpoint", 50.0),
-        range=_range(table) if "range" in table else (0.0, 100.0),
-    )
-
-
-def _range(table: Table) -> tuple[float, float]:
-    ends = table.numbers("range")
-    if len(ends) != 2 or not -math.inf < ends[0] < ends[1] < math.inf:
-        raise table.error("range", f"is {list(ends)}", "Write two numbers, such as [0, 100].")
-    return ends[0], ends[1]
-
-
-def _variant(table: Table, dimensions: tuple[Dimension, ...], items: tuple[Item, ...]) -> Dimension:
-    table.only("dimension", "weights")
-    by_key = {dimension.key: dimension for dimension in dimensions}
-    key = table.text("dimension")
-    if key not in by_key:
-        raise table.error(
-            "dimension",
-            f'names "{key}", which does not exist',
-            suggestion(key, by_key, "Dimensions"),
-        )
-    return replace(by_key[key], weights=_weights(table, items))
-
-
-def _weights(table: Table, items: tuple[Item, ...]) -> dict[str, float]:
-    ids = [item.id for item in items]
-    weights = table.table("weights")
-    unknown = [key for key in weights if key not in ids]
-    if unknown:
-        raise table.error(
-            "weights",
-            f"names items that do not exist: {', '.join(unknown)}",
-            " ".join(f"{key}: {suggestion(key, ids, 'Items')}" for key in unknown[:3]),
-        )
-    values = {key: weights.number(key) for key in weights}
-    if not any(values.values()):
-        raise table.error("weights", "weigh nothing", "Give at least one item a weight.")
-    return values
-
-
 def instrument_template(key: str, language: str = "en") -> str:
-    """A TOML file to fill in: the instrument without its words, for an official or other wording.
+    """Return a TOML file to fill in: the instrument without its words, for an official or other wording.
 
     Constructs, scales, formulas and frames are there; labels and wordings are empty, and loading
     the file before they are filled in names the first one.
@@ -316,69 +284,20 @@ def instrument_template(key: str, language: str = "en") -> str:
     Raises:
         UsageError: The instrument or the language is unknown.
     """
-    return "\n".join(_template_lines(load_instrument(key), language)) + "\n"
+    import jinja2
 
-
-def _template_lines(instrument: Instrument, language: str) -> Iterator[str]:
-    text = instrument.language(language)
-    yield f'# {instrument.title}: fill in every empty "".'
-    yield "# Wordings: one or more an item, the same number for each; of several, the last is held"
-    yield "# out: it is never tuned on."
-    yield f"key = {_quoted(instrument.key + '-own')}"
-    yield f"title = {_quoted(instrument.title)}"
-    yield f"source = {_quoted(instrument.source)}"
-    yield "warnings = ["
-    for warning in instrument.warnings:
-        if warning not in _warnings(instrument.languages):
-            yield f"  {_quoted(warning)},"
-    yield "]"
-    yield f"aggregate = {_quoted(instrument.aggregate)}"
-    yield "\n[scales]"
-    for scale in instrument.scales.values():
-        yield f"{_key(scale.key)} = {{ options = {scale.options} }}"
-    yield "\n[items]"
-    for item in instrument.items:
-        yield (
-            f"{_key(item.id)} = {{ scale = {_quoted(item.scale)}, "
-            f"construct = {_quoted(item.construct)} }}"
-        )
-    for dimension in instrument.dimensions:
-        yield f"\n[dimensions.{_key(dimension.key)}]"
-        yield f"name = {_quoted(dimension.name)}"
-        yield f"weights = {_inline(dimension.weights)}"
-        yield f"low = {_quoted(dimension.low)}"
-        yield f"high = {_quoted(dimension.high)}"
-        yield f"midpoint = {_number(dimension.midpoint)}"
-        yield f"range = [{', '.join(_number(end) for end in dimension.range)}]"
-    for key, variant in instrument.variants.items():
-        yield f"\n[variants.{_key(key)}]"
-        yield f"dimension = {_quoted(variant.key)}"
-        yield f"weights = {_inline(variant.weights)}"
-    yield f"\n[languages.{_key(text.code)}]"
-    yield f"direction = {_quoted(text.direction)}"
-    yield "validated = false # true for a wording that was validated"
-    yield f"answer_cue = {_quoted(text.answer_cue)}"
-    yield 'source = "" # whose the words are'
-    yield f"\n[languages.{_key(text.code)}.labels]"
-    for key, labels in text.labels.items():
-        yield f'# from "{labels[0]}" (option 1) to "{labels[-1]}" (option {len(labels)})'
-        blanks = ", ".join(['""'] * len(labels))
-        yield f"{_key(key)} = [{blanks}]"
-    yield f"\n[languages.{_key(text.code)}.frames]"
-    for frame in text.frames:
-        held_out = "held_out = true, " if frame.held_out else ""
-        letters = frame.letters_template and f", letters = {_quoted(frame.letters_template)}"
-        template = f"template = {_quoted(frame.template)}{letters or ''}"
-        yield f"{_key(frame.key)} = {{ {held_out}{template} }}"
-    yield f"\n[languages.{_key(text.code)}.wordings]"
-    for item in instrument.items:
-        yield f"# {item.construct}"
-        yield f'{_key(item.id)} = [""]'
-
-
-def _inline(weights: Mapping[str, float]) -> str:
-    entries = ", ".join(f"{_key(key)} = {_number(value)}" for key, value in weights.items())
-    return f"{{ {entries} }}"
+    instrument = load_instrument(key)
+    made = tuple(_warnings(instrument.languages))
+    # Text, not HTML: nothing is escaped but what TOML quotes.
+    environment = jinja2.Environment(
+        trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters |= {"quoted": _quoted, "key": _key, "number": _number}
+    return environment.from_string((DATA / "template.toml.jinja").read_text("utf-8")).render(
+        instrument=instrument,
+        warnings=[warning for warning in instrument.warnings if warning not in made],
+        text=instrument.language(language),
+    )
 
 
 def _number(value: float) -> str:

@@ -1,16 +1,18 @@
 """The words of an instrument in one language: labels, wordings and the frames around them.
 
-In: the language's table of an instrument file, the scales' sizes and the items' ids. Out: a checked
-`LanguageText`, or a `UsageError` that names what is wrong. This file knows no scoring.
+In: the language's table of an instrument file. Out: a checked `LanguageText`. This file knows no scoring.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Annotated, Literal
 
-from acculturate.survey.files import Table
+from pydantic import AfterValidator, Field, model_validator
+
+from acculturate.formatting import suggestion
+from acculturate.schema import Flag, Section, Text, Whole, fault
 
 Split = Literal["tuning", "held-out"]
 Direction = Literal["ltr", "rtl"]
@@ -62,149 +64,141 @@ class LanguageText:
     answer_cue: str
 
     def frames_of(self, split: Split) -> tuple[Frame, ...]:
-        """The frames of a split; the two splits share none."""
+        """Return the frames of a split; the two splits share none."""
         return tuple(frame for frame in self.frames if frame.held_out == (split == "held-out"))
 
     def wordings_of(self, split: Split) -> tuple[int, ...]:
-        """Indices of the wordings of a split; the splits share none unless there is only one."""
+        """Return the indices of a split's wordings; the splits share none unless there is only one."""
         count = len(next(iter(self.wordings.values())))
         if split == "held-out" and self.held_out_wordings:
             return self.held_out_wordings
         return tuple(index for index in range(count) if index not in self.held_out_wordings)
 
 
-def read_language(
-    code: str, table: Table, scales: Mapping[str, int], items: Sequence[str]
-) -> LanguageText:
-    """Reads one language of an instrument file.
-
-    Args:
-        code: Language code.
-        table: Its table.
-        scales: Scale to its number of options.
-        items: Ids of the items, each of which needs its wordings.
-
-    Raises:
-        UsageError: Something is missing, empty, repeated, of the wrong number, or not held out.
-    """
-    table.only(
-        "direction",
-        "validated",
-        "source",
-        "answer_cue",
-        "held_out_wordings",
-        "labels",
-        "frames",
-        "wordings",
-    )
-    direction = cast("Direction", table.choice("direction", ("ltr", "rtl")))
-    validated = table.flag("validated", False)
-    source, answer_cue = table.text("source"), table.text("answer_cue")
-    labels = _labels(table.table("labels"), scales)
-    frames = _frames(table)
-    wordings = _wordings(table, items)
-    return LanguageText(
-        code=code,
-        direction=direction,
-        validated=validated,
-        labels=labels,
-        frames=frames,
-        wordings=wordings,
-        held_out_wordings=_held_out_wordings(table, len(wordings[items[0]])),
-        source=source,
-        answer_cue=answer_cue,
-    )
+def _check_line(text: str) -> str:
+    if len(text.splitlines()) > 1:
+        raise fault("has a line break", "Write it on one line.")
+    return text
 
 
-def _labels(table: Table, scales: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
-    table.only(*scales)
-    labels: dict[str, tuple[str, ...]] = {}
-    for key, options in scales.items():
-        texts = _one_line_each(table, key)
-        if len(texts) != options:
-            raise table.error(
-                key,
-                f"has {len(texts)} labels; scale {key} has {options} options",
-                "Write one label an option, in the order of the scale.",
-            )
-        labels[key] = _distinct(table, key, texts)
-    return labels
+def _check_different(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for index, text in enumerate(texts):
+        if text in texts[:index]:
+            raise fault(f'repeats "{text}"', "Write a different one.", index)
+    return texts
 
 
-def _wordings(table: Table, items: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    texts = table.table("wordings")
-    texts.only(*items)
-    wordings: dict[str, tuple[str, ...]] = {}
-    for item in items:
-        wordings[item] = _distinct(texts, item, _one_line_each(texts, item))
-        expected = len(wordings[items[0]])
-        if len(wordings[item]) != expected:
-            raise texts.error(
-                item,
-                f"has {len(wordings[item])} wordings and {items[0]} has {expected}",
-                "Give every item the same number of wordings.",
-            )
-    return wordings
-
-
-def _held_out_wordings(table: Table, count: int) -> tuple[int, ...]:
-    held_out = table.whole("held_out_wordings", min(1, count - 1))
-    if count == 1 and held_out <= 1:
-        return ()
-    if not 1 <= held_out < count:
-        raise table.error(
-            "held_out_wordings",
-            f"is {held_out} of {count} wordings",
-            "Hold out at least one wording and leave at least one for tuning.",
-        )
-    return tuple(range(count - held_out, count))
-
-
-def _frames(table: Table) -> tuple[Frame, ...]:
-    frames = tuple(_frame(key, frame) for key, frame in table.tables("frames"))
-    for held_out, kind in ((False, "tuning"), (True, "held-out")):
-        if not any(frame.held_out == held_out for frame in frames):
-            raise table.error(
-                "frames",
-                f"has no {kind} frame",
-                f"Give at least one frame held_out = {str(held_out).lower()}.",
-            )
-    _distinct(table, "frames", tuple(frame.template for frame in frames))
-    return frames
-
-
-def _frame(key: str, table: Table) -> Frame:
-    table.only("held_out", "template", "letters")
-    return Frame(
-        key,
-        table.flag("held_out", False),
-        _template(table, "template"),
-        _template(table, "letters") if "letters" in table else None,
-    )
-
-
-def _template(table: Table, key: str) -> str:
-    template = table.text(key)
+def _check_template(template: str) -> str:
     for placeholder in ("{question}", "{options}"):
         if template.count(placeholder) != 1:
-            raise table.error(
-                key,
+            raise fault(
                 f"has {placeholder} {template.count(placeholder)} times",
                 "Write {question} and {options} once each.",
             )
     return template
 
 
-def _one_line_each(table: Table, key: str) -> tuple[str, ...]:
-    texts = table.texts(key)
-    for number, text in enumerate(texts, start=1):
-        if len(text.splitlines()) > 1:
-            raise table.error(f"{key}[{number}]", "has a line break", "Write it on one line.")
-    return texts
+Line = Annotated[Text, AfterValidator(_check_line)]
+Lines = Annotated[tuple[Line, ...], Field(min_length=1), AfterValidator(_check_different)]
+Template = Annotated[Text, AfterValidator(_check_template)]
 
 
-def _distinct(table: Table, key: str, texts: tuple[str, ...]) -> tuple[str, ...]:
-    for number, text in enumerate(texts, start=1):
-        if text in texts[: number - 1]:
-            raise table.error(f"{key}[{number}]", f'repeats "{text}"', "Write a different one.")
-    return texts
+class FrameSection(Section):
+    """A frame as a file has it."""
+
+    held_out: Flag = False
+    template: Template
+    letters: Template | None = None
+
+
+def _check_frames(frames: dict[str, FrameSection]) -> dict[str, FrameSection]:
+    for held_out, kind in ((False, "tuning"), (True, "held-out")):
+        if not any(frame.held_out == held_out for frame in frames.values()):
+            raise fault(
+                f"has no {kind} frame",
+                f"Give at least one frame held_out = {str(held_out).lower()}.",
+            )
+    _check_different(tuple(frame.template for frame in frames.values()))
+    return frames
+
+
+class LanguageSection(Section):
+    """A language as a file has it."""
+
+    direction: Direction
+    validated: Flag
+    source: Text
+    answer_cue: Text
+    held_out_wordings: Whole | None = None
+    labels: dict[str, Lines]
+    frames: Annotated[dict[str, FrameSection], AfterValidator(_check_frames)]
+    wordings: Annotated[dict[str, Lines], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check_wordings(self) -> LanguageSection:
+        first, count = self._first_wordings()
+        for item, wordings in self.wordings.items():
+            if len(wordings) != count:
+                raise fault(
+                    f"has {len(wordings)} wordings and {first} has {count}",
+                    "Give every item the same number of wordings.",
+                    *("wordings", item),
+                )
+        held_out = self.held_out_wordings
+        if held_out is not None and not ((count == 1 and held_out <= 1) or 1 <= held_out < count):
+            raise fault(
+                f"is {held_out} of {count} wordings",
+                "Hold out at least one wording and leave at least one for tuning.",
+                "held_out_wordings",
+            )
+        return self
+
+    def check_structure(self, scales: Mapping[str, int], items: Sequence[str], *at: str) -> None:
+        """Check that every scale has its labels and every item its wordings.
+
+        Args:
+            scales: Scale to its number of options.
+            items: Ids of the items.
+            at: Where the language stands in the file.
+        """
+        _check_keys(self.labels, tuple(scales), *at, "labels")
+        _check_keys(self.wordings, items, *at, "wordings")
+        for key, labels in self.labels.items():
+            if len(labels) != scales[key]:
+                raise fault(
+                    f"has {len(labels)} labels; scale {key} has {scales[key]} options",
+                    "Write one label an option, in the order of the scale.",
+                    *(*at, "labels", key),
+                )
+
+    def build(self, code: str) -> LanguageText:
+        """Return the text of a language of this code."""
+        _, count = self._first_wordings()
+        held_out = 1 if self.held_out_wordings is None else self.held_out_wordings
+        return LanguageText(
+            code=code,
+            direction=self.direction,
+            validated=self.validated,
+            labels=self.labels,
+            frames=tuple(
+                Frame(key, frame.held_out, frame.template, frame.letters)
+                for key, frame in self.frames.items()
+            ),
+            wordings=self.wordings,
+            held_out_wordings=tuple(range(count - held_out, count)) if count > 1 else (),
+            source=self.source,
+            answer_cue=self.answer_cue,
+        )
+
+    def _first_wordings(self) -> tuple[str, int]:
+        item, wordings = next(iter(self.wordings.items()))
+        return item, len(wordings)
+
+
+def _check_keys(given: Mapping[str, object], needed: Sequence[str], *at: str) -> None:
+    for key in given:
+        if key not in needed:
+            raise fault("is not known", suggestion(key, needed, "Known here"), *at, key)
+    for key in needed:
+        if key not in given:
+            raise fault("is missing", f"Add it; present here: {', '.join(given)}.", *at, key)

@@ -38,7 +38,7 @@ def item_values(
     rng: np.random.Generator | None = None,
     respondents: int | None = None,
 ) -> Float[np.ndarray, "candidate form"]:
-    """Reads answers as numbers, 1 for the first option of the item's own order.
+    """Read answers as numbers, 1 for the first option of the item's own order.
 
     Args:
         probabilities: Rows sum to 1; options that an item does not have hold 0; a broken candidate
@@ -76,7 +76,7 @@ def item_values(
 def item_means(
     values: Float[np.ndarray, "candidate form"], forms: Sequence[Form], instrument: Instrument
 ) -> Float[np.ndarray, "candidate item"]:
-    """Averages over the forms of each item; NaN where an item has no form."""
+    """Average over the forms of each item; NaN where an item has no form."""
     means = np.full((len(values), len(instrument.items)), np.nan)
     for column, item in enumerate(instrument.items):
         asked = [index for index, form in enumerate(forms) if form.item == item.id]
@@ -119,23 +119,22 @@ class Scoring:
                 f'instrument "{self.instrument.key}" has no variant "{self.variant}"',
                 f"Variants: {', '.join(self.instrument.variants) or 'none'}.",
             )
-        if isinstance(self.anchor, str):
-            if self.anchor not in ("midpoint", "zero"):
-                raise UsageError(
-                    f'there is no anchor "{self.anchor}"',
-                    "Give midpoint, zero, or a number for every dimension.",
-                )
-        else:
+        if not isinstance(self.anchor, str):
             self._check_numbers(self.anchor)
+        elif self.anchor not in ("midpoint", "zero"):
+            raise UsageError(
+                f'there is no anchor "{self.anchor}"',
+                "Give midpoint, zero, or a number for every dimension.",
+            )
 
     @cached_property
     def dimensions(self) -> tuple[Dimension, ...]:
         """The dimensions in the order of every score vector, the variant in its place."""
-        variant = None if self.variant is None else self.instrument.variants[self.variant]
-        return tuple(
-            variant if variant is not None and variant.key == dimension.key else dimension
-            for dimension in self.instrument.dimensions
-        )
+        dimensions = {dimension.key: dimension for dimension in self.instrument.dimensions}
+        if self.variant is not None:
+            variant = self.instrument.variants[self.variant]
+            dimensions[variant.key] = variant
+        return tuple(dimensions.values())
 
     @cached_property
     def constants(self) -> Float[np.ndarray, " dimension"]:
@@ -160,14 +159,14 @@ class Scoring:
     def scores(
         self, means: Float[np.ndarray, "candidate item"]
     ) -> Float[np.ndarray, "candidate dimension"]:
-        """Scores from item means; NaN where an item that weighs is NaN."""
+        """Return the scores of item means; NaN where an item that weighs is NaN."""
         terms = means[:, None, :] * self.weights
         return np.where(self.weights != 0, terms, 0.0).sum(axis=2) + self.constants
 
     def scores_of(
         self, values: Float[np.ndarray, "candidate form"], forms: Sequence[Form]
     ) -> Float[np.ndarray, "candidate dimension"]:
-        """Scores from what each form was answered with; see `item_values`."""
+        """Return the scores of every form's answer, as `item_values` reads it."""
         return self.scores(item_means(values, forms, self.instrument))
 
     def loss(
@@ -175,7 +174,7 @@ class Scoring:
         scores: Float[np.ndarray, "candidate dimension"],
         target: Float[np.ndarray, " dimension"],
     ) -> Float[np.ndarray, " candidate"]:
-        """The differences to the target in one number; infinite where a score is not finite."""
+        """Return the differences to the target as one number; infinite where a score is not finite."""
         differences = np.abs(scores - target)
         if self.aggregate == "distance":
             total = np.sqrt((differences**2).sum(axis=1))
@@ -190,7 +189,7 @@ class Scoring:
         scores: Float[np.ndarray, "candidate dimension"],
         target: Float[np.ndarray, " dimension"],
     ) -> Float[np.ndarray, "candidate dimension"]:
-        """How the loss changes with each score; 0 where a score is met exactly."""
+        """Return the derivative of the loss by each score; 0 where a score is met exactly."""
         differences = scores - target
         if self.aggregate == "distance":
             total = np.sqrt((differences**2).sum(axis=1, keepdims=True))
@@ -199,7 +198,7 @@ class Scoring:
         return slope if self.aggregate == "sum" else slope / scores.shape[1]
 
     def constant_answer_loss(self, target: Float[np.ndarray, " dimension"]) -> float:
-        """The least loss of giving every item the same answer; a result must beat it."""
+        """Return the least loss of giving every item the same answer; a result must beat it."""
         fewest = min(scale.options for scale in self.instrument.scales.values())
         answers = np.arange(1.0, fewest + 1)[:, None]
         means = np.broadcast_to(answers, (fewest, len(self.instrument.items)))
@@ -208,7 +207,7 @@ class Scoring:
     def lattice_floor(
         self, target: Float[np.ndarray, " dimension"], forms: int = 1
     ) -> float | None:
-        """The least loss that whole-number answers can reach.
+        """Return the least loss that whole-number answers can reach.
 
         Args:
             target: Published scores.
