@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from acculturate.evaluation.evaluate import RunEvaluation, evaluate
     from acculturate.evaluation.examine import examine
     from acculturate.experiment.plan import Experiment, load_experiment
-    from acculturate.experiment.runner import run_experiment
+    from acculturate.experiment.run import run_experiment
     from acculturate.export.peft import export_peft
     from acculturate.metrics.measure import Profile, measure
     from acculturate.model.answers import AnswerModel, Answers
@@ -82,7 +82,7 @@ _HOMES = {
     "load_instrument": "survey.instrument",
     "load_model": "model.load",
     "measure": "metrics.measure",
-    "run_experiment": "experiment.runner",
+    "run_experiment": "experiment.run",
     "tune": "tuning.tune",
     "write_report": "reporting.report",
 }

@@ -25,8 +25,8 @@ from acculturate.display import duration, open_console, say
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from acculturate.experiment.cell_runner import ProgressListener
     from acculturate.experiment.prepared import Cell
+    from acculturate.experiment.worker import ProgressListener
     from acculturate.tuning.loop import Progress
 
 
@@ -131,24 +131,24 @@ class _CellLines:
         self._best: dict[Cell, str] = {}
 
     def on_start(self, cell: Cell) -> None:
-        self._say(cell, "on_start")
+        self._say(cell, "starts")
 
     def on_step(self, cell: Cell, at: Progress) -> None:
         self._best[cell] = f": best loss {_best(at)} after {at.evaluations} evaluations"
 
-    def on_end(self, cell: Cell, trouble: str | None, before: bool) -> None:
+    def on_end(self, cell: Cell, error: str | None, before: bool) -> None:
         with self._lock:
             self._done += 1
             self._skipped += before
         if before:
             return
-        if trouble is not None:
-            self._say(cell, f"failed again: {trouble}")
+        if error is not None:
+            self._say(cell, f"failed again: {error}")
         else:
             self._say(cell, f"done{self._best.get(cell, '')}{self._left()}")
 
-    def on_retry(self, cell: Cell, trouble: str) -> None:
-        self._say(cell, f"failed and is tried again: {trouble}")
+    def on_retry(self, cell: Cell, error: str) -> None:
+        self._say(cell, f"failed and is tried again: {error}")
 
     def _left(self) -> str:
         ran = self._done - self._skipped
@@ -175,7 +175,10 @@ class _CellBars:
 
     def on_start(self, cell: Cell) -> None:
         with self._lock:
-            self._running[cell] = self._bar.add_task(cell.title, total=self._budget, state="")
+            if cell not in self._running:  # else its worker died, and it goes on in another one
+                self._running[cell] = self._bar.add_task(
+                    cell.title, total=self._budget, state=""
+                )
 
     def on_step(self, cell: Cell, at: Progress) -> None:
         with self._lock:
@@ -184,20 +187,20 @@ class _CellBars:
             self._bar.update(self._running[cell], completed=at.evaluations, state=state)
             self._show()
 
-    def on_end(self, cell: Cell, trouble: str | None, before: bool) -> None:
+    def on_end(self, cell: Cell, error: str | None, before: bool) -> None:
         with self._lock:
             self._done += 1
             self._skipped += before
-            self._failed += trouble is not None
+            self._failed += error is not None
             self._at.pop(cell, None)
             if cell in self._running:
                 self._bar.remove_task(self._running.pop(cell))
             self._show()
-        if trouble is not None:
-            self._bar.console.print(f"{cell.title} failed again: {trouble}", style="bold red")
+        if error is not None:
+            self._bar.console.print(f"{cell.title} failed again: {error}", style="bold red")
 
-    def on_retry(self, cell: Cell, trouble: str) -> None:
-        self._bar.console.print(f"{cell.title} failed and is tried again: {trouble}")
+    def on_retry(self, cell: Cell, error: str) -> None:
+        self._bar.console.print(f"{cell.title} failed and is tried again: {error}")
 
     def _show(self) -> None:
         here = self._done * self._budget + sum(self._at.values())

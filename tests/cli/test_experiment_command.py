@@ -33,7 +33,7 @@ def test_a_file_becomes_a_report(cli: CommandLine, tmp_path: Path):
     assert "de, seed 0" in made.err
     shown = cli("experiment", "plan.toml")
     assert "United States" in shown.out and "held-out" in shown.out
-    assert "on_start" not in shown.err
+    assert "starts" not in shown.err
     Path("plan.toml").write_text(PLAN.replace("12", "18"))
     message = cli("experiment", "plan.toml").message(2)
     assert "budget is 12 there and 18 here" in message

@@ -8,7 +8,7 @@ from typing import Any
 
 from acculturate.experiment.plan import Experiment, load_experiment
 from acculturate.experiment.publish import Published
-from acculturate.experiment.runner import run_experiment
+from acculturate.experiment.run import run_experiment
 from acculturate.model.answers import Answers
 from acculturate.model.fake import FakeModel
 

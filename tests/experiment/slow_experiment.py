@@ -16,9 +16,6 @@ class Slow(FakeModel):
         time.sleep(0.005)
         return super().ask(*arguments, **options)
 
-    def chunk(self, *given: Any, **named: Any) -> int:
-        return int(sys.argv[3])
-
 
 if __name__ == "__main__":
     print("ready", flush=True)

@@ -16,7 +16,8 @@ from experiment_runs import PLAN, TOYLAND, Failing, plan, run, tables
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.experiment.prepared import Cell
-from acculturate.experiment.runner import run_experiment
+from acculturate.experiment.run import run_experiment
+from acculturate.model.answers import Answers, Backward
 from acculturate.model.fake import FakeModel
 
 
@@ -39,14 +40,14 @@ class Log:
         if self.generations == self.stop_after:
             raise KeyboardInterrupt
 
-    def on_end(self, cell: Cell, trouble: str | None, before: bool) -> None:
+    def on_end(self, cell: Cell, error: str | None, before: bool) -> None:
         if before:
             self.before.append(cell)
-        if trouble:
-            self.failed.append(trouble)
+        if error:
+            self.failed.append(error)
 
-    def on_retry(self, cell: Cell, trouble: str) -> None:
-        self.again.append(trouble)
+    def on_retry(self, cell: Cell, error: str) -> None:
+        self.again.append(error)
 
 
 def failing(*calls: int, error: BaseException | None = None) -> Callable[[], FakeModel]:
@@ -80,11 +81,6 @@ def test_after_ctrl_c_it_goes_on(stop_after: int, tmp_path: Path, whole: dict[st
     assert tables(tmp_path / "out") == whole
 
 
-def test_cells_at_the_same_time_are_the_same(tmp_path: Path, whole: dict[str, bytes]):
-    run(tmp_path, at_once=3)
-    assert tables(tmp_path / "out") == whole
-
-
 def test_a_cell_that_fails_once_is_run_again(tmp_path: Path, whole: dict[str, bytes]):
     log = Log()
     found = run(tmp_path, model=failing(30), listener=log)
@@ -109,6 +105,27 @@ def test_a_cell_that_fails_twice_stops_nothing(tmp_path: Path):
     again = run(tmp_path, model=lambda: Failing())
     assert not again.failed and not again.missing and name
     assert not (tmp_path / "out" / "failures.json").exists()
+
+
+def test_what_the_model_cannot_be_asked_fails_in_its_own_cells(tmp_path: Path):
+    class Picky(FakeModel):
+        """Refuses gradients."""
+
+        def ask_with_gradient(self, *given: Any, **named: Any) -> tuple[Answers, Backward]:
+            raise UsageError("no gradients today")
+
+    found = run(tmp_path, model=Picky)
+    assert len(found.failed) == 4
+    assert all("adam" in name for name in found.failed)
+    assert set(found.failed.values()) == {"no gradients today"}
+
+
+def test_a_model_that_cannot_be_loaded_stops_everything(tmp_path: Path):
+    def load() -> FakeModel:
+        raise UsageError("there is no such model")
+
+    with pytest.raises(UsageError, match="no such model"):
+        run(tmp_path, model=load)
 
 
 def test_another_file_is_refused_with_the_difference(finished: Path):

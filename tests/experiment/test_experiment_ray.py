@@ -1,124 +1,124 @@
-"""Ray workers: the same bits as without them, also where one dies in the middle of a generation."""
+"""Cells in Ray workers: the same bits as without them, also where a worker dies in the middle of a cell."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from experiment_runs import run, tables
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.experiment.ray_pool import PooledModel, ray_workers
-from acculturate.metrics.guard import TUNING_TEXTS
-from acculturate.model.answers import Answers, Cotangent, Query
+from acculturate.experiment.publish import Published
+from acculturate.experiment.ray_workers import RayOptions
+from acculturate.model.answers import Answers, Backward
 from acculturate.model.fake import FakeModel
-from acculturate.survey.forms import Form
 
 ray = pytest.importorskip("ray")
-
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]
 
 
 class Mortal(FakeModel):
-    """Kills its own process at the first gradient or population after a file was put there."""
+    """Kills its own process at the first population after a file was put there."""
 
     def __init__(self, flag: Path) -> None:
         super().__init__()
         _FLAGS[self._seed] = flag
 
-    def chunk(self, *given: Any, **named: Any) -> int:
-        """Fewer than a population, and several gradients: two cells share each step of a descent."""
-        return 4
-
-    def ask(self, prompts: Any, query: Query) -> Answers:
+    def ask(self, prompts: Any, *arguments: Any, **options: Any) -> Answers:
         flag = _FLAGS[self._seed]
         if prompts is not None and flag.exists():
             flag.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().ask(prompts, query)
+        return super().ask(prompts, *arguments, **options)
+
+
+class Picky(FakeModel):
+    """Refuses gradients."""
+
+    def ask_with_gradient(self, *arguments: Any, **options: Any) -> tuple[Answers, Backward]:
+        raise UsageError("no gradients today")
 
 
 _FLAGS: dict[int, Path] = {}  # outside the model, whose weights it is no part of
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # no worker can import a test
 
 
-@pytest.fixture(scope="module")
-def flag(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("flag") / "die"
+class Log:
+    """Notes what a listener receives, and calls back at the third generation."""
+
+    def __init__(self, at_third: Callable[[], Any] = lambda: None) -> None:
+        self.started: list[Any] = []
+        self.ended: list[Any] = []
+        self.retried: list[str] = []
+        self.steps, self._at_third = 0, at_third
+
+    def on_start(self, cell: Any) -> None:
+        self.started.append(cell)
+
+    def on_step(self, cell: Any, at: Any) -> None:
+        self.steps += 1
+        if self.steps == 3:
+            self._at_third()
+
+    def on_end(self, cell: Any, error: str | None, before: bool) -> None:
+        self.ended.append(cell)
+
+    def on_retry(self, cell: Any, error: str) -> None:
+        self.retried.append(error)
 
 
-@pytest.fixture(scope="module")
-def pool(flag: Path) -> Iterator[PooledModel]:
-    with ExitStack() as stack:
-        for last in (False, False, True):
-            try:  # Ray gives its own processes half a minute to start, which a busy machine exceeds
-                workers = ray_workers(lambda: Mortal(flag), "local", workers=2)
-                pooled = stack.enter_context(workers)
-                break
-            except FailureError:
-                if last:
-                    raise
-        yield pooled
+def run_in_ray(folder: Path, options: RayOptions | None = None, **given: Any) -> Published:
+    """Run the small experiment; Ray gives its own processes half a minute, which a busy machine exceeds."""
+    for _ in range(2):
+        try:
+            return run(folder, ray=options or RayOptions(workers=2), **given)
+        except FailureError as error:
+            if "Ray did not start" not in str(error):
+                raise
+    return run(folder, ray=options or RayOptions(workers=2), **given)
 
 
-def test_answers_and_gradients_are_the_same_bits(
-    pool: PooledModel, flag: Path, toy_forms: tuple[Form, ...]
-):
-    fake = FakeModel()
-    prompts = np.random.default_rng(0).normal(size=(5, 2, fake.hidden_size))
-    flag.touch()  # the first that is asked dies
-    here = fake.ask(prompts, Query(toy_forms, texts=TUNING_TEXTS, valid_mass=True))
-    there = pool.ask(prompts, Query(toy_forms, texts=TUNING_TEXTS, valid_mass=True))
+def test_a_worker_that_dies_costs_no_result(tmp_path: Path, whole: dict[str, bytes]):
+    flag = tmp_path / "die"
+    log = Log(flag.touch)
+    found = run_in_ray(tmp_path, model=lambda: Mortal(flag), listener=log)
     assert not flag.exists()
-    for name in ("probabilities", "valid_mass", "divergence", "perplexity"):
-        np.testing.assert_array_equal(getattr(there, name), getattr(here, name))
-    assert (there.forms, there.tokens) == (here.forms, here.tokens)
-    cotangent = Cotangent(np.ones((1, len(toy_forms), 5)), divergence=np.array([2.0]))
-    _, back = fake.ask_with_gradient(prompts[:1], Query(toy_forms, texts=TUNING_TEXTS))
-    _, pooled_back = pool.ask_with_gradient(prompts[:1], Query(toy_forms, texts=TUNING_TEXTS))
-    np.testing.assert_array_equal(pooled_back(cotangent), back(cotangent))
-    drawn, pooled_drawn = (np.random.default_rng(3) for _ in range(2))
-    np.testing.assert_array_equal(
-        pool.embed_random_tokens(4, pooled_drawn), fake.embed_random_tokens(4, drawn)
-    )
-    assert pooled_drawn.normal() == drawn.normal()
-    assert pool.provenance()["weights_hash"] == fake.provenance()["weights_hash"]
-
-
-def test_an_error_in_a_worker_keeps_its_words(pool: PooledModel, toy_forms: tuple[Form, ...]):
-    with pytest.raises(UsageError, match="3 wide, fake needs 16") as caught:
-        pool.ask(np.zeros((2, 1, 3)), Query(toy_forms))
-    assert caught.value.hint
-
-
-def test_a_worker_that_dies_costs_no_result(
-    pool: PooledModel, flag: Path, tmp_path: Path, whole: dict[str, bytes]
-):
-    class Killer:
-        """Lets a worker die in the middle of the third generation that it is told of."""
-
-        told = 0
-
-        def on_start(self, cell: Any) -> None: ...
-        def on_end(self, cell: Any, trouble: str | None, before: bool) -> None:
-            assert trouble is None
-
-        def on_retry(self, cell: Any, trouble: str) -> None:
-            raise AssertionError(trouble)
-
-        def on_step(self, cell: Any, at: Any) -> None:
-            self.told += 1
-            if self.told == 3:
-                flag.touch()
-
-    run(tmp_path, model=lambda: pool, at_once=2, listener=Killer())
-    assert not flag.exists()
+    assert not found.failed and not log.retried
     assert tables(tmp_path / "out") == whole
+    # Two cells of baselines and twelve that search, one of which was started in two workers.
+    assert len(log.ended) == len(set(log.started)) == 14
+    assert len(log.started) == 15
+
+
+def test_a_cell_that_fails_in_a_worker_says_why(tmp_path: Path):
+    log = Log()
+    found = run_in_ray(tmp_path, model=Picky, listener=log)
+    assert sorted(found.failed) == sorted(cell.title for cell in log.ended if cell.method == "adam")
+    assert set(found.failed.values()) == {"no gradients today"}
+    assert len(log.retried) == len(found.failed) == 4
+
+
+def test_a_model_that_cannot_be_loaded_stops_everything(tmp_path: Path):
+    def load() -> FakeModel:
+        raise UsageError("there is no such model", "Give another one.")
+
+    with pytest.raises(UsageError, match="there is no such model") as caught:
+        run_in_ray(tmp_path, model=load)
+    assert caught.value.hint == "Give another one."
+
+
+def test_too_few_gpus_are_said_before_anything_runs(tmp_path: Path):
+    options = RayOptions(workers=3, gpus_per_worker=500)
+    with pytest.raises(UsageError, match="3 workers with 500 GPUs each need more than the"):
+        run_in_ray(tmp_path, options)
+
+
+def test_an_address_without_a_cluster_is_named(tmp_path: Path):
+    with pytest.raises(UsageError, match="there is no Ray at .auto."):
+        run(tmp_path, ray=RayOptions("auto"))

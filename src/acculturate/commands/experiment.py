@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,7 +18,6 @@ from acculturate.errors import FailureError, UsageError
 
 if TYPE_CHECKING:
     from acculturate.experiment.prepared import PreparedExperiment
-    from acculturate.experiment.ray_pool import PooledModel
     from acculturate.model.answers import AnswerModel
 
 
@@ -40,7 +39,10 @@ def experiment(
     ] = False,
     ray: Annotated[
         str | None,
-        typer.Option(help="Spread the work over Ray workers: local, or a cluster's address."),
+        typer.Option(
+            help="Run cells in Ray workers: local, or a cluster's address, whose machines all have to see "
+            "the directory."
+        ),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Ray workers [one a GPU share, or one a machine].", min=1)
@@ -58,7 +60,8 @@ def experiment(
     """
     from acculturate.experiment.plan import load_experiment
     from acculturate.experiment.prepared import prepare
-    from acculturate.experiment.runner import run_experiment
+    from acculturate.experiment.ray_workers import RayOptions
+    from acculturate.experiment.run import run_experiment
     from acculturate.experiment.search import needs_optuna
     from acculturate.formatting import slug
 
@@ -69,6 +72,8 @@ def experiment(
         raise UsageError(
             "no experiment is given", "Give a TOML file or a preset; --list shows the presets."
         )
+    if ray is None and (workers is not None or gpus_per_worker):
+        raise UsageError("--workers and --gpus-per-worker are Ray's", "Add --ray local.")
     plan = load_experiment(file)
     prepared = prepare(plan)
     if plan.search is not None:
@@ -78,25 +83,18 @@ def experiment(
         model = _load(prepared, device, trust_remote_code)
         _estimate(prepared, model, folder, as_json)
         return
-    if ray is None and (workers is not None or gpus_per_worker):
-        raise UsageError("--workers and --gpus-per-worker are Ray's", "Add --ray local.")
     count = len(prepared.cells)
     if plan.search is not None:
         cells = len(plan.countries) * len(prepared.tables) * len(plan.seeds)
         count += plan.search.trials * cells
     with ExitStack() as stack:
         try:
-            at_once, loading = 1, partial(_load, prepared, device, trust_remote_code)
-            if ray is not None:
-                pool = _pool(prepared, device, trust_remote_code, ray, workers, gpus_per_worker)
-                pooled = stack.enter_context(pool)
-                at_once, loading = pooled.size, lambda: pooled
             listener = stack.enter_context(progress_bars.experiment_bar(count, plan.budget))
             found = run_experiment(
                 prepared,
                 folder,
-                load=loading,
-                at_once=at_once,
+                load=partial(_load, prepared, device, trust_remote_code),
+                ray=None if ray is None else RayOptions(ray, workers, gpus_per_worker),
                 listener=listener,
                 command=shlex.join(["acculturate", *sys.argv[1:]]),
             )
@@ -126,29 +124,6 @@ def experiment(
 def _load(prepared: PreparedExperiment, device: str, trust_remote_code: bool) -> AnswerModel:
     choice = prepared.experiment.model
     return load(choice.name, choice.revision, choice.dtype, device, trust_remote_code)
-
-
-def _pool(
-    prepared: PreparedExperiment,
-    device: str,
-    trust_remote_code: bool,
-    ray: str,
-    workers: int | None,
-    gpus_per_worker: float,
-) -> AbstractContextManager[PooledModel]:
-    import acculturate as ac
-    from acculturate.experiment.ray_pool import ray_workers
-
-    choice = prepared.experiment.model
-    loading = partial(
-        ac.load_model,
-        choice.name,
-        revision=choice.revision,
-        dtype=cast("Any", choice.dtype),
-        device=device,
-        trust_remote_code=trust_remote_code,
-    )
-    return ray_workers(loading, ray, workers=workers, gpus_per_worker=gpus_per_worker)
 
 
 def _list(as_json: bool) -> None:

@@ -12,17 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from acculturate.experiment.baseline_lines import LINES
-from acculturate.experiment.cells import finished
 from acculturate.experiment.prepared import BASELINE_CELL, Cell, PreparedExperiment
-from acculturate.experiment.sharing import objective_of
+from acculturate.experiment.worker import LINES, is_complete
 from acculturate.metrics.held_out import form_sets
 from acculturate.model.answers import AnswerModel, Query
 from acculturate.survey.forms import all_forms
 from acculturate.tuning.config import Settings
 from acculturate.tuning.methods import Method
 from acculturate.tuning.start import start_search
-from acculturate.tuning.tune import measured_forms, tuning_forms
+from acculturate.tuning.tune import make_objective, measured_forms, tuning_forms
 
 _TIMED = 2
 _TABLE_ROWS = 4
@@ -76,7 +74,7 @@ def _cell(
     baselines: _Cost,
     out: Path,
 ) -> Estimate:
-    done = finished(cell, out)
+    done = is_complete(cell, out)
     if cell.method == BASELINE_CELL:
         return Estimate(cell, 0, round(baselines.tokens), baselines.seconds, done)
     budget = prepared.experiment.budget
@@ -94,7 +92,10 @@ def _method_cost(
     """
     settings = prepared.settings(method, prepared.experiment.seeds[0])
     optimizer = method.make(prepared.experiment.budget)
-    objective = objective_of(prepared, model, method)
+    target = prepared.target(prepared.cells_of(method)[0]).vector(prepared.instrument)
+    forms = tuning_forms(prepared.instrument, settings)
+    scoring = prepared.scoring(settings)
+    objective = make_objective(model, scoring, target, forms, optimizer, settings)
     rng = np.random.default_rng(0)
     space, first = start_search(model, settings, optimizer.population_size, rng)
     prompts = space.prompts(first)[:_TIMED]

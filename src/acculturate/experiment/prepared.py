@@ -82,9 +82,9 @@ class PreparedExperiment:
         """The country that a cell moves the model towards."""
         return self.tables[cell.table][cell.country]
 
-    def method(self, cell: Cell) -> Method:
-        """The method of a cell that searches."""
-        return next(m for m in self.experiment.methods if m.label == cell.method)
+    def method(self, cell: Cell) -> Method | None:
+        """Return the method of a cell; None for a cell of baselines."""
+        return next((m for m in self.experiment.methods if m.label == cell.method), None)
 
     def settings(self, method: Method, seed: int) -> Settings:
         """The settings of a run, checked and resolved."""

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from acculturate.experiment.cells import finished
 from acculturate.experiment.comparisons import Difference, differences
 from acculturate.experiment.prepared import Cell, PreparedExperiment
 from acculturate.experiment.report import Page, Trial, draw, figure_files, render, sentences
 from acculturate.experiment.results import collect, rows, write_rows
 from acculturate.experiment.tables import elsewhere_table, latex, markdown, paper_table, text_table
+from acculturate.experiment.worker import CellFailure, is_complete
 from acculturate.io import write_text
 from acculturate.reporting.report import environment
 
@@ -51,7 +51,7 @@ class Published:
 def publish(
     prepared: PreparedExperiment,
     out: Path,
-    failed: dict[Cell, str],
+    failures: Mapping[Cell, CellFailure],
     trial_cells: Sequence[Cell] = (),
     trials: Sequence[Trial] = (),
 ) -> Published:
@@ -60,7 +60,7 @@ def publish(
     Args:
         prepared: What the experiment needed.
         out: Its directory.
-        failed: Cells that failed, and why.
+        failures: Cells that failed, and why.
         trial_cells: Cells of trials over settings; they are in the tidy table and not in the paper's.
         trials: These trials.
 
@@ -75,7 +75,7 @@ def publish(
     table, compared = paper_table(measured), differences(measured)
     asked, texts = elsewhere_table(measured, table), text_table(table)
     everything = (*prepared.cells, *trial_cells)
-    complete = frozenset(cell for cell in prepared.cells if finished(cell, out))
+    complete = frozenset(cell for cell in prepared.cells if is_complete(cell, out))
     page = Page(
         experiment,
         measured,
@@ -84,7 +84,7 @@ def publish(
         compared,
         prepared.cells,
         complete,
-        failed,
+        {cell: why.error for cell, why in failures.items()},
         tuple(trials),
     )
     for name, one in (("table", texts), ("elsewhere", asked)):
@@ -105,8 +105,8 @@ def publish(
         sentences=tuple(sentences(page)),
         report=out / "report.html",
         results=out / "results.csv",
-        failed={cell.title: why for cell, why in failed.items()},
-        missing=sum(not finished(cell, out) for cell in everything),
+        failed={cell.title: why.error for cell, why in failures.items()},
+        missing=sum(not is_complete(cell, out) for cell in everything),
     )
 
 

@@ -15,11 +15,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from acculturate.experiment.baseline_lines import LINES
 from acculturate.experiment.benchmarks import Score, read_scores
-from acculturate.experiment.cells import SUMMARY, checks_of, finished
 from acculturate.experiment.prepared import BASELINE_CELL, Cell
 from acculturate.experiment.robustness import Robustness
+from acculturate.experiment.worker import LINES, SUMMARY, checks_folder, is_complete
 from acculturate.io import write_bytes, write_text
 from acculturate.runs.checks import NO_CHECKS, Checks, read_checks
 from acculturate.runs.reader import read_run, read_summary
@@ -113,7 +112,7 @@ def collect(out: Path, cells: Sequence[Cell], baselines: Sequence[str]) -> tuple
     checked: dict[tuple[str, str], Checks] = {}
     known: dict[tuple[str, str], dict[str, dict[str, Score]]] = {}
     for cell in cells:
-        if cell.method != BASELINE_CELL and finished(cell, out):
+        if cell.method != BASELINE_CELL and is_complete(cell, out):
             found.append(_tuned(cell, out))
             run = found[-1].run
             if run is not None and run.checks.rows:
@@ -121,13 +120,13 @@ def collect(out: Path, cells: Sequence[Cell], baselines: Sequence[str]) -> tuple
             by_method = known.setdefault((cell.table, cell.country), {})
             for score in read_scores(out / cell.folder):
                 by_method.setdefault(score.method, {}).setdefault(score.benchmark, score)
-    still = [c for c in cells if c.method == BASELINE_CELL and finished(c, out)]
+    still = [c for c in cells if c.method == BASELINE_CELL and is_complete(c, out)]
     for cell in still:
         source = cell.folder / SUMMARY
         evaluation = read_summary(out / source)
         scores = known.get((cell.table, cell.country), {})
         naive = evaluation.method("naive")
-        asked = {line: read_checks(out / checks_of(cell, line)) for line in LINES}
+        asked = {line: read_checks(out / checks_folder(cell, line)) for line in LINES}
         # Everything that was asked was compared with the untouched model.
         shared = (*asked.values(), checked.get((cell.table, cell.country), NO_CHECKS))
         untouched = Robustness(next((c for c in shared if c.rows), NO_CHECKS), naive=True)
@@ -241,7 +240,7 @@ def _elsewhere(one: Measured) -> Iterator[tuple[str, float | None, Interval | No
     """What it was asked in other ways; of the untouched model the losses stand beside every run."""
     folder = one.cell.folder / "evaluation"
     if one.run is None:
-        folder = checks_of(replace(one.cell, method=BASELINE_CELL), one.cell.method)
+        folder = checks_folder(replace(one.cell, method=BASELINE_CELL), one.cell.method)
     if one.elsewhere.naive:
         return
     for check in one.elsewhere.checks.rows:

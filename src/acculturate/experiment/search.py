@@ -7,7 +7,7 @@ killed at any moment goes on as if it had not been.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.experiment.cell_runner import Cells
 from acculturate.experiment.plan import Range, SettingsSearch, changed
 from acculturate.experiment.prepared import Cell, PreparedExperiment
 from acculturate.experiment.report import Trial
@@ -47,8 +46,17 @@ def needs_optuna() -> None:
         ) from error
 
 
-def search_settings(prepared: PreparedExperiment, cells: Cells) -> Tried:
-    """Runs the trials that are missing.
+def search_settings(
+    prepared: PreparedExperiment,
+    out: Path,
+    run: Callable[[Sequence[tuple[Cell, Method | None]]], None],
+) -> Tried:
+    """Run the trials that are missing.
+
+    Args:
+        prepared: What the experiment needs.
+        out: Its directory.
+        run: Runs those of some cells that are not complete.
 
     Raises:
         UsageError: Optuna is not installed.
@@ -63,7 +71,7 @@ def search_settings(prepared: PreparedExperiment, cells: Cells) -> Tried:
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock  # pyright: ignore[reportMissingImports]
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    file = cells.out / JOURNAL
+    file = out / JOURNAL
     _mend(file)
     backend = JournalFileBackend(str(file), lock_obj=JournalFileOpenLock(str(file)))
     try:
@@ -77,12 +85,12 @@ def search_settings(prepared: PreparedExperiment, cells: Cells) -> Tried:
             trial = study.ask()
             method = _trial_method(base, number, _suggest(trial, search))
             own = prepared.cells_of(method)
-            cells.run(own, {method.label: method})
-            loss = _loss(own, cells.out)
+            run([(cell, method) for cell in own])
+            loss = _loss(own, out)
             if loss is None:
                 raise FailureError(
                     f"no cell of trial {number} of the search could be run",
-                    f"See failures.json in {cells.out}; narrow search.ranges.",
+                    f"See failures.json in {out}; narrow search.ranges.",
                 )
             study.tell(trial, loss)
     except OSError as error:

@@ -1,0 +1,205 @@
+"""An experiment from its file to its report: missing cells are run, then everything is made from the cells.
+
+In: an experiment and a directory. Out: the same directory, complete but for cells that failed twice. One
+process writes to it at a time; kill -9 at any moment costs a generation.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import tomli_w
+
+from acculturate.errors import FailureError, UsageError
+from acculturate.experiment.plan import Experiment
+from acculturate.experiment.prepared import Cell, PreparedExperiment, prepare
+from acculturate.experiment.publish import Published, publish
+from acculturate.experiment.ray_workers import RayOptions, ray_workers
+from acculturate.experiment.search import search_settings
+from acculturate.experiment.worker import CellFailure, CellWorker, ProgressListener, is_complete
+from acculturate.io import (
+    is_leftover,
+    json_text,
+    lock_folder,
+    remove_leftovers,
+    write_bytes,
+    write_text,
+)
+from acculturate.model.answers import AnswerModel
+from acculturate.model.load import load_model
+from acculturate.runs.directory import first_difference
+from acculturate.tuning.loop import Progress
+from acculturate.tuning.methods import Method
+
+_PLAN = "experiment.toml"
+_FAILURES = "failures.json"
+
+
+class SilentListener:
+    """A listener that shows nothing."""
+
+    def on_start(self, cell: Cell) -> None:
+        """See `ProgressListener.on_start`."""
+
+    def on_step(self, cell: Cell, at: Progress) -> None:
+        """See `ProgressListener.on_step`."""
+
+    def on_end(self, cell: Cell, error: str | None, before: bool) -> None:
+        """See `ProgressListener.on_end`."""
+
+    def on_retry(self, cell: Cell, error: str) -> None:
+        """See `ProgressListener.on_retry`."""
+
+
+def run_experiment(
+    experiment: Experiment | PreparedExperiment,
+    out: str | Path,
+    *,
+    load: Callable[[], AnswerModel] | None = None,
+    ray: RayOptions | None = None,
+    listener: ProgressListener | None = None,
+    command: str = "",
+) -> Published:
+    """Run what is missing of an experiment and make its tables, figures and report.
+
+    Args:
+        experiment: As `load_experiment` read it, or prepared already.
+        out: Its directory: new, or with this very experiment in it.
+        load: Returns the model, where a cell has to run; by the name in the file if None.
+        ray: Ray workers to run cells in; None runs them here, one after the other.
+        listener: Receives the progress of cells.
+        command: The command line, for the record.
+
+    Returns:
+        Where everything is and what it says. Cells that failed twice are named in it and stop nothing.
+
+    Raises:
+        UsageError: Something cannot be run, or the directory holds another experiment.
+        FailureError: The disk is full, or a file is damaged.
+        KeyboardInterrupt: Ctrl-C; the same call goes on.
+    """
+    prepared = prepare(experiment) if isinstance(experiment, Experiment) else experiment
+    plan, folder, heard = prepared.experiment, Path(out), listener or SilentListener()
+    named = partial(
+        load_model,
+        plan.model.name,
+        revision=plan.model.revision,
+        dtype=cast("Any", plan.model.dtype),
+    )
+    worker = CellWorker(prepared, load or named, folder, command)
+    failures: dict[Cell, CellFailure] = {}
+    with _opened(folder, plan.to_dict()):
+        try:
+            with _executor(worker, ray, heard) as execute:
+                run = partial(_run_missing, folder, execute, heard, failures)
+                run([(cell, prepared.method(cell)) for cell in prepared.cells])
+                tried = search_settings(prepared, folder, run)
+        except KeyboardInterrupt:
+            publish(prepared, folder, failures)
+            raise
+        finally:
+            _write_failures(folder, failures)
+        return publish(prepared, folder, failures, tried.cells, tried.trials)
+
+
+Job = tuple[Cell, Method | None]
+Execute = Callable[[Sequence[Job]], Iterator[tuple[Cell, CellFailure | None]]]
+
+
+def _run_missing(
+    out: Path,
+    execute: Execute,
+    listener: ProgressListener,
+    failures: dict[Cell, CellFailure],
+    jobs: Sequence[Job],
+) -> None:
+    """Run those of some cells that are not complete, and note the failures."""
+    missing: list[Job] = []
+    for cell, method in jobs:
+        if is_complete(cell, out):
+            listener.on_end(cell, None, True)
+        else:
+            missing.append((cell, method))
+    if missing:
+        failures |= {cell: failure for cell, failure in execute(missing) if failure is not None}
+
+
+def _executor(
+    worker: CellWorker, ray: RayOptions | None, listener: ProgressListener
+) -> AbstractContextManager[Execute]:
+    if ray is not None:
+        return ray_workers(worker, ray, listener)
+    return nullcontext(
+        lambda jobs: ((cell, worker.run(cell, method, listener)) for cell, method in jobs)
+    )
+
+
+def _write_failures(out: Path, failures: Mapping[Cell, CellFailure]) -> None:
+    """Write the cells that failed, or remove the file of an earlier session."""
+    if not failures:
+        (out / _FAILURES).unlink(missing_ok=True)
+        return
+    entries = [{"cell": str(cell.folder), **asdict(why)} for cell, why in failures.items()]
+    write_text(out / _FAILURES, json_text({"failed": entries}))
+
+
+@contextmanager
+def _opened(out: Path, plan: Mapping[str, Any]) -> Generator[None]:
+    """Hold an experiment's directory, new or with this very experiment in it.
+
+    Args:
+        out: The directory; made where it is missing.
+        plan: All that decides the results.
+
+    Raises:
+        UsageError: It holds something else, or another process is writing to it.
+        FailureError: It cannot be written.
+    """
+    file = out / _PLAN
+    try:
+        if out.exists() and not out.is_dir():
+            raise UsageError(f"{out} is not a directory", "Choose another --out.")
+        if not file.is_file() and out.is_dir() and not all(map(_is_trace, out.iterdir())):
+            raise UsageError(
+                f"{out} holds files and no experiment", "Choose an empty or new directory."
+            )
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FailureError(
+            f"cannot make {out}: {error.strerror}", "Choose another --out."
+        ) from error
+    lock = lock_folder(out)
+    try:
+        remove_leftovers(file)
+        if file.is_file():
+            _compare(file, plan)
+        else:
+            write_bytes(file, tomli_w.dumps(dict(plan)).encode())
+        yield
+    finally:
+        lock.release()
+
+
+def _compare(file: Path, plan: Mapping[str, Any]) -> None:
+    try:
+        saved = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise FailureError(f"{file} is damaged: {error}", "Use another --out.") from error
+    # Written and read once, so that what TOML makes of a value is on both sides.
+    difference = first_difference(saved, tomllib.loads(tomli_w.dumps(dict(plan))))
+    if difference:
+        raise UsageError(
+            f"{file.parent} holds another experiment: {difference}",
+            "Use another --out, or the file of that experiment to go on with it.",
+        )
+
+
+def _is_trace(path: Path) -> bool:
+    """Return whether a file is left by an experiment that was killed before it had written its plan."""
+    return path.name == ".lock" or is_leftover(path, _PLAN)

@@ -1,0 +1,224 @@
+"""Cells run whole: baselines are measured; soft prompts are tuned, evaluated, examined and reported.
+
+In: a prepared experiment and its model. Out: a folder a cell, complete once its last file is there. An
+interrupted cell goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from acculturate.errors import FailureError
+from acculturate.evaluation.evaluate import evaluate
+from acculturate.evaluation.examine import examine
+from acculturate.experiment.prepared import BASELINE_CELL, Cell, PreparedExperiment
+from acculturate.io import disk_is_full, json_text, write_text
+from acculturate.metrics.comparison import ComparisonSettings, compare
+from acculturate.metrics.held_out import HEADLINE, by_order, form_sets, row
+from acculturate.metrics.other_surveys import check_with, other_surveys
+from acculturate.metrics.specificity import specificity
+from acculturate.model.answers import AnswerModel
+from acculturate.reporting.report import write_report
+from acculturate.survey.forms import all_forms
+from acculturate.tuning.loop import Progress
+from acculturate.tuning.methods import Method
+from acculturate.tuning.summary import SummaryInputs, measure_baselines
+from acculturate.tuning.tune import measured_forms, tune, tuning_forms
+
+LINES = {"persona": "persona", "in-context": "in_context"}
+"""Baselines that put a line of words in front of every form, and the line's key in a summary."""
+
+SUMMARY = "summary.json"
+"""The last file of a cell of baselines."""
+
+_DONE = "cell.json"
+"""The last file of a cell that searches."""
+
+
+@runtime_checkable
+class ProgressListener(Protocol):
+    """Receiver of the progress of cells."""
+
+    def on_start(self, cell: Cell) -> None:
+        """Note that a cell starts or goes on."""
+        ...
+
+    def on_step(self, cell: Cell, at: Progress) -> None:
+        """Note that a generation of a cell is done."""
+        ...
+
+    def on_end(self, cell: Cell, error: str | None, before: bool) -> None:
+        """Note that a cell is done, just now or before, or that it failed again."""
+        ...
+
+    def on_retry(self, cell: Cell, error: str) -> None:
+        """Note that a cell failed and is run once more."""
+        ...
+
+
+@dataclass(frozen=True)
+class CellFailure:
+    """Why a cell failed twice.
+
+    Attributes:
+        error: In a sentence.
+        trace: The traceback.
+    """
+
+    error: str
+    trace: str
+
+
+@dataclass
+class CellWorker:
+    """A process that runs cells one after the other on one model.
+
+    Args:
+        prepared: What the experiment needs.
+        load: Returns the model; called once, before the first cell.
+        out: The experiment's directory.
+        command: The command line, for the record.
+    """
+
+    prepared: PreparedExperiment
+    load: Callable[[], AnswerModel]
+    out: Path
+    command: str
+    _model: AnswerModel | None = None
+
+    def run(
+        self, cell: Cell, method: Method | None, listener: ProgressListener
+    ) -> CellFailure | None:
+        """Run a cell, and once more where it fails.
+
+        Args:
+            cell: The cell.
+            method: Its method; None for a cell of baselines.
+            listener: Receives its progress.
+
+        Returns:
+            Why it failed again, or None.
+
+        Raises:
+            AcculturateError: The model cannot be loaded.
+            FailureError: The disk is full.
+        """
+        self._model = model = self._model or self.load()
+        listener.on_start(cell)
+        failure: CellFailure | None = None
+        for attempt in (1, 2):
+            try:
+                if method is None:
+                    measure_cell(self.prepared, model, cell, self.out)
+                else:
+                    self._tune(model, cell, method, listener)
+            except Exception as error:
+                if disk_is_full(error):
+                    raise FailureError(
+                        str(error), "Make space; the same command goes on where it stopped."
+                    ) from error
+                failure = CellFailure(str(error) or type(error).__name__, traceback.format_exc())
+                if attempt == 1:
+                    listener.on_retry(cell, failure.error)
+            else:
+                failure = None
+                break
+        listener.on_end(cell, failure and failure.error, False)
+        return failure
+
+    def _tune(
+        self, model: AnswerModel, cell: Cell, method: Method, listener: ProgressListener
+    ) -> None:
+        """Tune, evaluate, examine and report a cell that searches."""
+        assert cell.seed is not None
+        prepared, experiment = self.prepared, self.prepared.experiment
+        folder, table = self.out / cell.folder, self.prepared.tables[cell.table]
+        run = tune(
+            model,
+            prepared.instrument,
+            prepared.target(cell),
+            out=folder,
+            table=table,
+            optimizer=method.make(experiment.budget),
+            resume=True,
+            on_generation=lambda at: listener.on_step(cell, at),
+            command=self.command,
+            **vars(prepared.settings(method, cell.seed)),
+        )
+        if experiment.evaluate:
+            languages = experiment.languages
+            evaluate(run, model, instrument=prepared.instrument, table=table, languages=languages)
+        if prepared.exam is not None:
+            examine(run, model, prepared.exam, known=prepared.known)
+        write_report([folder])
+        done = {"evaluated": experiment.evaluate, "benchmarks": list(experiment.benchmarks)}
+        write_text(folder / _DONE, json_text(done))
+
+
+def is_complete(cell: Cell, out: Path) -> bool:
+    """Return whether a cell's last file is there."""
+    return (out / cell.folder / (SUMMARY if cell.method == BASELINE_CELL else _DONE)).is_file()
+
+
+def checks_folder(cell: Cell, method: str) -> Path:
+    """Return where the checks of a baseline lie in the experiment's directory."""
+    return cell.folder / "evaluation" / method
+
+
+def measure_cell(prepared: PreparedExperiment, model: AnswerModel, cell: Cell, out: Path) -> None:
+    """Measure the baselines of one country; lines of words in other ways of asking too.
+
+    Raises:
+        FailureError: The answers are not finite, or the summary cannot be written.
+    """
+    settings = prepared.shared
+    inputs = SummaryInputs(
+        prepared.scoring(settings),
+        prepared.target(cell),
+        prepared.tables[cell.table],
+        measured_forms(prepared.instrument, settings),
+        all_forms(prepared.instrument, (settings.language,), split="held-out"),
+        settings.placement,
+        settings.reading,
+        settings.respondents,
+        settings.seed,
+    )
+    summary = measure_baselines(model, inputs)
+    if prepared.experiment.evaluate:
+        for method in LINES:
+            if method in prepared.experiment.baselines:
+                line = summary["baselines"][LINES[method]]
+                for name, part in _evaluate_line(prepared, model, cell, line).items():
+                    write_text(out / checks_folder(cell, method) / f"{name}.json", json_text(part))
+    write_text(out / cell.folder / SUMMARY, json_text(summary))
+
+
+def _evaluate_line(
+    prepared: PreparedExperiment, model: AnswerModel, cell: Cell, line: str
+) -> dict[str, dict[str, Any]]:
+    """Ask a line of words in the ways in which `evaluate` asks a soft prompt; return files by name."""
+    settings, instrument = prepared.shared, prepared.instrument
+    target, table = prepared.target(cell), prepared.tables[cell.table]
+    scoring = prepared.scoring(settings)
+    comparing = ComparisonSettings(
+        scoring, target.vector(instrument), settings.reading, settings.respondents, settings.seed
+    )
+    tuning = tuning_forms(instrument, settings)
+    sets = form_sets(instrument, tuning, settings.language, prepared.other_languages(settings))
+    compared = {one.key: compare(model, line, one.forms, comparing) for one in sets}
+    rows = [row(one.key, one.label, compared[one.key]) for one in sets]
+    surveys = [
+        check_with(model, line, survey, settings.seed)
+        for survey in other_surveys(instrument, target.name, settings.language)
+        if survey.country is not None
+    ]
+    ranked = specificity(compared[HEADLINE], target.name, table)
+    return {
+        "held_out": {"rows": [r.to_dict() for r in (*rows, *by_order(compared[HEADLINE]))]},
+        "specificity": ranked.to_dict(),
+        "other_surveys": {"checks": [one.to_dict() for one in surveys]},
+    }
