@@ -7,10 +7,11 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
+from acculturate.drawing import draw
 from acculturate.errors import FailureError, UsageError
 from acculturate.reporting import relate_narrative
 from acculturate.reporting.relate import relate
-from acculturate.reporting.relate_figure import relate_figure
+from acculturate.reporting.relate_figure import relate_charts
 from fake_run import write_benchmark, write_fake_run
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -101,7 +102,7 @@ def test_too_few_runs_say_so_and_give_no_number(tmp_path):
         "quiz: whether a lower loss on the held-out forms goes with a higher score on all questions cannot "
         "be said: 4 runs are too few, it takes 5."
     )
-    ET.fromstring(relate_figure(related))
+    assert all("too few" in chart.note for chart in relate_charts(related))
 
 
 def test_the_same_run_counts_once_and_others_are_left_out_with_a_reason(tmp_path, monkeypatch):
@@ -145,7 +146,7 @@ def test_the_figure_stands_alone_and_is_escaped(tmp_path):
         benchmark(run, 0.5, 0.4, name="quiz", country=bad)
     file = runs[0] / "evaluation" / "benchmarks" / "quiz.json"
     file.write_text(file.read_text().replace('"quiz"', json.dumps(bad)))
-    text = relate_figure(relate(runs))
+    text = draw(relate_charts(relate(runs)), "svg").decode()
     root = ET.fromstring(text)
     assert root.attrib["role"] == "img"
     ids = {element.attrib.get("id") for element in root.iter()}
@@ -154,21 +155,14 @@ def test_the_figure_stands_alone_and_is_escaped(tmp_path):
     assert not re.search(r"(?:https?:)?//(?!www\.w3\.org/2000/svg)", text)
 
 
-def test_points_stand_where_their_numbers_are(tmp_path):
-    root = ET.fromstring(relate_figure(relate(made(tmp_path))))
-    panel = next(iter(root.iter(f"{SVG}g")))
-    places = {
-        mark.find(f"{SVG}title").text: tuple(
-            map(float, re.findall(r"[\d.]+", mark.attrib["transform"]))
-        )
-        for mark in panel.iter(f"{SVG}path")
-        if mark.find(f"{SVG}title") is not None
-    }
-    runs = {name: place for name, place in places.items() if name.startswith("us-")}
-    assert len(runs) == 6 and len(places) == 7
-    xs, ys = zip(*(runs[name] for name in sorted(runs)), strict=True)
-    assert np.allclose(np.diff(xs), xs[1] - xs[0], atol=0.11) and xs[1] > xs[0]
-    assert np.allclose(np.diff(ys), ys[1] - ys[0], atol=0.11) and ys[1] > ys[0]
+def test_marks_stand_where_their_numbers_are(tmp_path):
+    chart = relate_charts(relate(made(tmp_path)))[0]
+    untouched, tuned = chart.series
+    assert tuned.name == "United States" and untouched.look.hollow
+    assert tuned.hovers[0] == "us-0 (United States): loss 10.0, score 0.400"
+    assert len(untouched.x) == 1
+    assert np.allclose(tuned.x, np.arange(10, 16))
+    assert np.allclose(tuned.y, 0.4 - 0.01 * np.arange(6))
 
 
 def test_a_damaged_benchmark_names_its_place(tmp_path):

@@ -88,7 +88,7 @@ def test_figures_have_names_and_tables_captions(tmp_path):
     ids = [attrs["id"] for _, attrs in shown.elements if "id" in attrs]
     assert len(ids) == len(set(ids))
     images = [attrs for attrs in shown.all("svg") if attrs.get("role") == "img"]
-    assert len(images) == 6 + 2
+    assert len(images) == 1 + 2
     for attrs in images:
         assert set(attrs["aria-labelledby"].split()) <= set(ids)
     assert len(shown.all("table")) == len(shown.all("caption")) == 3
@@ -209,4 +209,4 @@ def test_a_run_that_was_really_made(tmp_path, vsm13):
     assert shown.open == []
     assert "loss to India from" in shown.text
     assert "Answer as a person from India would." in shown.text
-    assert len([attrs for attrs in shown.all("svg") if attrs.get("role") == "img"]) == 8
+    assert len([attrs for attrs in shown.all("svg") if attrs.get("role") == "img"]) == 3

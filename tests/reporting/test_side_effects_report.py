@@ -10,7 +10,7 @@ from acculturate.errors import FailureError
 from acculturate.evaluation.fluency import evaluate_fluency
 from acculturate.metrics.side_effects import Quantity, Reach
 from acculturate.model.fake import FakeModel
-from acculturate.reporting import curves, read_run, side_effects_narrative, write_report
+from acculturate.reporting import figures, read_run, side_effects_narrative, write_report
 from acculturate.survey.countries import load_countries
 from acculturate.tuning.tune import tune
 
@@ -62,7 +62,7 @@ def test_the_section_is_there(made):
         assert words in page.text
     assert len(page.all("table")) == len(page.all("caption"))
     html = (made / "report.html").read_text("utf-8")
-    assert "Divergence by position in a text: English, longer passages</title>" in html
+    assert "How far into a text the prompt reaches: English, longer passages</title>" in html
     named = [attrs["aria-labelledby"].split() for attrs in page.all("svg") if attrs.get("role")]
     ids = {attrs.get("id") for _, attrs in page.elements}
     assert all(name in ids for names in named for name in names)
@@ -103,15 +103,16 @@ def test_a_figure_stands_where_the_numbers_are():
     quantity = Quantity(0.5, None)
     found = Reach("own", "x", 3, (0.0, 0.5, 1.0), (0.0, 0.4, 0.8), (0.0, 0.6, 1.0), quantity, quantity,
                   quantity)  # fmt: skip
-    figure = curves.reach_curve(found)
-    assert figure.line == "M0.0 1000.0L500.0 500.0L1000.0 0.0"
-    assert figure.band.startswith("M0.0 1000.0L500.0 400.0L1000.0 0.0L1000.0 200.0")
-    assert [tick.label for tick in figure.x_ticks] == ["1", "2", "3"]
-    assert figure.description == (
+    chart = figures.reach_chart(found)
+    (line,) = chart.series
+    assert (list(line.x), line.y) == ([1, 2, 3], (0.0, 0.5, 1.0))
+    assert line.bands == (((0.0, 0.4, 0.8), (0.0, 0.6, 1.0)),)
+    assert chart.x_range == (1, 3)
+    assert chart.description == (
         "Mean divergence over 3 texts: 0.00 nats at token 1, 1.00 nats at token 3."
     )
     one = Reach("own", "x", 3, (0.5,), (), (), quantity, quantity, quantity)
-    assert curves.reach_curve(one) is None
+    assert figures.reach_chart(one) is None
 
 
 def test_answers_in_words(edited):

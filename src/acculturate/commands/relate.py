@@ -10,7 +10,7 @@ import typer
 from acculturate import display
 from acculturate.commands.options import JsonOption
 from acculturate.commands.shared import print_json
-from acculturate.io import json_text, write_text
+from acculturate.io import json_text, write_bytes, write_text
 
 
 def relate(
@@ -24,14 +24,15 @@ def relate(
     as_json: JsonOption = False,
 ) -> None:
     """Relate the survey losses of many runs to their scores in benchmarks, from their files alone."""
+    from acculturate.drawing import draw
     from acculturate.reporting import relate_narrative
     from acculturate.reporting.relate import relate as relate_runs
-    from acculturate.reporting.relate_figure import relate_figure
+    from acculturate.reporting.relate_figure import relate_charts
 
     found = relate_runs(runs, seed)
     if out is not None:
         write_text(out / "relate.json", json_text(found.to_dict()))
-        write_text(out / "relate.svg", relate_figure(found))
+        write_bytes(out / "relate.svg", draw(relate_charts(found), "svg"))
     if as_json:
         print_json(found.to_dict())
         return

@@ -1,369 +1,214 @@
 """Figures of an experiment: scores beside targets, losses against evaluations and each other, benchmarks.
 
-In: measured cells. Out: places in percent and paths, which the templates draw on the page and in SVG files.
+In: measured cells. Out: drawings in which a method has the same colour and shape everywhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from acculturate.drawing import (
+    Chart,
+    Dot,
+    Drawing,
+    Lane,
+    Level,
+    Look,
+    Series,
+    Strip,
+    Strips,
+    look_of,
+    outline_of,
+)
 from acculturate.experiment.plan import BASELINES
 from acculturate.experiment.results import Measured
-from acculturate.formatting import loss_text, short
-from acculturate.reporting.curves import (
-    LINE_OF_TEXT,
-    Level,
-    level_places,
-    line_path,
-    outline_path,
+from acculturate.formatting import divergence_text, loss_text, short, slug
+from acculturate.reporting.figures import (
+    CONSTANT_LINE,
+    TARGET,
+    UNTOUCHED_LINE,
+    from_zero,
+    span_text,
+    strip_description,
+    usual_range,
 )
-from acculturate.reporting.scales import Scale, Tick, scale_for, x_ticks, y_ticks
 
-COLOURS = 8
-"""Colours that the style sheet has; further methods begin again with other shapes."""
+Looks = Mapping[str, Look]
 
-_LANE = 14  # pixels
-_ABOVE = 24
-_TALL = 300
+_DESCRIBED = 40
+"""Marks that the description of a scatter lists."""
 
 
 @dataclass(frozen=True)
-class Series:
-    """A method in every figure: always the same colour and shape.
+class Figures:
+    """All figures of an experiment."""
 
-    Attributes:
-        name: Label of the method.
-        mark: Class of its mark: "b0" ... for what searches nothing, "s0" ... for what searches.
-        shape: Number of its shape.
-    """
+    scores: tuple[Strips, ...]
+    losses: tuple[Chart, ...]
+    held_out: Chart | None
+    frontier: Chart | None
+    benchmarks: tuple[Chart, ...]
 
-    name: str
-    mark: str
-    shape: int
-
-
-@dataclass(frozen=True)
-class Dot:
-    """A method's score on a dimension, in percent of the axis."""
-
-    series: Series
-    y: int
-    at: float
-    span: tuple[float, float] | None
-    hover: str
+    @property
+    def all(self) -> tuple[Drawing, ...]:
+        """All of them in a row."""
+        single = (chart for chart in (self.held_out, self.frontier) if chart is not None)
+        return *self.losses, *self.benchmarks, *single, *self.scores
 
 
-@dataclass(frozen=True)
-class DotStrip:
-    """A dimension: its target and a lane a method."""
-
-    key: str
-    name: str
-    low: str
-    high: str
-    target: float | None
-    target_label: str
-    dots: tuple[Dot, ...]
-    description: str
-
-
-@dataclass(frozen=True)
-class ScoreDots:
-    """The held-out scores of every method beside one country's."""
-
-    name: str
-    country: str
-    strips: tuple[DotStrip, ...]
-    ticks: tuple[Tick, ...]
-    series: tuple[Series, ...]
-    height: int
-
-
-@dataclass(frozen=True)
-class Trace:
-    """A method's loss against evaluations: mean over seeds, and their range."""
-
-    series: Series
-    path: str
-    band: str
-    end: tuple[float, float]
-    hover: str
-
-
-@dataclass(frozen=True)
-class Point:
-    """A cell in a scatter."""
-
-    series: Series
-    x: float
-    y: float
-    hover: str
-
-
-@dataclass(frozen=True)
-class Chart:
-    """Two axes with traces, levels and points.
-
-    Attributes:
-        name: Of the SVG file, without its ending.
-        title: What it shows.
-        across: Name of the horizontal axis.
-        up: Name of the vertical axis.
-        diagonal: Path of the line where both axes are equal, or empty.
-    """
-
-    name: str
-    title: str
-    across: str
-    up: str
-    series: tuple[Series, ...]
-    traces: tuple[Trace, ...]
-    levels: tuple[Level, ...]
-    points: tuple[Point, ...]
-    diagonal: str
-    x_ticks: tuple[Tick, ...]
-    y_ticks: tuple[Tick, ...]
-    height: int
-    description: str
-
-
-def series_of(measured: Sequence[Measured]) -> Mapping[str, Series]:
-    """A colour and a shape for each method, by its label."""
-    methods = dict.fromkeys(one.cell.method for one in measured)
-    found: dict[str, Series] = {}
-    for number, name in enumerate(name for name in methods if name in BASELINES):
-        found[name] = Series(name, f"b{number}", number)
-    for number, name in enumerate(name for name in methods if name not in BASELINES):
-        found[name] = Series(name, f"s{number % COLOURS}", number + number // COLOURS)
-    return found
-
-
-def score_dots(measured: Sequence[Measured], slugs: Mapping[str, str]) -> tuple[ScoreDots, ...]:
-    """The scores of every method beside the target's, a figure a country.
-
-    Args:
-        measured: All cells.
-        slugs: A file name for each place; see `place_of`.
-    """
-    series = series_of(measured)
-    return tuple(
-        _score_dots(place, members, series, slugs[place])
-        for place, members in by_place(measured).items()
+def figures_of(measured: Sequence[Measured], budget: int) -> Figures:
+    """Return every figure of cells whose searches have a budget of evaluations."""
+    looks = _looks(measured)
+    places = _by_place(measured)
+    slugs: dict[str, str] = {}
+    for place in places:
+        name = slug(place)
+        slugs[place] = name if name not in slugs.values() else f"{name}-{len(slugs)}"
+    return Figures(
+        scores=tuple(_scores(place, own, looks, slugs[place]) for place, own in places.items()),
+        losses=_losses(places, looks, budget, slugs),
+        held_out=_held_out(measured, looks),
+        frontier=_frontier(measured, looks),
+        benchmarks=_benchmarks(measured, looks),
     )
 
 
-def loss_charts(
-    measured: Sequence[Measured], budget: int, slugs: Mapping[str, str]
-) -> tuple[Chart, ...]:
-    """The best loss so far against evaluations, a chart a country."""
-    series = series_of(measured)
-    searches = {
-        place: search
-        for place, members in by_place(measured).items()
-        if (search := _search(members)).bands
-    }
-    # One scale for all, so that countries can be compared by eye.
-    values = [0.0]
-    for search in searches.values():
-        values += [value for _, value, _ in search.levels]
-        values += [float(np.max(band[1:])) for band in search.bands.values()]
-    up = scale_for(values, 5)
-    return tuple(
-        _loss_chart(place, search, series, budget, up, slugs[place])
-        for place, search in searches.items()
-    )
+def _place_of(cell: Measured, several: bool) -> str:
+    """Return a cell's country, with its table where there are several."""
+    return f"{cell.cell.country} ({cell.cell.table})" if several else cell.cell.country
 
 
-def held_out_chart(measured: Sequence[Measured]) -> Chart | None:
-    """Loss on tuning forms against loss on held-out forms, a point a cell; None for no cell."""
-    found = [
-        (one, one.tuning, one.held_out)
-        for one in measured
-        if one.tuning is not None and one.held_out is not None and one.cell.method != "constant"
-    ]
-    if not found:
-        return None
-    return _scatter(
-        "held-out",
-        "Held-out loss against tuning loss",
-        "loss on tuning forms",
-        "Loss on held-out forms",
-        [(one, float(x), float(y)) for one, x, y in found],
-        ("tuning loss", "held-out loss"),
-        series_of(measured),
-        equal=True,
-    )
+def _by_place(measured: Sequence[Measured]) -> Mapping[str, Sequence[Measured]]:
+    """Return the cells of each country."""
+    several = len({cell.cell.table for cell in measured}) > 1
+    places: dict[str, list[Measured]] = {}
+    for cell in measured:
+        places.setdefault(_place_of(cell, several), []).append(cell)
+    return places
 
 
-def benchmark_charts(measured: Sequence[Measured]) -> tuple[Chart, ...]:
-    """Held-out loss against a benchmark's accuracy in percent, a chart a benchmark."""
-    keys = dict.fromkeys(key for one in measured for key in one.benchmarks)
-    charts: list[Chart] = []
-    for number, key in enumerate(keys):
-        found = [
-            (one, float(one.held_out), 100 * one.benchmarks[key].score)
-            for one in measured
-            if one.held_out is not None and key in one.benchmarks
-        ]
-        if found:
-            charts.append(
-                _scatter(
-                    f"benchmark-{number}",
-                    f"Accuracy in {short(key)} against held-out loss",
-                    "loss on held-out forms",
-                    f"Right answers in {short(key)}, %",
-                    found,
-                    ("held-out loss", "right answers"),
-                    series_of(measured),
-                    equal=False,
-                )
-            )
-    return tuple(charts)
+def _looks(measured: Sequence[Measured]) -> Looks:
+    """Return an outline for each method that searches nothing and a colour for each that does."""
+    methods = list(dict.fromkeys(cell.cell.method for cell in measured))
+    still = [method for method in methods if method in BASELINES]
+    searching = [method for method in methods if method not in BASELINES]
+    looks = {method: outline_of(number) for number, method in enumerate(still)}
+    return looks | {method: look_of(number) for number, method in enumerate(searching)}
 
 
-def place_of(one: Measured, several: bool) -> str:
-    """A cell's country, with its table where there are several."""
-    return f"{one.cell.country} ({one.cell.table})" if several else one.cell.country
-
-
-def by_place(measured: Sequence[Measured]) -> Mapping[str, Sequence[Measured]]:
-    """The cells of each country."""
-    several = len({one.cell.table for one in measured}) > 1
-    found: dict[str, list[Measured]] = {}
-    for one in measured:
-        found.setdefault(place_of(one, several), []).append(one)
-    return found
-
-
-def _score_dots(
-    place: str, members: Sequence[Measured], series: Mapping[str, Series], name: str
-) -> ScoreDots:
+def _scores(place: str, members: Sequence[Measured], looks: Looks, file: str) -> Strips:
     evaluation = members[0].evaluation
-    scored = [one for one in members if one.row.held_out is not None and one.row.held_out.scores]
-    methods = list(dict.fromkeys(one.cell.method for one in scored))
-    values = [*evaluation.target.values()] + ([0.0, 100.0] if evaluation.digits == 1 else [])
-    values += [s for one in scored if one.row.held_out for s in one.row.held_out.scores.values()]
-    scale = scale_for(values, 6)
-    text = evaluation.text
-    strips: list[DotStrip] = []
+    scored = [cell for cell in members if cell.row.held_out and cell.row.held_out.scores]
+    methods = list(dict.fromkeys(cell.cell.method for cell in scored))
+    strips: list[Strip] = []
     for dimension in evaluation.dimensions:
-        dots: list[Dot] = []
-        for lane, method in enumerate(methods):
-            own = [one for one in scored if one.cell.method == method]
-            dot = _dot(own, dimension.key, series[method], _ABOVE + _LANE * lane, scale)
-            if dot is not None:
-                dots.append(dot)
         target = evaluation.target.get(dimension.key)
-        strips.append(
-            DotStrip(
-                key=dimension.key,
-                name=dimension.name,
-                low=dimension.low,
-                high=dimension.high,
-                target=None if target is None else scale.percent(target),
-                target_label=f"target {text(target)}",
-                dots=tuple(dots),
-                description=f"Target {text(target)}. " + " ".join(f"{dot.hover}." for dot in dots),
-            )
+        lanes: list[Lane] = []
+        for method in methods:
+            own = [cell for cell in scored if cell.cell.method == method]
+            lane = _lane(own, dimension.key, looks[method])
+            if lane is not None:
+                lanes.append(lane)
+        name = f"{short(dimension.name, 40)} ({short(dimension.key.upper(), 12)})"
+        ends = short(dimension.low, 90), short(dimension.high, 90)
+        arrows = (
+            ends[0] and f"←\N{NO-BREAK SPACE}{ends[0]}",
+            ends[1] and f"{ends[1]}\N{NO-BREAK SPACE}→",
         )
-    height = _ABOVE + _LANE * max(1, len(methods))
-    shown = tuple(series[method] for method in methods)
-    return ScoreDots(f"scores-{name}", place, tuple(strips), x_ticks(scale, "{:g}"), shown, height)
+        strips.append(
+            Strip(name, tuple(lanes), target, f"target {evaluation.text(target)}", *arrows)
+        )
+    return Strips(
+        f"scores-{file}",
+        f"Scores on held-out forms beside the target of {short(place)}",
+        "",
+        strip_description(strips),
+        f"{short(place)}: scores on held-out forms",
+        tuple(strips),
+        {"target": TARGET} | {short(method, 40): looks[method] for method in methods},
+        usual_range(evaluation),
+    )
 
 
-def _dot(members: Sequence[Measured], key: str, series: Series, y: int, scale: Scale) -> Dot | None:
-    """A method's mean over seeds with their range, or one score with its interval over forms."""
-    cells = [one.row.held_out for one in members if one.row.held_out]
-    scores = [cell.scores[key] for cell in cells if key in cell.scores]
+def _lane(members: Sequence[Measured], key: str, look: Look) -> Lane | None:
+    """Return the mean over seeds with their range, or one score with its interval over forms."""
+    outcomes = [cell.row.held_out for cell in members if cell.row.held_out]
+    scores = [outcome.scores[key] for outcome in outcomes if key in outcome.scores]
     if not scores:
         return None
-    text = members[0].evaluation.text
+    text, cell = members[0].evaluation.text, members[0].cell
     mean = float(np.mean(scores))
-    span = cells[0].intervals.get(key) if members[0].cell.seed is None else None
+    span = outcomes[0].intervals.get(key) if cell.seed is None else None
     if len(scores) > 1:
         span = min(scores), max(scores)
-    words = "" if span is None else f" ({text(span[0])} to {text(span[1])})"
-    ends = None if span is None else (scale.percent(span[0]), scale.percent(span[1]))
-    return Dot(series, y, scale.percent(mean), ends, f"{short(series.name)}: {text(mean)}{words}")
+    hover = f"{short(cell.method)}: {text(mean)}{span_text(span, text)}"
+    return Lane((Dot(mean, look, span),), hover)
 
 
-@dataclass(frozen=True)
-class _Search:
-    """One country's searches: by method how many seeds and a `_band`, and the lines they have to beat."""
-
-    bands: Mapping[str, tuple[np.ndarray, ...]]
-    seeds: Mapping[str, int]
-    levels: tuple[tuple[str, float, str], ...]
-    text: Callable[[float | None], str]
-
-
-def _search(members: Sequence[Measured]) -> _Search:
-    searched: dict[str, list[Measured]] = {}
-    for one in members:
-        if one.run is not None:
-            searched.setdefault(one.cell.method, []).append(one)
-    first, text = members[0], members[0].evaluation.text
-    levels: list[tuple[str, float, str]] = []
-    if first.naive and first.naive.tuning and first.naive.tuning.loss is not None:
-        before = first.naive.tuning.loss
-        levels.append(("naive", before, f"untouched {text(before)}"))
-    if first.evaluation.constant_answer_loss is not None:
-        constant = first.evaluation.constant_answer_loss
-        levels.append(("constant", constant, f"constant answer {text(constant)}"))
-    bands = {method: band for method, own in searched.items() if (band := _band(own)) is not None}
-    seeds = {method: len(own) for method, own in searched.items()}
-    return _Search(bands, seeds, tuple(levels), text)
+def _losses(
+    places: Mapping[str, Sequence[Measured]], looks: Looks, budget: int, slugs: Mapping[str, str]
+) -> tuple[Chart, ...]:
+    charts = [_loss(place, own, looks, budget, slugs[place]) for place, own in places.items()]
+    shown = [chart for chart in charts if chart is not None]
+    # One scale for all, so that countries can be compared by eye.
+    tops = [chart.y_range[1] for chart in shown if chart.y_range]
+    return tuple(replace(chart, y_range=(0.0, max(tops))) for chart in shown)
 
 
-def _loss_chart(
-    place: str, search: _Search, series: Mapping[str, Series], budget: int, up: Scale, name: str
-) -> Chart:
-    text, levels = search.text, search.levels
-    across = Scale(0.0, float(budget), scale_for([0.0, float(budget)], 4).ticks)
-    traces: list[Trace] = []
-    for method, (steps, mean, low, high) in search.bands.items():
-        last = float(mean[-1])
-        seeds = search.seeds[method]
-        words = f", {text(low[-1])} to {text(high[-1])} over {seeds} seeds" if seeds > 1 else ""
-        hover = f"{short(method)}: {text(last)} after {int(steps[-1])} evaluations{words}"
-        traces.append(
-            Trace(
-                series=series[method],
-                path=line_path(list(zip(steps, mean, strict=True)), across, up),
-                band=outline_path(list(zip(steps, low, high, strict=True)), across, up)
-                if seeds > 1
-                else "",
-                end=(across.percent(float(steps[-1])), 100 - up.percent(last)),
-                hover=hover,
-            )
-        )
+def _loss(
+    place: str, members: Sequence[Measured], looks: Looks, budget: int, file: str
+) -> Chart | None:
+    """Return the best loss so far against evaluations; None where nothing was searched."""
+    evaluation, naive = members[0].evaluation, members[0].naive
+    text = evaluation.text
+    series: list[Series] = []
+    descriptions: list[str] = []
+    for method in dict.fromkeys(cell.cell.method for cell in members if cell.run is not None):
+        runs = [cell for cell in members if cell.cell.method == method and cell.run is not None]
+        band = _band(runs)
+        if band is None:
+            continue
+        steps, mean, low, high = band
+        several = len(runs) > 1
+        words = f", {text(low[-1])} to {text(high[-1])} over {len(runs)} seeds" if several else ""
+        hover = f"{short(method)}: {text(mean[-1])} after {int(steps[-1])} evaluations{words}"
+        bands = ((low, high),) if several else ()
+        look = replace(looks[method], line="-")
+        line = Series(short(method, 40), look, steps, mean, bands, only_last=True, hovers=[hover])
+        series.append(line)
+        descriptions.append(hover)
+    if not series:
+        return None
+    untouched = naive.tuning.loss if naive and naive.tuning else None
+    constant = evaluation.constant_answer_loss
+    lines = ("untouched", untouched, UNTOUCHED_LINE), ("constant answer", constant, CONSTANT_LINE)
+    levels = [
+        Level(f"{n} {text(value)}", value, look) for n, value, look in lines if value is not None
+    ]
+    values = [end for line in series for ends in (line.y, *line.bands) for end in np.ravel(ends)]
     return Chart(
-        name=f"loss-{name}",
-        title=f"Loss against evaluations, {place}",
-        across="evaluations",
-        up=f"{place}: best loss so far, tuning forms",
-        series=tuple(trace.series for trace in traces),
-        traces=tuple(traces),
-        levels=level_places(levels, up, 100 * LINE_OF_TEXT / 220, False),
-        points=(),
-        diagonal="",
-        x_ticks=x_ticks(across, "{:,.0f}"),
-        y_ticks=y_ticks(up),
-        height=220,
-        description=". ".join([*(trace.hover for trace in traces), *(w for _, _, w in levels)])
-        + ".",
+        f"loss-{file}",
+        f"Loss against evaluations, {short(place)}",
+        "",
+        ". ".join([*descriptions, *(level.name for level in levels)]) + ".",
+        "evaluations",
+        f"{short(place)}: best loss so far, tuning forms",
+        tuple(series),
+        tuple(levels),
+        x_range=(0.0, float(budget)),
+        y_range=from_zero([*values, *(level.value for level in levels)]),
     )
 
 
-def _band(members: Sequence[Measured]) -> tuple[np.ndarray, ...] | None:
-    """Evaluations, and mean, least and largest best loss so far where every seed has one."""
+def _band(members: Sequence[Measured]) -> tuple[list[float], ...] | None:
+    """Return evaluations, and mean, least and largest best loss so far where every seed has one."""
     lines = [
-        [(g.evaluations, g.best_loss) for g in one.run.history if g.best_loss is not None]
-        for one in members
-        if one.run is not None
+        [(g.evaluations, g.best_loss) for g in cell.run.history if g.best_loss is not None]
+        for cell in members
+        if cell.run is not None
     ]
     if not lines or not all(lines):
         return None
@@ -375,55 +220,134 @@ def _band(members: Sequence[Measured]) -> tuple[np.ndarray, ...] | None:
         best = np.array([loss for _, loss in line], np.float64)
         losses.append(best[np.searchsorted(at, steps, side="right") - 1])
     stacked = np.stack(losses)
-    return steps.astype(np.float64), stacked.mean(0), stacked.min(0), stacked.max(0)
+    columns = steps.astype(np.float64), stacked.mean(0), stacked.min(0), stacked.max(0)
+    return tuple(column.tolist() for column in columns)
 
 
-def _scatter(
-    name: str,
-    title: str,
-    across_name: str,
-    up_name: str,
-    found: Sequence[tuple[Measured, float, float]],
-    words: tuple[str, str],
-    series: Mapping[str, Series],
-    *,
-    equal: bool,
-) -> Chart:
-    several = len({one.cell.table for one, _, _ in found}) > 1
-    xs, ys = [x for _, x, _ in found], [y for _, _, y in found]
-    both = [0.0, *xs, *ys]
-    across = scale_for(both if equal else [0.0, *xs], 5)
-    up = scale_for(both if equal else ys, 5)
-    points: list[Point] = []
-    for one, x, y in found:
-        seed = "" if one.cell.seed is None else f", seed {one.cell.seed}"
-        told = f"{place_of(one, several)}, {short(one.cell.method)}{seed}: "
-        told += f"{words[0]} {loss_text(x, one.evaluation.digits)}, {words[1]} "
-        told += loss_text(y, one.evaluation.digits if equal else 1) + ("" if equal else " %")
-        at = across.percent(x), 100 - up.percent(y)
-        points.append(Point(series[one.cell.method], *at, told))
-    shown = {one.cell.method: series[one.cell.method] for one, _, _ in found}
-    least = max(across.low, up.low)
-    most = min(across.high, up.high)
-    diagonal = line_path([(least, least), (most, most)], across, up) if equal else ""
-    return Chart(
-        name=name,
-        title=title,
-        across=across_name,
-        up=up_name,
-        series=tuple(shown.values()),
-        traces=(),
-        levels=(),
-        points=tuple(points),
-        diagonal=diagonal,
-        x_ticks=x_ticks(across, "{:g}"),
-        y_ticks=y_ticks(up),
-        height=_TALL,
-        description=_summary(points),
+@dataclass(frozen=True)
+class _Axis:
+    """A quantity of a cell.
+
+    Attributes:
+        label: Beside the axis.
+        name: In the text of a mark.
+        value: The number, or None where the cell has none.
+        text: The number as it is shown.
+    """
+
+    label: str
+    name: str
+    value: Callable[[Measured], float | None]
+    text: Callable[[Measured, float], str]
+
+
+def _loss_text(cell: Measured, loss: float) -> str:
+    return cell.evaluation.text(loss)
+
+
+_TUNING = _Axis("loss on tuning forms", "tuning loss", lambda cell: cell.tuning, _loss_text)
+_HELD_OUT = _Axis("loss on held-out forms", "held-out loss", lambda cell: cell.held_out, _loss_text)
+_DIVERGENCE = _Axis(
+    "divergence on ordinary text, nats a token",
+    "divergence",
+    lambda cell: cell.row.divergence,
+    lambda _, divergence: divergence_text(divergence),
+)
+
+
+def _held_out(measured: Sequence[Measured], looks: Looks) -> Chart | None:
+    chart = _scatter(
+        "held-out",
+        "Tuning against held-out loss",
+        "A mark is a cell: a country, a method, a seed. On the dashed line the loss is the same on forms the "
+        "search saw and on forms it never saw; the further a mark stands above it, the more of its gain is a "
+        "fit to the wording.",
+        (_TUNING, _HELD_OUT),
+        [cell for cell in measured if cell.cell.method != "constant"],
+        looks,
+    )
+    if chart is None:
+        return None
+    both = from_zero([value for part in chart.series for value in (*part.x, *part.y)])
+    return replace(chart, diagonal=True, x_range=both, y_range=both)
+
+
+def _frontier(measured: Sequence[Measured], looks: Looks) -> Chart | None:
+    return _scatter(
+        "frontier",
+        "Held-out loss against divergence",
+        "A mark is a cell. Lower is nearer to the target, further left leaves ordinary text more as it was.",
+        (_DIVERGENCE, _HELD_OUT),
+        [cell for cell in measured if cell.run is not None],
+        looks,
     )
 
 
-def _summary(points: Sequence[Point]) -> str:
-    shown = "; ".join(point.hover for point in points[:40])
-    more = len(points) - 40
-    return shown + (f"; and {more} more" if more > 0 else "") + "."
+def _benchmarks(measured: Sequence[Measured], looks: Looks) -> tuple[Chart, ...]:
+    """Return a benchmark's accuracy in percent against held-out loss, a chart a benchmark."""
+    charts = [
+        _scatter(
+            f"benchmark-{number}",
+            f"Accuracy in {short(key)} against held-out loss",
+            "A mark is a cell. If moving the survey moved what the benchmark asks, marks further left would "
+            "stand higher.",
+            (_HELD_OUT, _accuracy(key)),
+            measured,
+            looks,
+        )
+        for number, key in enumerate(
+            dict.fromkeys(key for cell in measured for key in cell.benchmarks)
+        )
+    ]
+    return tuple(chart for chart in charts if chart is not None)
+
+
+def _accuracy(key: str) -> _Axis:
+    return _Axis(
+        f"right answers in {short(key, 30)}, %",
+        "right answers",
+        lambda cell: 100 * cell.benchmarks[key].score if key in cell.benchmarks else None,
+        lambda _, share: f"{loss_text(share)} %",
+    )
+
+
+def _scatter(
+    key: str,
+    title: str,
+    caption: str,
+    axes: tuple[_Axis, _Axis],
+    cells: Sequence[Measured],
+    looks: Looks,
+) -> Chart | None:
+    """Return a chart with a mark a cell; None where no cell has both numbers."""
+    several = len({cell.cell.table for cell in cells}) > 1
+    marks: dict[str, list[tuple[float, float, str]]] = {}
+    for cell in cells:
+        values = [axis.value(cell) for axis in axes]
+        numbers = [value for value in values if value is not None]
+        if len(numbers) == len(axes):
+            seed = "" if cell.cell.seed is None else f", seed {cell.cell.seed}"
+            texts = [
+                f"{axis.name} {axis.text(cell, x)}" for axis, x in zip(axes, numbers, strict=True)
+            ]
+            name = f"{_place_of(cell, several)}, {short(cell.cell.method)}{seed}"
+            mark = numbers[0], numbers[1], f"{name}: {', '.join(texts)}"
+            marks.setdefault(cell.cell.method, []).append(mark)
+    if not marks:
+        return None
+    series: list[Series] = []
+    for method, places in marks.items():
+        xs, ys, hovers = zip(*places, strict=True)
+        series.append(Series(short(method, 40), looks[method], xs, ys, hovers=hovers))
+    hovers = [hover for part in series for hover in part.hovers]
+    more = f"; and {len(hovers) - _DESCRIBED} more" if len(hovers) > _DESCRIBED else ""
+    return Chart(
+        key,
+        title,
+        caption,
+        "; ".join(hovers[:_DESCRIBED]) + more + ".",
+        axes[0].label,
+        axes[1].label,
+        tuple(series),
+        x_range=from_zero([x for part in series for x in part.x]),
+    )

@@ -13,13 +13,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from acculturate.drawing import draw
 from acculturate.experiment.comparisons import Difference, differences
+from acculturate.experiment.figures import figures_of
 from acculturate.experiment.prepared import Cell, PreparedExperiment
-from acculturate.experiment.report import Page, Trial, draw, figure_files, render, sentences
+from acculturate.experiment.report import Page, Trial, render, sentences
 from acculturate.experiment.results import collect, rows, write_rows
 from acculturate.experiment.tables import elsewhere_table, latex, markdown, paper_table, text_table
 from acculturate.experiment.worker import CellFailure, is_complete
-from acculturate.io import write_text
+from acculturate.io import write_bytes, write_text
 from acculturate.reporting.report import environment
 
 
@@ -94,9 +96,9 @@ def publish(
     html = environment("acculturate.experiment").get_template("table.html.j2")
     write_text(out / "table.html", html.render(page=page, title=experiment.name))
     write_text(out / "comparisons.csv", _csv(compared))
-    drawn = draw(page)
-    for name, text in figure_files(drawn).items():
-        write_text(out / "figures" / name, text)
+    drawn = figures_of(measured, experiment.budget)
+    for drawing in drawn.all:
+        write_bytes(out / "figures" / f"{drawing.key}.svg", draw([drawing], "svg"))
     write_text(out / "report.html", render(page, drawn))
     return Published(
         title=experiment.name,

@@ -1,6 +1,6 @@
-"""An experiment as one HTML page and as figures in files, from its overview to single cells.
+"""An experiment as one HTML page, from its overview to single cells.
 
-In: measured cells. Out: a page that needs nothing else, and SVG text. Templates and styles are shared with the
+In: measured cells. Out: a page that needs nothing else. Templates and styles are shared with the
 report of a run.
 """
 
@@ -12,13 +12,14 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import quote
 
-from acculturate.experiment import figures, narrative
+from acculturate.experiment import narrative
 from acculturate.experiment.comparisons import Difference
+from acculturate.experiment.figures import Figures
 from acculturate.experiment.plan import Experiment
 from acculturate.experiment.prepared import BASELINE_CELL, Cell
 from acculturate.experiment.results import Measured
 from acculturate.experiment.tables import PaperTable, TextTable
-from acculturate.formatting import perplexity_text, slug
+from acculturate.formatting import perplexity_text
 from acculturate.reporting.report import environment, warnings_of
 
 
@@ -82,32 +83,7 @@ class CellLine:
     perplexity: str
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """All figures of an experiment."""
-
-    scores: tuple[figures.ScoreDots, ...]
-    losses: tuple[figures.Chart, ...]
-    held_out: figures.Chart | None
-    benchmarks: tuple[figures.Chart, ...]
-
-
-def draw(page: Page) -> Drawn:
-    """The figures of a page."""
-    measured = page.measured
-    slugs: dict[str, str] = {}
-    for place in figures.by_place(measured):
-        name = slug(place)
-        slugs[place] = name if name not in slugs.values() else f"{name}-{len(slugs)}"
-    return Drawn(
-        figures.score_dots(measured, slugs),
-        figures.loss_charts(measured, page.experiment.budget, slugs),
-        figures.held_out_chart(measured),
-        figures.benchmark_charts(measured),
-    )
-
-
-def render(page: Page, drawn: Drawn) -> str:
+def render(page: Page, drawn: Figures) -> str:
     """The page."""
     complete, cells = len(page.complete), len(page.cells)
     runs = [one.run for one in page.measured if one.run is not None]
@@ -130,15 +106,6 @@ def render(page: Page, drawn: Drawn) -> str:
             aggregate=next(iter(titles), "mean"),
         )
     )
-
-
-def figure_files(drawn: Drawn) -> dict[str, str]:
-    """Every figure as SVG text that stands alone, by file name."""
-    template = environment("acculturate.experiment").get_template("figure.svg.j2")
-    charts = (*drawn.losses, *drawn.benchmarks, *((drawn.held_out,) if drawn.held_out else ()))
-    files = {f"{chart.name}.svg": template.render(chart=chart, dots=None) for chart in charts}
-    files |= {f"{one.name}.svg": template.render(chart=None, dots=one) for one in drawn.scores}
-    return files
 
 
 def _groups(page: Page) -> list[tuple[str, list[CellLine]]]:

@@ -1,7 +1,7 @@
 """Run directories -> one HTML file that needs nothing else.
 
 In: directories. Out: a page with inline styles and figures, no scripts, no network, everything that
-came from a file escaped. The words are `story.py`'s, the geometry `figures.py`'s.
+came from a file escaped. The words are those of the narratives, the figures `figures.py`'s.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import cast
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from acculturate import formatting
+from acculturate.drawing import Chart, Drawing, Strips, inline_svg
 from acculturate.errors import UsageError
 from acculturate.io import write_text
 from acculturate.metrics.measure import NEAREST
@@ -25,7 +27,6 @@ from acculturate.metrics.specificity import Specificity
 from acculturate.reporting import (
     benchmarks_narrative,
     checks_narrative,
-    curves,
     figures,
     narrative,
     run_comparison,
@@ -71,9 +72,10 @@ class RunView:
     findings: tuple[narrative.Finding, ...]
     naive: Method | None
     tuned: Method | None
-    scores: figures.ScoreFigure | None
-    curve: curves.Curve | None
-    divergence: curves.Curve | None
+    scores: Strips | None
+    curve: Chart | None
+    divergence: Chart | None
+    frontier: Chart | None
     continuations: tuple[Continuation, ...]
     odd_interval: bool
     so_far: float | None
@@ -105,7 +107,7 @@ class SideEffectsView:
 
     languages: str | None
     own_texts: str | None
-    reaches: tuple[tuple[str, curves.ReachCurve | None], ...]
+    reaches: tuple[tuple[str, Chart | None], ...]
     replies: str | None
 
 
@@ -155,7 +157,7 @@ def render_report(runs: Sequence[Run]) -> str:
             title=title,
             version=version("acculturate"),
             overview=narrative.comparison_headline(runs),
-            tradeoff=figures.tradeoff(runs),
+            tradeoff=figures.tradeoff_chart(runs),
             confusions=run_comparison.confusions(runs),
             spreads=run_comparison.spreads(runs),
             instruments=warnings_of(runs),
@@ -179,9 +181,10 @@ def _view(run: Run, anchor: str) -> RunView:
         findings=narrative.findings(run),
         naive=evaluation.method("naive") if evaluation else None,
         tuned=tuned,
-        scores=figures.score_figure(evaluation) if evaluation else None,
-        curve=curves.loss_curve(run),
-        divergence=curves.divergence_curve(run),
+        scores=figures.score_strips(evaluation) if evaluation else None,
+        curve=figures.loss_chart(run),
+        divergence=figures.divergence_chart(run),
+        frontier=figures.frontier_chart(run),
         continuations=evaluation.continuations if evaluation else (),
         odd_interval=evaluation is not None and narrative.has_odd_interval(evaluation),
         so_far=run.history[-1].best_loss if run.history else None,
@@ -210,7 +213,7 @@ def _side_effects(found: SideEffects | None) -> SideEffectsView | None:
         languages=side_effects_narrative.languages(found),
         own_texts=side_effects_narrative.own_texts(found),
         reaches=tuple(
-            (side_effects_narrative.reach(one), curves.reach_curve(one)) for one in found.reaches
+            (side_effects_narrative.reach(one), figures.reach_chart(one)) for one in found.reaches
         ),
         replies=side_effects_narrative.replies(found),
     )
@@ -275,10 +278,15 @@ def environment(package: str | None = None) -> Environment:
     filters = cast("dict[str, Callable[..., str]]", environment.filters)
     filters.update(_FILTERS)
     filters["excerpt"] = _excerpt
+    filters["drawn"] = _drawn
     filters["kappa"] = _kappa
     filters["digits"] = _digits  # pyright: ignore[reportArgumentType]
     filters["finite"] = _finite  # pyright: ignore[reportArgumentType]
     return environment
+
+
+def _drawn(drawing: Drawing, key: str) -> Markup:
+    return Markup(inline_svg(drawing, key))
 
 
 def _excerpt(text: str) -> str:

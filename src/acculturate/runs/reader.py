@@ -19,6 +19,7 @@ from acculturate.runs.records import (
     Dimension,
     Done,
     Evaluation,
+    FrontierPoint,
     Generation,
     Method,
     Outcome,
@@ -51,6 +52,7 @@ def read_run(path: Path) -> Run:
     provenance, summary, done = (
         path / name for name in ("provenance.json", "evaluation/summary.json", "DONE.json")
     )
+    frontier = path / "evaluation/frontier.json"
     return Run(
         path=path,
         config=_config(read_toml(config)),
@@ -59,6 +61,7 @@ def read_run(path: Path) -> Run:
         evaluation=_evaluation(read_json(summary)) if summary.exists() else None,
         done=_done(read_json(done)) if done.exists() else None,
         checks=read_checks(path / "evaluation"),
+        frontier=_frontier(read_json(frontier)) if frontier.exists() else (),
     )
 
 
@@ -176,6 +179,18 @@ def _outcome(entry: Record | None) -> Outcome | None:
         scores=entry.by_key("scores"),
         intervals={key: pair for key, pair in found.items() if pair is not None},
         valid_mass=entry.optional_number("valid_mass"),
+    )
+
+
+def _frontier(file: Record) -> tuple[FrontierPoint, ...]:
+    return tuple(
+        FrontierPoint(
+            entry.number("loss"),
+            entry.number("divergence"),
+            entry.optional_number("held_out_loss"),
+            entry.optional_number("held_out_divergence"),
+        )
+        for entry in file.records("points")
     )
 
 

@@ -199,6 +199,23 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class FrontierPoint:
+    """A prompt that no other one beat in both loss and divergence.
+
+    Attributes:
+        loss: On the tuning forms.
+        divergence: On the guard's texts, nats a token.
+        held_out_loss: On the held-out forms, or None where it is not finite.
+        held_out_divergence: On texts that the search never read.
+    """
+
+    loss: float
+    divergence: float
+    held_out_loss: float | None
+    held_out_divergence: float | None
+
+
+@dataclass(frozen=True)
 class Done:
     """Why the run stopped, as a clause without its full stop, and its result in short."""
 
@@ -219,6 +236,7 @@ class Run:
         evaluation: None where the search was not finished or not evaluated.
         done: None where the run was interrupted.
         checks: What it was asked after it was finished.
+        frontier: Of a search of loss and divergence together; empty for other searches.
     """
 
     path: Path
@@ -228,6 +246,7 @@ class Run:
     evaluation: Evaluation | None
     done: Done | None
     checks: Checks = NO_CHECKS
+    frontier: tuple[FrontierPoint, ...] = ()
 
     @property
     def name(self) -> str:
