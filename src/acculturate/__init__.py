@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from acculturate.survey.forms import Form, all_forms, balanced_forms, draw_forms
     from acculturate.survey.instrument import Instrument, load_instrument
     from acculturate.survey.scoring import Scoring
-    from acculturate.tuning.config import Settings
-    from acculturate.tuning.tune import tune
+    from acculturate.tuning import Settings, tune
 
 __version__ = "0.1.0"
 
@@ -67,7 +66,7 @@ _HOMES = {
     "RunEvaluation": "evaluation.evaluate",
     "Scoring": "survey.scoring",
     "SepCMAES": "search",
-    "Settings": "tuning.config",
+    "Settings": "tuning",
     "SoftPrompt": "model.soft_prompt",
     "UsageError": "errors",
     "all_forms": "survey.forms",
@@ -83,7 +82,7 @@ _HOMES = {
     "load_model": "model.load",
     "measure": "metrics.measure",
     "run_experiment": "experiment.run",
-    "tune": "tuning.tune",
+    "tune": "tuning",
     "write_report": "reporting.report",
 }
 

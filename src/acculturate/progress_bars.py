@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from acculturate.experiment.prepared import Cell
     from acculturate.experiment.worker import ProgressListener
-    from acculturate.tuning.loop import Progress
+    from acculturate.tuning import Progress
 
 
 @contextmanager

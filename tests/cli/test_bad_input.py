@@ -13,7 +13,7 @@ from cli_runs import CommandLine
 
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.instrument import DATA
-from acculturate.tuning.loop import Progress
+from acculturate.tuning import Progress
 
 TOY = (DATA / "toy.toml").read_text("utf-8")
 HOSTILE = [

@@ -22,7 +22,7 @@ OPTIONS = {
     "--trust-remote-code --json",
     "tune": "--country --model --out --resume --budget --seed --optimizer --population --tokens "
     "--placement --space --init --init-scale --init-text --init-run --max-divergence --min-valid-mass "
-    "--divergence-weight --target-loss --stall --stages --reject --sample "
+    "--divergence-weight --target-loss --stall --sample "
     "--forms --language --instrument --table --anchor --aggregate"
     " --variant --reading --respondents --revision --dtype "
     "--device --trust-remote-code --json",
@@ -257,7 +257,7 @@ def test_the_inglehart_welzel_map(cli: CommandLine):
     distance = sum((near["scores"][key] - place[key]) ** 2 for key in place) ** 0.5
     assert near["loss"] == pytest.approx(distance)
     assert "3.59" in cli("measure", "-m", "fake", "-c", "Sweden", *own).out
-    assert cli.tune("-c", "Sweden", "--stages", 2, "--out", "map", *own).code == 0
+    assert cli.tune("-c", "Sweden", "--out", "map", *own).code == 0
     settings = tomllib.loads(Path("map/config.toml").read_text())
     assert settings["survey"]["aggregate"] == "distance"
     assert cli("report", "map").code == 0

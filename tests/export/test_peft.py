@@ -18,7 +18,7 @@ from acculturate.model.fake import FakeModel
 from acculturate.model.language_model import LanguageModel, load_language_model
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.countries import load_countries
-from acculturate.tuning.tune import tune
+from acculturate.tuning import tune
 from tiny_models import CHAT_TEMPLATE, tiny_model, tiny_network, tiny_tokenizer
 
 

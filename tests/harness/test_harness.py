@@ -33,7 +33,7 @@ from acculturate.search import DifferentialEvolution
 from acculturate.survey.countries import Country
 from acculturate.survey.forms import Form
 from acculturate.survey.instrument import load_instrument
-from acculturate.tuning.tune import tune
+from acculturate.tuning import tune
 from tiny_models import CHAT_TEMPLATE, tiny_network, tiny_tokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore")

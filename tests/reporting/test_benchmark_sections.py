@@ -15,7 +15,7 @@ from acculturate.model.fake import FakeModel
 from acculturate.reporting import read_run, write_report
 from acculturate.reporting.benchmarks_narrative import meaning, p_text, section
 from acculturate.survey.countries import load_countries
-from acculturate.tuning.tune import tune
+from acculturate.tuning import tune
 from answering import Oracle, write_csv
 
 

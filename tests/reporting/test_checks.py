@@ -12,7 +12,7 @@ from acculturate.model.fake import FakeModel
 from acculturate.reporting import checks_narrative, read_run, write_report
 from acculturate.survey.countries import load_countries
 from acculturate.survey.instrument import load_instrument
-from acculturate.tuning.tune import tune
+from acculturate.tuning import tune
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from acculturate.errors import FailureError, UsageError
 from acculturate.model.fake import FakeModel
 from acculturate.reporting import read_run, write_report
 from acculturate.survey.countries import load_countries
-from acculturate.tuning.tune import tune
+from acculturate.tuning import tune
 from fake_run import TUNED, write_fake_run
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}

@@ -12,7 +12,7 @@ from acculturate.metrics.side_effects import Quantity, Reach
 from acculturate.model.fake import FakeModel
 from acculturate.reporting import figures, read_run, side_effects_narrative, write_report
 from acculturate.survey.countries import load_countries
-from acculturate.tuning.tune import tune
+from acculturate.tuning import tune
 
 
 @pytest.fixture(scope="module")

@@ -23,21 +23,15 @@ from acculturate.errors import UsageError
 from acculturate.model.fake import FakeModel
 from acculturate.survey.forms import all_forms
 from acculturate.survey.scoring import Scoring
-from acculturate.tuning.constraints import Constraints
-from acculturate.tuning.objective import Evaluation, Objective
+from acculturate.tuning import Evaluation, Goal, Objective, Settings, tune
 
+LIMITS = {"max_divergence": 0.2, "min_valid_mass": 0.5, "divergence_weight": 3.0}
 FORMS = all_forms(TOY, split="tuning")
 
 
 def objective(model: Any = None, aggregate: Any = "mean", **settings: Any) -> Objective:
-    return Objective(
-        model or FakeModel(HIDDEN),
-        FORMS,
-        Scoring(TOY, aggregate=aggregate),
-        TOYLAND.vector(TOY),
-        placement="front",
-        **settings,
-    )
+    goal = Goal(Scoring(TOY, aggregate=aggregate), TOYLAND.vector(TOY))
+    return Objective(model or FakeModel(HIDDEN), goal, Settings(**settings), FORMS)
 
 
 def prompts(count: int = 3, scale: float = 1.0) -> np.ndarray:
@@ -63,7 +57,7 @@ def differences(made: Objective, x: np.ndarray, of: Any) -> np.ndarray:
 @pytest.mark.parametrize("aggregate", ["mean", "sum", "distance"])
 @pytest.mark.parametrize("weight", [0.0, 30.0])
 def test_it_is_the_slope_of_the_cost(aggregate: str, weight: float):
-    made = objective(aggregate=aggregate, constraints=Constraints(divergence_weight=weight))
+    made = objective(aggregate=aggregate, divergence_weight=weight)
     x = prompts()
     evaluation = made.evaluate_with_gradient(x, stream())
     assert evaluation.gradient is not None
@@ -73,7 +67,7 @@ def test_it_is_the_slope_of_the_cost(aggregate: str, weight: float):
 
 
 def test_past_a_limit_the_excess_has_a_slope_too():
-    made = objective(constraints=Constraints(max_divergence=0.2))
+    made = objective(max_divergence=0.2)
     x = prompts(6)
     evaluation = made.evaluate_with_gradient(x, stream())
     assert 0 < (evaluation.violation > 0).sum() < 6
@@ -87,16 +81,14 @@ def test_past_a_limit_the_excess_has_a_slope_too():
 
 
 def test_with_a_sample_it_is_the_slope_on_that_sample():
-    made = objective(sample=8)
+    made = objective(sample=True, forms=8)
     x = prompts()
     evaluation = made.evaluate_with_gradient(x, stream())
     expected = differences(made, x, lambda e: e.objective)  # every stream draws the same sample
     np.testing.assert_allclose(evaluation.gradient, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "settings", [{}, {"constraints": Constraints(0.2, 0.5, 3.0)}, {"sample": 8}]
-)
+@pytest.mark.parametrize("settings", [{}, LIMITS, {"sample": True, "forms": 8}])
 def test_the_rest_of_the_evaluation_is_that_of_evaluate(settings: dict[str, Any]):
     x = prompts(5)
     one = objective(**settings).evaluate(x, stream())
@@ -176,8 +168,6 @@ def test_a_model_without_gradients_is_searched_by_answers(budget: int, populatio
             if name == "ask_with_gradient":
                 raise AttributeError(name)
             return getattr(self._inner, name)
-
-    from acculturate.tuning.tune import tune
 
     run = tune(AnswersAlone(), TOY, TOYLAND, out=tmp_path / "run", budget=budget, tokens=TOKENS)
     settings = (run.directory / "config.toml").read_text()

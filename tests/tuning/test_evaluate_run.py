@@ -10,7 +10,7 @@ from acculturate.model.fake import FakeModel
 from acculturate.runs.directory import RunDirectory
 from acculturate.survey.countries import load_countries
 from acculturate.survey.instrument import load_instrument
-from acculturate.tuning.tune import tune
+from acculturate.tuning import tune
 
 
 class Counting(FakeModel):

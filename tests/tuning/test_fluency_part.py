@@ -8,7 +8,7 @@ from acculturate.errors import UsageError
 from acculturate.evaluation.fluency import evaluate_fluency, read_own_texts
 from acculturate.model.fake import FakeModel
 from acculturate.survey.countries import load_countries
-from acculturate.tuning.tune import tune
+from acculturate.tuning import tune
 
 
 class Counting(FakeModel):

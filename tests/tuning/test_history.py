@@ -32,7 +32,7 @@ from acculturate.survey.countries import load_countries
 from acculturate.survey.forms import balanced_forms, fingerprint
 from acculturate.survey.instrument import load_instrument
 from acculturate.survey.scoring import Scoring, item_means, item_values
-from acculturate.tuning.tune import tune
+from acculturate.tuning import tune
 
 LINE = [
     "generation",

@@ -6,43 +6,22 @@ import numpy as np
 import pytest
 
 from acculturate.model.fake import FakeModel
-from acculturate.search import Fitness
 from acculturate.survey.countries import load_countries
 from acculturate.survey.forms import balanced_forms
 from acculturate.survey.instrument import load_instrument
 from acculturate.survey.scoring import Scoring
-from acculturate.tuning.baselines import in_context_line
-from acculturate.tuning.constraints import Constraints
-from acculturate.tuning.objective import Objective
+from acculturate.tuning import Goal, Objective, Settings, in_context_line
 
 MAP = load_instrument("inglehart-welzel")
 SWEDEN = load_countries("inglehart-welzel-2024")["Sweden"]
 
 
-@pytest.mark.parametrize("reading", ["expected", "modal"])
-@pytest.mark.parametrize("limit", [None, 0.1])
-def test_stages_ask_everything_at_once_where_dimensions_share_their_items(reading, limit):
+def test_the_loss_is_the_distance_on_the_map():
+    goal = Goal(Scoring(MAP), SWEDEN.vector(MAP))
+    objective = Objective(FakeModel(8), goal, Settings(), balanced_forms(MAP, "tuning"))
     prompts = np.random.default_rng(0).normal(size=(6, 2, 8)).astype(np.float32)
-    whole, staged = (
-        Objective(
-            FakeModel(8),
-            balanced_forms(MAP, "tuning"),
-            Scoring(MAP),
-            SWEDEN.vector(MAP),
-            placement="front",
-            reading=reading,
-            constraints=Constraints(max_divergence=limit),
-            stages=stages,
-        ).evaluate(
-            prompts,
-            np.random.default_rng(0),
-            None if stages == 1 else Fitness(np.zeros(6), np.zeros(6)),
-        )
-        for stages in (1, 2)
-    )
-    assert np.array_equal(whole.loss, staged.loss)
-    assert np.array_equal(whole.scores, staged.scores)
-    assert whole.loss == pytest.approx(np.hypot(*(whole.scores - SWEDEN.vector(MAP)).T), abs=1e-12)
+    found = objective.evaluate(prompts, np.random.default_rng(0))
+    assert found.loss == pytest.approx(np.hypot(*(found.scores - SWEDEN.vector(MAP)).T), abs=1e-12)
 
 
 def test_the_in_context_line_speaks_of_the_maps_own_range():

@@ -14,7 +14,7 @@ from acculturate.model.fake import FakeModel
 from acculturate.runs.directory import Run
 from acculturate.survey.countries import load_countries
 from acculturate.survey.instrument import DATA, load_instrument
-from acculturate.tuning.tune import tune
+from acculturate.tuning import tune
 
 
 def tune_table(out: Path, table: Path, survey: Path, **settings: Any) -> Run:

@@ -8,20 +8,18 @@ import numpy as np
 import pytest
 from tuning_runs import DESCENTS, HIDDEN, TOKENS, TOY, TOYLAND, optimizer, read_json, tune_toy
 
-from acculturate.errors import UsageError
 from acculturate.model.fake import FakeModel
 from acculturate.survey.forms import all_forms
 from acculturate.survey.scoring import Scoring
-from acculturate.tuning.objective import Objective
-from acculturate.tuning.penalty import Penalised, questionnaires
+from acculturate.tuning import Goal, Objective, PenalisedLoss, Settings, questionnaires
 
 FORMS = all_forms(TOY, split="tuning")
 TARGET = TOYLAND.vector(TOY)
 PENALTIES = ("mean", "worst", "spread")
 
 
-def penalised(penalty: Any, aggregate: Any = "mean") -> Penalised:
-    return Penalised(Scoring(TOY, aggregate=aggregate), TARGET, FORMS, penalty)
+def penalised(penalty: Any, aggregate: Any = "mean") -> PenalisedLoss:
+    return PenalisedLoss(Scoring(TOY, aggregate=aggregate), TARGET, FORMS, penalty)
 
 
 def test_a_questionnaire_is_one_frame_in_one_order():
@@ -47,9 +45,9 @@ def test_what_each_penalty_makes_of_errors_that_cancel():
     for members in questionnaires(FORMS):
         asked = [FORMS[i] for i in members]
         losses.append(scoring.loss(scoring.scores_of(values[:, members], asked), TARGET)[0])
-    np.testing.assert_allclose(penalised("mean").cost(values), mean)
-    np.testing.assert_allclose(penalised("worst").cost(values), max(losses))
-    np.testing.assert_allclose(penalised("spread").cost(values), mean + 0.5 * weights.mean())
+    np.testing.assert_allclose(penalised("mean").value(values), mean)
+    np.testing.assert_allclose(penalised("worst").value(values), max(losses))
+    np.testing.assert_allclose(penalised("spread").value(values), mean + 0.5 * weights.mean())
 
 
 def test_answers_alike_everywhere_cost_no_more_than_their_mean():
@@ -61,7 +59,9 @@ def test_answers_alike_everywhere_cost_no_more_than_their_mean():
         (2, len(FORMS)),
     )
     for penalty in PENALTIES:
-        np.testing.assert_allclose(penalised(penalty).cost(values), penalised("mean").cost(values))
+        np.testing.assert_allclose(
+            penalised(penalty).value(values), penalised("mean").value(values)
+        )
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
@@ -70,15 +70,14 @@ def test_the_slope_is_that_of_the_cost(penalty: str, aggregate: str):
     made = penalised(penalty, aggregate)
     values = 1 + 3 * np.random.default_rng(2).random((1, len(FORMS)))
     step = 1e-6 * np.eye(len(FORMS))
-    by_difference = (made.cost(values + step) - made.cost(values - step)) / 2e-6
-    np.testing.assert_allclose(made.slope(values), by_difference, atol=1e-6)
+    by_difference = (made.value(values + step) - made.value(values - step)) / 2e-6
+    np.testing.assert_allclose(made.gradient(values), by_difference, atol=1e-6)
 
 
 def test_the_reported_loss_stays_that_of_the_mean_scores():
     def evaluated(penalty: Any):
-        made = Objective(
-            FakeModel(HIDDEN), FORMS, Scoring(TOY), TARGET, placement="front", penalty=penalty
-        )
+        goal = Goal(Scoring(TOY), TARGET)
+        made = Objective(FakeModel(HIDDEN), goal, Settings(penalty=penalty), FORMS)
         prompts = np.random.default_rng(1).normal(size=(4, TOKENS, HIDDEN))
         return made.evaluate(prompts, np.random.default_rng(0))
 
@@ -96,8 +95,3 @@ def test_a_run_with_a_penalty(name: str, tmp_path):
     assert run.outcome["best_loss"] < run.outcome["naive_loss"]
     assert 'penalty = "spread"' in (run.directory / "config.toml").read_text()
     assert read_json(run.directory / "DONE.json")["evaluations"] <= 60
-
-
-def test_a_penalty_needs_all_answers_at_once(tmp_path):
-    with pytest.raises(UsageError, match="all forms were asked"):
-        tune_toy(tmp_path, penalty="worst", stages=2)

@@ -27,16 +27,14 @@ from acculturate.reporting.report import write_report
 from acculturate.search import OPTIMIZERS
 from acculturate.survey.forms import all_forms, balanced_forms
 from acculturate.survey.scoring import Scoring
-from acculturate.tuning.constraints import Constraints
-from acculturate.tuning.objective import Objective
+from acculturate.tuning import Goal, Objective, Settings
 
 HARM = 0.2
 
 
 def objective(model: FakeModel, **settings: Any) -> Objective:
     forms = settings.pop("forms", balanced_forms(TOY, "tuning"))
-    target = TOYLAND.vector(TOY)
-    return Objective(model, forms, Scoring(TOY), target, placement="front", **settings)
+    return Objective(model, Goal(Scoring(TOY), TOYLAND.vector(TOY)), Settings(**settings), forms)
 
 
 def population(count: int = 8, scale: float = 1.0) -> np.ndarray:
@@ -97,9 +95,7 @@ def test_a_limit_costs_its_excess_and_no_limit_reads_no_text():
     assert free.divergence is None
     assert model.record[-1].answers.divergence is None
     assert not free.violation.any()
-    limited = objective(model, constraints=Constraints(max_divergence=0.2)).evaluate(
-        prompts, np.random.default_rng(0)
-    )
+    limited = objective(model, max_divergence=0.2).evaluate(prompts, np.random.default_rng(0))
     divergence = HARM * (prompts.astype(float) ** 2).mean(axis=(1, 2))
     assert np.allclose(limited.divergence, divergence)
     assert np.allclose(limited.violation, np.maximum(0, divergence - 0.2))

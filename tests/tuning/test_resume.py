@@ -17,7 +17,7 @@ from tuning_runs import (
 
 from acculturate.model.fake import FakeModel
 from acculturate.search import OPTIMIZERS
-from acculturate.tuning import tune as loop
+from acculturate.tuning import run as run_module
 
 VARIATIONS: dict[str, dict[str, Any]] = {
     "sampled": {"reading": "sampled", "respondents": 7},
@@ -29,7 +29,6 @@ VARIATIONS: dict[str, dict[str, Any]] = {
     "sum": {"aggregate": "sum", "anchor": {"planning": 3.5, "company": -2.0}},
     "target": {"target_loss": 12.0, "budget": 300},
     "stall": {"stall": 6, "budget": 300},
-    "stages": {"stages": 2, "max_divergence": 0.2},
     "odd budget": {"budget": 29},
     "valid mass": {"min_valid_mass": 0.95},
     "weight": {"divergence_weight": 10.0},
@@ -94,7 +93,7 @@ def test_stopped_while_the_table_is_measured(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "summarise", interrupt)
+        patched.setattr(run_module, "summarise", interrupt)
         with pytest.raises(KeyboardInterrupt):
             tune_toy(tmp_path / "run")
     assert not (tmp_path / "run" / "DONE.json").exists()

@@ -25,7 +25,7 @@ from tuning_runs import (
 from acculturate.errors import FailureError, UsageError
 from acculturate.model.fake import FakeModel
 from acculturate.runs.directory import Run
-from acculturate.tuning.tune import tune
+from acculturate.tuning import tune
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tuning_runs import HIDDEN, TOY, TOYLAND, Recorder, optimizer, read_history, read_json, tune_toy
+from tuning_runs import HIDDEN, TOY, TOYLAND, Recorder, optimizer, read_history, tune_toy
 
 from acculturate.survey.forms import Form, all_forms, balanced_forms
 from acculturate.survey.scoring import Scoring
-from acculturate.tuning.config import Settings
-from acculturate.tuning.objective import Objective
-from acculturate.tuning.tune import measured_forms, tuning_forms
+from acculturate.tuning import Goal, Objective, Settings, measured_forms, tuning_forms
 
 POOL = all_forms(TOY, split="tuning")
+GOAL = Goal(Scoring(TOY), TOYLAND.vector(TOY))
 MEASURED = measured_forms(TOY, Settings(sample=True))
 
 
@@ -74,7 +73,7 @@ def test_a_descent_draws_its_forms_unless_losses_are_compared():
     assert Settings().resolved(descent).sample is True
     assert Settings().resolved(other).sample is False
     assert Settings(sample=True).resolved(other).sample is True
-    for changes in ({"forms": 8}, {"stall": 9}, {"target_loss": 1.0}, {"stages": 2}):
+    for changes in ({"forms": 8}, {"stall": 9}, {"target_loss": 1.0}):
         assert Settings(**changes).resolved(descent).sample is False
     assert Settings(forms=16, sample=True).sample_size(TOY) == 16
 
@@ -108,7 +107,7 @@ def test_of_the_last_leaders_the_best_on_the_same_forms_is_taken(tmp_path):
     last = model.searched[-1]
     assert last.prompts is not None and len(last.prompts) == 2
     scores = [
-        Objective(model, MEASURED, Scoring(TOY), TOYLAND.vector(TOY), placement="front")
+        Objective(model, GOAL, Settings(), MEASURED)
         .evaluate(prompt[None], np.random.default_rng(0))
         .loss[0]
         for prompt in last.prompts
@@ -122,11 +121,10 @@ def test_the_table_and_the_outcome_are_of_the_same_forms(tmp_path):
     """The sample is what the search sees; what the run says in the end it measured elsewhere."""
     run = tune_toy(tmp_path, sample=True, budget=60)
     assert run.summary["forms"]["tuning"] == len(MEASURED)
-    whole = Objective(
-        Recorder(HIDDEN), MEASURED, Scoring(TOY), TOYLAND.vector(TOY), placement="front"
-    ).evaluate(run.soft_prompt.embeddings[None], np.random.default_rng(0))
+    whole = Objective(Recorder(HIDDEN), GOAL, Settings(), MEASURED).evaluate(
+        run.soft_prompt.embeddings[None], np.random.default_rng(0)
+    )
     assert run.outcome["best_loss"] == pytest.approx(whole.loss[0])
-    assert read_json(tmp_path / "DONE.json")["tokens_saved"] == 0
 
 
 def test_an_objective_without_a_sample_asks_everything():
@@ -134,10 +132,10 @@ def test_an_objective_without_a_sample_asks_everything():
     prompts = np.zeros((2, 2, HIDDEN))
 
     def forms_of(**settings: Any) -> int:
-        Objective(
-            model, POOL, Scoring(TOY), TOYLAND.vector(TOY), placement="front", **settings
-        ).evaluate(prompts, np.random.default_rng(0))
+        Objective(model, GOAL, Settings(**settings), POOL).evaluate(
+            prompts, np.random.default_rng(0)
+        )
         return len(model.record[-1].splits)
 
     assert forms_of() == len(POOL)
-    assert forms_of(sample=16) == 16
+    assert forms_of(sample=True, forms=16) == 16

@@ -13,8 +13,7 @@ from acculturate.errors import FailureError, UsageError
 from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.search import SPACES
-from acculturate.tuning.config import Settings
-from acculturate.tuning.start import start_search
+from acculturate.tuning import Settings, start_search
 
 NAMED = ["full", "low-rank:1", "mixture:5"]
 WORDS = "people of Toyland"

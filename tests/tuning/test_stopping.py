@@ -10,9 +10,7 @@ from tuning_runs import (
     DESCENTS,
     HIDDEN,
     TOKENS,
-    WITHOUT_PARENTS,
     Recorder,
-    contents,
     optimizer,
     read_history,
     read_json,
@@ -21,7 +19,7 @@ from tuning_runs import (
 
 from acculturate.errors import UsageError
 from acculturate.search import OPTIMIZERS, Adam
-from acculturate.tuning.config import Settings
+from acculturate.tuning import Settings
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -138,9 +136,7 @@ def test_time_spent_is_summed_over_sessions(tmp_path):
         ({"budget": 5}, ("budget of 5", "population of 6")),
         ({"budget": 2, "optimizer": Adam(30)}, ("budget of 2", "population of 3 evaluations")),
         ({"sample": True, "forms": 7}, ("7 tuning forms",)),
-        ({"sample": True, "stages": 2}, ("another one for each generation",)),
         ({"min_valid_mass": -0.1}, ("min valid mass -0.1",)),
-        ({"min_valid_mass": 0.5, "stages": 2}, ("valid mass",)),
         ({"divergence_weight": math.nan}, ("divergence weight nan",)),
         ({"space": "cube"}, ("'cube'",)),
         ({"space": "low-rank"}, ("'low-rank'", "number")),
@@ -199,23 +195,3 @@ def test_the_smallest_of_everything(tmp_path):
     assert run.outcome["evaluations"] == 4
     assert run.soft_prompt.embeddings.shape == (1, HIDDEN)
     assert Settings(tokens=TOKENS).tokens == TOKENS
-
-
-@pytest.mark.parametrize("name", [n for n in OPTIMIZERS if n not in WITHOUT_PARENTS])
-def test_dropping_beaten_trials_changes_nothing_but_the_tokens(name: str, tmp_path):
-    tokens, saved = {}, {}
-    budget = 60
-    for out, more in (
-        ("whole", {}),
-        ("checked", {"stages": 2, "reject": False}),
-        ("dropped", {"stages": 2, "reject": True}),
-    ):
-        chosen = optimizer(name, budget=budget)
-        run = tune_toy(tmp_path / out, budget=budget, optimizer=chosen, max_divergence=0.2, **more)
-        tokens[out], saved[out] = run.outcome["tokens"], run.outcome["tokens_saved"]
-    found = {out: contents(tmp_path / out) for out in tokens}
-    for part in ("history", "best", "summary"):
-        assert found["checked"][part] == found["dropped"][part], part
-    assert tokens["dropped"] < tokens["checked"] == tokens["whole"]
-    assert saved["whole"] == saved["checked"] == 0
-    assert saved["dropped"] == pytest.approx(1 - tokens["dropped"] / tokens["whole"])

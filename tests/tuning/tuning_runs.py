@@ -19,8 +19,7 @@ from acculturate.runs.directory import Run
 from acculturate.search import COST_OF_A_GRADIENT, DifferentialEvolution, Optimizer, by_name, takes
 from acculturate.survey.countries import Country
 from acculturate.survey.instrument import load_instrument
-from acculturate.tuning.loop import Progress
-from acculturate.tuning.tune import tune
+from acculturate.tuning import Progress, tune
 
 TOY = load_instrument("toy")
 TOYLAND = Country("Toyland", "toy-table", {"planning": 80.0, "company": 20.0}, None)

@@ -92,12 +92,6 @@ def tune(
     stall: Annotated[
         int | None, typer.Option(help="Stop after so many candidates without a better one.")
     ] = None,
-    stages: Annotated[
-        int, typer.Option(help="Ask in so many parts and drop a trial that is already beaten.")
-    ] = 1,
-    reject: Annotated[
-        bool, typer.Option("--reject/--no-reject", help="With --stages: drop it, or only check.")
-    ] = True,
     forms: Annotated[
         int | None,
         typer.Option(
@@ -133,7 +127,7 @@ def tune(
     """Search a soft prompt that moves a model's survey scores towards a country's."""
     import acculturate as ac
     from acculturate.search import by_name, takes
-    from acculturate.tuning.tune import tuning_forms
+    from acculturate.tuning import tuning_forms
 
     survey = ac.load_instrument(instrument)
     countries = ac.load_countries(table)
@@ -165,11 +159,9 @@ def tune(
         "divergence_weight": divergence_weight,
         "target_loss": target_loss,
         "stall": stall,
-        "stages": stages,
-        "reject": reject,
     }
     asked = ac.Settings(**settings)
-    asked.check(chosen)
+    asked.resolved(chosen)
     ac.Scoring(survey, settings["anchor"], aggregate, variant)
     tuning_forms(survey, asked)
     folder = out or Path("runs") / f"{slug(target.name)}-{seed}"

@@ -17,10 +17,15 @@ from acculturate.experiment.worker import LINES, is_complete
 from acculturate.metrics.held_out import form_sets
 from acculturate.model.answers import AnswerModel, Query
 from acculturate.survey.forms import all_forms
-from acculturate.tuning.config import Settings
-from acculturate.tuning.methods import Method
-from acculturate.tuning.start import start_search
-from acculturate.tuning.tune import make_objective, measured_forms, tuning_forms
+from acculturate.tuning import (
+    Goal,
+    Method,
+    Settings,
+    make_objective,
+    measured_forms,
+    start_search,
+    tuning_forms,
+)
 
 _TIMED = 2
 _TABLE_ROWS = 4
@@ -93,9 +98,8 @@ def _method_cost(
     settings = prepared.settings(method, prepared.experiment.seeds[0])
     optimizer = method.make(prepared.experiment.budget)
     target = prepared.target(prepared.cells_of(method)[0]).vector(prepared.instrument)
-    forms = tuning_forms(prepared.instrument, settings)
-    scoring = prepared.scoring(settings)
-    objective = make_objective(model, scoring, target, forms, optimizer, settings)
+    goal = Goal(prepared.scoring(settings), target)
+    objective = make_objective(model, goal, optimizer, settings)
     rng = np.random.default_rng(0)
     space, first = start_search(model, settings, optimizer.population_size, rng)
     prompts = space.prompts(first)[:_TIMED]

@@ -16,7 +16,7 @@ from acculturate.errors import UsageError
 from acculturate.formatting import suggestion
 from acculturate.io import is_path, read_bytes
 from acculturate.survey.files import Table, parse_toml
-from acculturate.tuning.methods import SETTINGS, Method, check_settings, make_method
+from acculturate.tuning import Method, Settings, make_method, setting_names
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -252,10 +252,10 @@ def _settings(top: Table) -> Mapping[str, Any]:
     for key in _SAME_FOR_ALL:
         if key in table:
             raise table.error(key, "stands at the top of the file", f"Move {key} there.")
-    table.only(*(key for key in SETTINGS if key not in _SAME_FOR_ALL))
+    table.only(*(key for key in setting_names() if key not in _SAME_FOR_ALL))
     given = {key: table.value(key) for key in table}
     try:
-        check_settings(given, "settings")
+        Settings(**given)
     except UsageError as error:
         raise top.error("settings", f"cannot be used: {error}", error.hint or "") from error
     return given

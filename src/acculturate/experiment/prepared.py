@@ -20,9 +20,7 @@ from acculturate.survey.countries import Country, CountryTable, load_countries
 from acculturate.survey.forms import all_forms
 from acculturate.survey.instrument import Instrument, load_instrument
 from acculturate.survey.scoring import Scoring
-from acculturate.tuning.config import Settings
-from acculturate.tuning.methods import Method
-from acculturate.tuning.tune import tuning_forms
+from acculturate.tuning import Method, Settings, tuning_forms
 
 BASELINE_CELL = "baselines"
 """Names the cell that measures what searches nothing."""

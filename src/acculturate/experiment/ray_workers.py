@@ -17,7 +17,7 @@ from typing import Any, cast
 from acculturate.errors import AcculturateError, FailureError, UsageError
 from acculturate.experiment.prepared import Cell
 from acculturate.experiment.worker import CellFailure, CellWorker, ProgressListener
-from acculturate.tuning.methods import Method
+from acculturate.tuning import Method
 
 _RETRIES = 5
 _POLL = 0.5

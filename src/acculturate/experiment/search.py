@@ -19,7 +19,7 @@ from acculturate.experiment.plan import Range, SettingsSearch, changed
 from acculturate.experiment.prepared import Cell, PreparedExperiment
 from acculturate.experiment.report import Trial
 from acculturate.experiment.results import collect
-from acculturate.tuning.methods import Method
+from acculturate.tuning import Method
 
 JOURNAL = "search.jsonl"
 

@@ -24,10 +24,15 @@ from acculturate.metrics.specificity import specificity
 from acculturate.model.answers import AnswerModel
 from acculturate.reporting.report import write_report
 from acculturate.survey.forms import all_forms
-from acculturate.tuning.loop import Progress
-from acculturate.tuning.methods import Method
-from acculturate.tuning.summary import SummaryInputs, measure_baselines
-from acculturate.tuning.tune import measured_forms, tune, tuning_forms
+from acculturate.tuning import (
+    Method,
+    Progress,
+    SummaryInputs,
+    measure_baselines,
+    measured_forms,
+    tune,
+    tuning_forms,
+)
 
 LINES = {"persona": "persona", "in-context": "in_context"}
 """Baselines that put a line of words in front of every form, and the line's key in a summary."""

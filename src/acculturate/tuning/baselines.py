@@ -1,7 +1,7 @@
-"""What a tuned prompt has to beat: words in the context instead of virtual tokens, and a constant.
+"""Baselines in words: lines of text in front of every form instead of virtual tokens.
 
-Each baseline is a line of text in front of every form. The paper (arXiv 2503.16094) does not print its
-in-context prompt; a short description of the country's scores in words is our reading of it.
+The paper (arXiv 2503.16094) does not print its in-context prompt; a short description of the country's
+scores in words is our reading of it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from acculturate.survey.countries import Country
 from acculturate.survey.instrument import Dimension
 
 _BANDS = ((0.2, "very low"), (0.4, "low"), (0.6, "moderate"), (0.8, "high"))
-_USUAL = (0.0, 100.0)
+_USUAL_RANGE = (0.0, 100.0)
 
 
 def persona_line(country: str) -> str:
-    """Asks the model to answer as somebody from the country.
+    """Ask the model to answer as somebody from the country.
 
     After the role line of arXiv 2309.12342, in our own words.
     """
@@ -24,13 +24,13 @@ def persona_line(country: str) -> str:
 
 
 def in_context_line(target: Country, dimensions: Sequence[Dimension]) -> str:
-    """Describes a country by its scores, in words."""
+    """Describe a country by its scores, in words."""
     parts: list[str] = []
-    usual = all(dimension.range == _USUAL for dimension in dimensions)
+    usual = all(dimension.range == _USUAL_RANGE for dimension in dimensions)
     for dimension in dimensions:
         score, (low, high) = target.scores[dimension.key], dimension.range
         share = (score - low) / (high - low)
-        band = next((word for top, word in _BANDS if share < top), "very high")
+        band = next((text for top, text in _BANDS if share < top), "very high")
         pole = dimension.low if share < 0.5 else dimension.high
         number = f"{score:.0f}" if usual else f"{score:.2f} on a scale around {low:g} to {high:g}"
         parts.append(f"{dimension.name.lower()} is {band} ({number}): {pole}")

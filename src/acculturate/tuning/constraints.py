@@ -1,8 +1,4 @@
-"""What alignment may cost: the divergence on ordinary text, and the share of valid answers.
-
-In: a candidate's divergence and valid mass. Out: how far it is past its limits, what it has to minimise,
-and the slopes of both for a search by gradients.
-"""
+"""Limits on the degradation that alignment may cause: divergence on ordinary text, share of valid answers."""
 
 from __future__ import annotations
 
@@ -14,18 +10,18 @@ from jaxtyping import Float
 Column = Float[np.ndarray, " candidate"]
 
 _BARRIER = 100.0
-"""Points of loss that a search by gradients gives up a nat, or a whole share, past a limit. Feasible
-first is an order, which has no slope; this is the slope that leads back."""
+"""Points of loss per nat or whole share past a limit, for a search by gradients. Feasible first is an
+order, which has no gradient; this one leads back within the limits."""
 
 
 @dataclass(frozen=True)
 class Constraints:
-    """Limits and weight.
+    """Limits on degradation, and the weight of the divergence in the objective.
 
     Attributes:
-        max_divergence: Limit on the divergence, nats a token, or None.
+        max_divergence: Limit on the divergence [nats per token], or None.
         min_valid_mass: Least mean share of the next-token probability that the options take, or None.
-        divergence_weight: Points of loss that a nat of divergence counts for.
+        divergence_weight: Weight of the divergence [points of loss per nat].
     """
 
     max_divergence: float | None = None
@@ -34,16 +30,16 @@ class Constraints:
 
     @property
     def reads_guard(self) -> bool:
-        """Whether guard texts have to be read for every candidate."""
+        """True where guard texts have to be read for every candidate."""
         return self.max_divergence is not None or self.divergence_weight > 0
 
     @property
     def reads_mass(self) -> bool:
-        """Whether the valid mass has to be known for every candidate."""
+        """True where the valid mass has to be known for every candidate."""
         return self.min_valid_mass is not None
 
     def violation(self, divergence: Column | None, mass: Column | None, count: int) -> Column:
-        """How far candidates are past their limits, nats and shares added; infinite where not finite."""
+        """Return the amount past the limits, nats and shares added; infinite where not finite."""
         total = np.zeros(count)
         if self.max_divergence is not None and divergence is not None:
             total += np.maximum(0.0, divergence - self.max_divergence)
@@ -52,16 +48,16 @@ class Constraints:
         return np.where(np.isfinite(total), total, np.inf)
 
     def objective(self, loss: Column, divergence: Column | None) -> Column:
-        """What is minimised within the limits: the loss and the weighted divergence."""
+        """Return the objective within the limits: the loss plus the weighted divergence."""
         if not self.divergence_weight or divergence is None:
             return loss
         return loss + self.divergence_weight * divergence
 
-    def slopes(self, divergence: float | None, mass: float | None) -> tuple[float, float]:
-        """How the descended quantity changes with a candidate's divergence and with its valid mass."""
-        of_divergence, of_mass = self.divergence_weight, 0.0
+    def gradient(self, divergence: float | None, mass: float | None) -> tuple[float, float]:
+        """Return the derivatives of the descended quantity in divergence and in valid mass."""
+        in_divergence, in_mass = self.divergence_weight, 0.0
         if self.max_divergence is not None and divergence is not None:
-            of_divergence += _BARRIER * (divergence > self.max_divergence)
+            in_divergence += _BARRIER * (divergence > self.max_divergence)
         if self.min_valid_mass is not None and mass is not None:
-            of_mass -= _BARRIER * (mass < self.min_valid_mass)
-        return of_divergence, of_mass
+            in_mass -= _BARRIER * (mass < self.min_valid_mass)
+        return in_divergence, in_mass

@@ -1,6 +1,4 @@
-"""What is minimised when a candidate answers several ways of asking differently.
-
-In: what each form was answered with. Out: one number a candidate, and its slope in every form's answer.
+"""The loss over questionnaires that are answered differently, and its gradient.
 
 Forms of one language, kind of labels, frame and option order are a questionnaire: the survey as one
 respondent would see it. The loss of the mean scores lets errors of different questionnaires cancel, a
@@ -15,23 +13,23 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from acculturate.survey.forms import Form
 from acculturate.survey.scoring import Scoring
 
 Penalty = Literal["mean", "worst", "spread"]
 
-Scores = Float[np.ndarray, "questionnaire candidate dimension"]
+Members = Int[np.ndarray, " member"]
 
 
-class Penalised:
+class PenalisedLoss:
     """The loss over several questionnaires.
 
     Args:
         scoring: Weights, anchor and loss.
         target: Scores to reach.
-        forms: What was asked; every questionnaire among them asks every item that weighs.
+        forms: The forms that are asked; every questionnaire among them asks every item that weighs.
         penalty: "mean": loss of the mean scores. "worst": the largest loss of a questionnaire.
             "spread": loss of the mean scores plus the mean standard deviation of a score over
             questionnaires.
@@ -48,64 +46,68 @@ class Penalised:
         self._forms = tuple(forms)
         self._questionnaires = questionnaires(forms)
 
-    def cost(self, values: Float[np.ndarray, "candidate form"]) -> Float[np.ndarray, " candidate"]:
-        """What is minimised; see `penalty`."""
-        loss = self._scoring.loss(self._scoring.scores_of(values, self._forms), self._target)
+    def value(
+        self, answers: Float[np.ndarray, "candidate form"]
+    ) -> Float[np.ndarray, " candidate"]:
+        """Return the penalised loss."""
+        loss = self._scoring.loss(self._scoring.scores_of(answers, self._forms), self._target)
         if self._penalty == "mean":
             return loss
-        each = self._each(values)
+        scores = self._questionnaire_scores(answers)
         if self._penalty == "worst":
-            return self._losses(each).max(axis=0)
-        return loss + each.std(axis=0).mean(axis=1)
+            return self._losses(scores).max(axis=0)
+        return loss + scores.std(axis=0).mean(axis=1)
 
-    def slope(self, values: Float[np.ndarray, "one form"]) -> Float[np.ndarray, " form"]:
-        """How the cost of one candidate changes with each form's answer."""
-        slope = np.zeros(values.shape[1])
-        if self._penalty != "worst":
-            mean = self._scoring.scores_of(values, self._forms)
-            whole = np.arange(len(self._forms))
-            slope += self._back(self._scoring.loss_slope(mean, self._target)[0], whole)
-        if self._penalty == "mean":
-            return slope
-        each = self._each(values)
+    def gradient(self, answers: Float[np.ndarray, "one form"]) -> Float[np.ndarray, " form"]:
+        """Return the derivatives of one candidate's penalised loss in each form's answer."""
         if self._penalty == "worst":
-            worst = int(self._losses(each)[:, 0].argmax())
-            of_scores = self._scoring.loss_slope(each[worst], self._target)[0]
-            return slope + self._back(of_scores, self._questionnaires[worst])
-        deviation = each[:, 0] - each[:, 0].mean(axis=0)
-        spread = each[:, 0].std(axis=0)
-        sharing = deviation.size * np.maximum(spread, np.finfo(float).tiny)
-        for of_scores, members in zip(deviation / sharing, self._questionnaires, strict=True):
-            slope += self._back(of_scores, members)
-        return slope
+            scores = self._questionnaire_scores(answers)
+            worst = int(self._losses(scores)[:, 0].argmax())
+            in_scores = self._scoring.loss_slope(scores[worst], self._target)[0]
+            return self._in_answers(in_scores, self._questionnaires[worst])
+        mean = self._scoring.scores_of(answers, self._forms)
+        in_scores = self._scoring.loss_slope(mean, self._target)[0]
+        gradient = self._in_answers(in_scores, np.arange(len(self._forms)))
+        if self._penalty == "spread":
+            scores = self._questionnaire_scores(answers)
+            deviation = scores[:, 0] - scores[:, 0].mean(axis=0)
+            spread = scores[:, 0].std(axis=0)
+            in_spread = deviation / (deviation.size * np.maximum(spread, np.finfo(float).tiny))
+            for in_scores, members in zip(in_spread, self._questionnaires, strict=True):
+                gradient += self._in_answers(in_scores, members)
+        return gradient
 
-    def _each(self, values: Float[np.ndarray, "candidate form"]) -> Scores:
+    def _questionnaire_scores(
+        self, answers: Float[np.ndarray, "candidate form"]
+    ) -> Float[np.ndarray, "questionnaire candidate dimension"]:
         return np.stack(
             [
-                self._scoring.scores_of(values[:, members], [self._forms[i] for i in members])
+                self._scoring.scores_of(answers[:, members], [self._forms[i] for i in members])
                 for members in self._questionnaires
             ]
         )
 
-    def _losses(self, each: Scores) -> Float[np.ndarray, "questionnaire candidate"]:
-        return np.stack([self._scoring.loss(scores, self._target) for scores in each])
+    def _losses(
+        self, scores: Float[np.ndarray, "questionnaire candidate dimension"]
+    ) -> Float[np.ndarray, "questionnaire candidate"]:
+        return np.stack([self._scoring.loss(each, self._target) for each in scores])
 
-    def _back(
-        self, of_scores: Float[np.ndarray, " dimension"], members: np.ndarray
+    def _in_answers(
+        self, in_scores: Float[np.ndarray, " dimension"], members: Members
     ) -> Float[np.ndarray, " form"]:
-        """A slope in the scores of some forms as a slope in every form's answer."""
+        """Turn a gradient in the scores of some forms into one in every form's answer."""
         items = [item.id for item in self._scoring.instrument.items]
         asked = np.array([items.index(self._forms[i].item) for i in members], np.intp)
         times = np.bincount(asked, minlength=len(items))
-        slope = np.zeros(len(self._forms))
-        slope[members] = (of_scores @ self._scoring.weights)[asked] / times[asked]
-        return slope
+        gradient = np.zeros(len(self._forms))
+        gradient[members] = (in_scores @ self._scoring.weights)[asked] / times[asked]
+        return gradient
 
 
-def questionnaires(forms: Sequence[Form]) -> tuple[np.ndarray, ...]:
-    """Places of the forms of each language, kind of labels, frame and order, as they come."""
-    keys = [(form.language, form.labels[0], form.frame, form.order) for form in forms]
-    return tuple(
-        np.array([i for i, key in enumerate(keys) if key == one], np.intp)
-        for one in dict.fromkeys(keys)
-    )
+def questionnaires(forms: Sequence[Form]) -> tuple[Members, ...]:
+    """Return the places of the forms of each language, kind of labels, frame and order."""
+    places: dict[tuple[str, ...], list[int]] = {}
+    for place, form in enumerate(forms):
+        key = (form.language, form.labels[0], form.frame, form.order)
+        places.setdefault(key, []).append(place)
+    return tuple(np.array(members, np.intp) for members in places.values())

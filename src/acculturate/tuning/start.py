@@ -1,7 +1,6 @@
-"""Where a search starts: its space and its first population.
+"""The start of a search: its space and its first population.
 
-In: a model, the settings and a stream. Out: the same for the same stream, so that a resumed run stands in
-the space it began in.
+The same stream gives the same of both, so that a resumed run stands in the space it began in.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from acculturate.errors import UsageError
 from acculturate.model.answers import AnswerModel
 from acculturate.model.soft_prompt import SoftPrompt, start_population
 from acculturate.search import Full, LowRank, Mixture, Space, read_name
-from acculturate.tuning.config import Settings
+from acculturate.tuning.settings import Settings
 
 
 def start_search(
     model: AnswerModel, settings: Settings, size: int, rng: np.random.Generator
 ) -> tuple[Space, Float[np.ndarray, "candidate entry"]]:
-    """The space, and a first population in it.
+    """Return the space, and a first population in it.
 
     Args:
         model: Gives the embeddings and their scale.
@@ -30,14 +29,13 @@ def start_search(
         rng: Draws everything.
 
     Raises:
-        UsageError: The run to start from does not fit, or a start text is missing.
+        UsageError: The run to start from does not fit.
     """
     assert settings.init_scale is not None and settings.space is not None
     kind, number = read_name(settings.space)
-    shape = settings.tokens, model.hidden_size
     if kind == "mixture":
-        real = model.embed_random_tokens(number, rng)
-        space = Mixture(settings.tokens, real, settings.init_scale)
+        embeddings = model.embed_random_tokens(number, rng)
+        space = Mixture(settings.tokens, embeddings, settings.init_scale)
         return space, space.first(size, rng)
     assert settings.init is not None
     prompts = start_population(
@@ -48,20 +46,20 @@ def start_search(
         init=settings.init,
         scale=settings.init_scale,
         text=settings.init_text,
-        prompt=_finished(settings.init_run, model),
+        prompt=_prompt_of_run(settings.init_run, model),
     )
     # A start without noise leaves the space its size: that of the embeddings.
     spread = (settings.init_scale or 1.0) * model.embedding_scale()
+    zeros = np.zeros((settings.tokens, model.hidden_size))
     if kind == "full":
-        return Full(np.zeros(shape), spread), prompts.reshape(size, -1)
+        return Full(zeros, spread), prompts.reshape(size, -1)
     # Of a start at real tokens the first candidate is the start itself; Gaussian ones are around zero.
-    base = np.zeros(shape) if settings.init == "gaussian" else prompts[0]
+    base = zeros if settings.init == "gaussian" else prompts[0]
     space = LowRank(base, number, spread)
     return space, space.first(size, rng)
 
 
-def _finished(run: str | None, model: AnswerModel) -> np.ndarray | None:
-    """The soft prompt of a finished run."""
+def _prompt_of_run(run: str | None, model: AnswerModel) -> Float[np.ndarray, "token hidden"] | None:
     if run is None:
         return None
     path = Path(run)

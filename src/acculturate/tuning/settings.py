@@ -1,0 +1,313 @@
+"""The settings of a tuning run, each said once: name, type, bounds, default and help.
+
+The command line, experiment files, config.toml and docs/settings.md are made from `Settings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+
+from acculturate.errors import UsageError
+from acculturate.formatting import suggestion
+from acculturate.model.answers import Placement
+from acculturate.model.soft_prompt import Init
+from acculturate.search import Adam, Optimizer, read_name
+from acculturate.survey.countries import Country
+from acculturate.survey.forms import forms_asked_once
+from acculturate.survey.instrument import Aggregate, Instrument
+from acculturate.survey.scoring import Anchor, Reading
+from acculturate.tuning.constraints import Constraints
+from acculturate.tuning.penalty import Penalty
+
+WEIGHT_FOR_GRADIENTS = 10.0
+"""Points of loss per nat: with it the descents of docs/log.md stay below 0.1 nats per token."""
+
+SPACE_FOR_ANSWERS = "mixture:64"
+"""The space in which a search without gradients gets furthest: docs/choosing-an-optimizer.md."""
+
+_SURVEY = (
+    *("anchor", "aggregate", "variant", "reading", "respondents", "forms", "sample", "penalty"),
+    "language",
+)
+"""Settings that config.toml holds in its table survey."""
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(strict=True, extra="forbid"))
+class Settings:
+    """The settings of a run beside model, questionnaire, country and optimiser.
+
+    Raises:
+        UsageError: A setting does not exist, is of the wrong type, or out of range.
+    """
+
+    budget: int = Field(
+        400,
+        description="Most evaluations, in whole generations; a candidate with its gradient counts for three.",
+    )
+    seed: int = Field(
+        0, ge=0, description="Random seed for initialisation, search, samples and bootstrap."
+    )
+    tokens: int = Field(8, ge=1, description="Number of virtual tokens in the soft prompt.")
+    placement: Placement = Field(
+        "front", description="Place of the soft prompt in the model's context."
+    )
+    space: str | None = Field(
+        None,
+        description="Space that is searched: full, low-rank:N or mixture:N; by default full with "
+        "gradients or an init, else mixture:64.",
+    )
+    init: Init | None = Field(
+        None,
+        description="Start of the search: random numbers, real tokens, a text, or another run; by default "
+        "tokens with gradients, else gaussian.",
+    )
+    init_scale: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Spread of the first population, in standard deviations of the embeddings; by default 0 "
+        "around a start that is descended from, else 1.",
+    )
+    init_text: str | None = Field(None, description="Start text for init text.")
+    init_run: str | None = Field(
+        None, description="Run directory or soft prompt file for init run."
+    )
+    max_divergence: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Limit on the divergence on ordinary text [nats per token].",
+    )
+    min_valid_mass: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Least mean share of the next-token probability that the answer options take.",
+    )
+    divergence_weight: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Weight of the divergence in the objective [points of loss per nat]; by default 10 with "
+        "gradients, else 0.",
+    )
+    target_loss: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Loss at which the search stops early, once within the limits.",
+    )
+    stall: int | None = Field(
+        None, ge=1, description="Candidates without improvement after which the search stops."
+    )
+    anchor: Anchor = Field(
+        "midpoint",
+        description="Constants C of the scoring formulas: midpoint, zero, or a number for every dimension.",
+    )
+    aggregate: Aggregate | None = Field(
+        None,
+        description="Loss made of the differences to the target's scores; by default the questionnaire's.",
+    )
+    variant: str | None = Field(
+        None, description="Named variant of a dimension's formula, such as cat."
+    )
+    reading: Reading = Field(
+        "expected", description="Reading of answers as numbers: mean, most likely option, or draws."
+    )
+    respondents: int = Field(
+        100, ge=1, description="Draws from the answers of each form, for reading sampled."
+    )
+    forms: int | None = Field(
+        None,
+        ge=1,
+        description="Tuning forms per generation: one per item, or a multiple of twice the items; by "
+        "default every item once in each option order.",
+    )
+    sample: bool | None = Field(
+        None,
+        description="New random tuning forms for every generation; by default with adam, unless forms, "
+        "stall or target-loss is set.",
+    )
+    penalty: Penalty = Field(
+        "mean",
+        description="Loss over questionnaires (frames, option orders) that are answered differently: of the "
+        "mean scores, of the worst one, or of the mean plus the spread.",
+    )
+    language: str = Field("en", description="Language code of the forms: en, ar, es, hi or zh.")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain(cls, values: Any, handler: ModelWrapValidatorHandler[Settings]) -> Settings:
+        try:
+            return handler(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name, kind = str(first["loc"][0]), first["type"]
+            if kind == "unexpected_keyword_argument":
+                known = suggestion(name, setting_names(), "The settings are")
+                raise UsageError(f"there is no setting {name!r}", known) from error
+            value = values.kwargs[name]
+            if kind in ("greater_than_equal", "finite_number"):
+                message = f"{name.replace('_', ' ')} {value} is out of range"
+            else:
+                message = f"{name} cannot be {value!r}"
+            option = name.replace("_", "-")
+            raise UsageError(message, f"Use {allowed_values(name)} for --{option}.") from error
+
+    @property
+    def constraints(self) -> Constraints:
+        """The limits on degradation, and the weight of the divergence."""
+        return Constraints(self.max_divergence, self.min_valid_mass, self.divergence_weight or 0.0)
+
+    def sample_size(self, instrument: Instrument) -> int | None:
+        """Return the number of forms drawn per generation; None where all are asked the same ones."""
+        return (self.forms or forms_asked_once(instrument)) if self.sample else None
+
+    def resolved(self, optimizer: Optimizer) -> Settings:
+        """Fill in what an optimiser leaves open, and check that it can run with the result.
+
+        Raises:
+            UsageError: The settings do not fit together or the optimiser; the message names them.
+        """
+        by_gradients = "gradient" in optimizer.requires
+        weight, sample, space = self.divergence_weight, self.sample, self.space
+        init, scale = self.init, self.init_scale
+        if weight is None:
+            weight = WEIGHT_FOR_GRADIENTS if by_gradients else 0.0
+        if sample is None:
+            fixed = self.forms is not None or self._compares_losses
+            sample = isinstance(optimizer, Adam) and not fixed
+        if space is None:
+            space = "full" if by_gradients or self._has_start else SPACE_FOR_ANSWERS
+        of_real_tokens = read_name(space)[0] == "mixture"
+        if not of_real_tokens:
+            init = init or ("tokens" if by_gradients else "gaussian")
+        if scale is None:
+            around_start = by_gradients and not of_real_tokens and init != "gaussian"
+            scale = 0.0 if around_start else 1.0
+        found = replace(
+            self,
+            divergence_weight=weight,
+            sample=sample,
+            space=space,
+            init=init,
+            init_scale=scale,
+        )
+        found._check(optimizer)
+        if of_real_tokens:
+            found._check_start_of_real_tokens()
+        else:
+            found._check_start(optimizer.population_size)
+        return found
+
+    @property
+    def _has_start(self) -> bool:
+        return any(value is not None for value in (self.init, self.init_text, self.init_run))
+
+    @property
+    def _compares_losses(self) -> bool:
+        return self.stall is not None or self.target_loss is not None
+
+    def _check(self, optimizer: Optimizer) -> None:
+        first = optimizer.population_size * optimizer.evaluations_per_candidate
+        if self.budget < first:
+            raise UsageError(
+                f"a budget of {self.budget} does not hold one population of {first} evaluations",
+                f"Use --budget {first} or more, or a smaller --population.",
+            )
+        if self.sample and self._compares_losses:
+            raise UsageError(
+                "losses on different samples of forms cannot be compared with one another or a target",
+                "Use --stall and --target-loss without --sample.",
+            )
+
+    def _check_start_of_real_tokens(self) -> None:
+        if self._has_start:
+            raise UsageError(
+                f"the space {self.space} is made of real tokens and starts from them",
+                "Leave out --init, or use --space full.",
+            )
+        if self.init_scale == 0:
+            raise UsageError(
+                f"an init scale of 0 makes all candidates of the space {self.space} alike",
+                "Use a positive number, such as 1.",
+            )
+
+    def _check_start(self, population: int) -> None:
+        single = population == 1 and self.init != "gaussian"
+        if self.init_scale == 0 and self.init != "tokens" and not single:
+            raise UsageError(
+                f"an init scale of 0 makes all candidates of init {self.init!r} alike",
+                "Use a positive number, such as 1.",
+            )
+        for init, start, option in (
+            ("text", self.init_text, "--init-text TEXT"),
+            ("run", self.init_run, "--init-run DIRECTORY"),
+        ):
+            if start is not None and self.init != init:
+                raise UsageError(
+                    f"a start {init} is used by init {init!r} alone", f"Add --init {init}."
+                )
+            if self.init == init and not (start or "").strip():
+                raise UsageError(f"a start at a {init} needs one", f"Give {option}.")
+
+
+def setting_names() -> tuple[str, ...]:
+    """Return the names of all settings."""
+    return tuple(Settings.__pydantic_fields__)
+
+
+def allowed_values(name: str) -> str:
+    """Describe the values that a setting may have, such as "a whole number from 1"."""
+    field = Settings.__pydantic_fields__[name]
+    is_union = get_origin(field.annotation) in (Union, UnionType)
+    kinds = get_args(field.annotation) if is_union else (field.annotation,)
+    choices = [str(c) for kind in kinds if get_origin(kind) is Literal for c in get_args(kind)]
+    if any(get_origin(kind) is Mapping for kind in kinds):
+        choices.append("numbers such as pdi=50,idv=40")
+    if choices:
+        return f"{', '.join(choices[:-1])} or {choices[-1]}"
+    kind = next(kind for kind in kinds if kind is not NoneType)
+    if kind in (bool, str):
+        return "true or false" if kind is bool else "a text"
+    least = next((bound.ge for bound in field.metadata if hasattr(bound, "ge")), None)
+    number = "a whole number" if kind is int else "a number"
+    return number if least is None else f"{number} from {least}"
+
+
+def to_toml(
+    settings: Settings,
+    forms: int,
+    model: Mapping[str, str],
+    instrument: Instrument,
+    target: Country,
+    optimizer: Optimizer,
+) -> dict[str, Any]:
+    """Return the effective settings as nested tables, without what is not set."""
+    values = vars(settings) | {
+        "aggregate": settings.aggregate or instrument.aggregate,
+        "respondents": settings.respondents if settings.reading == "sampled" else None,
+        "forms": forms,
+        "sample": settings.sample_size(instrument),
+        "penalty": None if settings.penalty == "mean" else settings.penalty,
+    }
+    survey = {"instrument": instrument.key, "table": target.table, "country": target.name}
+    tables: dict[str, dict[str, Any]] = {
+        "model": {key: model[key] for key in ("name", "revision", "dtype")},
+        "survey": survey | {name: values[name] for name in _SURVEY},
+        "search": {
+            "optimizer": optimizer.name,
+            **{name: value for name, value in values.items() if name not in _SURVEY},
+            "settings": optimizer.settings(),
+        },
+    }
+    return {
+        name: {key: value for key, value in table.items() if value is not None}
+        for name, table in tables.items()
+    }
