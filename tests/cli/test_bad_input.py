@@ -262,13 +262,13 @@ class TestRunDirectory:
 
 
 def test_ctrl_c_leaves_with_130_and_says_how_to_go_on(cli: CommandLine, monkeypatch):
-    import acculturate.progress
+    import acculturate.progress_bars
 
     def interrupt(at: Progress) -> str:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(acculturate.progress, "_progress_line", interrupt)
+        patched.setattr(acculturate.progress_bars, "_progress_line", interrupt)
         shown = cli.tune("--out", "[red]run")
     assert shown.code == 130
     assert shown.out == ""

@@ -36,7 +36,7 @@ OPTIONS = {
     "instrument": "template list",
     "instrument template": "name",
     "instrument list": "--json",
-    "": "--version bench measure tune report export relate countries forms instrument",
+    "": "--version measure tune report export relate countries forms instrument",
 }
 MEASURED = {
     "model",

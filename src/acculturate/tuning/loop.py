@@ -97,7 +97,8 @@ class LoopState:
     def load(cls, state: State) -> LoopState:
         """Read the arrays that `dump` returned."""
         arrays = {field.name: state[field.name] for field in fields(cls)}
-        return cls(**{k: v if v.ndim else v.item() for k, v in arrays.items()})
+        values: dict[str, Any] = {k: v if v.ndim else v.item() for k, v in arrays.items()}
+        return cls(**values)
 
 
 class TuningLoop:

@@ -12,6 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
+from pydantic.fields import FieldInfo
 
 from acculturate.errors import UsageError
 from acculturate.formatting import suggestion
@@ -258,14 +259,17 @@ class Settings:
                 raise UsageError(f"a start at a {init} needs one", f"Give {option}.")
 
 
+_FIELDS: dict[str, FieldInfo] = vars(Settings)["__pydantic_fields__"]
+
+
 def setting_names() -> tuple[str, ...]:
     """Return the names of all settings."""
-    return tuple(Settings.__pydantic_fields__)
+    return tuple(_FIELDS)
 
 
 def allowed_values(name: str) -> str:
     """Describe the values that a setting may have, such as "a whole number from 1"."""
-    field = Settings.__pydantic_fields__[name]
+    field = _FIELDS[name]
     is_union = get_origin(field.annotation) in (Union, UnionType)
     kinds = get_args(field.annotation) if is_union else (field.annotation,)
     choices = [str(c) for kind in kinds if get_origin(kind) is Literal for c in get_args(kind)]
