@@ -1,21 +1,24 @@
-"""What an experiment is: a TOML file, read strictly, becomes frozen data.
+"""An experiment as its TOML file says it, checked and frozen.
 
 In: a path, or the name of a preset. Out: an `Experiment`. Whether countries, languages and settings fit the
-questionnaire is `prepared.py`'s.
+questionnaire is checked by `prepare`.
 """
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from acculturate.errors import UsageError
 from acculturate.formatting import suggestion
-from acculturate.io import is_path, read_bytes
-from acculturate.survey.files import Table, parse_toml
+from acculturate.io import is_path, parse_toml, read_bytes
+from acculturate.schema import Flag, Section, Text, Whole, fault, validated
 from acculturate.tuning import Method, Settings, make_method, setting_names
 
 PRESETS = Path(__file__).parent / "presets"
@@ -26,130 +29,258 @@ BASELINES: Mapping[str, str] = {
     "in-context": "the country's scores in words",
     "constant": "the same answer to everything",
 }
-"""Methods that search nothing; each is measured once a country."""
+"""Methods without a search; each is measured once a country."""
 
-_WHAT = "experiment file"
 _SAME_FOR_ALL = ("budget", "seed")
 _LONGEST_NAME = 100
-_DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
-@dataclass(frozen=True)
-class ModelChoice:
+def _printable(text: str) -> str:
+    if any(unicodedata.category(letter)[0] == "C" for letter in text):
+        raise fault(f"holds a control character: {text!a}", "Take it out.")
+    if len(text) > _LONGEST_NAME:
+        raise fault(f"is {len(text)} letters long", f"Use 1 to {_LONGEST_NAME}.")
+    return text
+
+
+def _different(names: tuple[str, ...]) -> tuple[str, ...]:
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise fault(f'is "{name}" again', "Write each one once.", place)
+    return names
+
+
+def _named(model: object) -> object:
+    return {"name": model} if isinstance(model, str) else model
+
+
+def _end(number: Any) -> int | float:
+    if type(number) not in (int, float) or not math.isfinite(number):
+        raise fault(f"is {number!r}", "Write a finite number.")
+    return number
+
+
+def _seeds(given: object) -> object:
+    entries: list[Any] = given if isinstance(given, list) else []
+    whole = {seed for seed in entries if type(seed) is int and seed >= 0}
+    if not entries or len(whole) < len(entries):
+        raise fault(f"is {given!r}", "Write different whole numbers from 0, as in [0, 1, 2].")
+    return given
+
+
+def _shared_settings(given: dict[str, Any]) -> dict[str, Any]:
+    for key in given:
+        if key in _SAME_FOR_ALL:
+            raise fault("stands at the top of the file", f"Move {key} there.", key)
+        if key not in setting_names():
+            raise fault("is not known", suggestion(key, setting_names(), "Known here"), key)
+    try:
+        Settings(**given)
+    except UsageError as error:
+        raise fault(f"cannot be used: {error}", error.hint or "") from error
+    return given
+
+
+def _check_methods(given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    for name, table in given.items():
+        if name in BASELINES:
+            if table:
+                raise fault("takes no settings", f"Write {name} = {{}}.", name)
+            continue
+        for key in _SAME_FOR_ALL:
+            if key in table:
+                raise fault("is the same for all methods", f"Move {key} to the top.", name, key)
+        try:
+            _method(name, table)
+        except UsageError as error:
+            raise fault(f"cannot be run: {error}", error.hint or "", name) from error
+    return given
+
+
+def _method(name: str, table: Mapping[str, Any]) -> Method:
+    own = {key: value for key, value in table.items() if key != "optimizer"}
+    return make_method(name, str(table.get("optimizer", name)), own)
+
+
+Name = Annotated[Text, AfterValidator(_printable)]
+Names = Annotated[tuple[Name, ...], AfterValidator(_different)]
+SomeNames = Annotated[Names, Field(min_length=1)]
+Count = Annotated[Whole, Field(ge=1)]
+
+
+class ModelChoice(Section):
     """The model's name, revision and precision, as `load_model` takes them."""
 
-    name: str
-    revision: str | None
-    dtype: str
+    name: Text
+    revision: Text | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
 
-@dataclass(frozen=True)
-class Range:
-    """What a setting may be in a search over settings.
+class Range(Section):
+    """Values of a setting that a search tries: some choices, or numbers between two ends.
 
     Attributes:
-        choices: One of these; empty where it is a number between two.
+        choices: One of these; None where it is a number.
         low: The least.
-        high: The largest; with two whole numbers all between are whole.
+        high: The largest; between two whole numbers all are whole.
         log: Whether small numbers are tried as densely as large ones.
     """
 
-    choices: tuple[Any, ...] = ()
-    low: float = 0.0
-    high: float = 0.0
-    log: bool = False
+    choices: Annotated[tuple[Any, ...], Field(min_length=1)] | None = None
+    low: Annotated[Any, AfterValidator(_end)] = None
+    high: Annotated[Any, AfterValidator(_end)] = None
+    log: Flag = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Range:
+        if self.choices is not None:
+            for key in self.model_fields_set - {"choices"}:
+                raise fault("stands beside choices", "Take one of them out.", key)
+            return self
+        for key in ("low", "high"):
+            if getattr(self, key) is None:
+                raise fault("is missing", "Write low and high, or a list of choices.", key)
+        if not self.low < self.high or (self.log and self.low <= 0):
+            hint = "Write low < high, above 0 with log = true."
+            raise fault(f"is {self.high:g}", hint, "high")
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as the file would say it."""
+        if self.choices is not None:
+            return {"choices": list(self.choices)}
+        return {"low": self.low, "high": self.high, "log": self.log}
 
 
-@dataclass(frozen=True)
-class SettingsSearch:
+class SettingsSearch(Section):
     """A search over settings of a method; its objective is the mean held-out loss of its cells.
 
     Attributes:
         method: The method whose settings are tried.
-        trials: How many.
-        seed: Of the sampler.
-        ranges: What is tried.
+        trials: Number of trials.
+        seed: Seed of the sampler.
+        ranges: Values to try, by setting.
     """
 
-    method: str
-    trials: int
-    seed: int
-    ranges: Mapping[str, Range]
+    method: Text
+    trials: Count
+    seed: Whole = 0
+    ranges: Annotated[dict[str, Range], Field(min_length=1)]
 
 
-@dataclass(frozen=True)
-class Experiment:
+class Experiment(Section):
     """Methods x tables x countries x seeds on one model.
 
     Attributes:
-        name: Names its directory and its report.
-        about: What it is, in a sentence, or empty.
-        model: Who answers.
+        name: Names its directory and its report; that of the file where it says nothing.
+        about: A sentence on it, or empty.
+        model: The model to ask.
         instrument: Name or file of the questionnaire.
         tables: Names or files of the country tables.
         countries: Targets, as they were written.
-        baselines: Methods that search nothing.
-        methods: Methods that search.
-        seeds: Of every method that searches.
+        chosen: Settings of each method by its label, baselines among them: the file's `methods`.
+        seeds: Seeds of every method that searches.
         budget: Evaluations of every run.
+        goal: A loss to reach, or the label of the method whose median loss is to be reached.
         settings: Fields of `Settings` that all methods share.
-        evaluate: Whether every run is asked what its search never saw.
+        evaluate: Whether every run is asked forms that its search never saw.
         languages: Other languages for that; None for all.
         benchmarks: Names of benchmarks to run.
         search: A search over settings, or None.
-        folder: Where the file lies; paths in it start there. None for a preset.
     """
 
-    name: str
-    about: str
-    model: ModelChoice
-    instrument: str
-    tables: tuple[str, ...]
-    countries: tuple[str, ...]
-    baselines: tuple[str, ...]
-    methods: tuple[Method, ...]
-    seeds: tuple[int, ...]
-    budget: int
-    settings: Mapping[str, Any]
-    evaluate: bool
-    languages: tuple[str, ...] | None
-    benchmarks: tuple[str, ...]
-    search: SettingsSearch | None
-    folder: Path | None
+    name: Name = ""
+    about: str = ""
+    model: Annotated[ModelChoice, BeforeValidator(_named)]
+    instrument: Text
+    tables: SomeNames
+    countries: SomeNames
+    chosen: Annotated[
+        dict[Name, dict[str, Any]],
+        Field(min_length=1, alias="methods"),
+        AfterValidator(_check_methods),
+    ]
+    seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds)] = (0,)
+    budget: Count = 1
+    goal: str | float | None = None
+    settings: Annotated[dict[str, Any], AfterValidator(_shared_settings)] = Field(
+        default_factory=dict
+    )
+    evaluate: Flag = False
+    languages: Names | None = None
+    benchmarks: Names = ()
+    search: SettingsSearch | None = None
+
+    @cached_property
+    def baselines(self) -> tuple[str, ...]:
+        """Labels of the methods without a search."""
+        return tuple(name for name in BASELINES if name in self.chosen)
+
+    @cached_property
+    def methods(self) -> tuple[Method, ...]:
+        """Methods that search."""
+        return tuple(
+            _method(name, table) for name, table in self.chosen.items() if name not in BASELINES
+        )
+
+    @model_validator(mode="after")
+    def _check(self) -> Experiment:
+        labels = [method.label for method in self.methods]
+        if labels and "budget" not in self.model_fields_set:
+            raise fault("is missing", "Add it: evaluations of every run.", "budget")
+        if self.languages is not None and not self.evaluate:
+            raise fault(
+                "is set and evaluate is not", "Add evaluate = true, or take it out.", "languages"
+            )
+        if isinstance(self.goal, str) and self.goal not in labels:
+            hint = suggestion(self.goal, labels, "Write a loss, or one of")
+            raise fault(f'is "{self.goal}", which is no method that searches', hint, "goal")
+        if self.search is not None:
+            self._check_search(self.search, labels)
+        return self
+
+    def _check_search(self, search: SettingsSearch, labels: list[str]) -> None:
+        if search.method not in labels:
+            hint = suggestion(search.method, labels, "Write one of") if labels else "Add a method."
+            raise fault(f'is "{search.method}"', hint, "search", "method")
+        base = self.methods[labels.index(search.method)]
+        for key, tried in search.ranges.items():
+            where = "search", "ranges", key
+            if key in _SAME_FOR_ALL:
+                raise fault("is the same for all methods", "Take it out.", *where)
+            for value in tried.choices or (tried.low, tried.high):
+                try:
+                    changed(base, "a trial", {key: value})
+                except UsageError as error:
+                    raise fault(f"cannot be tried: {error}", error.hint or "", *where) from error
 
     def to_dict(self) -> dict[str, Any]:
-        """For experiment.toml: all that decides the results; what is not set is left out."""
+        """Return all that decides the results, for experiment.toml; what is not set is left out."""
         methods: dict[str, Any] = {name: {} for name in self.baselines}
-        for one in self.methods:
-            methods[one.label] = {"optimizer": one.optimizer, **one.own, **one.settings}
-        everything = {
-            "name": self.name,
-            "model": {key: value for key, value in asdict(self.model).items() if value is not None},
-            "instrument": self.instrument,
-            "tables": list(self.tables),
-            "countries": list(self.countries),
-            "seeds": list(self.seeds),
-            "budget": self.budget,
-            "settings": dict(self.settings),
-            "evaluate": self.evaluate,
-            "languages": None if self.languages is None else list(self.languages),
-            "benchmarks": list(self.benchmarks),
-            "methods": methods,
-            "search": None if self.search is None else _search_dict(self.search),
+        for method in self.methods:
+            methods[method.label] = {
+                "optimizer": method.optimizer,
+                **method.own,
+                **method.settings,
+            }
+        left_out = {"about", "chosen", "search"}
+        search = self.search and vars(self.search) | {
+            "ranges": {key: tried.to_dict() for key, tried in self.search.ranges.items()}
         }
-        return {key: value for key, value in everything.items() if value is not None}
+        everything = self.model_dump(exclude=left_out, exclude_none=True, mode="json")
+        return everything | {"methods": methods} | ({"search": search} if search else {})
 
 
 def preset_names() -> tuple[str, ...]:
-    """The experiments that come with the package."""
+    """Return the names of the experiments that come with the package."""
     return tuple(sorted(file.stem for file in PRESETS.glob("*.toml")))
 
 
 def load_experiment(name_or_path: str | Path) -> Experiment:
-    """Reads an experiment file.
+    """Read an experiment file.
 
     Args:
-        name_or_path: A preset's name, or the path of a TOML file.
+        name_or_path: A preset's name, or the path of a TOML file; paths in it start at its folder.
 
     Raises:
         UsageError: There is no such file, or something in it is unknown, missing or of the wrong kind;
@@ -165,199 +296,26 @@ def load_experiment(name_or_path: str | Path) -> Experiment:
             f"there is no experiment {name!r}",
             suggestion(name, preset_names(), "Give a TOML file, or one of"),
         )
-    return _read(parse_toml(read_bytes(path, _WHAT), path, _WHAT), path, folder)
+    what = "experiment file"
+    plan = validated(Experiment, parse_toml(read_bytes(path, what), path, what), path)
 
+    def local(given: str, suffix: str) -> str:
+        if folder is None or not is_path(given, suffix) or Path(given).is_absolute():
+            return given
+        return str(folder / given)
 
-def _read(top: Table, path: Path, folder: Path | None) -> Experiment:
-    top.only(
-        *("name", "about", "model", "instrument", "tables", "countries", "methods", "seeds"),
-        *("budget", "settings", "evaluate", "languages", "benchmarks", "search"),
-    )
-    baselines, methods = _methods(top)
-    settings = _settings(top)
-    seeds = _seeds(top)
-    evaluate = top.flag("evaluate", False)
-    if "languages" in top and not evaluate:
-        raise top.error(
-            "languages", "is set and evaluate is not", "Add evaluate = true, or take it out."
-        )
-    name = top.text("name") if "name" in top else path.stem
-    _printable(top, "name", name)
-    return Experiment(
-        name=name,
-        about=top.text("about") if "about" in top else "",
-        model=_model(top),
-        instrument=_local(top.text("instrument"), ".toml", folder),
-        tables=tuple(_local(table, ".csv", folder) for table in _different(top, "tables")),
-        countries=_different(top, "countries"),
-        baselines=baselines,
-        methods=methods,
-        seeds=seeds,
-        budget=_from(top, "budget", 1) if methods or "budget" in top else 1,
-        settings=settings,
-        evaluate=evaluate,
-        languages=_different(top, "languages", empty=True) if "languages" in top else None,
-        benchmarks=_different(top, "benchmarks", empty=True) if "benchmarks" in top else (),
-        search=_search(top, methods) if "search" in top else None,
-        folder=folder,
-    )
-
-
-def _model(top: Table) -> ModelChoice:
-    values = top.value("model")
-    if isinstance(values, str):
-        return ModelChoice(top.text("model"), None, "auto")
-    table = top.table("model")
-    table.only("name", "revision", "dtype")
-    return ModelChoice(
-        table.text("name"),
-        table.text("revision") if "revision" in table else None,
-        table.choice("dtype", _DTYPES) if "dtype" in table else "auto",
-    )
-
-
-def _methods(top: Table) -> tuple[tuple[str, ...], tuple[Method, ...]]:
-    found: list[Method] = []
-    baselines: list[str] = []
-    for name, table in top.tables("methods"):
-        where = f"methods.{name}"
-        _printable(top, where, name)
-        given = {key: table.value(key) for key in table}
-        if name in BASELINES:
-            if given:
-                raise top.error(where, "takes no settings", f"Write {name} = {{}}.")
-            baselines.append(name)
-            continue
-        optimizer = given.pop("optimizer", name)
-        for key in given:
-            if key in _SAME_FOR_ALL:
-                raise top.error(
-                    f"{where}.{key}", "is the same for all methods", f"Move {key} to the top."
-                )
-        if not isinstance(optimizer, str):
-            raise top.error(f"{where}.optimizer", f"is {optimizer!r}", "Write its name.")
-        try:
-            method = make_method(name, optimizer, given)
-        except UsageError as error:
-            raise top.error(where, f"cannot be run: {error}", error.hint or "") from error
-        found.append(method)
-    order = tuple(name for name in BASELINES if name in baselines)
-    return order, tuple(found)
-
-
-def _settings(top: Table) -> Mapping[str, Any]:
-    if "settings" not in top:
-        return {}
-    table = top.table("settings")
-    for key in _SAME_FOR_ALL:
-        if key in table:
-            raise table.error(key, "stands at the top of the file", f"Move {key} there.")
-    table.only(*(key for key in setting_names() if key not in _SAME_FOR_ALL))
-    given = {key: table.value(key) for key in table}
-    try:
-        Settings(**given)
-    except UsageError as error:
-        raise top.error("settings", f"cannot be used: {error}", error.hint or "") from error
-    return given
-
-
-def _seeds(top: Table) -> tuple[int, ...]:
-    if "seeds" not in top:
-        return (0,)
-    given = top.value("seeds")
-    entries = cast("list[object]", given) if isinstance(given, list) else []
-    whole = [seed for seed in entries if type(seed) is int and seed >= 0]
-    if not entries or len(set(whole)) < len(entries):
-        raise top.error(
-            "seeds", f"is {given!r}", "Write different whole numbers from 0, as in [0, 1, 2]."
-        )
-    return tuple(whole)
-
-
-def _search(top: Table, methods: tuple[Method, ...]) -> SettingsSearch:
-    table = top.table("search")
-    table.only("method", "trials", "seed", "ranges")
-    if not methods:
-        raise top.error("search", "has no method to search settings of", "Add one to methods.")
-    name = table.choice("method", tuple(method.label for method in methods))
-    base = next(method for method in methods if method.label == name)
-    ranges = {key: _range(table.table("ranges"), key) for key, _ in table.tables("ranges")}
-    for key, one in ranges.items():
-        where = f"ranges.{key}"
-        if key in _SAME_FOR_ALL:
-            raise table.error(where, "is the same for all methods", "Take it out.")
-        for value in one.choices or (one.low, one.high):
-            try:
-                changed(base, "a trial", {key: value})
-            except UsageError as error:
-                raise table.error(where, f"cannot be tried: {error}", error.hint or "") from error
-    return SettingsSearch(name, _from(table, "trials", 1), table.whole("seed", 0), ranges)
+    located = {
+        "name": plan.name or path.stem,
+        "instrument": local(plan.instrument, ".toml"),
+        "tables": tuple(local(table, ".csv") for table in plan.tables),
+    }
+    return plan.model_copy(update=located)
 
 
 def changed(method: Method, label: str, values: Mapping[str, Any]) -> Method:
-    """A method with other values for some of its settings.
+    """Return a method with other values for some of its settings.
 
     Raises:
         UsageError: A setting does not exist, or a value is of the wrong kind.
     """
     return make_method(label, method.optimizer, {**method.own, **method.settings, **values})
-
-
-def _range(parent: Table, key: str) -> Range:
-    table = parent.table(key)
-    if "choices" in table:
-        table.only("choices")
-        given = table.value("choices")
-        if not isinstance(given, list) or not given:
-            raise table.error("choices", f"is {given!r}", "Write a list: choices = [...].")
-        return Range(choices=tuple(cast("list[Any]", given)))
-    table.only("low", "high", "log")
-    low, high = table.number("low"), table.number("high")
-    log = table.flag("log", False)
-    if not low < high or (log and low <= 0):
-        raise table.error("high", f"is {high:g}", "Write low < high, above 0 with log = true.")
-    if all(type(table.value(end)) is int for end in ("low", "high")):
-        return Range(low=int(low), high=int(high), log=log)
-    return Range(low=low, high=high, log=log)
-
-
-def _search_dict(search: SettingsSearch) -> dict[str, Any]:
-    ranges = {
-        key: {"choices": list(one.choices)}
-        if one.choices
-        else {"low": one.low, "high": one.high, "log": one.log}
-        for key, one in search.ranges.items()
-    }
-    return {**vars(search), "ranges": ranges}
-
-
-def _different(top: Table, key: str, empty: bool = False) -> tuple[str, ...]:
-    if empty and top.value(key) == []:
-        return ()
-    found = top.texts(key)
-    for place, text in enumerate(found, 1):
-        _printable(top, f"{key}[{place}]", text)
-        if text in found[: place - 1]:
-            raise top.error(f"{key}[{place}]", f'is "{text}" again', "Write each one once.")
-    return found
-
-
-def _from(table: Table, key: str, least: int) -> int:
-    number = table.whole(key)
-    if number < least:
-        raise table.error(key, f"is {number}", f"Write a whole number from {least}.")
-    return number
-
-
-def _printable(top: Table, key: str, text: str) -> None:
-    if any(unicodedata.category(letter)[0] == "C" for letter in text):
-        raise top.error(key, f"holds a control character: {text!a}", "Take it out.")
-    if not text.strip() or len(text) > _LONGEST_NAME:
-        raise top.error(key, f"is {len(text)} letters long", f"Use 1 to {_LONGEST_NAME}.")
-
-
-def _local(name: str, suffix: str, folder: Path | None) -> str:
-    """A path starts at the experiment file; a name stays one."""
-    if folder is None or not is_path(name, suffix) or Path(name).is_absolute():
-        return name
-    return str(folder / name)
