@@ -86,7 +86,8 @@ def test_a_fault_is_named(old: str, new: str, words: list[str], tmp_path: Path):
     [
         (
             'method = "eda"\ntrials = 2\nranges = {F = {low = 0.3, high = 0.9}}',
-            ["search.method", "adam"]),
+            ["search.method", "adam"],
+        ),
         (
             'method = "adam"\ntrials = 0\nranges = {tokens = {low = 1, high = 2}}',
             ["search.trials is 0"],
