@@ -19,6 +19,7 @@ from acculturate import display
 from acculturate.commands import finished_runs, questionnaires
 from acculturate.commands.experiment import experiment
 from acculturate.commands.measure import measure
+from acculturate.commands.options import PanelCommand
 from acculturate.commands.relate import relate
 from acculturate.commands.tune import tune
 from acculturate.errors import AcculturateError, UsageError
@@ -42,7 +43,7 @@ for command in (
     questionnaires.countries,
     questionnaires.forms,
 ):
-    app.command()(command)
+    app.command(cls=PanelCommand)(command)
 app.add_typer(questionnaires.instrument_app, name="instrument")
 
 
@@ -59,7 +60,7 @@ def root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line; an error becomes one message and an exit code, never a traceback."""
+    """Run the command line; an error becomes one message and an exit code, never a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

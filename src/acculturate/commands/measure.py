@@ -3,68 +3,67 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from acculturate import display
 from acculturate.commands.options import (
-    AggregateOption,
-    AnchorOption,
     DeviceOption,
     DtypeOption,
     InstrumentOption,
     JsonOption,
     LabelsOption,
-    LanguageOption,
     ModelOption,
-    ReadingOption,
-    RespondentsOption,
     RevisionOption,
     TableOption,
     TrustOption,
-    VariantOption,
+    takes_settings,
 )
 from acculturate.commands.shared import load, print_json, read_anchor
 
+_CountryOption = Annotated[
+    str | None, typer.Option("--country", "-c", help="Country to compare with.")
+]
+_PromptOption = Annotated[
+    Path | None,
+    typer.Option("--prompt", "-p", help="Soft prompt: a run directory, or a file."),
+]
+_FormsOption = Annotated[
+    Literal["all", "tuning", "held-out"], typer.Option(help="Set of forms to ask.")
+]
+_SeedOption = Annotated[
+    int, typer.Option(min=0, help="Random seed for intervals and for reading sampled.")
+]
 
+
+@takes_settings("language", "anchor", "aggregate", "variant", "reading", "respondents")
 def measure(
+    *,
     model: ModelOption = "embedded",
-    country: Annotated[
-        str | None, typer.Option("--country", "-c", help="Compare with this country.")
-    ] = None,
-    prompt: Annotated[
-        Path | None,
-        typer.Option("--prompt", "-p", help="A run directory, or a soft prompt's file."),
-    ] = None,
-    forms: Annotated[
-        Literal["all", "tuning", "held-out"], typer.Option(help="What to ask.")
-    ] = "all",
-    language: LanguageOption = "en",
+    country: _CountryOption = None,
+    prompt: _PromptOption = None,
+    forms: _FormsOption = "all",
     labels: LabelsOption = "digits",
     instrument: InstrumentOption = "vsm13",
     table: TableOption = "hofstede-insights",
-    anchor: AnchorOption = "midpoint",
-    aggregate: AggregateOption = None,
-    variant: VariantOption = None,
-    reading: ReadingOption = "expected",
-    respondents: RespondentsOption = 100,
-    seed: Annotated[int, typer.Option(min=0, help="Of the intervals and of sampled.")] = 0,
+    seed: _SeedOption = 0,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
     revision: RevisionOption = None,
     dtype: DtypeOption = "auto",
-    device: DeviceOption = "auto",
     trust_remote_code: TrustOption = False,
-    as_json: JsonOption = False,
+    **settings: Any,
 ) -> None:
     """Measure the values a model shows in a survey."""
     import acculturate as ac
     from acculturate.metrics.measure import choose_forms
 
-    survey = ac.load_instrument(instrument)
-    countries = ac.load_countries(table)
-    asked = choose_forms(survey, forms, language, labels)
+    survey, countries = ac.load_instrument(instrument), ac.load_countries(table)
+    anchor, reading = read_anchor(settings["anchor"]), settings["reading"]
+    asked = choose_forms(survey, forms, settings["language"], labels)
     target = None if country is None else countries[country]
-    scoring = ac.Scoring(survey, read_anchor(anchor), aggregate, variant)
+    scoring = ac.Scoring(survey, anchor, settings["aggregate"], settings["variant"])
     if target:
         target.vector(survey)
     soft_prompt = None
@@ -81,7 +80,7 @@ def measure(
         table=countries if has_all else None,
         scoring=scoring,
         reading=reading,
-        respondents=respondents,
+        respondents=settings["respondents"],
         seed=seed,
     )
     if as_json:

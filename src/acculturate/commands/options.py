@@ -1,10 +1,22 @@
-"""Options that several commands share, each said once."""
+"""Options that several commands share, each said once; those of `Settings` are made from its fields."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import inspect
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
+from pydantic import ConfigDict, create_model
+from typer.core import TyperCommand
+
+from acculturate.io import parse_toml, read_bytes
+from acculturate.schema import validated
+from acculturate.tuning import setting_field, setting_names
+
+ADVANCED = "Advanced"
+"""Title of the options that a newcomer does not need."""
 
 ModelOption = Annotated[
     str,
@@ -12,14 +24,30 @@ ModelOption = Annotated[
         "--model", "-m", help='"embedded", a hub name, a folder, a .gguf file, or "fake".'
     ),
 ]
-RevisionOption = Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub name.")]
+CountryOption = Annotated[
+    str, typer.Option("--country", "-c", help="Country to move the model towards.")
+]
+RevisionOption = Annotated[
+    str | None,
+    typer.Option(help="Branch, tag or commit of a hub name.", rich_help_panel=ADVANCED),
+]
 DtypeOption = Annotated[
     Literal["auto", "float32", "bfloat16", "float16"],
-    typer.Option(help="Precision; auto takes bfloat16 where the hardware computes in it."),
+    typer.Option(
+        help="Precision of the model; auto takes bfloat16 where the hardware computes in it.",
+        rich_help_panel=ADVANCED,
+    ),
 ]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+DeviceOption = Annotated[
+    str, typer.Option(help="Device that runs the model: auto, cpu, cuda, cuda:1, mps.")
+]
 TrustOption = Annotated[
-    bool, typer.Option("--trust-remote-code", help="Let a hub repository run its own code here.")
+    bool,
+    typer.Option(
+        "--trust-remote-code",
+        help="Let a hub repository run its own code here.",
+        rich_help_panel=ADVANCED,
+    ),
 ]
 InstrumentOption = Annotated[
     str, typer.Option("--instrument", "-i", help="Name of a questionnaire, or a TOML file.")
@@ -27,24 +55,83 @@ InstrumentOption = Annotated[
 TableOption = Annotated[
     str, typer.Option("--table", "-t", help="Name of a table of country scores, or a CSV file.")
 ]
-AnchorOption = Annotated[
-    str, typer.Option(help="Constants C: midpoint, zero, or numbers such as pdi=50,idv=40,...")
-]
-AggregateOption = Annotated[
-    Literal["mean", "sum", "distance"] | None,
-    typer.Option(help="Of the differences to the target [the questionnaire's own]."),
-]
-VariantOption = Annotated[
-    str | None, typer.Option(help='A named variant of a formula, such as "cat".')
-]
-ReadingOption = Annotated[
-    Literal["expected", "modal", "sampled"], typer.Option(help="How answers become numbers.")
-]
-RespondentsOption = Annotated[int, typer.Option(help="Draws a form for the reading sampled.")]
-LanguageOption = Annotated[
-    str, typer.Option("--language", help="Language code of the forms, such as en, ar, es, hi, zh.")
-]
 LabelsOption = Annotated[
-    Literal["digits", "letters"], typer.Option(help="Of the options; from ten on letters.")
+    Literal["digits", "letters"],
+    typer.Option(help="Labels of the answer options; from ten options on letters."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+Command = Callable[..., None]
+
+
+def takes_settings(
+    *names: str, basic: Collection[str] = setting_names()
+) -> Callable[[Command], Command]:
+    """Replace the parameter `settings` of a command by one option for each setting.
+
+    Args:
+        names: Names of the settings; none stands for all.
+        basic: Names of those that are shown before the advanced options.
+    """
+
+    def decorate(command: Command) -> Command:
+        signature = inspect.signature(command, eval_str=True)
+        parameters = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        for name in names or setting_names():
+            field = setting_field(name)
+            kind = str if name == "anchor" else field.annotation
+            panel = None if name in basic else ADVANCED
+            option = typer.Option(help=field.description, rich_help_panel=panel)
+            parameters.append(
+                inspect.Parameter(
+                    name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    default=field.default,
+                    annotation=Annotated[kind, option],
+                )
+            )
+        command.__annotations__ = {p.name: p.annotation for p in parameters}
+        command.__dict__["__signature__"] = signature.replace(parameters=parameters)
+        return command
+
+    return decorate
+
+
+def read_config(context: typer.Context, file: Path | None) -> Path | None:
+    """Take the options in a TOML file as defaults of a command; those on the command line win.
+
+    Raises:
+        UsageError: The file cannot be read, or an option in it is unknown or of the wrong type.
+    """
+    if file is None or context.command.callback is None:
+        return file
+    parameters = inspect.signature(context.command.callback, eval_str=True).parameters
+    kinds: dict[str, Any] = {p.name: p.annotation for p in parameters.values()}
+    kinds |= {"out": str, "anchor": Any}
+    known: dict[str, Any] = {
+        name: (kind, None) for name, kind in kinds.items() if name not in ("config", "as_json")
+    }
+    options = create_model("Options", __config__=ConfigDict(extra="forbid", strict=True), **known)
+    values = parse_toml(read_bytes(file, "settings file"), file, "settings file")
+    validated(options, values, file)
+    anchor = values.get("anchor")
+    if isinstance(anchor, dict):
+        values["anchor"] = ",".join(f"{key}={value}" for key, value in anchor.items())
+    context.default_map = values
+    return file
+
+
+class PanelCommand(TyperCommand):
+    """A command whose plain help shows each panel of options as a section of its own."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options into the help, section by section."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                panel = getattr(parameter, "rich_help_panel", None) or "Options"
+                sections.setdefault(panel, []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)

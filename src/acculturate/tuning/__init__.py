@@ -6,8 +6,14 @@ from acculturate.tuning.loop import Progress, StopReason, TuningLoop
 from acculturate.tuning.methods import Method, make_method
 from acculturate.tuning.objective import Evaluation, Goal, Objective
 from acculturate.tuning.penalty import PenalisedLoss, questionnaires
-from acculturate.tuning.run import make_objective, measured_forms, tune, tuning_forms
-from acculturate.tuning.settings import Settings, allowed_values, setting_names, to_toml
+from acculturate.tuning.run import make_goal, make_objective, measured_forms, tune, tuning_forms
+from acculturate.tuning.settings import (
+    Settings,
+    allowed_values,
+    setting_field,
+    setting_names,
+    to_toml,
+)
 from acculturate.tuning.start import start_search
 from acculturate.tuning.summary import SummaryInputs, measure_baselines, summarise
 
@@ -25,12 +31,14 @@ __all__ = [
     "TuningLoop",
     "allowed_values",
     "in_context_line",
+    "make_goal",
     "make_method",
     "make_objective",
     "measure_baselines",
     "measured_forms",
     "persona_line",
     "questionnaires",
+    "setting_field",
     "setting_names",
     "start_search",
     "summarise",

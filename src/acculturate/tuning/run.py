@@ -182,10 +182,9 @@ def _prepare(
             "Use an optimiser that needs none, such as de.",
         )
     settings = settings.resolved(optimizer)
-    scoring = Scoring(instrument, settings.anchor, settings.aggregate, settings.variant)
     return _Task(
         model=model,
-        goal=Goal(scoring, target.vector(instrument)),
+        goal=make_goal(instrument, target, settings),
         target=target,
         table=table or default_table(instrument, target),
         optimizer=optimizer,
@@ -261,6 +260,16 @@ def measured_forms(instrument: Instrument, settings: Settings) -> tuple[Form, ..
     frames = len(instrument.language(settings.language).frames_of("tuning"))
     count = frames * forms_asked_once(instrument)
     return balanced_forms(instrument, "tuning", count, settings.language)
+
+
+def make_goal(instrument: Instrument, target: Country, settings: Settings) -> Goal:
+    """Return the scores to reach, and how they are computed.
+
+    Raises:
+        UsageError: The target lacks a score, or anchor or variant do not fit the instrument.
+    """
+    scoring = Scoring(instrument, settings.anchor, settings.aggregate, settings.variant)
+    return Goal(scoring, target.vector(instrument))
 
 
 def make_objective(

@@ -267,9 +267,14 @@ def setting_names() -> tuple[str, ...]:
     return tuple(_FIELDS)
 
 
+def setting_field(name: str) -> FieldInfo:
+    """Return type, default and description of a setting."""
+    return _FIELDS[name]
+
+
 def allowed_values(name: str) -> str:
     """Describe the values that a setting may have, such as "a whole number from 1"."""
-    field = _FIELDS[name]
+    field = setting_field(name)
     is_union = get_origin(field.annotation) in (Union, UnionType)
     kinds = get_args(field.annotation) if is_union else (field.annotation,)
     choices = [str(c) for kind in kinds if get_origin(kind) is Literal for c in get_args(kind)]
