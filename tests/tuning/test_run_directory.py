@@ -63,6 +63,25 @@ def test_a_run_of_another_country_or_instrument(interrupted: Path):
         tune(FakeModel(HIDDEN), TOY, other, out=interrupted, tokens=2, budget=30, resume=True)
 
 
+def of_version_0_1(directory: Path) -> None:
+    """Adds the settings that version 0.1 wrote and that changed no result."""
+    config = directory / "config.toml"
+    config.write_text(
+        config.read_text().replace("seed = 0\n", "seed = 0\nstages = 1\nreject = true\n")
+    )
+
+
+def test_an_unfinished_run_of_version_0_1(interrupted: Path):
+    of_version_0_1(interrupted)
+    refused(interrupted, UsageError, str(interrupted), "begun by acculturate 0.1", resume=True)
+
+
+def test_a_finished_run_of_version_0_1_is_read(tmp_path):
+    first = tune_toy(tmp_path)
+    of_version_0_1(tmp_path)
+    assert tune_toy(tmp_path, resume=True).outcome == first.outcome
+
+
 def test_the_same_run_without_resume(interrupted: Path):
     with pytest.raises(UsageError, match="already holds this run") as caught:
         tune_toy(interrupted)

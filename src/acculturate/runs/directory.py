@@ -43,6 +43,9 @@ FILES = (
 )
 """What a finished run directory holds, in the order of its first writing."""
 
+_OF_EARLIER_VERSIONS = ("stages", "reject")
+"""Settings of version 0.1 that changed no result."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -203,11 +206,18 @@ class RunDirectory:
             saved = tomllib.loads(file.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise FailureError(f"{file} is damaged: {error}", "Use another --out.") from error
+        search = saved.get("search", {})
+        earlier = [search.pop(name) for name in _OF_EARLIER_VERSIONS if name in search]
         difference = first_difference(saved, config)
         if difference:
             raise UsageError(
                 f"{self.path} holds a run of another configuration: {difference}",
                 "Use another --out, or the settings of that run to go on with it.",
+            )
+        if earlier and not self.finished:
+            raise UsageError(
+                f"the run in {self.path} was begun by acculturate 0.1, whose state cannot be read",
+                "Use another --out, or finish it with that version.",
             )
         if not resume:
             raise UsageError(
