@@ -176,9 +176,7 @@ class _CellBars:
     def on_start(self, cell: Cell) -> None:
         with self._lock:
             if cell not in self._running:  # else its worker died, and it goes on in another one
-                self._running[cell] = self._bar.add_task(
-                    cell.title, total=self._budget, state=""
-                )
+                self._running[cell] = self._bar.add_task(cell.title, total=self._budget, state="")
 
     def on_step(self, cell: Cell, at: Progress) -> None:
         with self._lock:

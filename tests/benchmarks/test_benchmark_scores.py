@@ -11,7 +11,14 @@ from acculturate.benchmarks.accuracy import chance, likeliest, score_questions
 from acculturate.benchmarks.catalogue import load_benchmark
 from acculturate.benchmarks.questions import Opinion, OpinionSet, Origin, Question, QuestionSet
 from acculturate.benchmarks.similarity import jensen_shannon_distance, rank, score_opinions
-from acculturate.benchmarks.statistics import amount, bootstrap_p, draws, mcnemar, resampled, wilson
+from acculturate.benchmarks.statistics import (
+    bootstrap_p,
+    draw_questions,
+    effective_count,
+    mcnemar,
+    wilson,
+)
+from acculturate.metrics.statistics import weighted_means
 from answering import EASY, HARD, easy_row, hard_rows_of, write_csv
 
 ORIGIN = Origin("mine", "Mine", "here", "CC0")
@@ -38,8 +45,8 @@ def test_wilson_is_scipys(right, count):
 
 
 def test_weights_amount_to_fewer_questions():
-    assert amount(np.ones(7)) == 7
-    assert amount(np.array([2.0, 1.0, 1.0])) == pytest.approx(16 / 6)
+    assert effective_count(np.ones(7)) == 7
+    assert effective_count(np.array([2.0, 1.0, 1.0])) == pytest.approx(16 / 6)
 
 
 def test_easy_by_hand(tmp_path):
@@ -157,12 +164,16 @@ def test_a_rank_compares_on_questions_that_both_were_asked():
 
 
 def test_the_bootstrap_is_of_pairs_and_repeatable():
-    drawn = draws(5, 3)
-    assert (drawn.sum(axis=1) == 5).all()
-    np.testing.assert_array_equal(drawn, draws(5, 3))
+    drawn = draw_questions(5, 3)
+    np.testing.assert_allclose(drawn.sum(axis=1), 1)
+    np.testing.assert_array_equal(drawn, draw_questions(5, 3))
     values = np.array([[1.0], [2.0], [np.nan], [4.0], [5.0]])
-    expected = [np.repeat([1, 2, 4, 5], row[[0, 1, 3, 4]].astype(int)).mean() for row in drawn[:50]]
-    np.testing.assert_allclose(resampled(drawn[:50], values)[:, 0], expected)
+    # Of five questions four are drawn.
+    expected = [
+        np.repeat([1, 2, 4, 5], (4 * row[[0, 1, 3, 4]]).round().astype(int)).mean()
+        for row in drawn[:50]
+    ]
+    np.testing.assert_allclose(weighted_means(drawn[:50], values)[:, 0], expected)
     assert bootstrap_p(np.full(999, 0.1)) == pytest.approx(2 / 1000)
     assert bootstrap_p(np.zeros(9)) == 1.0
     assert bootstrap_p(np.array([np.nan])) is None

@@ -5,7 +5,6 @@ from collections import Counter
 import pytest
 
 from acculturate.benchmarks.catalogue import load_benchmark
-from acculturate.benchmarks.cultural_bench import hard_rows
 from acculturate.errors import UsageError
 from answering import EASY, HARD, easy_row, hard_rows_of, write_csv, write_json_lines
 
@@ -82,7 +81,12 @@ def test_our_own_questions_are_balanced_and_never_called_culturalbench():
 
 
 def test_the_hard_file_is_the_easy_one_judged(tmp_path):
-    rows = hard_rows(load_benchmark("acculturate-culture-easy"))
-    written = write_csv(tmp_path / "hard.csv", HARD, [list(row.values()) for row in rows])
+    chosen = load_benchmark("acculturate-culture-easy")
+    rows = [
+        [4 * k + place, q.id.partition(".")[0], q.text, option, right, q.country or ""]
+        for k, q in enumerate(chosen.questions)
+        for place, (option, right) in enumerate(zip(q.options, q.right, strict=True))
+    ]
+    written = write_csv(tmp_path / "hard.csv", HARD, rows)
     shipped = load_benchmark("acculturate-culture-hard")
     assert load_benchmark(f"acculturate-culture-hard={written}").questions == shipped.questions

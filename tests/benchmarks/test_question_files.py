@@ -149,7 +149,7 @@ def test_faults_are_named(mapped, change, words):
     ("name", "content", "words"),
     [
         ("e.csv", b"", "is empty"),
-        ("e.csv", b"\xef\xbb\xbf", "has no questions"),
+        ("e.csv", b"\xef\xbb\xbf", "is empty"),
         ("e.csv", b",,\n", "has no questions"),
         ("e.csv", b"q,a\n1\n", "line 2 has 1 cells and the first line 2"),
         ("e.csv", b'q,a\n"open,1\n', "line"),

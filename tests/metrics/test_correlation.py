@@ -4,17 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from acculturate.metrics.correlation import correlate, ranks
+from acculturate.metrics.correlation import correlate
 
 
 def rng(seed=0):
     return np.random.default_rng(seed)
-
-
-def test_ranks_share_their_ties():
-    assert ranks(np.array([3.0, 1.0, 3.0, 2.0, 3.0])).tolist() == [4, 1, 4, 2, 4]
-    values = rng().integers(0, 5, 40).astype(float)
-    np.testing.assert_array_equal(ranks(values), stats.rankdata(values))
 
 
 def test_one_group_is_the_ordinary_coefficient():

@@ -6,13 +6,8 @@ import numpy as np
 import pytest
 
 from acculturate.metrics import guard
-from acculturate.metrics.guard import (
-    HELD_OUT_TEXTS,
-    OPENINGS,
-    TUNING_TEXTS,
-    guard_fingerprint,
-    read_guard,
-)
+from acculturate.metrics.guard import guard_fingerprint, read_guard
+from acculturate.metrics.texts import HELD_OUT_TEXTS, OPENINGS, TUNING_TEXTS
 from acculturate.model.answers import Query
 from acculturate.model.fake import FakeModel
 from acculturate.survey.instrument import Instrument

@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 
-from acculturate.metrics.statistics import loss_interval, percentile_interval, resampled_means
+from acculturate.metrics import bootstrap_means, bootstrap_weights, percentile_interval
+from acculturate.metrics.statistics import loss_interval, weighted_means
 
 SAMPLES = 4000
 
 
 def draw(values: np.ndarray, groups: list[np.ndarray], seed: int = 0) -> np.ndarray:
-    return resampled_means(values, groups, SAMPLES, np.random.default_rng(seed))
+    columns = [[group] if len(group) else [] for group in groups]
+    return bootstrap_means(values, columns, SAMPLES, np.random.default_rng(seed))
 
 
 def test_means_and_spread_are_the_analytic_ones() -> None:
@@ -35,7 +37,7 @@ def test_groups_are_drawn_apart() -> None:
 
 
 def test_a_group_of_one_does_not_vary_and_an_empty_one_is_unknown() -> None:
-    samples = draw(np.array([5.0, 7.0]), [np.array([1]), np.array([], np.int64)])
+    samples = draw(np.array([7.0]), [np.array([0]), np.array([], np.int64)])
     assert (samples[:, 0] == 7).all()
     assert np.isnan(samples[:, 1]).all()
 
@@ -58,7 +60,7 @@ def test_a_95_percent_interval_holds_the_mean_about_95_times_in_100() -> None:
     held = 0
     for _ in range(300):
         values = rng.normal(size=30)
-        samples = resampled_means(values, [np.arange(30)], 400, rng)
+        samples = bootstrap_means(values, [[range(30)]], 400, rng)
         low, high = percentile_interval(samples)[0]
         held += low < 0 < high
     assert 0.88 < held / 300 < 0.99
@@ -71,3 +73,23 @@ def test_the_interval_of_a_loss_holds_the_loss_even_where_noise_raises_every_sam
     assert low == 0.0 < 2.0 < high < 15
     far = np.abs(rng.normal(100, 20, (4000, 6))).mean(axis=1)  # where noise adds nothing
     assert loss_interval(far, 100.0) == pytest.approx(percentile_interval(far[:, None])[0], abs=1)
+
+
+def test_weights_are_those_of_the_drawn_members() -> None:
+    weights = bootstrap_weights([[0, 3, 1], [2]], SAMPLES, np.random.default_rng(0))
+    assert weights.shape == (SAMPLES, 4)
+    assert set(weights[:, :2].ravel()) == {0.0, 0.5, 1.0}
+    np.testing.assert_allclose(weights[:, [0, 1, 3]].sum(axis=1), 1)
+    assert (weights[:, 2] == 1).all()
+
+
+def test_a_column_of_several_strata_is_the_mean_of_their_means() -> None:
+    values = np.array([0.0, 0.0, 10.0, 20.0])
+    samples = bootstrap_means(values, [[[0, 1], [2, 3]]], SAMPLES, np.random.default_rng(0))
+    assert set(samples[:, 0]) == {5.0, 10.0}
+
+
+def test_weighted_means_leave_out_what_is_missing() -> None:
+    weights = np.array([[1.0, 1.0, 2.0], [0.0, 0.0, 1.0]])
+    values = np.array([[1.0, np.nan], [3.0, 6.0], [np.nan, 3.0]])
+    np.testing.assert_allclose(weighted_means(weights, values), [[2.0, 4.0], [np.nan, 3.0]])

@@ -9,7 +9,7 @@ import torch
 from plain_transformers import plain_answers, plain_guard
 
 from acculturate.errors import FailureError
-from acculturate.metrics.guard import TUNING_TEXTS
+from acculturate.metrics.texts import TUNING_TEXTS
 from acculturate.model.answers import Answers, Query
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.prefix_tree import PrefixTree

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from plain_transformers import plain_answers, plain_guard
 
-from acculturate.metrics.guard import TUNING_TEXTS
 from acculturate.metrics.measure import measure
+from acculturate.metrics.texts import TUNING_TEXTS
 from acculturate.model.answers import Query
 from acculturate.model.embedded import LICENCE
 from acculturate.model.language_model import LanguageModel

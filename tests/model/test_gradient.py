@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from acculturate.errors import UsageError
-from acculturate.metrics.guard import TUNING_TEXTS
+from acculturate.metrics.texts import TUNING_TEXTS
 from acculturate.model import vocabulary
 from acculturate.model.answers import Answers, Cotangent, DifferentiableModel, Placement, Query
 from acculturate.model.fake import FakeModel

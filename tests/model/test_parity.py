@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from plain_transformers import plain_answers, plain_guard
 
-from acculturate.metrics.guard import TUNING_TEXTS
+from acculturate.metrics.texts import TUNING_TEXTS
 from acculturate.model import population, vocabulary
 from acculturate.model.answers import Placement, Query
 from acculturate.survey.forms import Form

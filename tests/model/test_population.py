@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.metrics.guard import TUNING_TEXTS
+from acculturate.metrics.texts import TUNING_TEXTS
 from acculturate.model.answers import Answers, Placement, Query
 from acculturate.model.language_model import LanguageModel
 from acculturate.survey.forms import Form, balanced_forms

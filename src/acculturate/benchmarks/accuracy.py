@@ -15,21 +15,23 @@ from acculturate.benchmarks.asking import Shares
 from acculturate.benchmarks.questions import QuestionSet
 from acculturate.benchmarks.result import Change, MethodScore, Part, Test
 from acculturate.benchmarks.statistics import (
-    amount,
-    bootstrap_interval,
-    draws,
+    draw_questions,
+    effective_count,
+    known_interval,
     mcnemar,
-    resampled,
     wilson,
 )
+from acculturate.metrics.statistics import weighted_means
 
 INTERVAL = "Wilson score interval"
 TEST = "exact McNemar test (two-sided binomial)"
 NO_OPTION = -1
 
+_Members = Bool[np.ndarray, " question"]
+
 
 def likeliest(shares: Shares) -> Int[np.ndarray, " row"]:
-    """The option with the largest share; `NO_OPTION` where there is not one: none read, a tie, or NaN."""
+    """Return the option with the largest share; `NO_OPTION` for a tie, NaN, or where none was read."""
     known = np.nan_to_num(shares, nan=-1.0)
     top = known.max(axis=1)
     single = (known == top[:, None]).sum(axis=1) == 1
@@ -40,7 +42,7 @@ def likeliest(shares: Shares) -> Int[np.ndarray, " row"]:
 def score_questions(
     benchmark: QuestionSet, answered: Mapping[str, Shares], country: str, seed: int
 ) -> tuple[tuple[MethodScore, ...], tuple[Test, ...]]:
-    """Scores every method.
+    """Score every method.
 
     Args:
         benchmark: What was asked.
@@ -48,17 +50,23 @@ def score_questions(
         country: The tuned country.
         seed: Of the bootstrap.
     """
+    named = np.array([question.country or "" for question in benchmark.questions])
+    groups = _Groups(
+        weights=np.array([question.weight for question in benchmark.questions]),
+        countries={str(name): named == name for name in sorted(set(named.tolist())) if name},
+        target=named == country,
+        others=(named != country) & (named != ""),
+    )
     marks = {method: _mark(benchmark, shares) for method, shares in answered.items()}
-    groups = _groups(benchmark, country)
-    rows = tuple(_row(benchmark, method, mark, groups) for method, mark in marks.items())
+    rows = tuple(_row(method, mark, groups) for method, mark in marks.items())
     *others, tuned = marks
-    drawn = draws(len(benchmark.questions), seed)
+    drawn = draw_questions(len(benchmark.questions), seed)
     tests = tuple(_test(other, marks[other], marks[tuned], groups, drawn) for other in others)
     return rows, tests
 
 
 def chance(benchmark: QuestionSet) -> float:
-    """Expected accuracy of answering at random, each option alike."""
+    """Return the expected accuracy of answering at random, each option alike."""
     if benchmark.kind == "judged":
         return float(np.mean([0.5 ** len(q.options) for q in benchmark.questions]))
     weights = np.array([q.weight for q in benchmark.questions])
@@ -67,21 +75,21 @@ def chance(benchmark: QuestionSet) -> float:
 
 @dataclass(frozen=True)
 class _Mark:
-    """What a method got right."""
+    """The questions that a method got right."""
 
-    right: Bool[np.ndarray, " question"]
+    right: _Members
     judgements: float | None
     unanswered: int
 
 
 @dataclass(frozen=True)
 class _Groups:
-    """Which questions are whose."""
+    """The questions of each country, and their weights."""
 
     weights: Float[np.ndarray, " question"]
-    countries: Mapping[str, Bool[np.ndarray, " question"]]
-    target: Bool[np.ndarray, " question"]
-    others: Bool[np.ndarray, " question"]
+    countries: Mapping[str, _Members]
+    target: _Members
+    others: _Members
 
 
 def _mark(benchmark: QuestionSet, shares: Shares) -> _Mark:
@@ -96,39 +104,28 @@ def _mark(benchmark: QuestionSet, shares: Shares) -> _Mark:
     truths = np.array([truth for q in benchmark.questions for truth in q.right])
     judged = chosen == np.where(truths, 0, 1)
     ends = np.cumsum([len(q.right) for q in benchmark.questions])[:-1]
-    whole = np.array([own.all() for own in np.split(judged, ends)], bool)
+    whole = np.array([judgements.all() for judgements in np.split(judged, ends)], bool)
     return _Mark(whole, float(judged.mean()), unanswered)
 
 
-def _groups(benchmark: QuestionSet, country: str) -> _Groups:
-    named = np.array([q.country or "" for q in benchmark.questions])
-    return _Groups(
-        weights=np.array([q.weight for q in benchmark.questions]),
-        countries={str(name): named == name for name in sorted(set(named.tolist())) if name},
-        target=named == country,
-        others=(named != country) & (named != ""),
-    )
+def _row(method: str, mark: _Mark, groups: _Groups) -> MethodScore:
+    def part(members: _Members) -> Part:
+        weights = groups.weights[members]
+        score = float(np.average(mark.right[members], weights=weights))
+        return Part(score, *wilson(score, effective_count(weights)), int(members.sum()))
 
-
-def _row(benchmark: QuestionSet, method: str, mark: _Mark, groups: _Groups) -> MethodScore:
-    whole = _part(mark, groups, np.ones(len(benchmark.questions), bool))
+    whole = part(np.ones(len(mark.right), bool))
     return MethodScore(
         method=method,
         score=whole.score,
         low=whole.low,
         high=whole.high,
-        by_country={name: _part(mark, groups, own) for name, own in groups.countries.items()},
-        target=_part(mark, groups, groups.target) if groups.target.any() else None,
-        others=_part(mark, groups, groups.others) if groups.others.any() else None,
+        by_country={name: part(members) for name, members in groups.countries.items()},
+        target=part(groups.target) if groups.target.any() else None,
+        others=part(groups.others) if groups.others.any() else None,
         judgements=mark.judgements,
         unanswered=mark.unanswered,
     )
-
-
-def _part(mark: _Mark, groups: _Groups, members: Bool[np.ndarray, " question"]) -> Part:
-    weights = groups.weights[members]
-    score = float(np.average(mark.right[members], weights=weights))
-    return Part(score, *wilson(score, amount(weights)), int(members.sum()))
 
 
 def _test(
@@ -138,19 +135,18 @@ def _test(
     groups: _Groups,
     drawn: Float[np.ndarray, "sample question"],
 ) -> Test:
-    def change(members: Bool[np.ndarray, " question"]) -> Change | None:
-        if not members.any():
-            return None
+    def change(members: _Members) -> Change:
         difference = tuned.right.astype(float) - other.right
-        own = np.where(members, difference, np.nan)[:, None]
-        samples = resampled(drawn, own, groups.weights)[:, 0]
-        low, high = bootstrap_interval(samples) or (np.nan, np.nan)
+        values = np.where(members, difference, np.nan)[:, None]
+        interval = known_interval(weighted_means(drawn * groups.weights, values)[:, 0])
         gained = int((tuned.right & ~other.right & members).sum())
         lost = int((other.right & ~tuned.right & members).sum())
         gain = float(np.average(difference[members], weights=groups.weights[members]))
-        return Change(gain, low, high, mcnemar(gained, lost), gained, lost)
+        return Change(gain, *interval, mcnemar(gained, lost), gained, lost)
 
-    overall = change(np.ones(len(tuned.right), bool))
-    if overall is None:
-        raise ValueError("a benchmark without a question")
-    return Test(against, overall, change(groups.target), change(groups.others))
+    return Test(
+        against,
+        change(np.ones(len(tuned.right), bool)),
+        change(groups.target) if groups.target.any() else None,
+        change(groups.others) if groups.others.any() else None,
+    )

@@ -1,4 +1,4 @@
-"""How a benchmark is put to a model, in one option order or several, and what comes back.
+"""Benchmarks put to a model, in one option order or several, and their answers.
 
 In: a benchmark and a model. Out: the share of each option, in the file's order, a row for each question, or
 for each judgement where every option is judged by itself. What is right is not known here.
@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
 from acculturate.benchmarks.questions import Benchmark, OpinionSet, QuestionSet
+from acculturate.metrics.measure import ask_state
 from acculturate.metrics.written_answers import MAX_TOKENS, parse_answer
-from acculturate.model.answers import AnswerModel, GeneratingModel, Query
+from acculturate.model.answers import AnswerModel, GeneratingModel
 from acculturate.model.prefix_tree import shared_length
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.survey.forms import Form
+from acculturate.survey import Form, with_line
 
 How = Literal["probability", "text"]
-"""Whether an answer is the probability of each option's label, or read from what the model writes."""
+"""An answer is the probability of each option's label, or read from the text that the model writes."""
 
 TRUTHS = ("True", "False")
 """What a judgement is answered with; option 0 says that the proposed answer is right."""
@@ -54,7 +55,7 @@ class Method:
 
 
 def rounds(benchmark: Benchmark, orders: int, seed: int) -> tuple[tuple[Form, ...], ...]:
-    """The forms of a benchmark, once for each option order.
+    """Return the forms of a benchmark, once for each option order.
 
     Args:
         benchmark: What is asked.
@@ -63,15 +64,13 @@ def rounds(benchmark: Benchmark, orders: int, seed: int) -> tuple[tuple[Form, ..
     """
     if orders == 0:
         return (tuple(_forms(benchmark, None)),)
-    spawned = np.random.SeedSequence(seed).spawn(orders)
-    return tuple(tuple(_forms(benchmark, np.random.default_rng(one))) for one in spawned)
+    streams = np.random.SeedSequence(seed).spawn(orders)
+    return tuple(tuple(_forms(benchmark, np.random.default_rng(stream))) for stream in streams)
 
 
 def with_method(forms: Sequence[Form], method: Method) -> tuple[Form, ...]:
-    """The forms as a method puts them: with its line in front, if it has one."""
-    if method.line is None:
-        return tuple(forms)
-    return tuple(replace(form, text=f"{method.line}\n{form.text}") for form in forms)
+    """Return the forms as a method puts them: with its line in front, if it has one."""
+    return tuple(forms) if method.line is None else with_line(forms, method.line)
 
 
 def ask(
@@ -81,7 +80,7 @@ def ask(
     how: How,
     count: Count = lambda _done, _all: None,
 ) -> Shares:
-    """Asks all rounds and averages them.
+    """Ask all rounds and average them.
 
     Args:
         model: Who answers; a `GeneratingModel` where `how` is "text".
@@ -101,8 +100,10 @@ def ask(
     for forms in asked:
         start = 0
         for chunk in _chunks(forms, how):
-            read = _probabilities if how == "probability" else _written
-            shares = read(model, chunk, prompt)
+            if how == "probability":
+                shares = ask_state(model, prompt, chunk).probabilities[0]
+            else:
+                shares = _written(model, chunk, prompt)
             total[start : start + len(chunk), : shares.shape[1]] += shares
             start += len(chunk)
             done += len(chunk)
@@ -110,23 +111,14 @@ def ask(
     return total / len(asked)
 
 
-def _probabilities(model: AnswerModel, forms: Sequence[Form], prompt: SoftPrompt | None) -> Shares:
-    if prompt is None:
-        return model.ask(None, Query(forms)).probabilities[0]
-    return model.ask(
-        prompt.embeddings[None], Query(forms, placement=prompt.placement)
-    ).probabilities[0]
-
-
 def _written(model: AnswerModel, forms: Sequence[Form], prompt: SoftPrompt | None) -> Shares:
     if not isinstance(model, GeneratingModel):
         raise TypeError(f"{model.name} writes no text")
-    texts = (
-        model.generate_answers(forms, max_tokens=MAX_TOKENS)
-        if prompt is None
-        else model.generate_answers(
-            forms, prompt.embeddings, placement=prompt.placement, max_tokens=MAX_TOKENS
-        )
+    texts = model.generate_answers(
+        forms,
+        None if prompt is None else prompt.embeddings,
+        placement="front" if prompt is None else prompt.placement,
+        max_tokens=MAX_TOKENS,
     )
     shares = np.zeros((len(forms), max(len(form.options) for form in forms)))
     for row, (text, form) in enumerate(zip(texts, forms, strict=True)):
@@ -137,7 +129,7 @@ def _written(model: AnswerModel, forms: Sequence[Form], prompt: SoftPrompt | Non
 
 
 def _chunks(forms: Sequence[Form], how: How) -> Iterator[Sequence[Form]]:
-    """Neighbouring forms, so that what they begin alike with runs once."""
+    """Yield neighbouring forms, so that a beginning they share runs once."""
     start, length, before = 0, 0, b""
     for index, form in enumerate(forms):
         text = form.text.encode()
@@ -151,33 +143,21 @@ def _chunks(forms: Sequence[Form], how: How) -> Iterator[Sequence[Form]]:
 
 
 def _forms(benchmark: Benchmark, rng: np.random.Generator | None) -> Iterator[Form]:
-    if isinstance(benchmark, OpinionSet):
-        for question in benchmark.questions:
-            yield _choice(question.id, question.text, question.options, _OPINION, rng)
-    elif benchmark.kind == "choice":
-        for question in benchmark.questions:
-            yield _choice(question.id, question.text, question.options, _KNOWLEDGE, rng)
-    else:
+    if isinstance(benchmark, QuestionSet) and benchmark.kind == "judged":
         yield from _judgements(benchmark, rng)
+        return
+    instruction = _OPINION if isinstance(benchmark, OpinionSet) else _KNOWLEDGE
+    for question in benchmark.questions:
+        shown = _order(len(question.options), rng)
+        labels = tuple(string.ascii_uppercase[: len(shown)])
+        lines = [f"{label}. {question.options[k]}" for label, k in zip(labels, shown, strict=True)]
+        body = "\n".join((instruction, f"Question: {question.text}", *lines))
+        yield _form(question.id, body, "Answer:", labels, shown)
 
 
 _KNOWLEDGE = "Answer the question with the letter of one option and with nothing else."
 _OPINION = "What do you think? Answer with the letter of one option and with nothing else."
 _JUDGE = "Is the proposed answer to the question right? Reply {} or {} and nothing else."
-
-
-def _choice(
-    id: str,
-    text: str,
-    options: tuple[str, ...],
-    instruction: str,
-    rng: np.random.Generator | None,
-) -> Form:
-    shown = _order(len(options), rng)
-    labels = tuple(string.ascii_uppercase[: len(options)])
-    lines = [f"{label}. {options[k]}" for label, k in zip(labels, shown, strict=True)]
-    body = "\n".join((instruction, f"Question: {text}", *lines))
-    return _form(id, body, "Answer:", labels, shown)
 
 
 def _judgements(benchmark: QuestionSet, rng: np.random.Generator | None) -> Iterator[Form]:
@@ -190,21 +170,9 @@ def _judgements(benchmark: QuestionSet, rng: np.random.Generator | None) -> Iter
 
 
 def _form(id: str, text: str, cue: str, labels: tuple[str, ...], shown: tuple[int, ...]) -> Form:
-    return Form(
-        item=id,
-        wording=0,
-        frame="benchmark",
-        language="en",
-        order="forward" if shown == tuple(range(len(shown))) else "shuffled",
-        split="held-out",
-        text=text,
-        cue=cue,
-        labels=labels,
-        options=shown,
-    )
+    order = "forward" if shown == tuple(range(len(shown))) else "shuffled"
+    return Form(id, 0, "benchmark", "en", order, "held-out", text, cue, labels, shown)
 
 
 def _order(count: int, rng: np.random.Generator | None) -> tuple[int, ...]:
-    if rng is None:
-        return tuple(range(count))
-    return tuple(int(k) for k in rng.permutation(count))
+    return tuple(range(count) if rng is None else map(int, rng.permutation(count)))

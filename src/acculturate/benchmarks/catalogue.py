@@ -6,8 +6,9 @@ and no file is given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from acculturate.benchmarks import cultural_bench, global_opinions
@@ -22,84 +23,26 @@ from acculturate.io import is_path
 DATA = Path(__file__).parent / "data"
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """A benchmark known by name.
-
-    Attributes:
-        title: Name in full.
-        licence: Its terms.
-        read: Reads its table.
-        repository: Where it is on the hub; None where it comes with the package.
-        file: The table's path there, or its name under data/.
-        note: What a reader of a score must know.
-    """
-
-    title: str
-    licence: str
-    read: Callable[[Rows, Origin], Benchmark]
-    repository: str | None
-    file: str
-    note: str = ""
-
-
-_HARD_NOTE = (
-    "A question counts only when all four of its judgements are right, as its authors score it; other "
-    "harnesses score rows, and their numbers are not comparable."
-)
-_OWN_NOTE = "A small set of our own for demonstrations and tests; not CulturalBench."
-_OWN_LICENCE = "CC0-1.0, written for acculturate"
-
-# The files' names on the hub are those that public code downloads; they were not verified by a download.
-_ENTRIES = {
-    "culturalbench-easy": _Entry(
-        "CulturalBench-Easy",
-        cultural_bench.LICENCE,
-        cultural_bench.read_easy,
-        cultural_bench.REPOSITORY,
-        "CulturalBench-Easy.csv",
-    ),
-    "culturalbench-hard": _Entry(
-        "CulturalBench-Hard",
-        cultural_bench.LICENCE,
-        cultural_bench.read_hard,
-        cultural_bench.REPOSITORY,
-        "CulturalBench-Hard.csv",
-        _HARD_NOTE,
-    ),
-    "global-opinions": _Entry(
-        "GlobalOpinionQA",
-        global_opinions.LICENCE,
-        global_opinions.read_opinions,
-        global_opinions.REPOSITORY,
-        "data/global_opinions.csv",
-    ),
-    "acculturate-culture-easy": _Entry(
-        "acculturate-culture, one of four",
-        _OWN_LICENCE,
-        cultural_bench.read_easy,
-        None,
-        "acculturate-culture-easy.csv",
-        _OWN_NOTE,
-    ),
-    "acculturate-culture-hard": _Entry(
-        "acculturate-culture, true or false",
-        _OWN_LICENCE,
-        cultural_bench.read_hard,
-        None,
-        "acculturate-culture-hard.csv",
-        f"{_OWN_NOTE} A question counts only when all four of its judgements are right.",
-    ),
+_READERS: Mapping[str, Callable[[Rows, Origin], Benchmark]] = {
+    "easy": cultural_bench.read_easy,
+    "hard": cultural_bench.read_hard,
+    "opinions": global_opinions.read_opinions,
 }
 
 
+@cache
+def _known() -> Mapping[str, Mapping[str, str]]:
+    """Return the benchmarks known by name."""
+    return tomllib.loads((DATA / "known.toml").read_text("utf-8"))
+
+
 def benchmark_names() -> tuple[str, ...]:
-    """Names of the benchmarks that are known without a file of the user's."""
-    return tuple(_ENTRIES)
+    """Return the names of the benchmarks that are known without a file of the user's."""
+    return tuple(_known())
 
 
 def load_benchmark(named: str, progress: Callable[[str], None] = lambda _: None) -> Benchmark:
-    """Loads a benchmark.
+    """Load a benchmark.
 
     Args:
         named: A name such as "culturalbench-easy"; a name and a local file with the same columns,
@@ -112,15 +55,15 @@ def load_benchmark(named: str, progress: Callable[[str], None] = lambda _: None)
         FailureError: It cannot be downloaded.
     """
     name, given, file = (part.strip() for part in named.partition("="))
-    if given and name in _ENTRIES:
+    if given and name in _known():
         if not file:
             raise UsageError(f"{named} names no file", f"Write {name}=FILE.csv, or {name} alone.")
         return _read(name, Path(file), file)
-    if name in _ENTRIES:
+    if name in _known():
         return _named(name, progress)
     if not given and is_path(named.strip(), ".toml"):
         own = load_mapping(Path(named.strip()))
-        if own.origin.key in _ENTRIES:
+        if own.origin.key in _known():
             raise UsageError(
                 f"{named.strip()}: the key {own.origin.key} is that of another benchmark",
                 "Give it a key of its own.",
@@ -128,7 +71,7 @@ def load_benchmark(named: str, progress: Callable[[str], None] = lambda _: None)
         return own
     raise UsageError(
         f"there is no benchmark {name!r}",
-        f"{suggestion(name, _ENTRIES, 'Benchmarks')} A test of your own is given by the path of a file "
+        f"{suggestion(name, _known(), 'Benchmarks')} A test of your own is given by the path of a file "
         "that ends in .toml (docs/benchmarks.md).",
     )
 
@@ -136,31 +79,32 @@ def load_benchmark(named: str, progress: Callable[[str], None] = lambda _: None)
 def load_benchmarks(
     named: Sequence[str], progress: Callable[[str], None] = lambda _: None
 ) -> tuple[Benchmark, ...]:
-    """Loads several benchmarks, each under a key of its own; see `load_benchmark`.
+    """Load several benchmarks, each under a key of its own, as `load_benchmark` does.
 
     Raises:
         UsageError: Also where two have the same key.
         FailureError: One cannot be downloaded.
     """
-    found: dict[str, Benchmark] = {}
+    loaded: dict[str, Benchmark] = {}
     for name in named:
-        one = load_benchmark(name, progress)
-        key = one.origin.key
-        if key in found:
+        benchmark = load_benchmark(name, progress)
+        key = benchmark.origin.key
+        if key in loaded:
             raise UsageError(f"two benchmarks are called {key}", "Ask them one after the other.")
-        found[key] = one
-    return tuple(found.values())
+        loaded[key] = benchmark
+    return tuple(loaded.values())
 
 
 def _named(key: str, progress: Callable[[str], None]) -> Benchmark:
-    entry = _ENTRIES[key]
-    if entry.repository is None:
-        return _read(key, DATA / entry.file, "comes with acculturate")
-    progress(f"fetching {entry.repository} from the hub")
-    path, commit = download(entry.repository, entry.file, f"--on {key}=FILE.csv")
-    return _read(key, path, f"{entry.repository}@{commit}")
+    file, repository = _known()[key]["file"], _known()[key].get("repository")
+    if repository is None:
+        return _read(key, DATA / file, "comes with acculturate")
+    progress(f"fetching {repository} from the hub")
+    path, commit = download(repository, file, f"--on {key}=FILE.csv")
+    return _read(key, path, f"{repository}@{commit}")
 
 
 def _read(key: str, path: Path, source: str) -> Benchmark:
-    entry = _ENTRIES[key]
-    return entry.read(read_rows(path), Origin(key, entry.title, source, entry.licence, entry.note))
+    entry = _known()[key]
+    origin = Origin(key, entry["title"], source, entry["licence"], entry.get("note", ""))
+    return _READERS[entry["format"]](read_rows(path), origin)

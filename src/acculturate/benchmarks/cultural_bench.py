@@ -7,23 +7,18 @@ configurations CulturalBench-Easy and CulturalBench-Hard. In: a table with its c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from acculturate.benchmarks.questions import Origin, Question, QuestionSet, check_unique
-from acculturate.benchmarks.tables import Row, Rows, shown
+from acculturate.benchmarks.tables import Row, Rows
 from acculturate.errors import UsageError
-from acculturate.survey.countries import country_name
+from acculturate.survey import country_name
 
-REPOSITORY = "kellycyy/CulturalBench"
-LICENCE = "CC-BY-4.0; cite arXiv 2410.02677"
 _OPTIONS = tuple(f"prompt_option_{letter}" for letter in "abcd")
 JUDGEMENTS = len(_OPTIONS)
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
 
 
 def read_easy(table: Rows, origin: Origin) -> QuestionSet:
-    """Questions of which one option is chosen.
+    """Read questions of which one option is chosen.
 
     Columns: data_idx, question_idx, prompt_question, prompt_option_a to _d, answer (A to D), country.
 
@@ -35,7 +30,7 @@ def read_easy(table: Rows, origin: Origin) -> QuestionSet:
     for row in table.rows:
         letter = row.text("answer").upper()
         if letter not in tuple("ABCD"):
-            raise UsageError(f"{row.where}: answer is {letter!r}", "Write A, B, C or D.")
+            raise row.fault("answer", "Write A, B, C or D.")
         # Whether question_idx alone is unique was not verified on the published file.
         questions.append(
             Question(
@@ -51,15 +46,8 @@ def read_easy(table: Rows, origin: Origin) -> QuestionSet:
     return QuestionSet(origin, "choice", tuple(questions))
 
 
-@dataclass(frozen=True)
-class _Judgement:
-    row: Row
-    option: str
-    right: bool
-
-
 def read_hard(table: Rows, origin: Origin) -> QuestionSet:
-    """Questions of which every option is judged true or false: four rows a question.
+    """Read questions of which every option is judged true or false: four rows a question.
 
     Columns: data_idx, question_idx, prompt_question, prompt_option, answer (a boolean), country.
 
@@ -68,32 +56,15 @@ def read_hard(table: Rows, origin: Origin) -> QuestionSet:
             one question differ in its words or its country.
     """
     table.need("question_idx", "prompt_question", "prompt_option", "answer", "country")
-    groups: dict[str, list[_Judgement]] = {}
+    groups: dict[str, list[Row]] = {}
     for row in table.rows:
-        judgement = _Judgement(row, row.text("prompt_option"), _truth(row))
-        groups.setdefault(row.text("question_idx"), []).append(judgement)
+        groups.setdefault(row.text("question_idx"), []).append(row)
     return QuestionSet(origin, "judged", tuple(_judged(id, own) for id, own in groups.items()))
 
 
-def hard_rows(chosen: QuestionSet) -> list[Mapping[str, object]]:
-    """The rows of a Hard file that asks the questions of an Easy one, for writing such a file."""
-    return [
-        {
-            "data_idx": len(question.options) * number + place,
-            "question_idx": question.id.partition(".")[0],
-            "prompt_question": question.text,
-            "prompt_option": option,
-            "answer": right,
-            "country": question.country or "",
-        }
-        for number, question in enumerate(chosen.questions)
-        for place, (option, right) in enumerate(zip(question.options, question.right, strict=True))
-    ]
-
-
-def _judged(id: str, rows: list[_Judgement]) -> Question:
-    first = rows[0].row
-    for other in (one.row for one in rows[1:]):
+def _judged(id: str, rows: list[Row]) -> Question:
+    first = rows[0]
+    for other in rows[1:]:
         for column in ("prompt_question", "country"):
             if other.text(column) != first.text(column):
                 raise UsageError(
@@ -109,19 +80,16 @@ def _judged(id: str, rows: list[_Judgement]) -> Question:
     return Question(
         id=id,
         text=first.text("prompt_question"),
-        options=tuple(one.option for one in rows),
-        right=tuple(one.right for one in rows),
+        options=tuple(row.text("prompt_option") for row in rows),
+        right=tuple(_truth(row) for row in rows),
         country=_country(first),
     )
 
 
 def _truth(row: Row) -> bool:
-    value = row.cells.get("answer")
-    if isinstance(value, bool):
-        return value
-    truth = _TRUTH.get(str(value).strip().casefold())
+    truth = _TRUTH.get(str(row.cells.get("answer")).strip().casefold())
     if truth is None:
-        raise UsageError(f"{row.where}: answer is {shown(value)}", "Write True or False.")
+        raise row.fault("answer", "Write True or False.")
     return truth
 
 

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from acculturate.benchmarks import accuracy, similarity
 from acculturate.benchmarks.asking import How, Method, Shares, ask, rounds, with_method
-from acculturate.benchmarks.questions import Benchmark, OpinionSet
+from acculturate.benchmarks.questions import Benchmark, OpinionSet, QuestionSet
 from acculturate.benchmarks.result import Result
 from acculturate.errors import UsageError
 from acculturate.io import fingerprint
 from acculturate.metrics.written_answers import MAX_TOKENS
 from acculturate.model.answers import AnswerModel
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.survey.forms import Form
-from acculturate.survey.forms import fingerprint as form_fingerprint
+from acculturate.survey import Form
+from acculturate.survey import fingerprint as form_fingerprint
 
 FORMAT = 1
 """Raised when an answer comes to mean something else, so that old ones are asked for again."""
@@ -48,7 +49,7 @@ class Exam:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Checks the number of orders.
+        """Check the number of orders.
 
         Raises:
             UsageError: There are fewer than 0, or more than anyone needs.
@@ -60,13 +61,14 @@ class Exam:
             )
 
     def sheets(self) -> tuple[Sheet, ...]:
-        """What has to be asked and shown one by one."""
-        found: list[Sheet] = []
-        for benchmark in self.benchmarks:
-            found.append(Sheet(benchmark, "probability", self.orders, self.seed))
-            if self.written and not isinstance(benchmark, OpinionSet):
-                found.append(Sheet(benchmark, "text", self.orders, self.seed))
-        return tuple(found)
+        """Return what is asked and shown one by one."""
+        ways: tuple[How, ...] = ("probability", "text") if self.written else ("probability",)
+        return tuple(
+            Sheet(benchmark, how, self.orders, self.seed)
+            for benchmark in self.benchmarks
+            for how in ways
+            if how == "probability" or isinstance(benchmark, QuestionSet)
+        )
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Sheet:
 
     @property
     def key(self) -> str:
-        """Its name in files and reports."""
+        """Return its name in files and reports."""
         key = self.benchmark.origin.key
         return key if self.how == "probability" else f"{key}-written"
 
@@ -100,7 +102,7 @@ class Sheet:
         progress: Progress,
         keep: Callable[[str], None],
     ) -> dict[str, str]:
-        """Asks what is not known yet, and adds it to what is known.
+        """Ask what is not known yet, and add it to what is known.
 
         Args:
             model: Who answers.
@@ -121,18 +123,14 @@ class Sheet:
             mark = marks[method.key] = self._mark(weights_hash, method.prompt, asked)
             if mark in known and known[mark].shape == shape:
                 continue
-            what = f"{self.key}, {method.key}"
-
-            def count(done: int, whole: int, what: str = what) -> None:
-                progress(what, done, whole)
-
+            count = partial(progress, f"{self.key}, {method.key}")
             count(0, sum(len(forms) for forms in asked))
             known[mark] = ask(model, asked, method.prompt, self.how, count)
             keep(mark)
         return marks
 
     def result(self, marks: Mapping[str, str], known: Known, country: str) -> Result:
-        """Scores answers that are known.
+        """Score answers that are known.
 
         Args:
             marks: Method to the mark of its answers, the tuned one last.
@@ -176,7 +174,7 @@ class Sheet:
     def _mark(
         self, weights_hash: str, prompt: SoftPrompt | None, asked: Sequence[Sequence[Form]]
     ) -> str:
-        """What answers depend on, as a hash: the weights, what stands in front, and what is asked."""
+        """Return a hash of the weights, the soft prompt and the forms, on which the answers depend."""
         soft = None
         if prompt is not None:
             soft = [prompt.fingerprint, prompt.placement]

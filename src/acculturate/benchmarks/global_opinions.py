@@ -7,21 +7,19 @@ In: a table with its columns. Out: an `OpinionSet`.
 
 from __future__ import annotations
 
-import ast
 import math
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import Any, cast
 
-from acculturate.benchmarks.mapping import read_list
 from acculturate.benchmarks.questions import MOST_OPTIONS, Opinion, OpinionSet, Origin
-from acculturate.benchmarks.tables import Row, Rows, shown
+from acculturate.benchmarks.tables import Row, Rows
 from acculturate.errors import UsageError
-from acculturate.survey.countries import country_name
+from acculturate.survey import country_name
 
-REPOSITORY = "Anthropic/llm_global_opinions"
-LICENCE = "CC-BY-NC-SA-4.0: not for commercial use; cite arXiv 2306.16388"
 _SAMPLE = re.compile(r"\s*\([^()]*sample\)$", re.IGNORECASE)
+_DEFAULT_DICT = re.compile(r"defaultdict\(<class '\w+'>,\s*(\{.*\})\)", re.DOTALL)
 _BLANK = "questions without words or options"
 _MANY = f"questions with more than {MOST_OPTIONS} options"
 _UNFIT = "answers of a country that do not fit the options"
@@ -29,7 +27,7 @@ _NOBODY = "questions that no country answered"
 
 
 def read_opinions(table: Rows, origin: Origin) -> OpinionSet:
-    """Questions with the shares of each country's answers.
+    """Read questions with the shares of each country's answers.
 
     Columns: question; selections, a dictionary of country to shares as Python writes it, in a
     `defaultdict` or not; options, a list as Python writes it. What such a text holds is read as literals,
@@ -44,8 +42,7 @@ def read_opinions(table: Rows, origin: Origin) -> OpinionSet:
     questions: list[Opinion] = []
     for row in table.rows:
         text = row.text("question", empty=True)
-        listed = row.cells.get("options")
-        options = read_list(listed, f"{row.where}: options") if listed else ()
+        options = row.options("options") if row.cells.get("options") else ()
         if not text or len(options) < 2 or not all(options):
             left_out[_BLANK] += 1
         elif len(options) > MOST_OPTIONS:
@@ -66,7 +63,7 @@ def read_opinions(table: Rows, origin: Origin) -> OpinionSet:
 
 
 def _shares(row: Row, options: int) -> tuple[dict[str, tuple[float, ...]], int]:
-    """Each country's shares, which sum to 1, and how many countries' do not fit."""
+    """Return each country's shares, which sum to 1, and how many countries' do not fit."""
     samples: dict[str, list[list[float]]] = {}
     unfit = 0
     for name, values in _selections(row).items():
@@ -85,28 +82,21 @@ def _shares(row: Row, options: int) -> tuple[dict[str, tuple[float, ...]], int]:
 
 def _selections(row: Row) -> dict[str, object]:
     value = row.cells.get("selections")
-    if isinstance(value, str):
-        inside = re.fullmatch(r"defaultdict\(<class '\w+'>,\s*(\{.*\})\)", value.strip(), re.DOTALL)
-        try:
-            value = ast.literal_eval(inside[1] if inside else value.strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            value = None
+    if isinstance(value, str) and (inside := _DEFAULT_DICT.fullmatch(value.strip())):
+        row = replace(row, cells={**row.cells, "selections": inside[1]})
+    value = row.literal("selections")
     if isinstance(value, dict):
         read = cast("dict[Any, object]", value)
         if all(isinstance(name, str) and name.strip() for name in read):
             # A table of nested columns has every country in every row, most of them null.
             return {name: shares for name, shares in read.items() if shares is not None}
-    raise UsageError(
-        f"{row.where}: selections is {shown(row.cells.get('selections'))}",
-        "It has to be a dictionary of country to shares, as Python writes it.",
-    )
+    hint = "It has to be a dictionary of country to shares, as Python writes it."
+    raise row.fault("selections", hint)
 
 
 def _numbers(value: object) -> list[float] | None:
-    if not isinstance(value, list | tuple) or not value:
-        return None
-    numbers = cast("list[Any]", value)
-    if all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers):
-        found = [float(n) for n in numbers]
-        return found if all(math.isfinite(n) for n in found) else None
-    return None
+    numbers = cast("list[Any]", value) if isinstance(value, list | tuple) else []
+    fine = (
+        isinstance(n, int | float) and type(n) is not bool and math.isfinite(n) for n in numbers
+    )
+    return [float(n) for n in numbers] if numbers and all(fine) else None

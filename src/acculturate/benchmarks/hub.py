@@ -11,7 +11,7 @@ from acculturate.errors import FailureError
 
 
 def download(repository: str, file: str, instead: str) -> tuple[Path, str]:
-    """Fetches a file, or takes the copy that an earlier call left.
+    """Fetch a file, or takes the copy that an earlier call left.
 
     Args:
         repository: Data set on the hub, as owner/name.

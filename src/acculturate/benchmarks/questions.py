@@ -92,7 +92,7 @@ class QuestionSet:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256, hexadecimal, of all questions and answers."""
+        """Return the SHA-256, hexadecimal, of all questions and answers."""
         return fingerprint(
             [self.kind]
             + [[q.id, q.text, q.options, q.right, q.country, q.weight] for q in self.questions]
@@ -115,12 +115,12 @@ class OpinionSet:
 
     @property
     def countries(self) -> tuple[str, ...]:
-        """Every country that some question has answers of, by name."""
+        """Return every country that some question has answers of, by name."""
         return tuple(sorted({country for q in self.questions for country in q.shares}))
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256, hexadecimal, of all questions and shares."""
+        """Return the SHA-256, hexadecimal, of all questions and shares."""
         return fingerprint(
             [[q.id, q.text, q.options, sorted(q.shares.items())] for q in self.questions]
         )
@@ -129,13 +129,8 @@ class OpinionSet:
 Benchmark = QuestionSet | OpinionSet
 
 
-def one_line(text: str) -> str:
-    """A text without line breaks and with single spaces: a form's lines are its structure."""
-    return " ".join(text.split())
-
-
 def check_unique(ids: Iterable[tuple[str, str]], where: str) -> None:
-    """Checks that no two questions share an id.
+    """Check that no two questions share an id.
 
     Args:
         ids: The id and the place in the file of every question.
@@ -146,16 +141,15 @@ def check_unique(ids: Iterable[tuple[str, str]], where: str) -> None:
     """
     seen: dict[str, str] = {}
     for id, place in ids:
-        if id in seen:
+        if (first := seen.setdefault(id, place)) != place:
             raise UsageError(
-                f"{where}, {place}: the question {id!r} is already at {seen[id]}",
+                f"{where}, {place}: the question {id!r} is already at {first}",
                 "Give every question an id of its own, or take one of the two out.",
             )
-        seen[id] = place
 
 
 def check_options(options: Sequence[str], where: str) -> None:
-    """Checks that a question offers two to `MOST_OPTIONS` different answers.
+    """Check that a question offers two to `MOST_OPTIONS` different answers.
 
     Raises:
         UsageError: It does not.

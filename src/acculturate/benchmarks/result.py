@@ -1,4 +1,4 @@
-"""What a benchmark came to, as it is written to a file and shown.
+"""Results of a benchmark, as they are written to a file and shown.
 
 In: nothing. Out: frozen records; evaluation/benchmarks/KEY.json is their JSON.
 """
@@ -145,11 +145,11 @@ class Result:
     fingerprint: str
 
     def row(self, method: str) -> MethodScore | None:
-        """The row of a method, or None."""
+        """Return the row of a method, or None."""
         return next((row for row in self.rows if row.method == method), None)
 
     def against(self, method: str) -> Test | None:
-        """The test against a method, or None."""
+        """Return the test against a method, or None."""
         return next((test for test in self.tests if test.against == method), None)
 
     def to_dict(self) -> dict[str, Any]:

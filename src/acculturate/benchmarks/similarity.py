@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from acculturate.benchmarks.asking import Shares
 from acculturate.benchmarks.questions import OpinionSet
 from acculturate.benchmarks.result import Change, MethodScore, Part, Test
-from acculturate.benchmarks.statistics import bootstrap_interval, bootstrap_p, draws, resampled
+from acculturate.benchmarks.statistics import bootstrap_p, draw_questions, known_interval
+from acculturate.metrics.statistics import weighted_means
 
 INTERVAL = "bootstrap over questions, percentiles"
 TEST = "paired bootstrap over questions (two-sided)"
@@ -26,7 +27,7 @@ Similarities = Float[np.ndarray, "question country"]
 def jensen_shannon_distance(
     left: Float[np.ndarray, " option"], right: Float[np.ndarray, "country option"]
 ) -> Float[np.ndarray, " country"]:
-    """Root of the Jensen-Shannon divergence to base 2 of one distribution to each of several.
+    """Return the root of the Jensen-Shannon divergence to base 2 of one distribution to each of several.
 
     J. Lin (1991), Divergence measures based on the Shannon entropy; that the root is a metric: D. M. Endres,
     J. E. Schindelin (2003).
@@ -34,16 +35,18 @@ def jensen_shannon_distance(
     Returns:
         0 for equal distributions to 1 for such as share no option; NaN where one is not finite.
     """
+    from scipy.special import rel_entr
+
     middle = (left + right) / 2
-    divergence = (_relative_entropy(left, middle) + _relative_entropy(right, middle)) / 2
-    # Rounding can leave a hair below zero where the distributions are equal.
-    return np.sqrt(np.maximum(divergence, 0.0))
+    nats = (rel_entr(left, middle) + rel_entr(right, middle)).sum(axis=-1) / 2
+    # Rounding can leave a hair below zero where they are almost equal; scipy's own distance is NaN there.
+    return np.sqrt(np.maximum(nats / np.log(2), 0.0))
 
 
 def score_opinions(
     benchmark: OpinionSet, answered: Mapping[str, Shares], country: str, seed: int
 ) -> tuple[tuple[MethodScore, ...], tuple[Test, ...]]:
-    """Scores every method.
+    """Score every method.
 
     Args:
         benchmark: What was asked.
@@ -54,7 +57,7 @@ def score_opinions(
     countries = benchmark.countries
     alike = {method: _similarities(benchmark, shares) for method, shares in answered.items()}
     at = countries.index(country) if country in countries else None
-    drawn = draws(len(benchmark.questions), seed)
+    drawn = draw_questions(len(benchmark.questions), seed)
     rows = tuple(_row(method, table, countries, at, drawn) for method, table in alike.items())
     *others, tuned = alike
     tests = tuple(_test(other, alike[other], alike[tuned], at, drawn) for other in others)
@@ -62,7 +65,7 @@ def score_opinions(
 
 
 def rank(alike: Similarities, target: int) -> tuple[int, int]:
-    """Where the target stands among the countries.
+    """Return where the target stands among the countries.
 
     Countries were asked different questions, and some questions are harder to agree on than others: each
     country is compared with the target on the questions that both were asked.
@@ -78,15 +81,8 @@ def rank(alike: Similarities, target: int) -> tuple[int, int]:
     return 1 + int(nearer.sum()), int(compared.sum())
 
 
-def _relative_entropy(
-    p: np.ndarray, q: Float[np.ndarray, "country option"]
-) -> Float[np.ndarray, " country"]:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(p == 0, 0.0, p * np.log2(p / q)).sum(axis=-1)
-
-
 def _similarities(benchmark: OpinionSet, shares: Shares) -> Similarities:
-    """Of every question to every country; NaN where a country was not asked."""
+    """Return the similarity of every question to every country; NaN where a country was not asked."""
     column = {country: index for index, country in enumerate(benchmark.countries)}
     alike = np.full((len(benchmark.questions), len(column)), np.nan)
     for row, question in enumerate(benchmark.questions):
@@ -103,46 +99,37 @@ def _row(
     at: int | None,
     drawn: Float[np.ndarray, "sample question"],
 ) -> MethodScore:
-    columns = zip(alike.T, resampled(drawn, alike).T, strict=True)
-    parts = {name: _part(*column) for name, column in zip(countries, columns, strict=True)}
-    everyone = _over_countries(alike, np.ones(len(countries), bool), drawn)
-    score = everyone if at is None else parts[countries[at]]
-    place = (None, None) if at is None else rank(alike, at)
+    parts = {name: _part(alike[:, [k]], drawn) for k, name in enumerate(countries)}
+    target = None if at is None else parts[countries[at]]
     others = np.arange(len(countries)) != (-1 if at is None else at)
+    score = target or _part(alike, drawn)
+    place = (None, None) if at is None else rank(alike, at)
     return MethodScore(
         method=method,
         score=score.score,
         low=score.low,
         high=score.high,
         by_country=parts,
-        target=None if at is None else score,
-        others=_over_countries(alike, others, drawn) if others.any() else None,
+        target=target,
+        others=_part(alike[:, others], drawn) if others.any() else None,
         unanswered=int((~np.isfinite(alike)).all(axis=1).sum()),
         rank=place[0],
         ranked=place[1],
     )
 
 
-def _part(values: Float[np.ndarray, " question"], samples: Float[np.ndarray, " sample"]) -> Part:
+def _part(alike: Similarities, drawn: Float[np.ndarray, "sample question"]) -> Part:
+    """Return the mean over questions of the mean over those of the countries that were asked them."""
+    values = _by_question(alike)
     known = np.isfinite(values)
     if not known.any():
-        return Part(float("nan"), float("nan"), float("nan"), 0)
-    low, high = bootstrap_interval(samples) or (float("nan"), float("nan"))
-    return Part(float(values[known].mean()), low, high, int(known.sum()))
+        return Part(np.nan, np.nan, np.nan, 0)
+    interval = known_interval(weighted_means(drawn, values[:, None])[:, 0])
+    return Part(float(values[known].mean()), *interval, int(known.sum()))
 
 
-def _over_countries(
-    alike: Similarities,
-    members: Bool[np.ndarray, " country"],
-    drawn: Float[np.ndarray, "sample question"],
-) -> Part:
-    """The mean over questions of the mean over those of the countries that were asked them."""
-    values = _spread(alike[:, members])
-    return _part(values, resampled(drawn, values[:, None])[:, 0])
-
-
-def _spread(alike: Similarities) -> Float[np.ndarray, " question"]:
-    """One value a question: the mean over the countries that were asked it."""
+def _by_question(alike: Similarities) -> Float[np.ndarray, " question"]:
+    """Return one value a question: the mean over the countries that were asked it."""
     known = np.isfinite(alike)
     count = known.sum(axis=1)
     total = np.where(known, alike, 0.0).sum(axis=1)
@@ -156,17 +143,20 @@ def _test(
     at: int | None,
     drawn: Float[np.ndarray, "sample question"],
 ) -> Test:
-    def change(members: list[int]) -> Change | None:
-        values = _spread((tuned - other)[:, members])
+    def change(countries: list[int]) -> Change | None:
+        values = _by_question((tuned - other)[:, countries])
         if not np.isfinite(values).any():
             return None
-        samples = resampled(drawn, values[:, None])[:, 0]
-        low, high = bootstrap_interval(samples) or (float("nan"), float("nan"))
-        return Change(float(np.nanmean(values)), low, high, bootstrap_p(samples))
+        samples = weighted_means(drawn, values[:, None])[:, 0]
+        gain = float(np.nanmean(values))
+        return Change(gain, *known_interval(samples), bootstrap_p(samples))
 
-    everyone = list(range(tuned.shape[1]))
-    nothing = Change(float("nan"), float("nan"), float("nan"), None)
-    if at is None:
-        return Test(against, change(everyone) or nothing)
-    target = change([at])
-    return Test(against, target or nothing, target, change([k for k in everyone if k != at]))
+    everyone = range(tuned.shape[1])
+    target = None if at is None else change([at])
+    overall = change(list(everyone)) if at is None else target
+    return Test(
+        against,
+        overall or Change(np.nan, np.nan, np.nan, None),
+        target,
+        None if at is None else change([k for k in everyone if k != at]),
+    )

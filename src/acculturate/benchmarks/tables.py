@@ -6,22 +6,23 @@ This file knows no benchmark.
 
 from __future__ import annotations
 
-import csv
-import io
+import ast
 import json
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from acculturate.errors import UsageError
 from acculturate.formatting import suggestion
-from acculturate.io import decode
+from acculturate.io import decode, parse_csv, read_bytes
+from acculturate.schema import shown
 
 LARGEST_FILE = 500_000_000
 """Bytes; a table of questions of this size is not one."""
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
-_KNOWN = "Give a .csv, .jsonl or .parquet file."
+
+_Numbered = list[tuple[int, dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -39,38 +40,69 @@ class Row:
     cells: dict[str, Any]
 
     def text(self, column: str, *, empty: bool = False) -> str:
-        """A cell as text on one line.
+        """Return a cell as text on one line.
 
         Raises:
             UsageError: It is empty and may not be, or is no text and no number.
         """
         value = self.cells.get(column)
-        if value is None or (isinstance(value, float) and value != value):
-            value = ""
         if isinstance(value, list | dict | bytes):
-            raise UsageError(
-                f"{self.where}: {column} is {shown(cast('object', value))}, not a text",
-                "Write a text there.",
-            )
-        text = " ".join(str(value).split())
+            raise self.fault(column, "Write a text there.", ", not a text")
+        missing = value is None or (isinstance(value, float) and math.isnan(value))
+        text = "" if missing else " ".join(str(value).split())
         if not text and not empty:
             raise UsageError(f"{self.where}: {column} is empty", "Fill it in or take the row out.")
         return text
 
     def number(self, column: str) -> float:
-        """A cell as a finite number.
+        """Return a cell as a finite number.
 
         Raises:
             UsageError: It is none.
         """
         value = self.cells.get(column)
         try:
-            number = float(cast("Any", value)) if not isinstance(value, bool) else float("nan")
+            number = math.nan if isinstance(value, bool) else float(cast("Any", value))
         except (TypeError, ValueError):
-            number = float("nan")
-        if number - number != 0:
-            raise UsageError(f"{self.where}: {column} is {shown(value)}", "Write a number there.")
+            number = math.nan
+        if not math.isfinite(number):
+            raise self.fault(column, "Write a number there.")
         return number
+
+    def literal(self, column: str) -> object:
+        """Return a cell that may be written as JSON or as Python writes a list or a dictionary.
+
+        Such a text is read as literals, never run.
+
+        Returns:
+            The value; None where the text is neither.
+        """
+        value = self.cells.get(column)
+        if not isinstance(value, str):
+            return value
+        for read in (json.loads, ast.literal_eval):
+            try:
+                return read(value.strip())
+            except (ValueError, SyntaxError, MemoryError, RecursionError):
+                continue
+        return None
+
+    def options(self, column: str) -> tuple[str, ...]:
+        """Return a cell that holds a list of texts or numbers as texts, each on one line.
+
+        Raises:
+            UsageError: It holds no such list.
+        """
+        entries = self.literal(column)
+        if isinstance(entries, list | tuple):
+            texts = cast("Sequence[object]", entries)
+            if all(isinstance(t, str | int | float) and not isinstance(t, bool) for t in texts):
+                return tuple(" ".join(str(text).split()) for text in texts)
+        raise self.fault(column, 'Write a list: ["one", "two"].', ", not a list of options")
+
+    def fault(self, column: str, hint: str, wrong: str = "") -> UsageError:
+        """Return an error that names the row, the column and its value."""
+        return UsageError(f"{self.where}: {column} is {shown(self.cells.get(column))}{wrong}", hint)
 
 
 @dataclass(frozen=True)
@@ -88,7 +120,7 @@ class Rows:
     rows: tuple[Row, ...]
 
     def need(self, *columns: str) -> None:
-        """Checks that columns are there.
+        """Check that columns are there.
 
         Raises:
             UsageError: One is not; the message names the columns that are.
@@ -102,32 +134,24 @@ class Rows:
 
 
 def read_rows(path: Path) -> Rows:
-    """Reads a table by the ending of its name.
+    """Read a table by the ending of its name.
 
     Raises:
         UsageError: There is no such file, it cannot be read as what its ending says, it has no rows,
             or two columns of one name.
     """
     suffix = path.suffix.casefold()
-    if suffix not in SUFFIXES:
-        raise UsageError(f"{path} is no table of questions by its ending", _KNOWN)
-    raw = _bytes(path)
+    if suffix not in (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"):
+        hint = "Give a .csv, .jsonl or .parquet file."
+        raise UsageError(f"{path} is no table of questions by its ending", hint)
+    raw = read_bytes(path, "question file", LARGEST_FILE)
     if suffix == ".parquet":
-        return _checked(path, *_parquet(raw, path), "row")
-    text = decode(raw, path, "question file")
-    read = _json_lines if suffix in (".jsonl", ".ndjson") else _csv
-    return _checked(path, *read(text, path), "line")
-
-
-def shown(value: object) -> str:
-    """A value in a message, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _checked(
-    path: Path, columns: Sequence[str], numbered: Sequence[tuple[int, dict[str, Any]]], kind: str
-) -> Rows:
+        columns, numbered = _parquet(raw, path)
+    elif suffix in (".jsonl", ".ndjson"):
+        columns, numbered = _json_lines(decode(raw, path, "question file"), path)
+    else:
+        columns, lines = parse_csv(decode(raw, path, "question file"), str(path))
+        numbered = [(line, dict(zip(columns, cells, strict=True))) for line, cells in lines]
     if not numbered:
         raise UsageError(f"{path} has no questions", "Check that this is the file you meant.")
     for column in columns:
@@ -136,87 +160,32 @@ def _checked(
                 f"{path} has the column {column!r} {columns.count(column)} times",
                 "Give every column a name of its own.",
             )
-    rows = tuple(
-        Row(f"{path}, {kind} {number}", f"{kind} {number}", cells) for number, cells in numbered
-    )
+    kind = "row" if suffix == ".parquet" else "line"
+    places = ((f"{kind} {number}", cells) for number, cells in numbered)
+    rows = tuple(Row(f"{path}, {place}", place, cells) for place, cells in places)
     return Rows(path, tuple(columns), rows)
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        if not path.is_file():
-            fault = "is a folder, not a file" if path.is_dir() else "does not exist"
-            raise UsageError(f"question file {path} {fault}", "Check the path.")
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise UsageError(
-                f"question file {path} has {size:,} bytes; at most {LARGEST_FILE:,} are read",
-                "Check that this is the file you meant.",
-            )
-        raw = path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(
-            f"question file {path} cannot be read: {reason}", "Check the path and its permissions."
-        ) from error
-    if not raw.strip():
-        raise UsageError(f"question file {path} is empty", "Check that it was saved.")
-    return raw
-
-
-def _csv(text: str, path: Path) -> tuple[list[str], list[tuple[int, dict[str, Any]]]]:
-    separator = max(",;\t", key=text.lstrip().split("\n")[0].count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    try:
-        lines = list(_lines(reader))
-    except csv.Error as error:
-        raise UsageError(
-            f"{path}, line {reader.line_num}: {error}", "Check the quotes on that line."
-        ) from error
-    header = [cell.strip() for cell in lines[0][1]] if lines else []
-    rows: list[tuple[int, dict[str, Any]]] = []
-    for number, cells in lines[1:]:
-        if len(cells) != len(header):
-            raise UsageError(
-                f"{path}, line {number} has {len(cells)} cells and the first line {len(header)}",
-                "Put a text that holds the separator between quotes.",
-            )
-        rows.append((number, dict(zip(header, cells, strict=True))))
-    return header, rows
-
-
-def _lines(reader: Any) -> Iterator[tuple[int, list[str]]]:
-    """Rows with something in them, each by the line of the file that it starts on."""
-    start = 1
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            yield start, cells
-        start = int(reader.line_num) + 1
-
-
-def _json_lines(text: str, path: Path) -> tuple[list[str], list[tuple[int, dict[str, Any]]]]:
-    rows: list[tuple[int, dict[str, Any]]] = []
+def _json_lines(text: str, path: Path) -> tuple[list[str], _Numbered]:
+    rows: _Numbered = []
     columns: dict[str, None] = {}
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
+        hint = "Write one JSON object a line."
         try:
             value: object = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise UsageError(
-                f"{path}, line {number} is no valid JSON: {error}", "Write one JSON object a line."
-            ) from error
+            raise UsageError(f"{path}, line {number} is no valid JSON: {error}", hint) from error
         if not isinstance(value, dict):
-            raise UsageError(
-                f"{path}, line {number} is {shown(value)}, not an object",
-                "Write one JSON object a line.",
-            )
-        rows.append((number, cast("dict[str, Any]", value)))
-        columns |= dict.fromkeys(cast("dict[str, Any]", value))
+            raise UsageError(f"{path}, line {number} is {shown(value)}, not an object", hint)
+        cells = cast("dict[str, Any]", value)
+        rows.append((number, cells))
+        columns |= dict.fromkeys(cells)
     return list(columns), rows
 
 
-def _parquet(raw: bytes, path: Path) -> tuple[list[str], list[tuple[int, dict[str, Any]]]]:
+def _parquet(raw: bytes, path: Path) -> tuple[list[str], _Numbered]:
     try:
         import pyarrow
         import pyarrow.parquet

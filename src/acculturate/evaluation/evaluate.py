@@ -33,7 +33,8 @@ from acculturate.metrics.other_surveys import check_with, other_surveys
 from acculturate.metrics.respondents import LANGUAGE
 from acculturate.metrics.respondents import respondents as interview_all
 from acculturate.metrics.specificity import specificity
-from acculturate.metrics.written_answers import MAX_TOKENS, REFUSALS
+from acculturate.metrics.texts import REFUSALS
+from acculturate.metrics.written_answers import MAX_TOKENS
 from acculturate.metrics.written_answers import generated as written_answers
 from acculturate.model.answers import AnswerModel, GeneratingModel
 from acculturate.runs.directory import Run

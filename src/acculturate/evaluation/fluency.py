@@ -14,9 +14,8 @@ import numpy as np
 
 from acculturate.errors import UsageError
 from acculturate.evaluation.evaluate import RunEvaluation
-from acculturate.metrics.ordinary_texts import QUESTIONS
 from acculturate.metrics.side_effects import MAX_TOKENS, side_effects, text_sets
-from acculturate.metrics.written_answers import REFUSALS
+from acculturate.metrics.texts import QUESTIONS, REFUSALS
 from acculturate.model.answers import LONGEST_READ, AnswerModel, ProseModel
 from acculturate.runs.directory import Run
 from acculturate.runs.evaluation_files import check_model, read_part, write_part, writing

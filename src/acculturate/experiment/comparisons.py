@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from acculturate.experiment.results import Measured
-from acculturate.metrics.statistics import holm, interval_of, resampled_means, sign_flip_test
+from acculturate.metrics import bootstrap_means, holm, interval_of, sign_flip_test
 
 SAMPLES = 10_000
 LOSS = "held_out_loss"
@@ -75,8 +75,8 @@ def _difference(method: str, measure: str, found: Sequence[float]) -> Difference
     resampling, flipping = (np.random.default_rng(seed) for seed in seeds.spawn(2))
     interval = None
     if len(values) > 1:
-        everyone = [np.arange(len(values))]
-        interval = interval_of(resampled_means(values, everyone, SAMPLES, resampling)[:, 0])
+        columns = [[range(len(values))]]
+        interval = interval_of(bootstrap_means(values, columns, SAMPLES, resampling)[:, 0])
     sign = -1 if measure == LOSS else 1
     return Difference(
         method,

@@ -15,7 +15,7 @@ from acculturate.experiment.plan import Experiment
 from acculturate.experiment.results import Measured
 from acculturate.experiment.robustness import columns
 from acculturate.formatting import MISSING, divergence_text, loss_text
-from acculturate.metrics.statistics import interval_of, resampled_means
+from acculturate.metrics import bootstrap_means, interval_of
 
 SAMPLES = 1000
 
@@ -140,7 +140,7 @@ def over_seeds(values: Sequence[float]) -> Value:
     if len(array) < 2:
         return Value(float(array[0]) if len(array) else None)
     rng = np.random.default_rng(0)
-    means = resampled_means(array, [np.arange(len(array))], SAMPLES, rng)[:, 0]
+    means = bootstrap_means(array, [[range(len(array))]], SAMPLES, rng)[:, 0]
     return Value(float(array.mean()), interval_of(means))
 
 

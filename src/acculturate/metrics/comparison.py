@@ -8,24 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.metrics.measure import RESPONDENTS, bootstrap_scores
-from acculturate.metrics.statistics import interval_around, loss_interval, percentile_interval
-from acculturate.model.answers import AnswerModel, Answers, Query
+from acculturate.metrics.measure import RESPONDENTS, ask_state, score_answers
+from acculturate.metrics.records import Record
+from acculturate.metrics.statistics import (
+    Interval,
+    interval_around,
+    intervals_by_key,
+    loss_interval,
+)
+from acculturate.model.answers import AnswerModel, Answers
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.survey.forms import Form, with_line
-from acculturate.survey.scoring import Reading, Scoring, item_values
-
-Interval = tuple[float, float]
+from acculturate.survey import Form, Reading, Scoring, with_line
 
 
 @dataclass(frozen=True)
 class ComparisonSettings:
-    """How answers are read and what they are compared with.
+    """The reading of answers and the target they are compared with.
 
     Attributes:
         scoring: Weights, anchor, loss.
@@ -43,7 +45,7 @@ class ComparisonSettings:
 
 
 @dataclass(frozen=True)
-class State:
+class State(Record):
     """The model in one state, untouched or tuned, on some forms.
 
     Attributes:
@@ -60,9 +62,23 @@ class State:
     intervals: dict[str, Interval]
     valid_mass: float | None
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return dict(vars(self))
+
+@dataclass(frozen=True, kw_only=True)
+class StatePair(Record):
+    """The untouched and the tuned model on the same forms.
+
+    Attributes:
+        naive: The untouched model.
+        tuned: The tuned one.
+        gain: By how much the loss fell.
+        gain_interval: Its 95% bootstrap interval, both models on the same drawn forms; None where an
+            item has one form in an order.
+    """
+
+    naive: State
+    tuned: State
+    gain: float
+    gain_interval: Interval | None
 
 
 @dataclass(frozen=True)
@@ -85,12 +101,12 @@ class Comparison:
 
     @property
     def losses(self) -> Float[np.ndarray, " state"]:
-        """The loss of each state."""
+        """Return the loss of each state."""
         return self.question.scoring.loss(self.scores, self.question.target)
 
     @property
     def loss_samples(self) -> Float[np.ndarray, "state sample"] | None:
-        """Bootstrap losses of each state over the same drawn forms."""
+        """Return the bootstrap losses of each state over the same drawn forms."""
         if self.samples is None:
             return None
         scoring, target = self.question.scoring, self.question.target
@@ -98,13 +114,13 @@ class Comparison:
 
     @property
     def gain(self) -> float:
-        """By how much the loss fell."""
+        """Return by how much the loss fell."""
         with np.errstate(invalid="ignore"):
             return float(self.losses[0] - self.losses[1])
 
     @property
     def gain_interval(self) -> Interval | None:
-        """95% interval of the gain, within pairs."""
+        """Return the 95% interval of the gain, within pairs."""
         losses = self.loss_samples
         if losses is None:
             return None
@@ -112,24 +128,29 @@ class Comparison:
             return interval_around(losses[0] - losses[1], self.gain)
 
     def state(self, index: int) -> State:
-        """One state as it is shown."""
+        """Return one state as it is shown."""
         keys = [dimension.key for dimension in self.question.scoring.dimensions]
-        losses, mass = self.loss_samples, self.answers[index].valid_mass
-        pairs = None if self.samples is None else percentile_interval(self.samples[index])
+        losses, loss = self.loss_samples, float(self.losses[index])
+        mass = self.answers[index].valid_mass
         return State(
-            loss=float(self.losses[index]),
-            interval=(
-                None if losses is None else loss_interval(losses[index], float(self.losses[index]))
-            ),
+            loss=loss,
+            interval=None if losses is None else loss_interval(losses[index], loss),
             scores=dict(zip(keys, self.scores[index].tolist(), strict=True)),
-            intervals={}
-            if pairs is None
-            else {key: (float(a), float(b)) for key, (a, b) in zip(keys, pairs, strict=True)},
+            intervals={} if self.samples is None else intervals_by_key(keys, self.samples[index]),
             valid_mass=None if mass is None else float(mass.mean()),
         )
 
+    def states(self) -> StatePair:
+        """Return both states as they are shown."""
+        return StatePair(
+            naive=self.state(0),
+            tuned=self.state(1),
+            gain=self.gain,
+            gain_interval=self.gain_interval,
+        )
+
     def only(self, chosen: Sequence[int]) -> Comparison:
-        """The same comparison on some of its forms, by their indices."""
+        """Return the same comparison on some of its forms, by their indices."""
         forms = tuple(self.forms[index] for index in chosen)
         naive, tuned = (_part(answers, forms, chosen) for answers in self.answers)
         return compare_answers(naive, tuned, self.question)
@@ -141,7 +162,7 @@ def compare(
     forms: Sequence[Form],
     question: ComparisonSettings,
 ) -> Comparison:
-    """Asks the untouched and the tuned model the same forms.
+    """Ask the untouched and the tuned model the same forms.
 
     Args:
         model: Who answers.
@@ -152,43 +173,25 @@ def compare(
     Raises:
         UsageError: The soft prompt was made for another width.
     """
-    naive = model.ask(None, Query(forms, valid_mass=True))
+    naive = ask_state(model, None, forms, valid_mass=True)
     if isinstance(prompt, str):
-        tuned = replace(
-            model.ask(None, Query(with_line(forms, prompt), valid_mass=True)), forms=naive.forms
-        )
+        told = ask_state(model, None, with_line(forms, prompt), valid_mass=True)
+        tuned = replace(told, forms=naive.forms)
     else:
-        tuned = model.ask(
-            prompt.embeddings[None], Query(forms, placement=prompt.placement, valid_mass=True)
-        )
+        tuned = ask_state(model, prompt, forms, valid_mass=True)
     return compare_answers(naive, tuned, question)
 
 
 def compare_answers(naive: Answers, tuned: Answers, question: ComparisonSettings) -> Comparison:
-    """Compares answers to the same forms; see `compare`."""
-    scoring = question.scoring
-    scores: list[np.ndarray] = []
-    samples: list[np.ndarray] = []
-    for answers in (naive, tuned):
-        # Both states get the same streams: the same respondents' luck, the same drawn forms.
-        drawing, resampling = np.random.SeedSequence(question.seed).spawn(2)
-        values = item_values(
-            answers.probabilities[:1],
-            question.reading,
-            np.random.default_rng(drawing),
-            question.respondents if question.reading == "sampled" else None,
-        )
-        scores.append(scoring.scores_of(values, answers.forms)[0])
-        drawn = bootstrap_scores(
-            values[0], answers.forms, scoring, np.random.default_rng(resampling)
-        )
-        if drawn is not None:
-            samples.append(drawn)
+    """Compare answers to the same forms, as `compare` does."""
+    settings = (question.scoring, question.reading, question.respondents, question.seed)
+    before, after = (score_answers(answers, *settings) for answers in (naive, tuned))
+    samples = [scored.samples for scored in (before, after) if scored.samples is not None]
     return Comparison(
         question,
         naive.forms,
         (naive, tuned),
-        np.stack(scores),
+        np.stack([before.scores, after.scores]),
         np.stack(samples) if samples else None,
     )
 

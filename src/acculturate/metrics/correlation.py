@@ -1,4 +1,4 @@
-"""Do two quantities go together over runs? numpy only; knows no run.
+"""Correlation of two quantities over runs; knows no run.
 
 In: pairs of values in groups. Out: a `Correlation` with an interval, or the reason why there is none.
 """
@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.metrics.comparison import Interval
-from acculturate.metrics.statistics import interval_of
+from acculturate.metrics.statistics import Interval, interval_of
 
 SAMPLES = 2000
 FEWEST = 5
@@ -35,7 +34,7 @@ class Coefficient:
 
 @dataclass(frozen=True)
 class Correlation:
-    """How two quantities go together.
+    """The correlation of two quantities.
 
     Attributes:
         runs: How many pairs there are.
@@ -53,7 +52,7 @@ class Correlation:
 
 
 def correlate(groups: Sequence[Pairs], rng: np.random.Generator) -> Correlation:
-    """Correlates pairs within groups.
+    """Correlate pairs within groups.
 
     Groups differ in level for reasons of their own: every group's mean is taken off first, and the
     centred values of all groups are correlated together, as in J. M. Bland, D. G. Altman (1995),
@@ -82,26 +81,21 @@ def correlate(groups: Sequence[Pairs], rng: np.random.Generator) -> Correlation:
             for _ in range(SAMPLES)
         ]
     )
-    found: list[Coefficient] = []
+    coefficients: list[Coefficient] = []
     for value, column in zip(whole, samples.T, strict=True):
         fine = column[np.isfinite(column)]
         enough = len(fine) >= (1 - _MOST_DEGENERATE) * SAMPLES
-        found.append(Coefficient(float(value), interval_of(fine) if enough else None))
-    return Correlation(runs, len(kept), found[0], found[1])
-
-
-def ranks(values: Float[np.ndarray, " run"]) -> Float[np.ndarray, " run"]:
-    """Ranks from 1, ties by their mean rank."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return (last - (counts - 1) / 2)[place]
+        coefficients.append(Coefficient(float(value), interval_of(fine) if enough else None))
+    return Correlation(runs, len(kept), *coefficients)
 
 
 def _coefficients(groups: Sequence[Pairs]) -> Float[np.ndarray, " coefficient"]:
-    """Pearson's and Spearman's coefficients of centred values; NaN where there is no spread."""
+    """Return Pearson's and Spearman's coefficients of centred values; NaN where there is no spread."""
+    from scipy.stats import rankdata
+
     # Rounding keeps values that are equal but for their centring from getting ranks of their own.
     pairs = np.concatenate([group - group.mean(axis=0) for group in groups]).round(12)
-    return np.array([_pearson(*pairs.T), _pearson(*(ranks(column) for column in pairs.T))])
+    return np.array([_pearson(*pairs.T), _pearson(*rankdata(pairs, axis=0).T)])
 
 
 def _pearson(x: Float[np.ndarray, " run"], y: Float[np.ndarray, " run"]) -> float:

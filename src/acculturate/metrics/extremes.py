@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from acculturate.metrics.comparison import Comparison, Interval
-from acculturate.metrics.statistics import interval_around
+from acculturate.metrics.comparison import Comparison
+from acculturate.metrics.records import Record
+from acculturate.metrics.statistics import Interval, interval_around
 
 
 @dataclass(frozen=True)
-class Extreme:
+class Extreme(Record):
     """One dimension on one set of forms.
 
     Attributes:
@@ -40,13 +40,9 @@ class Extreme:
     inward: float
     inward_interval: Interval | None
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return dict(vars(self))
-
 
 @dataclass(frozen=True)
-class Extremes:
+class Extremes(Record):
     """All dimensions on both sets of forms.
 
     Attributes:
@@ -57,39 +53,25 @@ class Extremes:
     tuning: tuple[Extreme, ...]
     held_out: tuple[Extreme, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "tuning": [one.to_dict() for one in self.tuning],
-            "held_out": [one.to_dict() for one in self.held_out],
-        }
-
 
 def extremes(comparison: Comparison) -> tuple[Extreme, ...]:
-    """How far the scores of each dimension are from the middle, before and after."""
-    found: list[Extreme] = []
+    """Return how far the scores of each dimension are from the middle, before and after."""
+    results: list[Extreme] = []
     for column, dimension in enumerate(comparison.question.scoring.dimensions):
         middle = sum(dimension.range) / 2
         naive, tuned = comparison.scores[:, column].tolist()
+        inward = abs(naive - middle) - abs(tuned - middle)
         interval: Interval | None = None
         if comparison.samples is not None:
             away = np.abs(comparison.samples[:, :, column] - middle)
-            interval = interval_around(away[0] - away[1], abs(naive - middle) - abs(tuned - middle))
-        found.append(
-            Extreme(
-                dimension.key,
-                dimension.name,
-                middle,
-                float(comparison.question.target[column]),
-                naive,
-                tuned,
-                abs(naive - middle) - abs(tuned - middle),
-                interval,
-            )
+            interval = interval_around(away[0] - away[1], inward)
+        target = float(comparison.question.target[column])
+        results.append(
+            Extreme(dimension.key, dimension.name, middle, target, naive, tuned, inward, interval)
         )
-    return tuple(found)
+    return tuple(results)
 
 
-def mean_distance(found: Sequence[Extreme], which: str) -> float:
-    """Mean distance from the middle of the scores called `which`: naive, tuned or target."""
-    return float(np.mean([abs(getattr(one, which) - one.middle) for one in found]))
+def mean_distance(dimensions: Sequence[Extreme], which: str) -> float:
+    """Return the mean distance from the middle of the scores called `which`: naive, tuned or target."""
+    return float(np.mean([abs(getattr(one, which) - one.middle) for one in dimensions]))

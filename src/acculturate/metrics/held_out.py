@@ -1,4 +1,4 @@
-"""Does it hold when it is asked in other ways? One row a way, each new in one thing or more.
+"""Other ways of asking: a row each, new in one thing or more.
 
 In: an instrument, the forms a run was tuned on, its soft prompt. Out: rows with naive and tuned losses,
 their intervals and that of the gain. Which forms are asked is fixed: no seed chooses them.
@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from acculturate.metrics.comparison import Comparison, Interval, State
-from acculturate.survey.forms import Form, all_forms, crossed_forms, draw_forms
-from acculturate.survey.instrument import Instrument
+from acculturate.metrics.comparison import Comparison, StatePair
+from acculturate.survey import Form, Instrument, all_forms, crossed_forms, draw_forms
 
 HEADLINE = "held-out"
 """Key of the row that a result is quoted by: new wordings in new frames."""
@@ -41,38 +39,25 @@ class FormSet:
     forms: tuple[Form, ...]
 
 
-@dataclass(frozen=True)
-class FormSetResult:
+@dataclass(frozen=True, kw_only=True)
+class FormSetResult(StatePair):
     """The untouched and the tuned model, asked in one way.
 
     Attributes:
         key: As in `FormSet`; "forward" and "reversed" are the headline's forms by option order.
         label: In words.
         forms: How many forms were asked of each.
-        naive: The untouched model.
-        tuned: The tuned one.
-        gain: By how much the loss fell.
-        gain_interval: Its 95% bootstrap interval, both models on the same drawn forms; None where an
-            item has one form in an order.
     """
 
     key: str
     label: str
     forms: int
-    naive: State
-    tuned: State
-    gain: float
-    gain_interval: Interval | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {**vars(self), "naive": self.naive.to_dict(), "tuned": self.tuned.to_dict()}
 
 
 def form_sets(
     instrument: Instrument, tuning: Sequence[Form], language: str, others: Sequence[str] = ()
 ) -> tuple[FormSet, ...]:
-    """The ways of asking, the tuning forms first and languages last.
+    """Return the ways of asking, the tuning forms first and languages last.
 
     Args:
         instrument: The questionnaire.
@@ -111,26 +96,19 @@ def form_sets(
 def other_languages(
     instrument: Instrument, own: str, wanted: Sequence[str] | None = None
 ) -> tuple[str, ...]:
-    """Codes of the languages to ask in beside one's own: those wanted, or all there are if None."""
+    """Return the codes of the languages to ask in beside one's own: those wanted, or all there are if None."""
     codes = instrument.languages if wanted is None else wanted
     return tuple(code for code in dict.fromkeys(codes) if code != own)
 
 
 def row(key: str, label: str, comparison: Comparison) -> FormSetResult:
-    """A comparison as a row."""
-    return FormSetResult(
-        key,
-        label,
-        len(comparison.forms),
-        comparison.state(0),
-        comparison.state(1),
-        comparison.gain,
-        comparison.gain_interval,
-    )
+    """Return a comparison as a row."""
+    states = vars(comparison.states())
+    return FormSetResult(key=key, label=label, forms=len(comparison.forms), **states)
 
 
 def by_order(comparison: Comparison) -> tuple[FormSetResult, FormSetResult]:
-    """The rows of a comparison's forms in the item's own order, and in the reversed one."""
+    """Return the rows of a comparison's forms in the item's own order, and in the reversed one."""
     rows: list[FormSetResult] = []
     for order, label in (("forward", "…options as listed"), ("reversed", "…options reversed")):
         chosen = [index for index, form in enumerate(comparison.forms) if form.order == order]
@@ -139,7 +117,7 @@ def by_order(comparison: Comparison) -> tuple[FormSetResult, FormSetResult]:
 
 
 def kept_samples(comparison: Comparison) -> dict[str, list[float]]:
-    """Bootstrap losses of both states, `KEPT_SAMPLES` of them; empty where there are none."""
+    """Return bootstrap losses of both states, `KEPT_SAMPLES` of them; empty where there are none."""
     losses = comparison.loss_samples
     if losses is None:
         return {}
@@ -149,7 +127,7 @@ def kept_samples(comparison: Comparison) -> dict[str, list[float]]:
 
 
 def few(pool: Sequence[Form]) -> tuple[Form, ...]:
-    """As many of a pool as an interval needs, balanced; always the same."""
+    """Return as many of a pool as an interval needs, balanced; always the same."""
     items = len({form.item for form in pool})
     if len(pool) <= FORMS_AN_ITEM * items:
         return tuple(pool)
@@ -157,12 +135,12 @@ def few(pool: Sequence[Form]) -> tuple[Form, ...]:
 
 
 def language_name(code: str) -> str:
-    """A language's name in English, or its code."""
+    """Return a language's name in English, or its code."""
     return LANGUAGES.get(code, code)
 
 
 def _few_of_each(pool: Sequence[Form]) -> tuple[Form, ...]:
-    """The first forms of each item, as many from each order it is shown in."""
+    """Return the first forms of each item, as many from each order it is shown in."""
     taken: dict[tuple[str, tuple[int, ...]], int] = {}
     kept: list[Form] = []
     for form in pool:

@@ -15,13 +15,24 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import UsageError
-from acculturate.metrics.statistics import loss_interval, percentile_interval, resampled_means
+from acculturate.metrics.records import Record
+from acculturate.metrics.statistics import bootstrap_means, intervals_by_key, loss_interval
 from acculturate.model.answers import AnswerModel, Answers, Query
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.survey.countries import Country, CountryTable, load_countries, table_names
-from acculturate.survey.forms import Form, LabelKind, all_forms
-from acculturate.survey.instrument import Instrument
-from acculturate.survey.scoring import Reading, Scoring, item_means, item_values
+from acculturate.survey import (
+    Country,
+    CountryTable,
+    Form,
+    Instrument,
+    LabelKind,
+    Reading,
+    Scoring,
+    all_forms,
+    item_means,
+    item_values,
+    load_countries,
+    table_names,
+)
 
 SAMPLES = 1000
 NEAREST = 5
@@ -31,7 +42,7 @@ FormChoice = Literal["all", "tuning", "held-out"]
 
 
 @dataclass(frozen=True)
-class Profile:
+class Profile(Record):
     """The dimension scores of a model, and how far they are from countries.
 
     Attributes:
@@ -72,12 +83,13 @@ class Profile:
     constant_answer_loss: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON; what belongs to a target is left out where there is none."""
-        values: dict[str, Any] = dict(vars(self))
-        if self.country is None:
-            for key in ("country", "loss", "loss_interval", "floor", "constant_answer_loss"):
-                del values[key]
-        return values
+        """Return it for JSON, without the entries of a target where there is none."""
+        of_target = ("country", "loss", "loss_interval", "floor", "constant_answer_loss")
+        return {
+            key: value
+            for key, value in super().to_dict().items()
+            if self.country is not None or key not in of_target
+        }
 
 
 def measure(
@@ -93,7 +105,7 @@ def measure(
     respondents: int = RESPONDENTS,
     seed: int = 0,
 ) -> Profile:
-    """Measures the values a model shows in a survey.
+    """Measure the values a model shows in a survey.
 
     Args:
         model: Who answers.
@@ -111,14 +123,7 @@ def measure(
         UsageError: The soft prompt was made for another width, or a name is unknown.
     """
     asked = choose_forms(instrument, forms) if isinstance(forms, str) else tuple(forms)
-    answers = model.ask(
-        None if soft_prompt is None else soft_prompt.embeddings[None],
-        Query(
-            asked,
-            placement="front" if soft_prompt is None else soft_prompt.placement,
-            valid_mass=True,
-        ),
-    )
+    answers = ask_state(model, soft_prompt, asked, valid_mass=True)
     return profile(
         answers,
         model.name,
@@ -131,10 +136,24 @@ def measure(
     )
 
 
+def ask_state(
+    model: AnswerModel,
+    prompt: SoftPrompt | None,
+    forms: Sequence[Form],
+    *,
+    valid_mass: bool = False,
+) -> Answers:
+    """Ask the model forms, tuned by a soft prompt or untouched."""
+    if prompt is None:
+        return model.ask(None, Query(forms, valid_mass=valid_mass))
+    query = Query(forms, placement=prompt.placement, valid_mass=valid_mass)
+    return model.ask(prompt.embeddings[None], query)
+
+
 def choose_forms(
     instrument: Instrument, choice: str, language: str = "en", labels: LabelKind = "digits"
 ) -> tuple[Form, ...]:
-    """All forms of a language, or those of one split.
+    """Return all forms of a language, or those of one split.
 
     Raises:
         UsageError: There is no such choice, language or kind of labels.
@@ -146,7 +165,7 @@ def choose_forms(
 
 
 def default_table(instrument: Instrument, target: Country | None) -> CountryTable | None:
-    """The target's table, or else one of the instrument's dimensions, first of all hofstede-insights.
+    """Return the target's table, or else one of the instrument's dimensions, first of all hofstede-insights.
 
     None where there is none such among those that come with the package.
     """
@@ -171,16 +190,12 @@ def profile(
     seed: int = 0,
     candidate: int = 0,
 ) -> Profile:
-    """Makes the profile of one candidate of some answers; see `measure` for the arguments."""
+    """Return the profile of one candidate of some answers; the arguments are those of `measure`."""
     instrument = scoring.instrument
-    drawing, resampling = np.random.SeedSequence(seed).spawn(2)
-    one = answers.probabilities[candidate : candidate + 1]
-    rng = np.random.default_rng(drawing)
-    values = item_values(one, reading, rng, respondents if reading == "sampled" else None)
-    means = item_means(values, answers.forms, instrument)
-    scores = scoring.scores(means)
-    samples = bootstrap_scores(values[0], answers.forms, scoring, np.random.default_rng(resampling))
+    scored = score_answers(answers, scoring, reading, respondents, seed, candidate)
+    scores, samples = scored.scores[None], scored.samples
     keys = [dimension.key for dimension in scoring.dimensions]
+    items = [item.id for item in instrument.items]
     vector = None if target is None else target.vector(instrument)
     mass = None if answers.valid_mass is None else float(answers.valid_mass[candidate].mean())
     loss = None if vector is None else float(scoring.loss(scores, vector)[0])
@@ -189,12 +204,12 @@ def profile(
         instrument=instrument.key,
         table=None if table is None else table.key,
         country=None if target is None else target.name,
-        anchor=_named(keys, scoring.constants),
+        anchor=dict(zip(keys, scoring.constants.tolist(), strict=True)),
         reading=reading,
         forms=len(answers.forms),
-        scores=_named(keys, scores[0]),
-        intervals={} if samples is None else _intervals(keys, samples),
-        item_means=_named([item.id for item in instrument.items], means[0]),
+        scores=dict(zip(keys, scored.scores.tolist(), strict=True)),
+        intervals={} if samples is None else intervals_by_key(keys, samples),
+        item_means=dict(zip(items, scored.means.tolist(), strict=True)),
         valid_mass=mass,
         nearest=() if table is None else nearest_countries(scores[0], scoring, table)[:NEAREST],
         loss=loss,
@@ -214,10 +229,50 @@ def profile(
     )
 
 
+@dataclass(frozen=True)
+class ScoredAnswers:
+    """The scores of one candidate.
+
+    Attributes:
+        means: Mean answer of each item.
+        scores: Score of each dimension.
+        samples: Bootstrap scores over the forms, or None as in `bootstrap_scores`.
+    """
+
+    means: Float[np.ndarray, " item"]
+    scores: Float[np.ndarray, " dimension"]
+    samples: Float[np.ndarray, "sample dimension"] | None
+
+
+def score_answers(
+    answers: Answers,
+    scoring: Scoring,
+    reading: Reading,
+    respondents: int,
+    seed: int,
+    candidate: int = 0,
+) -> ScoredAnswers:
+    """Score the answers of a candidate.
+
+    The seed gives any candidate the same respondents' luck and the same drawn forms, so that two can be
+    compared.
+    """
+    drawing, resampling = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(2))
+    values = item_values(
+        answers.probabilities[candidate : candidate + 1],
+        reading,
+        drawing,
+        respondents if reading == "sampled" else None,
+    )
+    means = item_means(values, answers.forms, scoring.instrument)
+    samples = bootstrap_scores(values[0], answers.forms, scoring, resampling)
+    return ScoredAnswers(means[0], scoring.scores(means)[0], samples)
+
+
 def nearest_countries(
     scores: Float[np.ndarray, " dimension"], scoring: Scoring, table: CountryTable
 ) -> tuple[tuple[str, float], ...]:
-    """Every country with complete scores and its loss, nearest first."""
+    """Return every country with complete scores and its loss, nearest first."""
     found = [
         (country.name, float(scoring.loss(scores[None], country.vector(scoring.instrument))[0]))
         for country in table.complete()
@@ -233,7 +288,7 @@ def losses(
     respondents: int,
     seed: int,
 ) -> Float[np.ndarray, " candidate"]:
-    """Losses of a population's answers.
+    """Return the losses of a population's answers.
 
     Args:
         answers: Of every candidate.
@@ -254,7 +309,7 @@ def bootstrap_scores(
     scoring: Scoring,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "sample dimension"] | None:
-    """Scores over forms resampled within an item and option order, which the design balances.
+    """Return scores over forms resampled within an item and option order, which the design balances.
 
     The same state of the generator draws the same forms, so that two models can be compared form by form.
 
@@ -273,21 +328,7 @@ def bootstrap_scores(
     }
     for index, form in enumerate(forms):
         strata[form.item].setdefault(form.options, []).append(index)
-    if any(len(members) < 2 for item in strata.values() for members in item.values()):
+    columns = [list(orders.values()) for orders in strata.values()]
+    if any(len(members) < 2 for orders in columns for members in orders):
         return None
-    columns: list[Float[np.ndarray, " sample"]] = []
-    for item in strata.values():
-        groups = [np.array(members) for members in item.values()] or [np.array([], np.int64)]
-        columns.append(resampled_means(values, groups, SAMPLES, rng).mean(axis=1))
-    return scoring.scores(np.stack(columns, axis=1))
-
-
-def _intervals(
-    keys: Sequence[str], samples: Float[np.ndarray, "sample dimension"]
-) -> dict[str, tuple[float, float]]:
-    pairs = percentile_interval(samples)
-    return {key: (float(low), float(high)) for key, (low, high) in zip(keys, pairs, strict=True)}
-
-
-def _named(keys: Sequence[str], values: Float[np.ndarray, " key"]) -> dict[str, float]:
-    return {key: float(value) for key, value in zip(keys, values, strict=True)}
+    return scoring.scores(bootstrap_means(values, columns, SAMPLES, rng))

@@ -1,4 +1,4 @@
-"""Does a survey that the search knew nothing of agree? The independent check of a tuning.
+"""The independent check of a tuning: surveys that the search knew nothing of.
 
 In: the run's questionnaire and target. Out: other surveys that ship with a table where the country is, and
 for each whether the tuned model came nearer to that country there.
@@ -7,18 +7,21 @@ for each whether the tuned model came nearer to that country there.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from acculturate.metrics.comparison import ComparisonSettings, Interval, State, compare
+from acculturate.metrics.comparison import ComparisonSettings, StatePair, compare
 from acculturate.metrics.held_out import few
 from acculturate.model.answers import AnswerModel
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.survey.countries import Country, CountryTable, load_countries
-from acculturate.survey.forms import Form, all_forms
-from acculturate.survey.instrument import Instrument, load_instrument
-from acculturate.survey.scoring import Scoring
+from acculturate.survey import (
+    Country,
+    CountryTable,
+    Form,
+    Instrument,
+    Scoring,
+    all_forms,
+    load_countries,
+    load_instrument,
+)
 
 SURVEYS = (("inglehart-welzel", "inglehart-welzel-2024"), ("vsm13", "hofstede-insights"))
 """Questionnaires that can check each other, each with its table."""
@@ -41,8 +44,8 @@ class OtherSurvey:
     forms: tuple[Form, ...]
 
 
-@dataclass(frozen=True)
-class SurveyCheck:
+@dataclass(frozen=True, kw_only=True)
+class SurveyCheck(StatePair):
     """Both states in another survey.
 
     Attributes:
@@ -55,10 +58,6 @@ class SurveyCheck:
         language: Language code of the forms.
         dimensions: Key and name of each dimension.
         target: The country's scores.
-        naive: The untouched model.
-        tuned: The tuned one.
-        gain: By how much the loss fell.
-        gain_interval: Its 95% bootstrap interval over forms.
     """
 
     instrument: str
@@ -70,45 +69,37 @@ class SurveyCheck:
     language: str
     dimensions: dict[str, str]
     target: dict[str, float]
-    naive: State
-    tuned: State
-    gain: float
-    gain_interval: Interval | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {**vars(self), "naive": self.naive.to_dict(), "tuned": self.tuned.to_dict()}
 
 
 def other_surveys(own: Instrument, country: str, language: str) -> tuple[OtherSurvey, ...]:
-    """The surveys that measure other dimensions than a run's own.
+    """Return the surveys that measure other dimensions than a run's own.
 
     Args:
         own: The run's questionnaire.
         country: Its target.
         language: Its language.
     """
-    found: list[OtherSurvey] = []
-    mine = {dimension.key for dimension in own.dimensions}
-    for key, table_key in SURVEYS:
-        instrument, table = load_instrument(key), load_countries(table_key)
+    surveys: list[OtherSurvey] = []
+    own_keys = {dimension.key for dimension in own.dimensions}
+    for instrument_key, table_key in SURVEYS:
+        instrument, table = load_instrument(instrument_key), load_countries(table_key)
         keys = {dimension.key for dimension in instrument.dimensions}
-        if keys == mine:
+        if keys == own_keys:
             continue
-        there: Country | None = None
+        target: Country | None = None
         if country in table:
-            there = table.get(country)
-        whole = there is not None and keys <= set(there.scores)
-        spoken = language if language in instrument.languages else "en"
-        forms = few(all_forms(instrument, (spoken,), "held-out"))
-        found.append(OtherSurvey(instrument, table, there if whole else None, forms))
-    return tuple(found)
+            target = table[country]
+        complete = target is not None and keys <= set(target.scores)
+        asked = language if language in instrument.languages else "en"
+        forms = few(all_forms(instrument, (asked,), "held-out"))
+        surveys.append(OtherSurvey(instrument, table, target if complete else None, forms))
+    return tuple(surveys)
 
 
 def check_with(
     model: AnswerModel, prompt: SoftPrompt | str, survey: OtherSurvey, seed: int = 0
 ) -> SurveyCheck:
-    """Asks both states another survey, read as expected answers with its own anchor.
+    """Ask both states another survey, read as expected answers with its own anchor.
 
     Args:
         model: Who answers.
@@ -131,11 +122,6 @@ def check_with(
         forms=len(survey.forms),
         language=survey.forms[0].language,
         dimensions={dimension.key: dimension.name for dimension in scoring.dimensions},
-        target=dict(
-            zip((d.key for d in scoring.dimensions), np.asarray(target).tolist(), strict=True)
-        ),
-        naive=asked.state(0),
-        tuned=asked.state(1),
-        gain=asked.gain,
-        gain_interval=asked.gain_interval,
+        target=dict(zip((d.key for d in scoring.dimensions), target.tolist(), strict=True)),
+        **vars(asked.states()),
     )

@@ -1,4 +1,4 @@
-"""What can be counted about written English: length, repetition, variety, readability, refusals.
+"""Counts of written English: length, repetition, variety, readability, refusals.
 
 In: texts. Out: `Prose`. Knows no model. Counting says whether a writer broke, not whether it is right.
 """
@@ -19,7 +19,7 @@ REPEATED = 4
 
 @dataclass(frozen=True)
 class Prose:
-    """What some texts are like.
+    """Properties of some texts.
 
     Attributes:
         words: Mean length in words.
@@ -42,7 +42,7 @@ class Prose:
 
 
 def measure_prose(texts: Sequence[str]) -> Prose:
-    """Counts what can be counted about texts, at least one."""
+    """Measure texts, at least one."""
     worded = [words(text) for text in texts]
     repeated = [share for each in worded if (share := repetition(each)) is not None]
     return Prose(
@@ -57,12 +57,12 @@ def measure_prose(texts: Sequence[str]) -> Prose:
 
 
 def words(text: str) -> tuple[str, ...]:
-    """The words of a text in lower case; an apostrophe or a hyphen inside belongs to its word."""
+    """Return the words of a text in lower case; an apostrophe or a hyphen inside belongs to its word."""
     return tuple(re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", text.casefold()))
 
 
 def repetition(said: Sequence[str], length: int = REPEATED) -> float | None:
-    """Share of a text's runs of words that were there before: seq-rep-n.
+    """Return the share of a text's runs of words that were there before: seq-rep-n.
 
     S. Welleck et al. (2020), Neural Text Generation with Unlikelihood Training, section 6:
     1 - different n-grams / n-grams.
@@ -89,7 +89,7 @@ def distinct(texts: Sequence[Sequence[str]], length: int) -> float | None:
 
 
 def reading_ease(texts: Sequence[str]) -> float | None:
-    """How easy English texts are to read.
+    """Return how easy English texts are to read.
 
     R. Flesch (1948), A new readability yardstick, Journal of Applied Psychology 32:
     206.835 - 1.015 words a sentence - 84.6 syllables a word. A sentence ends at a stop, an exclamation or
@@ -112,7 +112,7 @@ def reading_ease(texts: Sequence[str]) -> float | None:
 
 
 def syllables(word: str) -> int:
-    """Syllables of an English word by rule: runs of vowels without a silent ending, one at least.
+    """Count the syllables of an English word by rule: runs of vowels without a silent ending, one at least.
 
     A rule of thumb that is wrong for some words and the same for every text it compares.
     """

@@ -8,25 +8,27 @@ given a nationality.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from acculturate.metrics.comparison import ComparisonSettings, Interval
-from acculturate.metrics.measure import SAMPLES
+from acculturate.metrics.comparison import ComparisonSettings
+from acculturate.metrics.measure import SAMPLES, ask_state
+from acculturate.metrics.records import Record
 from acculturate.metrics.statistics import (
+    Interval,
+    bootstrap_means,
+    bootstrap_weights,
     interval_around,
+    intervals_by_key,
     loss_interval,
-    percentile_interval,
-    resampled_means,
 )
-from acculturate.model.answers import AnswerModel, Query
+from acculturate.model.answers import AnswerModel
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.survey.forms import Form
-from acculturate.survey.scoring import Scoring
+from acculturate.survey import Form, Scoring, with_line
 
 LANGUAGE = "en"
 """The language of the persona lines, and so of the forms behind them."""
@@ -67,15 +69,15 @@ class Persona:
 
     @property
     def line(self) -> str:
-        """The line that stands in front of a form."""
+        """Return the line that stands in front of a form."""
         return (
             f"You are a {self.age}-year-old {self.sex}. You {self.education} and {self.occupation}."
         )
 
 
 @dataclass(frozen=True)
-class Sampled:
-    """What the respondents of one state, untouched or tuned, answered.
+class Sampled(Record):
+    """The answers of the respondents of one state, untouched or tuned.
 
     Attributes:
         loss: To the target.
@@ -93,13 +95,9 @@ class Sampled:
     intervals: dict[str, Interval]
     samples: tuple[float, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return dict(vars(self))
-
 
 @dataclass(frozen=True)
-class Respondents:
+class Respondents(Record):
     """Both states, answered by the same respondents.
 
     Attributes:
@@ -122,10 +120,6 @@ class Respondents:
     gain: float
     gain_interval: Interval
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {**vars(self), "naive": self.naive.to_dict(), "tuned": self.tuned.to_dict()}
-
 
 @dataclass(frozen=True)
 class Survey:
@@ -146,17 +140,15 @@ class Survey:
 
 
 def personas(count: int, rng: np.random.Generator) -> tuple[Persona, ...]:
-    """A balanced design: every age, sex, education and occupation equally often, or one more.
+    """Return a balanced design: every age, sex, education and occupation equally often, or one more.
 
     Args:
         count: Respondents.
         rng: Mixes the attributes with one another.
     """
-    columns = [_balanced(len(levels), count, rng) for levels in _LEVELS]
-    return tuple(
-        Persona(AGES[age], SEXES[sex], EDUCATIONS[education], OCCUPATIONS[occupation])
-        for age, sex, education, occupation in zip(*columns, strict=True)
-    )
+    attributes = (AGES, SEXES, EDUCATIONS, OCCUPATIONS)
+    columns = [[levels[k] for k in _balanced(len(levels), count, rng)] for levels in attributes]
+    return tuple(itertools.starmap(Persona, zip(*columns, strict=True)))
 
 
 def respondents(
@@ -166,7 +158,7 @@ def respondents(
     question: ComparisonSettings,
     count: int,
 ) -> Respondents:
-    """Asks the same respondents of the untouched and of the tuned model.
+    """Ask the same respondents of the untouched and of the tuned model.
 
     Every respondent is asked every item once, in a form drawn so that each form of an item is used
     equally often, and answers once, drawn from the probabilities with the same luck in both states.
@@ -183,25 +175,26 @@ def respondents(
     people = personas(count, rng)
     asked = _assignment(forms, question.scoring, count, rng)
     uniform = np.random.default_rng(luck).random(asked.shape)
-    samples: list[np.ndarray] = []
-    states: list[Sampled] = []
-    for soft in (None, prompt):
-        survey = interview(model, soft, forms, asked, uniform, people)
-        state, losses = _sampled(survey, question, np.random.default_rng(drawing))
-        states.append(state)
-        samples.append(losses)
+    naive, tuned = (
+        _sampled(
+            interview(model, soft_prompt, forms, asked, uniform, people),
+            question,
+            np.random.default_rng(drawing),
+        )
+        for soft_prompt in (None, prompt)
+    )
     with np.errstate(invalid="ignore"):
-        gain = states[0].loss - states[1].loss
-        interval = interval_around(samples[0] - samples[1], gain)
+        gain = naive[0].loss - tuned[0].loss
+        interval = interval_around(naive[1] - tuned[1], gain)
     return Respondents(
-        count,
-        question.seed,
-        forms[0].language,
-        people[0].line,
-        states[0],
-        states[1],
-        gain,
-        interval,
+        respondents=count,
+        seed=question.seed,
+        language=forms[0].language,
+        example=people[0].line,
+        naive=naive[0],
+        tuned=tuned[0],
+        gain=gain,
+        gain_interval=interval,
     )
 
 
@@ -213,15 +206,11 @@ def interview(
     uniform: Float[np.ndarray, "respondent item"],
     people: Sequence[Persona],
 ) -> Survey:
-    """Asks each respondent its forms; `uniform` is their luck, one number in [0, 1) an answer."""
+    """Ask each respondent its forms; `uniform` is their luck, one number in [0, 1) an answer."""
     answers, expected = np.full(asked.shape, np.nan), np.full(asked.shape, np.nan)
     for row, persona in enumerate(people):
-        own = [forms[index] for index in asked[row]]
-        told = [replace(form, text=f"{persona.line}\n{form.text}") for form in own]
-        p = model.ask(
-            None if prompt is None else prompt.embeddings[None],
-            Query(told, placement="front" if prompt is None else prompt.placement),
-        ).probabilities[0]
+        put = with_line([forms[index] for index in asked[row]], persona.line)
+        p = ask_state(model, prompt, put).probabilities[0]
         fine = np.isfinite(p.sum(axis=1))
         steps = np.cumsum(p[fine], axis=1)
         drawn = (uniform[row, fine, None] * steps[:, -1:] >= steps).sum(axis=1)
@@ -233,7 +222,7 @@ def interview(
 def score_samples(
     survey: Survey, scoring: Scoring, rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, "sample dimension"], Float[np.ndarray, "sample dimension"]]:
-    """Bootstrap scores of a survey: over respondents, and over respondents and forms.
+    """Return bootstrap scores of a survey: over respondents, and over respondents and forms.
 
     Respondents are drawn with replacement, each with all its answers. Forms are drawn with replacement
     within an item and option order, apart from the respondents and on expected answers, so that the
@@ -243,28 +232,24 @@ def score_samples(
         `SAMPLES` score vectors of each kind.
     """
     count, items = survey.answers.shape
-    weights = rng.multinomial(count, np.full(count, 1 / count), size=SAMPLES) / count
+    weights = bootstrap_weights([range(count)], SAMPLES, rng)
     people = scoring.scores(weights @ survey.answers)
-    shifts = np.empty((SAMPLES, items))
+    means: list[float] = []
+    columns: list[list[list[int]]] = []
     for item in range(items):
-        orders: dict[tuple[int, ...], list[float]] = {}
+        orders: dict[tuple[int, ...], list[int]] = {}
         for index in np.unique(survey.asked[:, item]):
-            own = survey.expected[survey.asked[:, item] == index, item]
-            orders.setdefault(survey.forms[index].options, []).append(float(own.mean()))
-        drawn = [
-            resampled_means(np.array(values), [np.arange(len(values))], SAMPLES, rng)[:, 0]
-            for values in orders.values()
-        ]
-        centre = np.mean([np.mean(values) for values in orders.values()])
-        shifts[:, item] = np.mean(drawn, axis=0) - centre
+            orders.setdefault(survey.forms[index].options, []).append(len(means))
+            means.append(float(survey.expected[survey.asked[:, item] == index, item].mean()))
+        columns.append(list(orders.values()))
+    values = np.array(means)
+    centres = [np.mean([values[members].mean() for members in orders]) for orders in columns]
+    shifts = bootstrap_means(values, columns, SAMPLES, rng) - centres
     return people, people + shifts @ scoring.weights.T
 
 
-_LEVELS = (AGES, SEXES, EDUCATIONS, OCCUPATIONS)
-
-
 def _balanced(levels: int, count: int, rng: np.random.Generator) -> Int[np.ndarray, " _"]:
-    """Each of so many levels equally often, or one more, in a drawn order."""
+    """Return each of so many levels equally often, or one more, in a drawn order."""
     order = rng.permutation(levels)
     return rng.permutation(np.resize(order, count))
 
@@ -272,11 +257,11 @@ def _balanced(levels: int, count: int, rng: np.random.Generator) -> Int[np.ndarr
 def _assignment(
     forms: Sequence[Form], scoring: Scoring, count: int, rng: np.random.Generator
 ) -> Int[np.ndarray, "respondent item"]:
-    """Which form each respondent is asked for each item: every form of it equally often, or one more."""
+    """Return the form that each respondent is asked for each item, every form of it equally often or one more."""
     columns: list[np.ndarray] = []
     for item in scoring.instrument.items:
-        own = np.array([index for index, form in enumerate(forms) if form.item == item.id])
-        columns.append(own[_balanced(len(own), count, rng)])
+        of_item = np.array([index for index, form in enumerate(forms) if form.item == item.id])
+        columns.append(of_item[_balanced(len(of_item), count, rng)])
     return np.stack(columns, axis=1)
 
 
@@ -293,15 +278,8 @@ def _sampled(
         loss=loss,
         interval=loss_interval(losses, loss),
         scores=dict(zip(keys, scores[0].tolist(), strict=True)),
-        respondent_intervals=_named(keys, people),
-        intervals=_named(keys, both),
+        respondent_intervals=intervals_by_key(keys, people),
+        intervals=intervals_by_key(keys, both),
         samples=tuple(np.round(losses[:: SAMPLES // KEPT_SAMPLES], 6).tolist()),
     )
     return state, losses
-
-
-def _named(
-    keys: Sequence[str], samples: Float[np.ndarray, "sample dimension"]
-) -> dict[str, Interval]:
-    pairs = percentile_interval(samples)
-    return {key: (float(low), float(high)) for key, (low, high) in zip(keys, pairs, strict=True)}

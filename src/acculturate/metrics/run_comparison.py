@@ -1,4 +1,4 @@
-"""Several runs together: which prompt moves the model where, and what another seed would have given.
+"""Several runs together: the losses of each to the targets of all, and the spread over seeds.
 
 In: losses of runs that were evaluated before. Out: a `Confusion`, and intervals with the tuning seed as the
 outer level. Knows no model and no file.
@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from acculturate.metrics.comparison import Interval
-from acculturate.metrics.statistics import interval_of
+from acculturate.metrics.records import Record
+from acculturate.metrics.statistics import Interval, interval_of
 
 SAMPLES = 1000
 
 
 @dataclass(frozen=True)
-class Confusion:
+class Confusion(Record):
     """Each run's loss to the targets of all runs, on held-out forms.
 
     Attributes:
@@ -36,16 +36,24 @@ class Confusion:
 
     @property
     def nearest(self) -> tuple[str | None, ...]:
-        """The column that each row is nearest to."""
-        return tuple(_least(row, self.columns) for row in self.losses)
+        """Return the column that each row is nearest to."""
+        known = (
+            [
+                (loss, column)
+                for loss, column in zip(row, self.columns, strict=True)
+                if loss is not None
+            ]
+            for row in self.losses
+        )
+        return tuple(min(pairs)[1] if pairs else None for pairs in known)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {**vars(self), "nearest": list(self.nearest)}
+        """Return it for JSON, with the nearest columns."""
+        return {**super().to_dict(), "nearest": list(self.nearest)}
 
 
 @dataclass(frozen=True)
-class SeedSpread:
+class SeedSpread(Record):
     """Runs that differ in their seed.
 
     Attributes:
@@ -69,15 +77,11 @@ class SeedSpread:
     least: float
     most: float
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return dict(vars(self))
-
 
 def confusion(
     names: Sequence[str], targets: Sequence[str], losses: Sequence[Mapping[str, float]]
 ) -> Confusion:
-    """The confusion matrix of several runs.
+    """Return the confusion matrix of several runs.
 
     Args:
         names: Of the runs.
@@ -102,7 +106,7 @@ def seed_spread(
     samples: Sequence[Sequence[float]],
     seed: int = 0,
 ) -> SeedSpread:
-    """What runs of one country give together.
+    """Summarise the runs of one country.
 
     Args:
         country: Their target.
@@ -117,24 +121,11 @@ def seed_spread(
     if len(names) > 1 and all(len(own) > 0 for own in samples):
         rng = np.random.default_rng(seed)
         arrays = [np.array(own, np.float64) for own in samples]
-        # One run fewer than there are, as with forms: see `statistics.resampled_means`.
+        # One run fewer than there are, as with forms: see `bootstrap_weights`.
         drawn = rng.integers(len(arrays), size=(SAMPLES, len(arrays) - 1))
         # Drawing forms anew adds noise, and noise adds to a distance: that is not the runs' own spread.
         centred = [array - array.mean() + loss for array, loss in zip(arrays, tuned, strict=True)]
         means = np.array([np.mean([rng.choice(centred[run]) for run in row]) for row in drawn])
         interval = interval_of(means)
-    return SeedSpread(
-        country,
-        over,
-        tuple(names),
-        float(np.mean(naive)),
-        float(np.mean(tuned)),
-        interval,
-        float(min(tuned)),
-        float(max(tuned)),
-    )
-
-
-def _least(row: Sequence[float | None], columns: Sequence[str]) -> str | None:
-    known = [(loss, column) for loss, column in zip(row, columns, strict=True) if loss is not None]
-    return min(known)[1] if known else None
+    means = (float(np.mean(naive)), float(np.mean(tuned)))
+    return SeedSpread(country, over, tuple(names), *means, interval, min(tuned), max(tuned))

@@ -1,4 +1,4 @@
-"""What a soft prompt does to a model as a reader and a writer of ordinary text.
+"""Side effects of a soft prompt: the model as a reader and a writer of ordinary text.
 
 In: a model and a soft prompt. Out: `SideEffects`: divergence and perplexity on texts that no search saw, how
 far into a text they reach, and what answers to everyday questions are like. Texts are the sample: intervals
@@ -8,18 +8,22 @@ say how much a number hangs on them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import UsageError
-from acculturate.metrics.comparison import Interval
 from acculturate.metrics.held_out import language_name
-from acculturate.metrics.ordinary_texts import PASSAGES, QUESTIONS, SENTENCES
 from acculturate.metrics.prose import Prose, measure_prose
-from acculturate.metrics.statistics import interval_of, percentile_interval
+from acculturate.metrics.records import Record
+from acculturate.metrics.statistics import (
+    Interval,
+    bootstrap_weights,
+    interval_of,
+    percentile_interval,
+)
+from acculturate.metrics.texts import PASSAGES, QUESTIONS, SENTENCES
 from acculturate.model.answers import ProseModel, TextReading
 from acculturate.model.soft_prompt import SoftPrompt
 
@@ -65,7 +69,7 @@ class TextSet:
 
 @dataclass(frozen=True)
 class Reach:
-    """How far into a text a soft prompt reaches.
+    """The reach of a soft prompt into a text.
 
     Attributes:
         key: The set of texts.
@@ -93,7 +97,7 @@ class Reach:
 
 @dataclass(frozen=True)
 class Reply:
-    """A question and what both models answer."""
+    """A question and the answers of both models."""
 
     question: str
     naive: str
@@ -101,8 +105,8 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class SideEffects:
-    """What a soft prompt does to ordinary text.
+class SideEffects(Record):
+    """The effects of a soft prompt on ordinary text.
 
     Attributes:
         sets: Sets of texts, the sentences of each language first.
@@ -122,10 +126,6 @@ class SideEffects:
     tuned: Prose
     seed: int
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
-
 
 def side_effects(
     model: ProseModel,
@@ -135,7 +135,7 @@ def side_effects(
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> SideEffects:
-    """Reads ordinary texts and asks everyday questions, untouched and tuned.
+    """Read ordinary texts and ask everyday questions, untouched and tuned.
 
     Args:
         model: Who reads and writes.
@@ -176,7 +176,7 @@ def side_effects(
 
 
 def text_sets(own: Sequence[str] = ()) -> Mapping[str, tuple[str, tuple[str, ...]]]:
-    """Every set of texts by its key: what it is called, and the texts. A user's own come last."""
+    """Return every set of texts by its key: its label, and the texts. A user's own come last."""
     sets = {code: (language_name(code), texts) for code, texts in SENTENCES.items()}
     sets[PASSAGES_KEY] = ("English, longer passages", PASSAGES)
     return {**sets, OWN_KEY: ("Own texts", tuple(own))} if own else sets
@@ -188,7 +188,7 @@ def reach(
     divergences: Sequence[Float[np.ndarray, " _"]],
     rng: np.random.Generator,
 ) -> Reach:
-    """Averages the divergence of many texts at each position.
+    """Average the divergence of many texts at each position.
 
     Only positions that at least half the texts have are kept, and only texts that have them all: every position
     is a mean over the same texts, so that a difference between positions is none between texts.
@@ -208,7 +208,7 @@ def reach(
     means, weights = columns.mean(axis=0), _weights(len(table), rng)
     span: np.ndarray | None = None
     if weights is not None:
-        span = percentile_interval(weights @ columns / weights.sum(axis=1, keepdims=True))
+        span = percentile_interval(weights @ columns)
 
     def quantity(column: int) -> Quantity:
         pair = None if span is None else (float(span[column, 0]), float(span[column, 1]))
@@ -234,7 +234,7 @@ def _text_set(
     tuned: Sequence[TextReading],
     rng: np.random.Generator,
 ) -> TextSet:
-    """All tokens of a set alike, as the guard counts them; texts are what is drawn."""
+    """Count all tokens of a set alike, as the guard counts them; texts are what is drawn."""
     counts = np.array([len(one.divergence) for one in tuned], float)
     if not counts.any():
         raise UsageError(
@@ -253,7 +253,7 @@ def _text_set(
     samples = None if weights is None else weights @ sums / (weights @ counts)[:, None]
 
     def quantity(value: Callable[[np.ndarray], np.ndarray]) -> Quantity:
-        """A function of the means `[..., divergence, naive, tuned]`, with its interval."""
+        """Return a function of the means `[..., divergence, naive, tuned]`, with its interval."""
         whole = float(value(means))
         return Quantity(whole, None if samples is None else interval_of(value(samples)))
 
@@ -270,7 +270,5 @@ def _text_set(
 
 
 def _weights(texts: int, rng: np.random.Generator) -> Float[np.ndarray, "sample text"] | None:
-    """How often each text is drawn in each bootstrap sample: of n one fewer, as `resampled_means`."""
-    if texts < 2:
-        return None
-    return rng.multinomial(texts - 1, np.full(texts, 1 / texts), size=SAMPLES).astype(float)
+    """Return the weights of the bootstrap samples; None for one text alone."""
+    return None if texts < 2 else bootstrap_weights([range(texts)], SAMPLES, rng)

@@ -7,19 +7,19 @@ towards one country means little if the model ends up as near to any other.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from acculturate.metrics.comparison import Comparison
 from acculturate.metrics.measure import nearest_countries
-from acculturate.survey.countries import Country, CountryTable
+from acculturate.metrics.records import Record
+from acculturate.survey import Country, CountryTable
 
 Ranking = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
-class Standing:
+class Standing(Record):
     """Where the model stands among countries, in one state.
 
     Attributes:
@@ -34,13 +34,9 @@ class Standing:
     nearest_share: float | None
     losses: Ranking
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return dict(vars(self))
-
 
 @dataclass(frozen=True)
-class Specificity:
+class Specificity(Record):
     """Whether the model came nearer to its target than to others.
 
     Attributes:
@@ -59,30 +55,27 @@ class Specificity:
     naive: Standing
     tuned: Standing
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {**vars(self), "naive": self.naive.to_dict(), "tuned": self.tuned.to_dict()}
-
 
 def specificity(comparison: Comparison, country: str, table: CountryTable) -> Specificity:
-    """Ranks the target among the complete countries of a table.
+    """Rank the target among the complete countries of a table.
 
     Args:
         comparison: Naive and tuned, on held-out forms.
         country: The target, as the table names it.
         table: Has a score for each dimension of the instrument.
     """
-    naive, tuned = (_standing(comparison, index, country, table) for index in (0, 1))
-    countries = 1 + len(_others(country, table))
-    return Specificity(country, table.key, countries, len(comparison.forms), naive, tuned)
+    others = [other for other in table.complete() if other.name != country]
+    naive, tuned = (_standing(comparison, index, others, country, table) for index in (0, 1))
+    return Specificity(country, table.key, 1 + len(others), len(comparison.forms), naive, tuned)
 
 
-def _standing(comparison: Comparison, index: int, country: str, table: CountryTable) -> Standing:
+def _standing(
+    comparison: Comparison, index: int, others: list[Country], country: str, table: CountryTable
+) -> Standing:
     question = comparison.question
     scoring = question.scoring
-    others = _others(country, table)
-    own = float(comparison.losses[index])
-    if not np.isfinite(own):
+    loss = float(comparison.losses[index])
+    if not np.isfinite(loss):
         return Standing(1 + len(others), None, ())
     losses = nearest_countries(comparison.scores[index], scoring, table)
     share: float | None = None
@@ -93,9 +86,5 @@ def _standing(comparison: Comparison, index: int, country: str, table: CountryTa
         for other in others:
             nearer |= scoring.loss(samples, other.vector(scoring.instrument)) < least
         share = float(1 - nearer.mean())
-    rank = 1 + sum(loss < own for name, loss in losses if name != country)
+    rank = 1 + sum(other < loss for name, other in losses if name != country)
     return Standing(rank, share, losses)
-
-
-def _others(country: str, table: CountryTable) -> list[Country]:
-    return [other for other in table.complete() if other.name != country]

@@ -1,6 +1,7 @@
-"""Intervals. numpy only; knows no survey.
+"""Bootstrap samples, intervals and tests; knows no survey.
 
-In: values by form and which forms belong together. Out: bootstrap samples and percentile intervals.
+In: values, and which of them belong together. Out: weights of bootstrap samples, percentile intervals,
+p-values. Scores, losses and ratios of a sample are weighted means over its weights.
 """
 
 from __future__ import annotations
@@ -8,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
+
+Interval = tuple[float, float]
 
 
-def resampled_means(
-    values: Float[np.ndarray, " form"],
-    groups: Sequence[Int[np.ndarray, " _"]],
-    samples: int,
-    rng: np.random.Generator,
-) -> Float[np.ndarray, "sample group"]:
-    """Bootstrap means within groups: every group's members are drawn anew with replacement.
+def bootstrap_weights(
+    strata: Sequence[Sequence[int]], samples: int, rng: np.random.Generator
+) -> Float[np.ndarray, "sample member"]:
+    """Draw bootstrap samples: every stratum's members are drawn anew with replacement.
 
     B. Efron, R. Tibshirani (1993), An Introduction to the Bootstrap, chapter 8 (several samples). Of n
     members n - 1 are drawn, which gives the mean the variance that n - 1 in the denominator gives it
@@ -25,38 +25,78 @@ def resampled_means(
     an item often has in an order, drawing two would halve it.
 
     Args:
-        values: One value a form.
-        groups: Indices into `values`, one array a group.
+        strata: Indices of the members of each stratum, which together count from 0; none is empty.
+        samples: How many.
+        rng: Draws them.
+
+    Returns:
+        How much each member weighs in each sample; the weights of a stratum sum to 1.
+    """
+    weights = np.zeros((samples, sum(map(len, strata))))
+    rows = np.arange(samples)[:, None]
+    for members in strata:
+        size = max(1, len(members) - 1)
+        np.add.at(weights, (rows, rng.choice(members, size=(samples, size))), 1 / size)
+    return weights
+
+
+def bootstrap_means(
+    values: Float[np.ndarray, " member"],
+    columns: Sequence[Sequence[Sequence[int]]],
+    samples: int,
+    rng: np.random.Generator,
+) -> Float[np.ndarray, "sample column"]:
+    """Return bootstrap means of several columns, such as the items of a survey.
+
+    Args:
+        values: One value a member.
+        columns: The strata of each column; its mean is that of its strata's means, NaN without any.
         samples: Bootstrap samples.
         rng: Draws them.
     """
-    means = np.empty((samples, len(groups)))
-    for column, members in enumerate(groups):
-        if len(members) == 0:
-            means[:, column] = np.nan
-            continue
-        drawn = rng.choice(members, size=(samples, max(1, len(members) - 1)))
-        means[:, column] = values[drawn].mean(axis=1)
+    weights = bootstrap_weights([members for strata in columns for members in strata], samples, rng)
+    means = np.full((samples, len(columns)), np.nan)
+    for column, strata in enumerate(columns):
+        members = [index for stratum in strata for index in stratum]
+        if members:
+            means[:, column] = weights[:, members] @ values[members] / len(strata)
     return means
+
+
+def weighted_means(
+    weights: Float[np.ndarray, "sample member"], values: Float[np.ndarray, "member column"]
+) -> Float[np.ndarray, "sample column"]:
+    """Return the weighted means of the values that are not NaN; NaN in a sample that has none of them."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (weights @ np.where(known, values, 0.0)) / (weights @ known.astype(np.float64))
 
 
 def percentile_interval(
     samples: Float[np.ndarray, "sample column"], level: float = 0.95
 ) -> Float[np.ndarray, "column 2"]:
-    """Percentile interval of each column."""
+    """Return the percentile interval of each column."""
     tail = (1 - level) / 2
     return np.quantile(samples, [tail, 1 - tail], axis=0).T
 
 
-def interval_of(samples: Float[np.ndarray, " sample"]) -> tuple[float, float]:
-    """95% percentile interval of one quantity."""
+def interval_of(samples: Float[np.ndarray, " sample"]) -> Interval:
+    """Return the 95% percentile interval of one quantity."""
     with np.errstate(invalid="ignore"):  # between infinite losses of answers that are not finite
         low, high = percentile_interval(samples[:, None])[0]
     return float(low), float(high)
 
 
-def interval_around(samples: Float[np.ndarray, " sample"], value: float) -> tuple[float, float]:
-    """95% interval of what is made of absolute values: its samples', moved so that their median is the value.
+def intervals_by_key(
+    keys: Sequence[str], samples: Float[np.ndarray, "sample key"]
+) -> dict[str, Interval]:
+    """Return the 95% percentile interval of each named column."""
+    pairs = percentile_interval(samples)
+    return {key: (float(low), float(high)) for key, (low, high) in zip(keys, pairs, strict=True)}
+
+
+def interval_around(samples: Float[np.ndarray, " sample"], value: float) -> Interval:
+    """Return the 95% interval of a value made of absolute values, the samples' median moved onto it.
 
     Noise in scores raises a distance, and resampling adds the noise of the forms once more: all samples
     can lie above the distance they were drawn for. What they are off by is their bias, and is taken off
@@ -70,23 +110,19 @@ def interval_around(samples: Float[np.ndarray, " sample"], value: float) -> tupl
         return interval_of(samples - (np.median(samples) - value))
 
 
-def loss_interval(samples: Float[np.ndarray, " sample"], loss: float) -> tuple[float, float]:
-    """`interval_around` for a loss, which is not below 0."""
+def loss_interval(samples: Float[np.ndarray, " sample"], loss: float) -> Interval:
+    """Return `interval_around` for a loss, which is not below 0."""
     low, high = interval_around(samples, loss)
     return max(0.0, low), high
-
-
-_EXACT = 14
-_FLIPS = 10_000
 
 
 def sign_flip_test(
     differences: Float[np.ndarray, " pair"], rng: np.random.Generator
 ) -> float | None:
-    """Two-sided p-value of a mean difference: as likely with its sign as with the other one?
+    """Return the two-sided p-value of a mean difference, as likely with its sign as with the other one.
 
     R. A. Fisher (1935), The Design of Experiments, section 21. With up to 14 pairs all signs are tried, with
-    more 10,000 are drawn, the observed ones among them. With n pairs it cannot fall below 2 / 2**n.
+    more as many are drawn. With n pairs it cannot fall below 2 / 2**n.
 
     Args:
         differences: One a pair.
@@ -95,32 +131,24 @@ def sign_flip_test(
     Returns:
         None for fewer than two pairs.
     """
-    count = len(differences)
-    if count < 2:
+    if len(differences) < 2:
         return None
-    if count <= _EXACT:
-        bits = np.arange(2**count)[:, None] >> np.arange(count)
-        signs = 1.0 - 2.0 * (bits & 1)
-    else:
-        signs = rng.choice([-1.0, 1.0], size=(_FLIPS, count))
-        signs[0] = 1.0
-    observed = abs(differences.sum())
-    # A hair below, so that the same sum in another order counts as the same.
-    return float((np.abs(signs @ differences) >= observed * (1 - 1e-12)).mean())
+    from scipy.stats import permutation_test
+
+    tested = permutation_test(
+        (differences,), np.sum, permutation_type="samples", n_resamples=2**14, rng=rng
+    )
+    return float(tested.pvalue)
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """P-values corrected for how many there are.
+    """Return p-values corrected for how many there are.
 
     S. Holm (1979), A simple sequentially rejective multiple test procedure: the smallest is multiplied by
     their number, the next by one less, and none comes out smaller than one before it.
     """
-    order = np.argsort(np.array(p_values), kind="stable")
-    left = len(p_values) - np.arange(len(p_values))
-    corrected = np.empty(len(p_values))
-    corrected[order] = (
-        np.minimum(1.0, np.maximum.accumulate(np.array(p_values)[order] * left))
-        if len(p_values)
-        else []
-    )
-    return tuple(float(p) for p in corrected)
+    p = np.array(p_values, np.float64)
+    order = np.argsort(p, kind="stable")
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return tuple(corrected.tolist())

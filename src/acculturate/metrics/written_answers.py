@@ -1,4 +1,4 @@
-"""Does the model say what its probabilities say? Answers read from generated text.
+"""Answers read from generated text, beside what the probabilities say.
 
 In: texts that a model wrote after the answer cue. Out: what they mean, strictly read, and how often that is
 the option which the probabilities like best. An answer that cannot be read is counted, never turned into a
@@ -10,49 +10,24 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from acculturate.metrics.comparison import ComparisonSettings, compare
+from acculturate.metrics.records import Record
+from acculturate.metrics.texts import REFUSALS
 from acculturate.model.answers import Answers, GeneratingModel
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.survey.forms import Form
-from acculturate.survey.scoring import item_means
+from acculturate.survey import Form, item_means
 
 Kind = Literal["valid", "refusal", "unparsable"]
 MAX_TOKENS = 12
 
-REFUSALS = (
-    "as an ai",
-    "as a language model",
-    "as a large language model",
-    "i am an ai",
-    "i'm an ai",
-    "i cannot",
-    "i can't",
-    "i can not",
-    "i am unable",
-    "i'm unable",
-    "i am not able",
-    "i'm not able",
-    "i do not have personal",
-    "i don't have personal",
-    "i do not have feelings",
-    "i don't have feelings",
-    "i'm sorry",
-    "i am sorry",
-    "sorry, ",
-    "i prefer not",
-    "i'd rather not",
-)
-"""Beginnings that count as a refusal, in lower case and with a straight apostrophe: English alone. A refusal
-in another language counts as unparsable."""
-
 
 @dataclass(frozen=True)
 class Parsed:
-    """What a text says.
+    """The meaning of a written answer.
 
     Attributes:
         kind: "valid", "refusal" or "unparsable".
@@ -64,7 +39,7 @@ class Parsed:
 
 
 @dataclass(frozen=True)
-class Written:
+class Written(Record):
     """The written answers of one state, untouched or tuned.
 
     Attributes:
@@ -83,13 +58,9 @@ class Written:
     loss: float | None
     unread: tuple[str, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return dict(vars(self))
-
 
 @dataclass(frozen=True)
-class Generated:
+class Generated(Record):
     """Written answers of both states to the same forms.
 
     Attributes:
@@ -106,10 +77,6 @@ class Generated:
     naive: Written
     tuned: Written
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {**vars(self), "naive": self.naive.to_dict(), "tuned": self.tuned.to_dict()}
-
 
 def generated(
     model: GeneratingModel,
@@ -120,7 +87,7 @@ def generated(
     max_tokens: int = MAX_TOKENS,
     seed: int | None = None,
 ) -> Generated:
-    """Lets the untouched and the tuned model write their answers.
+    """Let the untouched and the tuned model write their answers.
 
     Args:
         model: Who answers.
@@ -141,7 +108,7 @@ def generated(
 
 
 def parse_answer(text: str, form: Form) -> Parsed:
-    """Reads one written answer, strictly.
+    """Read one written answer, strictly.
 
     Valid is the first line where it is a label alone, or a label followed by punctuation, or by the
     words of its own option, which may be cut off. A label with anything else behind it is not.
@@ -159,36 +126,33 @@ def parse_answer(text: str, form: Form) -> Parsed:
 
 
 def is_refusal(text: str) -> bool:
-    """Whether a text begins as an English refusal does."""
+    """Return whether a text begins as an English refusal does."""
     return text.strip().replace("’", "'").casefold().startswith(REFUSALS)
 
 
 def read_texts(texts: Sequence[str], answers: Answers, question: ComparisonSettings) -> Written:
-    """Reads written answers and compares them with the probabilities of the same forms."""
+    """Read written answers and compare them with the probabilities of the same forms."""
     parsed = [parse_answer(text, form) for text, form in zip(texts, answers.forms, strict=True)]
-    counts: dict[str, int] = dict.fromkeys(("valid", "refusal", "unparsable"), 0)
-    for one in parsed:
-        counts[one.kind] += 1
-    valid = [(i, one.option) for i, one in enumerate(parsed) if one.option is not None]
+    valid = [(k, answer.option) for k, answer in enumerate(parsed) if answer.option is not None]
     likeliest = np.nan_to_num(answers.probabilities[0], nan=-1.0).argmax(axis=1)
     pairs = [(option, int(likeliest[index])) for index, option in valid]
     scoring = question.scoring
     values = np.array([[option + 1.0 for _, option in valid]])
     means = item_means(values, [answers.forms[index] for index, _ in valid], scoring.instrument)
     loss = float(scoring.loss(scoring.scores(means), question.target)[0])
+    kinds = [answer.kind for answer in parsed]
+    unread = [text for text, kind in zip(texts, kinds, strict=True) if kind != "valid"]
     return Written(
-        counts=counts,
+        counts={kind: kinds.count(kind) for kind in get_args(Kind)},
         agreement=float(np.mean([a == b for a, b in pairs])) if pairs else None,
         kappa=cohens_kappa(pairs),
         loss=loss if np.isfinite(loss) else None,
-        unread=tuple(text for text, one in zip(texts, parsed, strict=True) if one.kind != "valid")[
-            :3
-        ],
+        unread=tuple(unread[:3]),
     )
 
 
 def cohens_kappa(pairs: Sequence[tuple[int, int]]) -> float | None:
-    """Agreement of two readings beyond chance.
+    """Return the agreement of two readings beyond chance.
 
     J. Cohen (1960), A coefficient of agreement for nominal scales.
 
@@ -210,13 +174,13 @@ def cohens_kappa(pairs: Sequence[tuple[int, int]]) -> float | None:
 
 
 def _words(form: Form, label: str) -> str:
-    """The words that a form shows behind a label."""
+    """Return the words that a form shows behind a label."""
     match = re.search(rf"^{label}\. (.*)$", form.text, re.MULTILINE)
     return match[1].strip().casefold() if match else ""
 
 
 def _is_option(rest: str, words: str) -> bool:
-    """Whether what follows a label is nothing, its option's words, or their beginning."""
+    """Return whether what follows a label is nothing, its option's words, or their beginning."""
     said = rest.casefold()
     if not said or words.startswith(said):
         return True

@@ -13,8 +13,8 @@ import numpy as np
 from safetensors.numpy import save
 
 from acculturate.io import write_bytes
-from acculturate.metrics.guard import HELD_OUT_TEXTS
 from acculturate.metrics.measure import losses
+from acculturate.metrics.texts import HELD_OUT_TEXTS
 from acculturate.model.answers import AnswerModel, Query
 from acculturate.runs.directory import RunDirectory
 from acculturate.search import Frontier

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.metrics.guard import TUNING_TEXTS, read_guard
+from acculturate.metrics.guard import read_guard
+from acculturate.metrics.texts import TUNING_TEXTS
 from acculturate.model.answers import AnswerModel
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.runs.directory import RunDirectory, State

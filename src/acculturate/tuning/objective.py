@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.metrics.guard import TUNING_TEXTS
+from acculturate.metrics.texts import TUNING_TEXTS
 from acculturate.model.answers import (
     AnswerModel,
     Answers,

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.metrics.guard import HELD_OUT_TEXTS, OPENINGS, TUNING_TEXTS, read_guard
+from acculturate.metrics.guard import read_guard
 from acculturate.metrics.measure import Profile, profile
+from acculturate.metrics.texts import HELD_OUT_TEXTS, OPENINGS, TUNING_TEXTS
 from acculturate.model.answers import AnswerModel, Placement, Query
 from acculturate.survey.countries import Country, CountryTable
 from acculturate.survey.forms import Form, with_line

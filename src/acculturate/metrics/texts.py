@@ -1,0 +1,28 @@
+"""Ordinary texts of our own and everyday questions, on which side effects are measured: data/texts.toml."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+_TEXTS: dict[str, Any] = tomllib.loads(
+    (Path(__file__).parent / "data" / "texts.toml").read_text("utf-8")
+)
+
+TUNING_TEXTS: tuple[str, ...] = tuple(_TEXTS["tuning"])
+"""Texts on which a search may see what a soft prompt does."""
+HELD_OUT_TEXTS: tuple[str, ...] = tuple(_TEXTS["held_out"])
+"""Texts that no search sees."""
+OPENINGS: tuple[str, ...] = tuple(_TEXTS["openings"])
+"""Beginnings whose continuations a report shows."""
+SENTENCES: dict[str, tuple[str, ...]] = {
+    "en": HELD_OUT_TEXTS,
+    **{code: tuple(texts) for code, texts in _TEXTS["sentences"].items()},
+}
+"""The held-out texts in every language."""
+PASSAGES: tuple[str, ...] = tuple(_TEXTS["passages"])
+"""English texts long enough to see how far into a text a soft prompt reaches."""
+QUESTIONS: tuple[str, ...] = tuple(_TEXTS["questions"])
+"""Everyday questions."""
+REFUSALS: tuple[str, ...] = tuple(_TEXTS["refusals"])
+"""Beginnings that count as a refusal, in lower case and with a straight apostrophe: English alone. A refusal
+in another language counts as unparsable."""
