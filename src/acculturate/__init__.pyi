@@ -1,0 +1,82 @@
+from .benchmarks.catalogue import load_benchmark as load_benchmark
+from .benchmarks.exam import Exam as Exam
+from .errors import (
+    AcculturateError as AcculturateError,
+)
+from .errors import (
+    FailureError as FailureError,
+)
+from .errors import (
+    UsageError as UsageError,
+)
+from .evaluation.evaluate import RunEvaluation as RunEvaluation
+from .evaluation.evaluate import evaluate as evaluate
+from .evaluation.examine import examine as examine
+from .experiment.plan import Experiment as Experiment
+from .experiment.plan import load_experiment as load_experiment
+from .experiment.run import run_experiment as run_experiment
+from .export.peft import export_peft as export_peft
+from .metrics.measure import Profile as Profile
+from .metrics.measure import measure as measure
+from .model.answers import AnswerModel as AnswerModel
+from .model.answers import Answers as Answers
+from .model.fake import FakeModel as FakeModel
+from .model.load import load_model as load_model
+from .model.soft_prompt import SoftPrompt as SoftPrompt
+from .reporting.report import write_report as write_report
+from .runs.directory import Run as Run
+from .search import (
+    CMAES as CMAES,
+)
+from .search import (
+    GDE3 as GDE3,
+)
+from .search import (
+    LSHADE as LSHADE,
+)
+from .search import (
+    Adam as Adam,
+)
+from .search import (
+    DifferentialEvolution as DifferentialEvolution,
+)
+from .search import (
+    Optimizer as Optimizer,
+)
+from .search import (
+    ParticleSwarm as ParticleSwarm,
+)
+from .search import (
+    RandomSearch as RandomSearch,
+)
+from .search import (
+    SepCMAES as SepCMAES,
+)
+from .survey.countries import (
+    Country as Country,
+)
+from .survey.countries import (
+    CountryTable as CountryTable,
+)
+from .survey.countries import (
+    load_countries as load_countries,
+)
+from .survey.forms import (
+    Form as Form,
+)
+from .survey.forms import (
+    all_forms as all_forms,
+)
+from .survey.forms import (
+    balanced_forms as balanced_forms,
+)
+from .survey.forms import (
+    draw_forms as draw_forms,
+)
+from .survey.instrument import Instrument as Instrument
+from .survey.instrument import load_instrument as load_instrument
+from .survey.scoring import Scoring as Scoring
+from .tuning import Settings as Settings
+from .tuning import tune as tune
+
+__version__: str
