@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from acculturate.tuning import allowed_values, setting_field, setting_names
+from acculturate.tuning import allowed_values, setting_fields
 
 PAGE = Path(__file__).with_name("settings.md")
 START, END = "<!-- table -->\n", "<!-- end of table -->\n"
@@ -13,8 +13,7 @@ START, END = "<!-- table -->\n", "<!-- end of table -->\n"
 def settings_table() -> str:
     """Return the settings of `acculturate tune` as a Markdown table."""
     lines = ["| Setting | Values | Default | Meaning |", "|---|---|---|---|"]
-    for name in setting_names():
-        field = setting_field(name)
+    for name, field in setting_fields().items():
         default = "" if field.default is None else f"`{field.default}`"
         lines.append(f"| `{name}` | {allowed_values(name)} | {default} | {field.description} |")
     return "\n".join(lines) + "\n"

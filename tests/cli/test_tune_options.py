@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cli_runs import CommandLine
 
-from acculturate.tuning import setting_names
+from acculturate.tuning import setting_fields
 
 FILE = """
 country = "China"
@@ -29,7 +29,7 @@ def test_what_a_newcomer_needs_is_shown_first(cli: CommandLine):
     options = re.compile(r"^  (?:-\w, )?--([\w-]+)", re.MULTILINE)
     assert len(options.findall(first)) <= 16
     shown = {name.replace("-", "_") for name in options.findall(first + advanced)}
-    assert set(setting_names()) <= shown
+    assert set(setting_fields()) <= shown
     assert "Advanced:" in cli("measure", "--help").out
 
 

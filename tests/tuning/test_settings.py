@@ -12,7 +12,7 @@ import pytest
 from tuning_runs import tune_toy
 
 from acculturate.errors import UsageError
-from acculturate.tuning import Settings, allowed_values, setting_names
+from acculturate.tuning import Settings, allowed_values, setting_fields
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -33,7 +33,7 @@ DOCS = Path(__file__).parents[2] / "docs"
         ({"anchor": {"planning": "x"}}, "anchor cannot be {'planning': 'x'}", "midpoint, zero or"),
     ],
 )
-def test_a_wrong_setting_names_itself_the_value_and_what_is_allowed(
+def test_a_wrong_setting_fields_itself_the_value_and_what_is_allowed(
     settings: dict[str, Any], message: str, hint: str, tmp_path
 ):
     for refused in (lambda: Settings(**settings), lambda: tune_toy(tmp_path / "run", **settings)):
@@ -57,7 +57,7 @@ def test_settings_are_frozen_compared_and_sent_to_other_processes():
 
 
 def test_every_setting_says_what_it_allows():
-    assert all(allowed_values(name) for name in setting_names())
+    assert all(allowed_values(name) for name in setting_fields())
     assert allowed_values("init_scale") == "a number from 0"
     assert allowed_values("aggregate") == "mean, sum or distance"
 
@@ -66,4 +66,4 @@ def test_the_table_of_the_docs_is_that_of_the_settings():
     """If it is not: python docs/settings_table.py."""
     table = runpy.run_path(str(DOCS / "settings_table.py"))["settings_table"]()
     assert f"<!-- table -->\n{table}<!-- end of table -->\n" in (DOCS / "settings.md").read_text()
-    assert all(f"| `{name}` |" in table for name in setting_names())
+    assert all(f"| `{name}` |" in table for name in setting_fields())

@@ -8,18 +8,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from acculturate import display
-from acculturate.commands.options import (
-    DeviceOption,
-    DtypeOption,
-    InstrumentOption,
-    JsonOption,
-    LabelsOption,
-    ModelOption,
-    RevisionOption,
-    TableOption,
-    TrustOption,
-    takes_settings,
-)
+from acculturate.commands import options as opt
+from acculturate.commands.options import takes_settings
 from acculturate.commands.shared import load, print_json, read_anchor
 
 _CountryOption = Annotated[
@@ -40,19 +30,19 @@ _SeedOption = Annotated[
 @takes_settings("language", "anchor", "aggregate", "variant", "reading", "respondents")
 def measure(
     *,
-    model: ModelOption = "embedded",
+    model: opt.ModelOption = "embedded",
     country: _CountryOption = None,
     prompt: _PromptOption = None,
     forms: _FormsOption = "all",
-    labels: LabelsOption = "digits",
-    instrument: InstrumentOption = "vsm13",
-    table: TableOption = "hofstede-insights",
+    labels: opt.LabelsOption = "digits",
+    instrument: opt.InstrumentOption = "vsm13",
+    table: opt.TableOption = "hofstede-insights",
     seed: _SeedOption = 0,
-    device: DeviceOption = "auto",
-    as_json: JsonOption = False,
-    revision: RevisionOption = None,
-    dtype: DtypeOption = "auto",
-    trust_remote_code: TrustOption = False,
+    device: opt.DeviceOption = "auto",
+    as_json: opt.JsonOption = False,
+    revision: opt.RevisionOption = None,
+    dtype: opt.DtypeOption = "auto",
+    trust_remote_code: opt.TrustOption = False,
     **settings: Any,
 ) -> None:
     """Measure the values a model shows in a survey."""

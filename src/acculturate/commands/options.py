@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,10 +14,12 @@ from typer.core import TyperCommand
 
 from acculturate.io import parse_toml, read_bytes
 from acculturate.schema import validated
-from acculturate.tuning import setting_field, setting_names
+from acculturate.tuning import setting_fields
 
 ADVANCED = "Advanced"
 """Title of the options that a newcomer does not need."""
+
+advanced = partial(typer.Option, rich_help_panel=ADVANCED)
 
 ModelOption = Annotated[
     str,
@@ -27,27 +30,16 @@ ModelOption = Annotated[
 CountryOption = Annotated[
     str, typer.Option("--country", "-c", help="Country to move the model towards.")
 ]
-RevisionOption = Annotated[
-    str | None,
-    typer.Option(help="Branch, tag or commit of a hub name.", rich_help_panel=ADVANCED),
-]
+RevisionOption = Annotated[str | None, advanced(help="Branch, tag or commit of a hub name.")]
 DtypeOption = Annotated[
     Literal["auto", "float32", "bfloat16", "float16"],
-    typer.Option(
-        help="Precision of the model; auto takes bfloat16 where the hardware computes in it.",
-        rich_help_panel=ADVANCED,
-    ),
+    advanced(help="Precision of the model; auto takes bfloat16 where the hardware computes in it."),
 ]
 DeviceOption = Annotated[
     str, typer.Option(help="Device that runs the model: auto, cpu, cuda, cuda:1, mps.")
 ]
 TrustOption = Annotated[
-    bool,
-    typer.Option(
-        "--trust-remote-code",
-        help="Let a hub repository run its own code here.",
-        rich_help_panel=ADVANCED,
-    ),
+    bool, advanced("--trust-remote-code", help="Let a hub repository run its own code here.")
 ]
 InstrumentOption = Annotated[
     str, typer.Option("--instrument", "-i", help="Name of a questionnaire, or a TOML file.")
@@ -65,22 +57,22 @@ Command = Callable[..., None]
 
 
 def takes_settings(
-    *names: str, basic: Collection[str] = setting_names()
+    *names: str, basic: Collection[str] | None = None
 ) -> Callable[[Command], Command]:
     """Replace the parameter `settings` of a command by one option for each setting.
 
     Args:
         names: Names of the settings; none stands for all.
-        basic: Names of those that are shown before the advanced options.
+        basic: Names of those that are shown before the advanced options; None shows all of them.
     """
 
     def decorate(command: Command) -> Command:
         signature = inspect.signature(command, eval_str=True)
         parameters = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-        for name in names or setting_names():
-            field = setting_field(name)
+        for name in names or setting_fields():
+            field = setting_fields()[name]
             kind = str if name == "anchor" else field.annotation
-            panel = None if name in basic else ADVANCED
+            panel = None if basic is None or name in basic else ADVANCED
             option = typer.Option(help=field.description, rich_help_panel=panel)
             parameters.append(
                 inspect.Parameter(

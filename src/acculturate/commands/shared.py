@@ -1,4 +1,4 @@
-"""What several commands do: load a model, read an anchor or benchmarks, print JSON."""
+"""Steps that several commands share: load a model, read an anchor, print JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def load(
     name: str, revision: str | None, dtype: str, device: str, trust_remote_code: bool
 ) -> AnswerModel:
-    """The model of the options, with a line of progress."""
+    """Load the model of the options, with a line of progress."""
     import acculturate as ac
 
     with progress_bars.step("loading the model") as progress:
@@ -36,7 +36,7 @@ def load(
 
 
 def read_anchor(given: str) -> Anchor:
-    """What --anchor says.
+    """Read the value of --anchor.
 
     Raises:
         UsageError: It is neither a name nor numbers.
@@ -57,8 +57,8 @@ class Models:
     """The models that runs were tuned on, each loaded once.
 
     Args:
-        name: Where the runs' model is now, or None for where their settings say.
-        device: To run on.
+        name: Name of the runs' model now, or None for the one in their settings.
+        device: Device that runs it.
         trust_remote_code: Whether a hub repository may run its own code.
     """
 
@@ -67,7 +67,7 @@ class Models:
         self._loaded: dict[tuple[str, str | None, str], AnswerModel] = {}
 
     def of(self, run: Run) -> AnswerModel:
-        """A run's model."""
+        """Return the model of a run."""
         from acculturate.evaluation.evaluate import made_with
 
         name, revision, dtype = made_with(run)
@@ -78,11 +78,11 @@ class Models:
 
 
 def say_report(runs: Sequence[Path]) -> None:
-    """Says how the report of some runs is written."""
+    """Say how the report of some runs is written."""
     display.say(f"`acculturate report {shlex.join(str(run) for run in runs)}` shows all of it.")
 
 
 def print_json(value: object) -> None:
-    """Prints JSON, in ASCII where the terminal takes nothing else."""
+    """Print JSON, in ASCII where the terminal takes nothing else."""
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     print(json_text(value, ascii_only=not unicode), end="")

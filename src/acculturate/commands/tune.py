@@ -10,20 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from acculturate import display, progress_bars
-from acculturate.commands.options import (
-    ADVANCED,
-    CountryOption,
-    DeviceOption,
-    DtypeOption,
-    InstrumentOption,
-    JsonOption,
-    ModelOption,
-    RevisionOption,
-    TableOption,
-    TrustOption,
-    read_config,
-    takes_settings,
-)
+from acculturate.commands import options as opt
+from acculturate.commands.options import advanced, read_config, takes_settings
 from acculturate.commands.shared import load, print_json, read_anchor
 from acculturate.formatting import slug
 from acculturate.search import OPTIMIZERS, Optimizer
@@ -46,29 +34,27 @@ _OptimizerOption = Annotated[
 ]
 _PopulationOption = Annotated[
     int | None,
-    typer.Option(
-        help="Candidates per generation; by default the optimiser's own.", rich_help_panel=ADVANCED
-    ),
+    advanced(help="Candidates per generation; by default the optimiser's own."),
 ]
 
 
 @takes_settings(basic=("budget", "seed", "tokens", "max_divergence", "language"))
 def tune(
     *,
-    country: CountryOption,
-    model: ModelOption = "embedded",
+    country: opt.CountryOption,
+    model: opt.ModelOption = "embedded",
     out: _OutOption = None,
     resume: _ResumeOption = False,
     config: _ConfigOption = None,  # noqa: ARG001  # its callback reads it
     optimizer: _OptimizerOption = "adam",
-    instrument: InstrumentOption = "vsm13",
-    table: TableOption = "hofstede-insights",
-    device: DeviceOption = "auto",
-    as_json: JsonOption = False,
+    instrument: opt.InstrumentOption = "vsm13",
+    table: opt.TableOption = "hofstede-insights",
+    device: opt.DeviceOption = "auto",
+    as_json: opt.JsonOption = False,
     population: _PopulationOption = None,
-    revision: RevisionOption = None,
-    dtype: DtypeOption = "auto",
-    trust_remote_code: TrustOption = False,
+    revision: opt.RevisionOption = None,
+    dtype: opt.DtypeOption = "auto",
+    trust_remote_code: opt.TrustOption = False,
     **settings: Any,
 ) -> None:
     """Search a soft prompt that moves a model's survey scores towards a country's."""

@@ -19,7 +19,7 @@ from acculturate.errors import UsageError
 from acculturate.formatting import suggestion
 from acculturate.io import is_path, parse_toml, read_bytes
 from acculturate.schema import Flag, Section, Text, Whole, fault, validated
-from acculturate.tuning import Method, Settings, make_method, setting_names
+from acculturate.tuning import Method, Settings, make_method, setting_fields
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -72,8 +72,8 @@ def _shared_settings(given: dict[str, Any]) -> dict[str, Any]:
     for key in given:
         if key in _SAME_FOR_ALL:
             raise fault("stands at the top of the file", f"Move {key} there.", key)
-        if key not in setting_names():
-            raise fault("is not known", suggestion(key, setting_names(), "Known here"), key)
+        if key not in setting_fields():
+            raise fault("is not known", suggestion(key, setting_fields(), "Known here"), key)
     try:
         Settings(**given)
     except UsageError as error:

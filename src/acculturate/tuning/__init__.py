@@ -10,8 +10,7 @@ from acculturate.tuning.run import make_goal, make_objective, measured_forms, tu
 from acculturate.tuning.settings import (
     Settings,
     allowed_values,
-    setting_field,
-    setting_names,
+    setting_fields,
     to_toml,
 )
 from acculturate.tuning.start import start_search
@@ -38,8 +37,7 @@ __all__ = [
     "measured_forms",
     "persona_line",
     "questionnaires",
-    "setting_field",
-    "setting_names",
+    "setting_fields",
     "start_search",
     "summarise",
     "to_toml",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from acculturate.search import Optimizer, by_name, takes
-from acculturate.tuning.settings import Settings, setting_names
+from acculturate.tuning.settings import Settings, setting_fields
 
 _LARGE_BUDGET = 10**6
 
@@ -58,7 +58,7 @@ def make_method(label: str, optimizer: str, given: Mapping[str, Any]) -> Method:
     Raises:
         UsageError: The optimiser or a setting does not exist, or a value is of the wrong type.
     """
-    names = setting_names()
+    names = setting_fields()
     of_run = {k: v for k, v in given.items() if k in names and not takes(optimizer, k)}
     Settings(**of_run)
     own = {key: value for key, value in given.items() if key not in of_run}

@@ -94,7 +94,7 @@ def tune(
     try:
         if not directory.finished:
             _begin_or_compare(directory, task.provenance(command))
-            _run(task, directory, on_generation)
+            _run(model, task, directory, on_generation)
         return Run.load(directory.path)
     finally:
         directory.close()
@@ -105,66 +105,33 @@ class _Task:
     """Everything a run needs, checked, before anything is written.
 
     Attributes:
-        model: Answers the forms.
         about: The model's provenance before the search.
         goal: Scores to reach, and how they are computed.
-        target: The country.
-        table: Table of the target, or None.
         optimizer: Not started yet.
         settings: Resolved for the optimiser.
         forms: Forms that the objective may ask.
-        measured: Forms that the result is measured on beside the held-out ones.
-        held_out: Forms that the objective never sees.
-        start_cost: Evaluations of the first population.
+        summary: What every row of the result table is asked.
     """
 
-    model: AnswerModel
     about: Mapping[str, str]
     goal: Goal
-    target: Country
-    table: CountryTable | None
     optimizer: Optimizer
     settings: Settings
     forms: tuple[Form, ...]
-    measured: tuple[Form, ...]
-    held_out: tuple[Form, ...]
-    start_cost: int
+    summary: SummaryInputs
 
     def config(self) -> dict[str, Any]:
         """Return the contents of config.toml."""
-        instrument = self.goal.scoring.instrument
+        instrument, target = self.goal.scoring.instrument, self.summary.target
         return to_toml(
-            self.settings, len(self.forms), self.about, instrument, self.target, self.optimizer
+            self.settings, len(self.forms), self.about, instrument, target, self.optimizer
         )
 
     def provenance(self, command: str) -> dict[str, Any]:
         """Return the contents of provenance.json."""
-        scoring = self.goal.scoring
-        return provenance(
-            self.about,
-            scoring.instrument,
-            self.target,
-            self.table,
-            scoring,
-            self.forms,
-            self.held_out,
-            command,
-        )
-
-    def summary_inputs(self) -> SummaryInputs:
-        """Return what every row of the result table is asked."""
-        settings = self.settings
-        return SummaryInputs(
-            self.goal.scoring,
-            self.target,
-            self.table,
-            self.measured,
-            self.held_out,
-            settings.placement,
-            settings.reading,
-            settings.respondents,
-            settings.seed,
-        )
+        scoring, summary = self.goal.scoring, self.summary
+        asked = summary.target, summary.table, scoring, self.forms, summary.held_out
+        return provenance(self.about, scoring.instrument, *asked, command)
 
 
 def _prepare(
@@ -182,42 +149,49 @@ def _prepare(
             "Use an optimiser that needs none, such as de.",
         )
     settings = settings.resolved(optimizer)
-    return _Task(
-        model=model,
-        goal=make_goal(instrument, target, settings),
+    goal = make_goal(instrument, target, settings)
+    summary = SummaryInputs(
+        scoring=goal.scoring,
         target=target,
         table=table or default_table(instrument, target),
-        optimizer=optimizer,
-        settings=settings,
-        forms=tuning_forms(instrument, settings),
-        measured=measured_forms(instrument, settings),
+        tuning=measured_forms(instrument, settings),
         held_out=all_forms(instrument, (settings.language,), split="held-out"),
-        start_cost=optimizer.population_size * optimizer.evaluations_per_candidate,
-        about=model.provenance(),
+        placement=settings.placement,
+        reading=settings.reading,
+        respondents=settings.respondents,
+        seed=settings.seed,
     )
+    forms = tuning_forms(instrument, settings)
+    return _Task(model.provenance(), goal, optimizer, settings, forms, summary)
 
 
-def _run(task: _Task, directory: RunDirectory, on_generation: Callable[[Progress], None]) -> None:
+def _run(
+    model: AnswerModel,
+    task: _Task,
+    directory: RunDirectory,
+    on_generation: Callable[[Progress], None],
+) -> None:
     """Run the generations, measure the result and write it down."""
-    model, settings = task.model, task.settings
-    population = task.optimizer.population_size
-    objective = make_objective(model, task.goal, task.optimizer, settings)
+    optimizer, settings = task.optimizer, task.settings
+    population = optimizer.population_size
+    start_cost = population * optimizer.evaluations_per_candidate
+    objective = make_objective(model, task.goal, optimizer, settings)
     dimensions = tuple(dimension.key for dimension in task.goal.scoring.dimensions)
-    loop = TuningLoop(model, objective, task.optimizer, settings, directory, dimensions)
+    loop = TuningLoop(model, objective, optimizer, settings, directory, dimensions)
     reason, state = loop.run(on_generation), loop.state
     if not np.isfinite(state.loss):
         raise FailureError(
             f"none of {state.evaluations} candidates gave finite answers",
             "Use another --out and --dtype float32, or a smaller --init-scale.",
         )
-    inputs, best = task.summary_inputs(), loop.best().embeddings
+    best = loop.best().embeddings
     summary = summarise(
-        model, inputs, best, state.start, population, task.start_cost, state.evaluations
+        model, task.summary, best, state.start, population, start_cost, state.evaluations
     )
     directory.write_json("evaluation/summary.json", summary)
     frontier = loop.frontier()
     if frontier is not None and len(frontier):
-        write_frontier(directory, model, inputs, frontier, loop.prompts)
+        write_frontier(directory, model, task.summary, frontier, loop.prompts)
     # Every provenance() hashes the weights anew: this one is from after the search.
     if model.provenance()["weights_hash"] != task.about["weights_hash"]:
         raise FailureError("the model's weights changed during the run; its results are void")

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
-from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
@@ -39,6 +45,19 @@ _SURVEY = (
 """Settings that config.toml holds in its table survey."""
 
 
+_KINDS = {
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "a text",
+}
+_AMOUNT: dict[str, Any] = {"ge": 0, "allow_inf_nan": False}
+
+
+def _setting(default: Any, description: str, **bounds: Any) -> Any:
+    return Field(default, description=description, **bounds)
+
+
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(strict=True, extra="forbid"))
 class Settings:
     """The settings of a run beside model, questionnaire, country and optimiser.
@@ -47,100 +66,83 @@ class Settings:
         UsageError: A setting does not exist, is of the wrong type, or out of range.
     """
 
-    budget: int = Field(
+    budget: int = _setting(
         400,
-        description="Most evaluations, in whole generations; a candidate with its gradient counts for three.",
+        "Most evaluations, in whole generations; a candidate with its gradient counts for three.",
     )
-    seed: int = Field(
-        0, ge=0, description="Random seed for initialisation, search, samples and bootstrap."
-    )
-    tokens: int = Field(8, ge=1, description="Number of virtual tokens in the soft prompt.")
-    placement: Placement = Field(
-        "front", description="Place of the soft prompt in the model's context."
-    )
-    space: str | None = Field(
+    seed: int = _setting(0, "Random seed for initialisation, search, samples and bootstrap.", ge=0)
+    tokens: int = _setting(8, "Number of virtual tokens in the soft prompt.", ge=1)
+    placement: Placement = _setting("front", "Place of the soft prompt in the model's context.")
+    space: str | None = _setting(
         None,
-        description="Space that is searched: full, low-rank:N or mixture:N; by default full with "
-        "gradients or an init, else mixture:64.",
+        "Space that is searched: full, low-rank:N or mixture:N; by default full with gradients or an init, "
+        "else mixture:64.",
     )
-    init: Init | None = Field(
+    init: Init | None = _setting(
         None,
-        description="Start of the search: random numbers, real tokens, a text, or another run; by default "
-        "tokens with gradients, else gaussian.",
+        "Start of the search: random numbers, real tokens, a text, or another run; by default tokens with "
+        "gradients, else gaussian.",
     )
-    init_scale: float | None = Field(
+    init_scale: float | None = _setting(
         None,
-        ge=0,
-        allow_inf_nan=False,
-        description="Spread of the first population, in standard deviations of the embeddings; by default 0 "
-        "around a start that is descended from, else 1.",
+        "Spread of the first population, in standard deviations of the embeddings; by default 0 around a "
+        "start that is descended from, else 1.",
+        **_AMOUNT,
     )
-    init_text: str | None = Field(None, description="Start text for init text.")
-    init_run: str | None = Field(
-        None, description="Run directory or soft prompt file for init run."
+    init_text: str | None = _setting(None, "Start text for init text.")
+    init_run: str | None = _setting(None, "Run directory or soft prompt file for init run.")
+    max_divergence: float | None = _setting(
+        None, "Limit on the divergence on ordinary text [nats per token].", **_AMOUNT
     )
-    max_divergence: float | None = Field(
+    min_valid_mass: float | None = _setting(
         None,
-        ge=0,
-        allow_inf_nan=False,
-        description="Limit on the divergence on ordinary text [nats per token].",
+        "Least mean share of the next-token probability that the answer options take.",
+        **_AMOUNT,
     )
-    min_valid_mass: float | None = Field(
+    divergence_weight: float | None = _setting(
         None,
-        ge=0,
-        allow_inf_nan=False,
-        description="Least mean share of the next-token probability that the answer options take.",
+        "Weight of the divergence in the objective [points of loss per nat]; by default 10 with gradients, "
+        "else 0.",
+        **_AMOUNT,
     )
-    divergence_weight: float | None = Field(
-        None,
-        ge=0,
-        allow_inf_nan=False,
-        description="Weight of the divergence in the objective [points of loss per nat]; by default 10 with "
-        "gradients, else 0.",
+    target_loss: float | None = _setting(
+        None, "Loss at which the search stops early, once within the limits.", **_AMOUNT
     )
-    target_loss: float | None = Field(
-        None,
-        ge=0,
-        allow_inf_nan=False,
-        description="Loss at which the search stops early, once within the limits.",
+    stall: int | None = _setting(
+        None, "Candidates without improvement after which the search stops.", ge=1
     )
-    stall: int | None = Field(
-        None, ge=1, description="Candidates without improvement after which the search stops."
-    )
-    anchor: Anchor = Field(
+    anchor: Anchor = _setting(
         "midpoint",
-        description="Constants C of the scoring formulas: midpoint, zero, or a number for every dimension.",
+        "Constants C of the scoring formulas: midpoint, zero, or a number for every dimension.",
     )
-    aggregate: Aggregate | None = Field(
+    aggregate: Aggregate | None = _setting(
         None,
-        description="Loss made of the differences to the target's scores; by default the questionnaire's.",
+        "Loss made of the differences to the target's scores; by default the questionnaire's.",
     )
-    variant: str | None = Field(
-        None, description="Named variant of a dimension's formula, such as cat."
+    variant: str | None = _setting(None, "Named variant of a dimension's formula, such as cat.")
+    reading: Reading = _setting(
+        "expected", "Reading of answers as numbers: mean, most likely option, or draws."
     )
-    reading: Reading = Field(
-        "expected", description="Reading of answers as numbers: mean, most likely option, or draws."
+    respondents: int = _setting(
+        100, "Draws from the answers of each form, for reading sampled.", ge=1
     )
-    respondents: int = Field(
-        100, ge=1, description="Draws from the answers of each form, for reading sampled."
-    )
-    forms: int | None = Field(
+    forms: int | None = _setting(
         None,
+        "Tuning forms per generation: one per item, or a multiple of twice the items; by default every item "
+        "once in each option order.",
         ge=1,
-        description="Tuning forms per generation: one per item, or a multiple of twice the items; by "
-        "default every item once in each option order.",
     )
-    sample: bool | None = Field(
+    sample: bool | None = _setting(
         None,
-        description="New random tuning forms for every generation; by default with adam, unless forms, "
-        "stall or target-loss is set.",
+        "New random tuning forms for every generation; by default with adam, unless forms, stall or "
+        "target-loss is set.",
     )
-    penalty: Penalty = Field(
+    penalty: Penalty = _setting(
         "mean",
-        description="Loss over questionnaires (frames, option orders) that are answered differently: of the "
-        "mean scores, of the worst one, or of the mean plus the spread.",
+        "Loss over questionnaires (frames, option orders) that are answered differently: of the mean scores, "
+        "of the worst one, or of the mean plus the spread.",
     )
-    language: str = Field("en", description="Language code of the forms: en, ar, es, hi or zh.")
+    language: str = _setting("en", "Language code of the forms: en, ar, es, hi or zh.")
 
     @model_validator(mode="wrap")
     @classmethod
@@ -151,7 +153,7 @@ class Settings:
             first = error.errors()[0]
             name, kind = str(first["loc"][0]), first["type"]
             if kind == "unexpected_keyword_argument":
-                known = suggestion(name, setting_names(), "The settings are")
+                known = suggestion(name, setting_fields(), "The settings are")
                 raise UsageError(f"there is no setting {name!r}", known) from error
             value = values.kwargs[name]
             if kind in ("greater_than_equal", "finite_number"):
@@ -177,29 +179,21 @@ class Settings:
             UsageError: The settings do not fit together or the optimiser; the message names them.
         """
         by_gradients = "gradient" in optimizer.requires
-        weight, sample, space = self.divergence_weight, self.sample, self.space
+        weight, sample = self.divergence_weight, self.sample
         init, scale = self.init, self.init_scale
         if weight is None:
             weight = WEIGHT_FOR_GRADIENTS if by_gradients else 0.0
         if sample is None:
             fixed = self.forms is not None or self._compares_losses
             sample = isinstance(optimizer, Adam) and not fixed
-        if space is None:
-            space = "full" if by_gradients or self._has_start else SPACE_FOR_ANSWERS
+        space = self.space or ("full" if by_gradients or self._has_start else SPACE_FOR_ANSWERS)
         of_real_tokens = read_name(space)[0] == "mixture"
         if not of_real_tokens:
             init = init or ("tokens" if by_gradients else "gaussian")
         if scale is None:
-            around_start = by_gradients and not of_real_tokens and init != "gaussian"
-            scale = 0.0 if around_start else 1.0
-        found = replace(
-            self,
-            divergence_weight=weight,
-            sample=sample,
-            space=space,
-            init=init,
-            init_scale=scale,
-        )
+            scale = 0.0 if by_gradients and init not in (None, "gaussian") else 1.0
+        values = {"divergence_weight": weight, "sample": sample, "space": space}
+        found = replace(self, **values, init=init, init_scale=scale)
         found._check(optimizer)
         if of_real_tokens:
             found._check_start_of_real_tokens()
@@ -259,35 +253,23 @@ class Settings:
                 raise UsageError(f"a start at a {init} needs one", f"Give {option}.")
 
 
-_FIELDS: dict[str, FieldInfo] = vars(Settings)["__pydantic_fields__"]
-
-
-def setting_names() -> tuple[str, ...]:
-    """Return the names of all settings."""
-    return tuple(_FIELDS)
-
-
-def setting_field(name: str) -> FieldInfo:
-    """Return type, default and description of a setting."""
-    return _FIELDS[name]
+def setting_fields() -> dict[str, FieldInfo]:
+    """Return type, default and description of every setting."""
+    return vars(Settings)["__pydantic_fields__"]
 
 
 def allowed_values(name: str) -> str:
     """Describe the values that a setting may have, such as "a whole number from 1"."""
-    field = setting_field(name)
-    is_union = get_origin(field.annotation) in (Union, UnionType)
-    kinds = get_args(field.annotation) if is_union else (field.annotation,)
-    choices = [str(c) for kind in kinds if get_origin(kind) is Literal for c in get_args(kind)]
-    if any(get_origin(kind) is Mapping for kind in kinds):
+    schema = TypeAdapter(Settings).json_schema()["properties"][name]
+    kinds = schema.get("anyOf", [schema])
+    choices = [choice for kind in kinds for choice in kind.get("enum", ())]
+    if any(kind["type"] == "object" for kind in kinds):
         choices.append("numbers such as pdi=50,idv=40")
     if choices:
         return f"{', '.join(choices[:-1])} or {choices[-1]}"
-    kind = next(kind for kind in kinds if kind is not NoneType)
-    if kind in (bool, str):
-        return "true or false" if kind is bool else "a text"
-    least = next((bound.ge for bound in field.metadata if hasattr(bound, "ge")), None)
-    number = "a whole number" if kind is int else "a number"
-    return number if least is None else f"{number} from {least}"
+    kind = kinds[0]
+    text = _KINDS[kind["type"]]
+    return f"{text} from {kind['minimum']}" if "minimum" in kind else text
 
 
 def to_toml(
