@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from acculturate.evaluation.evaluate import RunEvaluation
     from acculturate.evaluation.examine import Examined
     from acculturate.experiment.estimate import Estimate
-    from acculturate.experiment.publish import Published
+    from acculturate.experiment.report import Published
     from acculturate.metrics.correlation import Coefficient
     from acculturate.metrics.measure import Profile
     from acculturate.metrics.side_effects import SideEffects
@@ -49,10 +49,10 @@ def show_estimates(found: Sequence[Estimate], machine: str) -> None:
 def show_experiment(found: Published) -> None:
     """The table of an experiment, and where everything is."""
     table = Table(title=found.title)
-    for name in found.header:
+    for name in found.table.header:
         table.add_column(name, justify="left" if name in ("country", "method") else "right")
     before = ""
-    for country, *texts in found.lines:
+    for country, *texts in found.table.lines:
         table.add_row("" if country == before else country, *texts)
         before = country
     console = open_console()

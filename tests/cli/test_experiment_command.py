@@ -40,7 +40,9 @@ def test_a_file_becomes_a_report(cli: CommandLine, tmp_path: Path):
 
 
 def test_presets_are_listed(cli: CommandLine):
-    assert set(cli("experiment", "--list", "--json").json) == {"paper", "paper-embedded", "smoke"}
+    assert set(cli("experiment", "--list", "--json").json) == {
+        *("optimizers", "optimizers-embedded", "paper", "paper-embedded", "smoke")
+    }
 
 
 def test_what_cannot_be_is_refused(cli: CommandLine):

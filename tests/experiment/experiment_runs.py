@@ -6,9 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from acculturate.experiment.plan import Experiment, load_experiment
-from acculturate.experiment.publish import Published
-from acculturate.experiment.run import run_experiment
+from acculturate.experiment import Experiment, Published, load_experiment, run_experiment
 from acculturate.model.answers import Answers
 from acculturate.model.fake import FakeModel
 

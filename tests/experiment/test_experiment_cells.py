@@ -15,8 +15,7 @@ import pytest
 from experiment_runs import PLAN, TOYLAND, Failing, plan, run, tables
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.experiment.prepared import Cell
-from acculturate.experiment.run import run_experiment
+from acculturate.experiment import Cell, run_experiment
 from acculturate.model.answers import Answers, Backward
 from acculturate.model.fake import FakeModel
 
@@ -185,7 +184,7 @@ def test_a_full_disk_loses_nothing(
 def test_without_a_method_that_searches(tmp_path: Path):
     text = PLAN[: PLAN.index("random =")].replace("seeds = [0, 1]\nbudget = 24\n", "")
     found = run(tmp_path, text=text)
-    assert [line[1] for line in found.lines] == ["naive", "persona", "constant"] * 2
+    assert [line[1] for line in found.table.lines] == ["naive", "persona", "constant"] * 2
     assert not (tmp_path / "out" / "figures" / "loss-toyland.svg").exists()
 
 

@@ -8,8 +8,7 @@ import pytest
 from experiment_runs import PLAN, plan, write_plan
 
 from acculturate.errors import UsageError
-from acculturate.experiment.plan import load_experiment, preset_names
-from acculturate.experiment.prepared import prepare
+from acculturate.experiment import load_experiment, prepare, preset_names
 
 
 @pytest.mark.parametrize("name", preset_names())

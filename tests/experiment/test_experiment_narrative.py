@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from acculturate.experiment.comparisons import LOSS, Difference
-from acculturate.experiment.narrative import _carried_over, findings
-from acculturate.experiment.prepared import Cell
-from acculturate.experiment.results import Measured
-from acculturate.experiment.robustness import Robustness
-from acculturate.runs.records import Evaluation, Method, Outcome
+from acculturate.experiment import Cell, Difference, Measured, findings
+from acculturate.runs.checks import NO_CHECKS
+from acculturate.runs.records import Config, Evaluation, Method, Outcome, Run
+
+LOSS = "held_out_loss"
 
 
 @pytest.mark.parametrize(
@@ -26,7 +25,7 @@ from acculturate.runs.records import Evaluation, Method, Outcome
     ],
 )
 def test_only_what_is_more_than_chance_is_good(measure, mean, better, p, tone, words):
-    one = Difference("de", measure, 6, better, mean, None, p, p)
+    one = Difference("de", measure, 6, better, mean, p, p, None, None)
     (found,) = findings((), (one,), 0)
     assert (found.tone, found.head) == (tone, f"de: {words}")
 
@@ -35,7 +34,8 @@ def test_only_what_is_more_than_chance_is_good(measure, mean, better, p, tone, w
     ("held_out", "tone"), [(12.0, "good"), (19.0, "good"), (21.0, "caution"), (28.0, "caution")]
 )
 def test_what_carries_over_is_good_only_below_the_same_answer_to_everything(held_out, tone):
-    found = _carried_over("de", [measured(held_out - 1, held_out), measured(held_out, held_out)])
+    runs = [measured(held_out - 1, held_out), measured(held_out, held_out)]
+    (found,) = findings(runs, (), 0)
     assert (found.tone, "carries over" in found.head) == (tone, True)
 
 
@@ -51,4 +51,6 @@ def measured(tuning: float, held_out: float) -> Measured:
         "China", "t", {}, (), (naive, tuned), None, 20.0, {}, (), {}, "expected", "mean", 1, 1
     )
     cell = Cell("t", "China", "de", 0)
-    return Measured(cell, tuned, naive, evaluation, None, Robustness(), {}, Path())
+    config = Config((), "fake", None, "China", None, None, None, None, None, None)
+    run = Run(Path(), config, None, (), evaluation, None)
+    return Measured(cell, tuned, naive, evaluation, run, NO_CHECKS, {}, Path())

@@ -13,8 +13,7 @@ import pytest
 from experiment_runs import run, tables
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.experiment.publish import Published
-from acculturate.experiment.ray_workers import RayOptions
+from acculturate.experiment import Published, RayOptions
 from acculturate.model.answers import Answers, Backward
 from acculturate.model.fake import FakeModel
 
@@ -120,5 +119,5 @@ def test_too_few_gpus_are_said_before_anything_runs(tmp_path: Path):
 
 
 def test_an_address_without_a_cluster_is_named(tmp_path: Path):
-    with pytest.raises(UsageError, match="there is no Ray at .auto."):
+    with pytest.raises(UsageError, match="there is no Ray at 'auto'"):
         run(tmp_path, ray=RayOptions("auto"))

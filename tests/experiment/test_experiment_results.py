@@ -12,12 +12,7 @@ import numpy as np
 import pytest
 from experiment_runs import ODD, PLAN, plan, run
 
-from acculturate.experiment.benchmarks import read_scores
-from acculturate.experiment.comparisons import differences
-from acculturate.experiment.prepared import prepare
-from acculturate.experiment.publish import publish
-from acculturate.experiment.results import collect
-from acculturate.experiment.tables import paper_table
+from acculturate.experiment import collect, differences, paper_table, prepare, publish
 from acculturate.metrics.statistics import holm, sign_flip_test
 from fake_run import write_benchmark
 
@@ -77,7 +72,7 @@ def test_the_papers_table_and_the_differences_by_hand(finished: Path):
     line = next(
         line
         for line in paper_table(measured).lines
-        if (line.country, line.method) == ("Toyland", "adam")
+        if (line.place, line.method) == ("Toyland", "adam")
     )
     losses = [
         float(row["value"])
@@ -145,7 +140,6 @@ def test_benchmarks_that_were_run_are_read(tmp_path: Path):
     for number, cell in enumerate(c for c in prepared.cells if c.seed is not None):
         scores = {"naive": 0.25, "persona": 0.3, "tuned": 0.5 + number / 100}
         write_benchmark(out / cell.folder, "quiz", scores, questions=9)
-        assert read_scores(out / cell.folder)[0].score == 0.25
     publish(prepared, out, {})
     found = {
         (row["method"], row["seed"]): float(row["value"])

@@ -62,7 +62,7 @@ def experiment(
     from acculturate.experiment.prepared import prepare
     from acculturate.experiment.ray_workers import RayOptions
     from acculturate.experiment.run import run_experiment
-    from acculturate.experiment.search import needs_optuna
+    from acculturate.experiment.settings_search import needs_optuna
     from acculturate.formatting import slug
 
     if presets:

@@ -1,11 +1,8 @@
-"""What an experiment's numbers say, in plain words: a headline and findings.
-
-In: measured cells and comparisons. Out: sentences, honest before they are kind.
-"""
+"""The numbers of an experiment in plain words: a headline and findings, honest before they are kind."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -15,94 +12,92 @@ from acculturate.experiment.results import Measured
 from acculturate.formatting import LEVEL, divergence_text, loss_text, share_text, short
 from acculturate.reporting.narrative import Finding, writer_words
 
-_SURE = 0.05
+_SIGNIFICANT = 0.05
 _HARMFUL = 0.5
-"""Nats a token from which ordinary text is usually broken; as in `reporting.story`."""
+"""Divergence from which ordinary text is usually broken [nats per token]."""
 
 
 def headline(
     experiment: Experiment, measured: Sequence[Measured], complete: int, cells: int
 ) -> str:
-    """The experiment in two or three sentences."""
+    """Describe the experiment in two or three sentences."""
     model = {"embedded": "Gemma 3 270M", "fake": "the fake model"}.get(experiment.model.name)
     countries = len({one.cell.country for one in measured})
     state = f"{complete} of {cells} cells are complete on {model or short(experiment.model.name)}"
     state += f", {countries} {'country' if countries == 1 else 'countries'}."
-    nearest = _nearest(measured)
-    if nearest is None:
+    losses = {
+        method: mean
+        for method, own in _by_method(measured).items()
+        if (mean := _mean(one.held_out for one in own)) is not None
+    }
+    if not losses:
         return state
-    method, loss = nearest
-    untouched = _mean([_naive_loss(one) for one in measured if one.cell.method == method])
-    constant = _mean([one.evaluation.constant_answer_loss for one in measured])
+    nearest = min(losses, key=lambda method: losses[method])
+    untouched = _mean(_naive_loss(one) for one in measured if one.cell.method == nearest)
+    constant = _mean(one.evaluation.constant_answer_loss for one in measured)
     digits = measured[0].evaluation.digits
-    words = (
-        f" On forms that no search saw, {short(method)} comes nearest to the targets: mean loss "
+    text = (
+        f" On forms that no search saw, {short(nearest)} comes nearest to the targets: mean loss "
     )
-    words += loss_text(loss, digits)
-    if untouched is not None and method != "naive":
-        words += f", against {loss_text(untouched, digits)} untouched"
-    if constant is not None and method != "constant":
-        words += f" and {loss_text(constant, digits)} for the same answer to everything"
-    return f"{state}{words}."
+    text += loss_text(losses[nearest], digits)
+    if untouched is not None and nearest != "naive":
+        text += f", against {loss_text(untouched, digits)} untouched"
+    if constant is not None and nearest != "constant":
+        text += f" and {loss_text(constant, digits)} for the same answer to everything"
+    return f"{state}{text}."
 
 
 def findings(
     measured: Sequence[Measured], compared: Sequence[Difference], failed: int
 ) -> tuple[Finding, ...]:
-    """What the results mean, failures first."""
-    found: list[Finding] = []
-    if failed:
-        found.append(
-            Finding(
-                "bad",
-                f"{failed} {'cell' if failed == 1 else 'cells'} failed twice.",
-                "Everything here is about the others; failures.json says why.",
-            )
-        )
+    """Say what the results mean, failures first."""
+    failures = f"{failed} {'cell' if failed == 1 else 'cells'} failed twice."
+    others = "Everything here is about the others; failures.json says why."
     digits = measured[0].evaluation.digits if measured else 1
     searched = [one for one in compared if one.method not in BASELINES]
-    found += [_against_naive(one, digits) for one in searched if one.measure == LOSS]
-    own = [one for one in measured if one.run is not None]
-    by_method: dict[str, list[Measured]] = {}
-    for one in own:
-        by_method.setdefault(one.cell.method, []).append(one)
-    found += [_carried_over(method, runs) for method, runs in by_method.items()]
-    found += [_on_benchmark(one) for one in searched if one.measure != LOSS]
-    return (*found, *_price(own))
+    tuned = [one for one in measured if one.run is not None]
+    return (
+        *([Finding("bad", failures, others)] if failed else []),
+        *(_against_naive(one, digits) for one in searched if one.measure == LOSS),
+        *(_carried_over(method, own) for method, own in _by_method(tuned).items()),
+        *(_on_benchmark(one) for one in searched if one.measure != LOSS),
+        *_degradation(tuned),
+    )
 
 
 def _against_naive(one: Difference, digits: int) -> Finding:
     fell = one.mean < 0
-    sure = one.corrected is not None and one.corrected < _SURE
     head = f"{short(one.method)}: the held-out loss fell in {one.better} of {one.pairs} cells"
     head += "." if fell or not one.better else ", and not on average."
     text = f"On average it changed by {loss_text(one.mean, digits)}"
-    if one.interval is not None:
-        low, high = (loss_text(end, digits) for end in one.interval)
-        text += f" ({LEVEL}: {low} to {high})"
+    if one.low is not None:
+        text += f" ({LEVEL}: {loss_text(one.low, digits)} to {loss_text(one.high, digits)})"
     text += " against the untouched model on the same forms"
     if one.corrected is None:
         text += "; one cell is too few for a test."
     else:
         text += f"; p = {p_text(one.corrected)} after correction for all comparisons."
-    return Finding("good" if fell and sure else "caution" if fell else "bad", head, text)
+    tone = "good" if fell and _is_significant(one) else "caution" if fell else "bad"
+    return Finding(tone, head, text)
 
 
 def _on_benchmark(one: Difference) -> Finding:
     key = short(one.measure.partition(":")[2])
-    points = loss_text(100 * one.mean)
-    up = one.mean > 0
-    sure = one.corrected is not None and one.corrected < _SURE
-    head = f"{short(one.method)}: {key} {'rose' if up else 'did not rise'}"
-    head += "." if sure or not up else ", by no more than chance may."
-    text = f"By {points} points on average, better in {one.better} of {one.pairs} cells"
+    rose, significant = one.mean > 0, _is_significant(one)
+    head = f"{short(one.method)}: {key} {'rose' if rose else 'did not rise'}"
+    head += "." if significant or not rose else ", by no more than chance may."
+    text = f"By {loss_text(100 * one.mean)} points on average, better in {one.better} of {one.pairs} cells"
     text += "." if one.corrected is None else f"; p = {p_text(one.corrected)} after correction."
     text += " All cells were asked the same questions: this speaks of other seeds, not of other questions."
-    return Finding("bad" if sure and not up else "caution", head, text)
+    return Finding("bad" if significant and not rose else "caution", head, text)
+
+
+def _is_significant(one: Difference) -> bool:
+    return one.corrected is not None and one.corrected < _SIGNIFICANT
 
 
 def _carried_over(method: str, runs: Sequence[Measured]) -> Finding:
-    """How much of the fall on the tuning forms is there on forms that no search saw."""
+    """Say how much of the fall on the tuning forms is there on forms that no search saw."""
     beaten = sum(
         one.held_out is not None
         and one.evaluation.constant_answer_loss is not None
@@ -111,18 +106,15 @@ def _carried_over(method: str, runs: Sequence[Measured]) -> Finding:
     )
     text = f"{beaten} of {len(runs)} runs beat the same answer to everything; a loss above that says nothing."
     on_tuning = _mean(
-        [
-            None
-            if one.tuning is None or one.naive is None or one.naive.tuning is None
-            else (one.naive.tuning.loss or 0.0) - one.tuning
-            for one in runs
-        ]
+        (one.naive.tuning.loss or 0.0) - one.tuning
+        for one in runs
+        if one.tuning is not None and one.naive and one.naive.tuning
     )
-    unseen = _mean([None if one.change is None else -one.change for one in runs])
-    if on_tuning is None or unseen is None or on_tuning <= 0:
+    change = _mean(one.change for one in runs)
+    if on_tuning is None or change is None or on_tuning <= 0:
         head = f"{short(method)}: the loss did not fall on the forms of the search."
         return Finding("bad", head, f"On forms that no search saw {text}")
-    share = unseen / on_tuning
+    share = -change / on_tuning
     means_much = beaten > len(runs) / 2
     tone = "good" if share > 0.7 and means_much else "caution" if share > 0.3 else "bad"
     carried = f"{share_text(max(0.0, share))} of the fall on its own forms carries over"
@@ -131,41 +123,37 @@ def _carried_over(method: str, runs: Sequence[Measured]) -> Finding:
     )
 
 
-def _price(own: Sequence[Measured]) -> list[Finding]:
-    known = [(one.row.divergence, one) for one in own if one.row.divergence is not None]
+def _degradation(tuned: Sequence[Measured]) -> Iterator[Finding]:
+    """Say how many prompts harm ordinary text, where that was measured."""
+    known = [(one.row.divergence, one) for one in tuned if one.row.divergence is not None]
     if not known:
-        return []
+        return
     worst, where = max(known, key=lambda pair: pair[0])
     middle = float(np.median([divergence for divergence, _ in known]))
     harmed = sum(divergence >= _HARMFUL for divergence, _ in known)
     tone = "bad" if harmed > len(known) / 2 else "caution" if harmed else "good"
-    head = f"{harmed} of {len(known)} prompts harm ordinary text."
     text = f"The middle prompt moves it by {divergence_text(middle)} nats a token "
     text += f"({writer_words(middle)}), the worst, {short(where.cell.title)}, by "
-    return [Finding(tone, head, f"{text}{divergence_text(worst)}.")]
+    text += f"{divergence_text(worst)}."
+    yield Finding(tone, f"{harmed} of {len(known)} prompts harm ordinary text.", text)
 
 
 def p_text(p: float) -> str:
-    """A p-value with as many decimals as it is worth."""
+    """Return a p-value with as many decimals as it is worth."""
     return "under 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
-def _nearest(measured: Sequence[Measured]) -> tuple[str, float] | None:
-    by_method: dict[str, list[float]] = {}
+def _by_method(measured: Sequence[Measured]) -> dict[str, list[Measured]]:
+    groups: dict[str, list[Measured]] = {}
     for one in measured:
-        if one.held_out is not None:
-            by_method.setdefault(one.cell.method, []).append(one.held_out)
-    if not by_method:
-        return None
-    means = {method: float(np.mean(losses)) for method, losses in by_method.items()}
-    method = min(means, key=lambda name: means[name])
-    return method, means[method]
+        groups.setdefault(one.cell.method, []).append(one)
+    return groups
 
 
 def _naive_loss(one: Measured) -> float | None:
     return one.naive.held_out.loss if one.naive and one.naive.held_out else None
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None

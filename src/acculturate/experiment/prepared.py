@@ -49,6 +49,11 @@ class Cell:
         return place if self.seed is None else place / f"seed-{self.seed}"
 
     @property
+    def place(self) -> tuple[str, str]:
+        """Table and country."""
+        return self.table, self.country
+
+    @property
     def title(self) -> str:
         """What a line of progress calls it."""
         seed = "" if self.seed is None else f", seed {self.seed}"

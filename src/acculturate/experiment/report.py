@@ -1,7 +1,8 @@
-"""An experiment as one HTML page, from its overview to single cells.
+"""Everything that is made of an experiment's cells: tables, figures, and a page that needs nothing else.
 
-In: measured cells. Out: a page that needs nothing else. Templates and styles are shared with the
-report of a run.
+In: a directory with cells. Out: in it results.csv, times.csv, results.parquet where pyarrow is there,
+table.html, table.md, table.tex, elsewhere.md, elsewhere.tex, comparisons.csv, figures/*.svg and report.html.
+The same cells give the same tables. Templates and styles are shared with the report of a run.
 """
 
 from __future__ import annotations
@@ -9,62 +10,51 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from acculturate.experiment import narrative
-from acculturate.experiment.comparisons import Difference
-from acculturate.experiment.figures import Figures
+from acculturate.drawing import draw
+from acculturate.experiment.comparisons import Difference, differences
+from acculturate.experiment.figures import figures_of
+from acculturate.experiment.narrative import findings, headline, p_text
 from acculturate.experiment.plan import Experiment
-from acculturate.experiment.prepared import BASELINE_CELL, Cell
-from acculturate.experiment.results import Measured
-from acculturate.experiment.tables import PaperTable, TextTable
-from acculturate.formatting import perplexity_text
+from acculturate.experiment.prepared import BASELINE_CELL, Cell, PreparedExperiment
+from acculturate.experiment.results import Measured, collect, csv_text, write_results
+from acculturate.experiment.settings_search import Trial
+from acculturate.experiment.tables import (
+    TextTable,
+    latex,
+    markdown,
+    paper_table,
+    robustness_table,
+)
+from acculturate.experiment.worker import CellFailure, is_complete
+from acculturate.io import write_bytes, write_text
 from acculturate.reporting.report import environment, warnings_of
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A trial of a search over settings.
+class Published:
+    """Everything that was made of an experiment.
 
     Attributes:
-        number: From 0.
-        settings: What was tried, in words.
-        loss: Mean held-out loss of its cells; None where none was complete.
-        best: Whether it is the best.
-    """
-
-    number: int
-    settings: str
-    loss: float | None
-    best: bool
-
-
-@dataclass(frozen=True)
-class Page:
-    """What an experiment's page shows.
-
-    Attributes:
-        experiment: What was asked for.
-        measured: Complete cells.
-        table: The paper's table.
-        elsewhere: What methods were asked in other ways, or None.
-        compared: Methods against the untouched model.
-        cells: All cells.
-        complete: Those that are complete.
+        title: Its name.
+        table: The paper's table as text.
+        sentences: What it says.
+        report: The page.
+        results: The tidy table.
         failed: Cells that failed, and why.
-        trials: Of a search over settings.
+        missing: Number of cells that are not complete.
     """
 
-    experiment: Experiment
-    measured: tuple[Measured, ...]
-    table: PaperTable
-    elsewhere: TextTable | None
-    compared: tuple[Difference, ...]
-    cells: tuple[Cell, ...]
-    complete: frozenset[Cell]
-    failed: dict[Cell, str]
-    trials: tuple[Trial, ...] = ()
+    title: str
+    table: TextTable
+    sentences: tuple[str, ...]
+    report: Path
+    results: Path
+    failed: dict[str, str]
+    missing: int
 
 
 @dataclass(frozen=True)
@@ -72,88 +62,119 @@ class CellLine:
     """A cell in the list of all.
 
     Attributes:
-        state: Empty for a complete one.
-        link: To its own report, or empty.
+        cell: The cell.
+        measured: Its results, where it is complete.
+        state: Why there are none, or empty.
+        link: Link to its own report, or empty.
     """
 
     cell: Cell
     measured: Measured | None
     state: str
     link: str
-    perplexity: str
 
 
-def render(page: Page, drawn: Figures) -> str:
-    """The page."""
-    complete, cells = len(page.complete), len(page.cells)
-    runs = [one.run for one in page.measured if one.run is not None]
-    titles = {one.evaluation.aggregate for one in page.measured}
-    return (
-        environment("acculturate.experiment")
-        .get_template("experiment.html.j2")
-        .render(
-            page=page,
-            drawn=drawn,
-            title=page.experiment.name,
-            headline=narrative.headline(page.experiment, page.measured, complete, cells),
-            findings=narrative.findings(page.measured, page.compared, len(page.failed)),
-            facts=_facts(page.experiment),
-            groups=_groups(page),
-            p_text=narrative.p_text,
-            version=version("acculturate"),
-            instruments=warnings_of(runs),
-            hofstede="vsm" in page.experiment.instrument.lower(),
-            aggregate=next(iter(titles), "mean"),
-        )
+def publish(
+    prepared: PreparedExperiment,
+    out: Path,
+    failures: Mapping[Cell, CellFailure],
+    trials: Sequence[Trial] = (),
+) -> Published:
+    """Make everything anew from the cells that are complete.
+
+    Args:
+        prepared: Everything the experiment needed.
+        out: Its directory.
+        failures: Cells that failed, and why.
+        trials: Trials of a search over settings; they are in the tidy table and not in the paper's.
+
+    Raises:
+        FailureError: A file is damaged or cannot be written.
+    """
+    experiment, cells = prepared.experiment, prepared.cells
+    trial_cells = [cell for trial in trials for cell in trial.cells]
+    measured = collect(out, cells, experiment.baselines)
+    write_results(experiment, (*measured, *collect(out, trial_cells, ())), out)
+    table, compared = paper_table(measured), differences(measured)
+    robustness, figures = robustness_table(table), figures_of(measured, experiment.budget)
+    for name, text in (("table", table.text), ("elsewhere", robustness)):
+        if text is not None:
+            write_text(out / f"{name}.md", markdown(text))
+            write_text(out / f"{name}.tex", latex(text, experiment.name))
+    write_text(out / "comparisons.csv", csv_text(Difference, compared))
+    for drawing in figures.all:
+        write_bytes(out / "figures" / f"{drawing.key}.svg", draw([drawing], "svg"))
+    complete = sum(is_complete(cell, out) for cell in cells)
+    head = headline(experiment, measured, complete, len(cells))
+    found = findings(measured, compared, len(failures))
+    shown = {
+        "experiment": experiment,
+        "title": experiment.name,
+        "headline": head,
+        "findings": found,
+        "table": table,
+        "robustness": robustness,
+        "compared": compared,
+        "drawn": figures,
+        "trials": trials,
+        "groups": _groups(cells, measured, failures),
+        "facts": _facts(experiment),
+        "p_text": p_text,
+        "version": version("acculturate"),
+        "instruments": warnings_of([one.run for one in measured if one.run is not None]),
+        "hofstede": "vsm" in experiment.instrument.lower(),
+        "aggregate": measured[0].evaluation.aggregate if measured else "mean",
+    }
+    templates = environment("acculturate.experiment")
+    for file, template in (("table.html", "table"), ("report.html", "experiment")):
+        write_text(out / file, templates.get_template(f"{template}.html.j2").render(shown))
+    return Published(
+        experiment.name,
+        table.text,
+        (head, *(f"{each.head} {each.text}" for each in found)),
+        out / "report.html",
+        out / "results.csv",
+        {cell.title: why.error for cell, why in failures.items()},
+        sum(not is_complete(cell, out) for cell in (*cells, *trial_cells)),
     )
 
 
-def _groups(page: Page) -> list[tuple[str, list[CellLine]]]:
-    """All cells, country by country."""
-    by_cell = {one.cell: one for one in page.measured}
-    several = len({cell.table for cell in page.cells}) > 1
+def _groups(
+    cells: Sequence[Cell], measured: Sequence[Measured], failures: Mapping[Cell, CellFailure]
+) -> dict[str, list[CellLine]]:
+    """Return all cells that search, country by country."""
+    by_cell = {one.cell: one for one in measured}
+    several = len({cell.table for cell in cells}) > 1
     groups: dict[str, list[CellLine]] = {}
-    for cell in page.cells:
+    for cell in cells:
         if cell.method == BASELINE_CELL:
             continue
-        measured = by_cell.get(cell)
-        state = "" if measured else "failed" if cell in page.failed else "not complete"
-        link = quote((cell.folder / "report.html").as_posix()) if measured else ""
-        read = perplexity_text(measured.row.perplexity if measured else None)
+        state = f"failed: {failures[cell].error}" if cell in failures else "not complete"
+        link = quote((cell.folder / "report.html").as_posix())
+        line = CellLine(cell, by_cell.get(cell), state, link)
         place = f"{cell.country} ({cell.table})" if several else cell.country
-        groups.setdefault(place, []).append(CellLine(cell, measured, state, link, read))
-    return list(groups.items())
+        groups.setdefault(place, []).append(line)
+    return groups
 
 
-def _facts(experiment: Experiment) -> list[tuple[str, str]]:
-    """What was asked for, as names and values."""
+def _facts(experiment: Experiment) -> dict[str, str]:
+    """Return what was asked for, as names and values."""
     model = experiment.model
-    methods = [
-        (f"method {one.label}", _words({**one.own, **one.settings})) for one in experiment.methods
-    ]
-    shared = _words(experiment.settings)
-    return [
-        (
-            "model",
-            f"{model.name}{f', revision {model.revision}' if model.revision else ''}, {model.dtype}",
-        ),
-        ("questionnaire", experiment.instrument),
-        ("tables", ", ".join(experiment.tables)),
-        ("countries", ", ".join(experiment.countries)),
-        ("seeds", ", ".join(map(str, experiment.seeds)) if experiment.methods else "none"),
-        ("evaluations a run", str(experiment.budget) if experiment.methods else "none"),
-        ("shared settings", shared),
-        *methods,
-    ]
+    revision = f", revision {model.revision}" if model.revision else ""
+    return {
+        "model": f"{model.name}{revision}, {model.dtype}",
+        "questionnaire": experiment.instrument,
+        "tables": ", ".join(experiment.tables),
+        "countries": ", ".join(experiment.countries),
+        "seeds": ", ".join(map(str, experiment.seeds)) if experiment.methods else "none",
+        "evaluations a run": str(experiment.budget) if experiment.methods else "none",
+        "shared settings": _settings_text(experiment.settings),
+        **{
+            f"method {method.label}": _settings_text({**method.own, **method.settings})
+            for method in experiment.methods
+        },
+    }
 
 
-def _words(settings: Mapping[str, Any]) -> str:
+def _settings_text(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in settings.items()) or "the defaults"
-
-
-def sentences(page: Page) -> Sequence[str]:
-    """What the terminal says of it."""
-    complete, cells = len(page.complete), len(page.cells)
-    head = narrative.headline(page.experiment, page.measured, complete, cells)
-    found = narrative.findings(page.measured, page.compared, len(page.failed))
-    return [head, *(f"{one.head} {one.text}" for one in found)]

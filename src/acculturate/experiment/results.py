@@ -1,7 +1,7 @@
-"""What the cells of an experiment hold, as one tidy table: a row a cell and measure.
+"""Everything that the cells of an experiment hold, as one tidy table: a row a cell and measure.
 
-In: complete cells. Out: `Measured`, one a method, country and seed, and `TidyRow`s, written as CSV and Parquet.
-Times are left out: they are no result, and would differ from one run to the next.
+In: complete cells. Out: a `Measured` for each method, country and seed, and rows as CSV and Parquet. Times
+are no result and differ from one run to the next: they are in a file of their own.
 """
 
 from __future__ import annotations
@@ -10,21 +10,23 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import astuple, dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from acculturate.experiment.benchmarks import Score, read_scores
+import numpy as np
+
+from acculturate.experiment.plan import Experiment
 from acculturate.experiment.prepared import BASELINE_CELL, Cell
-from acculturate.experiment.robustness import Robustness
 from acculturate.experiment.worker import LINES, SUMMARY, checks_folder, is_complete
 from acculturate.io import write_bytes, write_text
+from acculturate.metrics import Interval, State
 from acculturate.runs.checks import NO_CHECKS, Checks, read_checks
 from acculturate.runs.reader import read_run, read_summary
 from acculturate.runs.records import Evaluation, Method, Outcome, Run
 
-Interval = tuple[float, float]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,12 @@ class TidyRow:
     """One number.
 
     Attributes:
-        experiment: Its name.
+        experiment: Name of the experiment.
         table: Key of the country table.
         country: The target.
         method: Label of the method.
         seed: None where nothing is random.
-        measure: What was measured; docs/experiments.md lists them.
+        measure: The quantity; docs/experiments.md lists them.
         value: The number.
         low: Lower end of its 95% interval, or None.
         high: Upper end.
@@ -57,16 +59,31 @@ class TidyRow:
 
 
 @dataclass(frozen=True)
+class Score:
+    """A score in a benchmark: a share of right answers, or a similarity.
+
+    Attributes:
+        score: The number.
+        interval: Its interval, or None.
+        source: The file it was read from, in the experiment's directory.
+    """
+
+    score: float
+    interval: Interval | None
+    source: Path
+
+
+@dataclass(frozen=True)
 class Measured:
     """A method towards one country, with one seed.
 
     Attributes:
-        cell: The cell; of a baseline without a seed, its method the baseline's own name.
+        cell: The cell; that of a baseline has the baseline's name as its method.
         row: Its row of the result table.
         naive: The untouched model's row on the same forms.
         evaluation: The whole result table.
         run: The run, or None where nothing was searched.
-        elsewhere: What it was asked in other ways.
+        checks: Other ways in which it was asked.
         benchmarks: Scores by benchmark.
         source: The file its row was read from, in the experiment's directory.
     """
@@ -76,7 +93,7 @@ class Measured:
     naive: Method | None
     evaluation: Evaluation
     run: Run | None
-    elsewhere: Robustness
+    checks: Checks
     benchmarks: Mapping[str, Score]
     source: Path
 
@@ -96,100 +113,142 @@ class Measured:
         before = self.naive.held_out.loss if self.naive and self.naive.held_out else None
         return None if before is None or self.held_out is None else self.held_out - before
 
+    @property
+    def ways(self) -> dict[str, State]:
+        """Results in other ways of asking, by key."""
+        return {row.key: self._own(row.naive, row.tuned) for row in self.checks.rows}
+
+    @property
+    def surveys(self) -> dict[str, State]:
+        """Results on other questionnaires, by key."""
+        return {s.instrument: self._own(s.naive, s.tuned) for s in self.checks.surveys}
+
+    @property
+    def rank(self) -> int | None:
+        """Rank of the target among the countries of its table, on held-out forms."""
+        ranked = self.checks.specificity
+        return None if ranked is None else self._own(ranked.naive, ranked.tuned).rank
+
+    def _own(self, naive: T, tuned: T) -> T:
+        """Return the part of a comparison with the untouched model that is about this method."""
+        return naive if self.cell.method == "naive" else tuned
+
+    def evaluations_to(self, goal: float) -> int | None:
+        """Return the evaluations until the best loss, within the limits, was at most a goal."""
+        history = self.run.history if self.run else ()
+        reached = (
+            generation.evaluations
+            for generation in history
+            if generation.best_loss is not None
+            and generation.best_violation == 0
+            and generation.best_loss <= goal
+        )
+        return next(reached, None)
+
 
 def collect(out: Path, cells: Sequence[Cell], baselines: Sequence[str]) -> tuple[Measured, ...]:
-    """Reads the cells that are complete.
+    """Read the cells that are complete, country by country.
 
     Args:
         out: The experiment's directory.
         cells: All cells.
-        baselines: Which methods of a cell of baselines are wanted.
+        baselines: Wanted methods of a cell of baselines.
 
     Raises:
         FailureError: A file is damaged.
     """
-    found: list[Measured] = []
-    checked: dict[tuple[str, str], Checks] = {}
-    known: dict[tuple[str, str], dict[str, dict[str, Score]]] = {}
-    for cell in cells:
-        if cell.method != BASELINE_CELL and is_complete(cell, out):
-            found.append(_tuned(cell, out))
-            run = found[-1].run
-            if run is not None and run.checks.rows:
-                checked.setdefault((cell.table, cell.country), run.checks)
-            by_method = known.setdefault((cell.table, cell.country), {})
-            for score in read_scores(out / cell.folder):
-                by_method.setdefault(score.method, {}).setdefault(score.benchmark, score)
-    still = [c for c in cells if c.method == BASELINE_CELL and is_complete(c, out)]
-    for cell in still:
-        source = cell.folder / SUMMARY
-        evaluation = read_summary(out / source)
-        scores = known.get((cell.table, cell.country), {})
-        naive = evaluation.method("naive")
-        asked = {line: read_checks(out / checks_folder(cell, line)) for line in LINES}
-        # Everything that was asked was compared with the untouched model.
-        shared = (*asked.values(), checked.get((cell.table, cell.country), NO_CHECKS))
-        untouched = Robustness(next((c for c in shared if c.rows), NO_CHECKS), naive=True)
-        for name in baselines:
-            row = evaluation.method(name)
-            if row is not None:
-                own = Cell(cell.table, cell.country, name)
-                theirs = scores.get(name, {})
-                beside = Robustness(asked.get(name, NO_CHECKS)) if name != "naive" else untouched
-                found.append(Measured(own, row, naive, evaluation, None, beside, theirs, source))
-    order = {
-        (cell.table, cell.country): place
-        for place, cell in enumerate({(c.table, c.country): c for c in cells}.values())
-    }
-    first = {name: place for place, name in enumerate(baselines)}
-    place = {cell: number for number, cell in enumerate(cells)}
-
-    def key(one: Measured) -> tuple[int, int]:
-        where = order[one.cell.table, one.cell.country]
-        return where, first.get(one.cell.method, len(first) + place.get(one.cell, 0))
-
-    return tuple(sorted(found, key=key))
+    places = list(dict.fromkeys(cell.place for cell in cells))
+    ordered = sorted(cells, key=lambda cell: places.index(cell.place))
+    complete = [cell for cell in ordered if is_complete(cell, out)]
+    runs = {c: read_run(out / c.folder) for c in complete if c.method != BASELINE_CELL}
+    measured: list[Measured] = []
+    for cell in complete:
+        if cell.method == BASELINE_CELL:
+            beside = {other: run for other, run in runs.items() if other.place == cell.place}
+            measured += _baselines(out, cell, baselines, beside)
+        else:
+            measured.append(_tuned(cell, runs[cell]))
+    return tuple(measured)
 
 
-def rows(experiment: str, measured: Sequence[Measured], out: Path) -> tuple[TidyRow, ...]:
-    """The tidy table."""
-    made: list[TidyRow] = []
-    for one in measured:
-        cell = one.cell
-        for measure, value, interval, source in _numbers(one, out):
-            if value is not None and math.isfinite(value):
-                low, high = interval or (None, None)
-                where = cell.table, cell.country, cell.method, cell.seed
-                made.append(
-                    TidyRow(experiment, *where, measure, value, low, high, source.as_posix())
-                )
-    return tuple(made)
+def _tuned(cell: Cell, run: Run) -> Measured:
+    assert run.evaluation is not None
+    row, naive = (run.evaluation.method(key) for key in ("tuned", "naive"))
+    assert row is not None
+    scores = _scores({cell: run}, "tuned")
+    source = cell.folder / "evaluation" / "summary.json"
+    return Measured(cell, row, naive, run.evaluation, run, run.checks, scores, source)
 
 
-def write_rows(found: Sequence[TidyRow], out: Path) -> None:
-    """Writes results.csv, and results.parquet where pyarrow is installed.
+def _baselines(
+    out: Path, cell: Cell, baselines: Sequence[str], runs: Mapping[Cell, Run]
+) -> Iterator[Measured]:
+    """Yield the baselines of a country; benchmarks asked them beside the runs towards it."""
+    source = cell.folder / SUMMARY
+    evaluation = read_summary(out / source)
+    naive = evaluation.method("naive")
+    checks = {line: read_checks(out / checks_folder(cell, line)) for line in LINES}
+    # Everything was compared with the untouched model, whose results stand in any of the files.
+    everything = (*checks.values(), *(run.checks for run in runs.values()))
+    checks["naive"] = next((each for each in everything if each.rows), NO_CHECKS)
+    for name in baselines:
+        row = evaluation.method(name)
+        if row is not None:
+            own, known = Cell(*cell.place, name), checks.get(name, NO_CHECKS)
+            yield Measured(own, row, naive, evaluation, None, known, _scores(runs, name), source)
+
+
+def _scores(runs: Mapping[Cell, Run], method: str) -> dict[str, Score]:
+    """Return a method's scores in the benchmarks of some runs; where several have one, the first's."""
+    scores: dict[str, Score] = {}
+    for cell, run in runs.items():
+        for result in run.checks.benchmarks:
+            file = cell.folder / "evaluation" / "benchmarks" / f"{result.benchmark}.json"
+            for row in result.rows:
+                if row.method == method and math.isfinite(row.score):
+                    known = math.isfinite(row.low + row.high)
+                    score = Score(row.score, (row.low, row.high) if known else None, file)
+                    scores.setdefault(result.benchmark, score)
+    return scores
+
+
+def write_results(experiment: Experiment, measured: Sequence[Measured], out: Path) -> None:
+    """Write results.csv, results.parquet where pyarrow is installed, and times.csv.
 
     Raises:
         FailureError: A file cannot be written.
     """
-    names = [field.name for field in fields(TidyRow)]
+    goals = _goals(experiment.goal, measured)
+    results: list[TidyRow] = []
+    times: list[TidyRow] = []
+    for one in measured:
+        where = experiment.name, *one.cell.place, one.cell.method, one.cell.seed
+        results += [TidyRow(*where, *each) for each in _numbers(one, goals.get(one.cell.place))]
+        times += [TidyRow(*where, *each) for each in _times(one)]
+    write_text(out / "results.csv", csv_text(TidyRow, results))
+    write_text(out / "times.csv", csv_text(TidyRow, times))
+    if find_spec("pyarrow") is not None:
+        write_bytes(out / "results.parquet", _parquet(results))
+
+
+def csv_text(kind: type, rows: Sequence[Any]) -> str:
+    """Return dataclass instances as CSV, a column a field; what is None is left empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows(["" if v is None else v for v in astuple(row)] for row in found)
-    write_text(out / "results.csv", text.getvalue())
-    if find_spec("pyarrow") is not None:
-        write_bytes(out / "results.parquet", _parquet(found, names))
+    writer.writerow(field.name for field in fields(kind))
+    writer.writerows(["" if value is None else value for value in astuple(row)] for row in rows)
+    return text.getvalue()
 
 
-def _parquet(found: Sequence[TidyRow], names: Sequence[str]) -> bytes:
+def _parquet(rows: Sequence[TidyRow]) -> bytes:
     import pyarrow as pa  # pyright: ignore[reportMissingImports]
     import pyarrow.parquet as pq  # pyright: ignore[reportMissingImports]
 
     kinds: dict[str, Any] = {"seed": pa.int64()}
     kinds |= dict.fromkeys(("value", "low", "high"), pa.float64())
+    names = [field.name for field in fields(TidyRow)]
     columns = {
-        name: pa.array([getattr(row, name) for row in found], kinds.get(name, pa.string()))
+        name: pa.array([getattr(row, name) for row in rows], kinds.get(name, pa.string()))
         for name in names
     }
     buffer = io.BytesIO()
@@ -197,61 +256,88 @@ def _parquet(found: Sequence[TidyRow], names: Sequence[str]) -> bytes:
     return buffer.getvalue()
 
 
-def _tuned(cell: Cell, out: Path) -> Measured:
-    run = read_run(out / cell.folder)
-    assert run.evaluation is not None
-    row = run.evaluation.method("tuned")
-    assert row is not None
-    scores = {s.benchmark: s for s in read_scores(run.path) if s.method == "tuned"}
-    source = cell.folder / "evaluation" / "summary.json"
-    naive = run.evaluation.method("naive")
-    return Measured(cell, row, naive, run.evaluation, run, Robustness(run.checks), scores, source)
+Number = tuple[str, float, float | None, float | None, str]
+"""Measure, value, both ends of an interval, and the file."""
 
 
-def _numbers(one: Measured, out: Path) -> Iterator[tuple[str, float | None, Interval | None, Path]]:
+def _number(
+    measure: str, value: float | None, source: Path, interval: Interval | None = None
+) -> Iterator[Number]:
+    """Yield the number, if it is finite."""
+    if value is not None and math.isfinite(value):
+        low, high = interval or (None, None)
+        yield measure, float(value), low, high, source.as_posix()
+
+
+def _numbers(one: Measured, goal: float | None) -> Iterator[Number]:
+    """Yield a cell's results."""
     row, source = one.row, one.source
-    yield "tuning_loss", one.tuning, _interval(row.tuning), source
-    yield "held_out_loss", one.held_out, _interval(row.held_out), source
-    if one.naive is not None:
-        for name, outcome in (("tuning", one.naive.tuning), ("held_out", one.naive.held_out)):
-            loss = outcome.loss if outcome else None
-            yield f"naive_{name}_loss", loss, _interval(outcome), source
+    outcomes = {"tuning": row.tuning, "held_out": row.held_out}
+    naive = {"tuning": one.naive.tuning, "held_out": one.naive.held_out} if one.naive else {}
+    for prefix, losses in (("", outcomes), ("naive_", naive)):
+        for name, outcome in losses.items():
+            if outcome is not None:
+                measure = f"{prefix}{name}_loss"
+                yield from _number(measure, outcome.loss, source, outcome.interval)
     for name in ("divergence", "perplexity", "held_out_divergence", "held_out_perplexity"):
-        yield name, getattr(row, name), None, source
-    for name, outcome in (("tuning", row.tuning), ("held_out", row.held_out)):
+        yield from _number(name, getattr(row, name), source)
+    for name, outcome in outcomes.items():
         if outcome is not None:
-            yield f"{name}_valid_mass", outcome.valid_mass, None, source
-            for key, score in outcome.scores.items():
-                yield f"{name}_score:{key}", score, outcome.intervals.get(key), source
+            yield from _scores_of(name, outcome, source)
     for key, score in one.evaluation.target.items():
-        yield f"target:{key}", score, None, source
-    if row.evaluations is not None:
-        yield "evaluations", float(row.evaluations), None, source
+        yield from _number(f"target:{key}", score, source)
+    yield from _number("evaluations", row.evaluations, source)
+    if goal is not None:
+        history = one.cell.folder / "history.jsonl"
+        yield from _number("evaluations_to_goal", one.evaluations_to(goal), history)
     for key, score in one.benchmarks.items():
-        yield f"benchmark:{key}", score.score, score.interval, score.source.relative_to(out)
-    yield from _elsewhere(one)
+        yield from _number(f"benchmark:{key}", score.score, score.source, score.interval)
+    yield from _other_ways(one)
 
 
-def _interval(outcome: Outcome | None) -> Interval | None:
-    return None if outcome is None else outcome.interval
+def _scores_of(name: str, outcome: Outcome, source: Path) -> Iterator[Number]:
+    yield from _number(f"{name}_valid_mass", outcome.valid_mass, source)
+    for key, score in outcome.scores.items():
+        yield from _number(f"{name}_score:{key}", score, source, outcome.intervals.get(key))
 
 
-def _elsewhere(one: Measured) -> Iterator[tuple[str, float | None, Interval | None, Path]]:
-    """What it was asked in other ways; of the untouched model the losses stand beside every run."""
+def _other_ways(one: Measured) -> Iterator[Number]:
+    """Yield other ways of asking; the untouched model's losses stand beside every run."""
+    if one.cell.method == "naive":
+        return
     folder = one.cell.folder / "evaluation"
     if one.run is None:
-        folder = checks_folder(replace(one.cell, method=BASELINE_CELL), one.cell.method)
-    if one.elsewhere.naive:
-        return
-    for check in one.elsewhere.checks.rows:
-        asked = folder / "held_out.json"
-        yield f"asked:{check.key}:loss", check.tuned.loss, check.tuned.interval, asked
-        yield f"asked:{check.key}:naive_loss", check.naive.loss, check.naive.interval, asked
-        yield f"asked:{check.key}:gain", check.gain, check.gain_interval, asked
-    for survey in one.elsewhere.checks.surveys:
-        asked, key = folder / "other_surveys.json", survey.instrument
-        yield f"survey:{key}:loss", survey.tuned.loss, survey.tuned.interval, asked
-        yield f"survey:{key}:naive_loss", survey.naive.loss, survey.naive.interval, asked
-        yield f"survey:{key}:gain", survey.gain, survey.gain_interval, asked
-    if one.elsewhere.rank is not None:
-        yield "rank", float(one.elsewhere.rank), None, folder / "specificity.json"
+        folder = checks_folder(Cell(*one.cell.place, BASELINE_CELL), one.cell.method)
+    asked = [(f"asked:{row.key}", row, "held_out.json") for row in one.checks.rows]
+    asked += [(f"survey:{s.instrument}", s, "other_surveys.json") for s in one.checks.surveys]
+    for key, row, file in asked:
+        yield from _number(f"{key}:loss", row.tuned.loss, folder / file, row.tuned.interval)
+        yield from _number(f"{key}:naive_loss", row.naive.loss, folder / file, row.naive.interval)
+        yield from _number(f"{key}:gain", row.gain, folder / file, row.gain_interval)
+    yield from _number("rank", one.rank, folder / "specificity.json")
+
+
+def _times(one: Measured) -> Iterator[Number]:
+    """Yield the seconds of a search, and the median of those that one ask and tell take."""
+    if one.run is not None and one.run.done is not None:
+        yield from _number("seconds", one.run.done.seconds, one.cell.folder / "DONE.json")
+        asking = [
+            each.search_seconds for each in one.run.history if each.search_seconds is not None
+        ]
+        history = one.cell.folder / "history.jsonl"
+        yield from _number("search_seconds", float(np.median(asking or [np.nan])), history)
+
+
+def _goals(
+    goal: str | float | None, measured: Sequence[Measured]
+) -> Mapping[tuple[str, str], float]:
+    """Return the loss to reach towards each country: given, or a method's median at its end."""
+    goals: dict[tuple[str, str], float] = {}
+    for place in dict.fromkeys(one.cell.place for one in measured):
+        runs = [one for one in measured if one.cell.place == place and one.cell.method == goal]
+        losses = [one.tuning for one in runs if one.tuning is not None]
+        if isinstance(goal, float):
+            goals[place] = goal
+        elif losses and all(one.run and not one.run.history[-1].best_violation for one in runs):
+            goals[place] = float(np.median(losses))
+    return goals

@@ -19,9 +19,9 @@ import tomli_w
 from acculturate.errors import FailureError, UsageError
 from acculturate.experiment.plan import Experiment
 from acculturate.experiment.prepared import Cell, PreparedExperiment, prepare
-from acculturate.experiment.publish import Published, publish
 from acculturate.experiment.ray_workers import RayOptions, ray_workers
-from acculturate.experiment.search import search_settings
+from acculturate.experiment.report import Published, publish
+from acculturate.experiment.settings_search import search_settings
 from acculturate.experiment.worker import CellFailure, CellWorker, ProgressListener, is_complete
 from acculturate.io import (
     is_leftover,
@@ -98,13 +98,13 @@ def run_experiment(
             with _executor(worker, ray, heard) as execute:
                 run = partial(_run_missing, folder, execute, heard, failures)
                 run([(cell, prepared.method(cell)) for cell in prepared.cells])
-                tried = search_settings(prepared, folder, run)
+                trials = search_settings(prepared, folder, run)
         except KeyboardInterrupt:
             publish(prepared, folder, failures)
             raise
         finally:
             _write_failures(folder, failures)
-        return publish(prepared, folder, failures, tried.cells, tried.trials)
+        return publish(prepared, folder, failures, trials)
 
 
 Job = tuple[Cell, Method | None]

@@ -116,6 +116,7 @@ def _generation(line: Record) -> Generation:
         quantiles=band if len(band) == 5 else None,
         invalid=line.optional_integer("invalid") or 0,
         seconds=line.optional_number("seconds"),
+        search_seconds=line.optional_number("search_seconds"),
     )
 
 

@@ -80,6 +80,7 @@ class Generation:
     Attributes:
         quantiles: The 5, 25, 50, 75 and 95 % quantiles of the generation's finite losses.
         best_violation: How far the best is past the guard's limit; 0 within it.
+        search_seconds: Seconds of ask and tell.
     """
 
     generation: int
@@ -91,6 +92,7 @@ class Generation:
     quantiles: tuple[float, float, float, float, float] | None
     invalid: int
     seconds: float | None
+    search_seconds: float | None = None
 
 
 @dataclass(frozen=True)
