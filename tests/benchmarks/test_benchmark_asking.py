@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from acculturate.benchmarks.asking import Method, ask, rounds, with_method
-from acculturate.benchmarks.catalogue import load_benchmark
-from acculturate.benchmarks.questions import Opinion, OpinionSet, Origin, Question, QuestionSet
+from acculturate.benchmarks import Method, OpinionSet, QuestionSet, ask, load_benchmark
+from acculturate.benchmarks.asking import rounds, with_method
+from acculturate.benchmarks.questions import Opinion, Origin, Question
 from acculturate.model.answers import Query
 from acculturate.model.soft_prompt import SoftPrompt
 from answering import Oracle

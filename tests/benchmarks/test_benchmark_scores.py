@@ -7,9 +7,9 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acculturate.benchmarks import OpinionSet, QuestionSet, load_benchmark
 from acculturate.benchmarks.accuracy import chance, likeliest, score_questions
-from acculturate.benchmarks.catalogue import load_benchmark
-from acculturate.benchmarks.questions import Opinion, OpinionSet, Origin, Question, QuestionSet
+from acculturate.benchmarks.questions import Opinion, Origin, Question
 from acculturate.benchmarks.similarity import jensen_shannon_distance, rank, score_opinions
 from acculturate.benchmarks.statistics import (
     bootstrap_p,

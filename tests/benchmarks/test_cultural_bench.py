@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from acculturate.benchmarks.catalogue import load_benchmark
+from acculturate.benchmarks import load_benchmark
 from acculturate.errors import UsageError
 from answering import EASY, HARD, easy_row, hard_rows_of, write_csv, write_json_lines
 

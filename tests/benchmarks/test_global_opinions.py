@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from acculturate.benchmarks.catalogue import load_benchmark
+from acculturate.benchmarks import load_benchmark
 from acculturate.errors import UsageError
 from answering import write_csv, write_json_lines
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from acculturate.benchmarks.catalogue import load_benchmark, load_benchmarks
+from acculturate.benchmarks import load_benchmark, load_benchmarks
 from acculturate.benchmarks.mapping import load_mapping
 from acculturate.benchmarks.tables import read_rows
 from acculturate.errors import UsageError

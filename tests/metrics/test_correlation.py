@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from acculturate.metrics.correlation import correlate
+from acculturate.metrics import correlate
 
 
 def rng(seed=0):

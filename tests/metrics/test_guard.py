@@ -5,12 +5,11 @@ import re
 import numpy as np
 import pytest
 
-from acculturate.metrics import guard
-from acculturate.metrics.guard import guard_fingerprint, read_guard
-from acculturate.metrics.texts import HELD_OUT_TEXTS, OPENINGS, TUNING_TEXTS
+from acculturate.metrics import HELD_OUT_TEXTS, TUNING_TEXTS, guard, guard_fingerprint, read_guard
+from acculturate.metrics.texts import OPENINGS
 from acculturate.model.answers import Query
 from acculturate.model.fake import FakeModel
-from acculturate.survey.instrument import Instrument
+from acculturate.survey import Instrument
 
 
 def sentences(texts: tuple[str, ...]) -> set[str]:

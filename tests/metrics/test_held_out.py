@@ -3,17 +3,24 @@
 import numpy as np
 import pytest
 
-from acculturate.metrics.comparison import Comparison, ComparisonSettings, compare, compare_answers
-from acculturate.metrics.extremes import extremes, mean_distance
-from acculturate.metrics.held_out import by_order, form_sets, kept_samples, row
-from acculturate.metrics.measure import measure
-from acculturate.metrics.specificity import specificity
+from acculturate.metrics import (
+    Comparison,
+    ComparisonSettings,
+    by_order,
+    compare,
+    compare_answers,
+    extremes,
+    form_sets,
+    mean_distance,
+    measure,
+    row,
+    specificity,
+)
+from acculturate.metrics.held_out import kept_samples
 from acculturate.model.answers import Answers
 from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.survey.countries import load_countries
-from acculturate.survey.forms import all_forms, balanced_forms, crossed_forms
-from acculturate.survey.scoring import Scoring
+from acculturate.survey import Scoring, all_forms, balanced_forms, crossed_forms, load_countries
 
 
 @pytest.fixture(scope="module")

@@ -9,21 +9,20 @@ import pytest
 
 import acculturate
 from acculturate.errors import UsageError
-from acculturate.metrics.measure import (
-    Profile,
-    choose_forms,
-    default_table,
-    measure,
-    nearest_countries,
-    profile,
-)
+from acculturate.metrics import Profile, measure, profile
+from acculturate.metrics.measure import choose_forms, default_table, nearest_countries
 from acculturate.model.answers import Answers, Query
 from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.survey.countries import CountryTable, load_countries
-from acculturate.survey.forms import Form, all_forms, balanced_forms
-from acculturate.survey.instrument import Instrument
-from acculturate.survey.scoring import Scoring
+from acculturate.survey import (
+    CountryTable,
+    Form,
+    Instrument,
+    Scoring,
+    all_forms,
+    balanced_forms,
+    load_countries,
+)
 
 PUBLISHED = {"pdi": 40, "idv": 91, "mas": 62, "uai": 46, "lto": 26, "ivr": 68}
 

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from acculturate.metrics.other_surveys import check_with, other_surveys
+from acculturate.metrics import check_with, other_surveys
 from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.survey.countries import load_countries
-from acculturate.survey.instrument import load_instrument
+from acculturate.survey import load_countries, load_instrument
 
 
 def test_surveys_check_each_other(vsm13):

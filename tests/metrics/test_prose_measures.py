@@ -2,14 +2,8 @@
 
 import pytest
 
-from acculturate.metrics.prose import (
-    distinct,
-    measure_prose,
-    reading_ease,
-    repetition,
-    syllables,
-    words,
-)
+from acculturate.metrics import measure_prose
+from acculturate.metrics.prose import distinct, reading_ease, repetition, syllables, words
 from acculturate.metrics.written_answers import is_refusal
 
 

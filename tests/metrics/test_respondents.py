@@ -9,8 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from acculturate.metrics.comparison import ComparisonSettings
-from acculturate.metrics.measure import profile
+from acculturate.metrics import ComparisonSettings, percentile_interval, profile, respondents
 from acculturate.metrics.respondents import (
     AGES,
     EDUCATIONS,
@@ -18,16 +17,12 @@ from acculturate.metrics.respondents import (
     SEXES,
     interview,
     personas,
-    respondents,
     score_samples,
 )
-from acculturate.metrics.statistics import percentile_interval
 from acculturate.model.answers import Answers
 from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.survey.countries import Country
-from acculturate.survey.forms import all_forms
-from acculturate.survey.scoring import Scoring
+from acculturate.survey import Country, Scoring, all_forms
 
 REPEATED = 150
 

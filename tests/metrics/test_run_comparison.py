@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from acculturate.metrics.run_comparison import confusion, seed_spread
+from acculturate.metrics import confusion, seed_spread
 
 
 def test_the_confusion_matrix_is_read_off_the_losses():

@@ -8,13 +8,12 @@ import pytest
 
 from acculturate.errors import UsageError
 from acculturate.io import json_text
-from acculturate.metrics.guard import read_guard
-from acculturate.metrics.side_effects import reach, side_effects
-from acculturate.metrics.texts import HELD_OUT_TEXTS, PASSAGES, QUESTIONS, SENTENCES, TUNING_TEXTS
+from acculturate.metrics import HELD_OUT_TEXTS, TUNING_TEXTS, reach, read_guard, side_effects
+from acculturate.metrics.texts import PASSAGES, QUESTIONS, SENTENCES
 from acculturate.model.answers import TextReading
 from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.survey.instrument import Instrument
+from acculturate.survey import Instrument
 from tiny_models import shared_model
 
 

@@ -5,21 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acculturate.metrics.comparison import ComparisonSettings
-from acculturate.metrics.written_answers import (
-    REFUSALS,
-    cohens_kappa,
-    generated,
-    parse_answer,
-    read_texts,
-)
+from acculturate.metrics import ComparisonSettings, generated, parse_answer
+from acculturate.metrics.written_answers import REFUSALS, cohens_kappa, read_texts
 from acculturate.model.answers import Query
 from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.survey.countries import load_countries
-from acculturate.survey.forms import all_forms, balanced_forms
-from acculturate.survey.instrument import load_instrument
-from acculturate.survey.scoring import Scoring
+from acculturate.survey import Scoring, all_forms, balanced_forms, load_countries, load_instrument
 
 VSM13 = load_instrument("vsm13")
 FORM = next(f for f in all_forms(VSM13) if f.order == "reversed" and f.item == "m01")

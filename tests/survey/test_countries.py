@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 
 from acculturate.errors import UsageError
-from acculturate.survey import countries
-from acculturate.survey.countries import load_countries, table_names
-from acculturate.survey.instrument import load_instrument
+from acculturate.survey import countries, load_countries, load_instrument, table_names
 
 VSM13 = load_instrument("vsm13")
 

@@ -8,15 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acculturate.errors import UsageError
-from acculturate.survey.forms import (
-    ORDERS,
-    SPLITS,
+from acculturate.survey import (
+    Instrument,
     all_forms,
     balanced_forms,
     draw_forms,
     fingerprint,
+    instrument_names,
+    load_instrument,
 )
-from acculturate.survey.instrument import DATA, Instrument, instrument_names, load_instrument
+from acculturate.survey.forms import ORDERS, SPLITS
+from acculturate.survey.instrument import DATA
 
 VSM13 = load_instrument("vsm13")
 

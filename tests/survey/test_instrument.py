@@ -7,12 +7,8 @@ import pytest
 
 from acculturate.errors import UsageError
 from acculturate.survey import instrument as instruments
-from acculturate.survey.instrument import (
-    DATA,
-    instrument_names,
-    instrument_template,
-    load_instrument,
-)
+from acculturate.survey import instrument_names, instrument_template, load_instrument
+from acculturate.survey.instrument import DATA
 
 TOY = (DATA / "toy.toml").read_text(encoding="utf-8")
 

@@ -7,10 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acculturate.errors import UsageError
-from acculturate.survey.countries import load_countries
-from acculturate.survey.forms import balanced_forms
-from acculturate.survey.instrument import DATA, load_instrument
-from acculturate.survey.scoring import Scoring, item_means, item_values
+from acculturate.survey import (
+    Scoring,
+    balanced_forms,
+    item_means,
+    item_values,
+    load_countries,
+    load_instrument,
+)
+from acculturate.survey.instrument import DATA
 
 VSM13 = load_instrument("vsm13")
 TOY = load_instrument("toy")

@@ -135,7 +135,7 @@ class Comparison:
         return State(
             loss=loss,
             interval=None if losses is None else loss_interval(losses[index], loss),
-            scores=dict(zip(keys, self.scores[index].tolist(), strict=True)),
+            scores=self.question.scoring.by_key(self.scores[index]),
             intervals={} if self.samples is None else intervals_by_key(keys, self.samples[index]),
             valid_mass=None if mass is None else float(mass.mean()),
         )

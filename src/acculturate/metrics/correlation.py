@@ -86,7 +86,7 @@ def correlate(groups: Sequence[Pairs], rng: np.random.Generator) -> Correlation:
         fine = column[np.isfinite(column)]
         enough = len(fine) >= (1 - _MOST_DEGENERATE) * SAMPLES
         coefficients.append(Coefficient(float(value), interval_of(fine) if enough else None))
-    return Correlation(runs, len(kept), *coefficients)
+    return Correlation(runs, len(kept), coefficients[0], coefficients[1])
 
 
 def _coefficients(groups: Sequence[Pairs]) -> Float[np.ndarray, " coefficient"]:

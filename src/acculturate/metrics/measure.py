@@ -199,32 +199,28 @@ def profile(
     vector = None if target is None else target.vector(instrument)
     mass = None if answers.valid_mass is None else float(answers.valid_mass[candidate].mean())
     loss = None if vector is None else float(scoring.loss(scores, vector)[0])
+    interval = floor = None
+    if vector is not None and loss is not None and samples is not None:
+        interval = loss_interval(scoring.loss(samples, vector), loss)
+    if vector is not None and reading == "modal":
+        forms_an_item = max(Counter(form.item for form in answers.forms).values())
+        floor = scoring.lattice_floor(vector, forms=forms_an_item)
     return Profile(
         model=model,
         instrument=instrument.key,
         table=None if table is None else table.key,
         country=None if target is None else target.name,
-        anchor=dict(zip(keys, scoring.constants.tolist(), strict=True)),
+        anchor=scoring.by_key(scoring.constants),
         reading=reading,
         forms=len(answers.forms),
-        scores=dict(zip(keys, scored.scores.tolist(), strict=True)),
+        scores=scoring.by_key(scored.scores),
         intervals={} if samples is None else intervals_by_key(keys, samples),
         item_means=dict(zip(items, scored.means.tolist(), strict=True)),
         valid_mass=mass,
         nearest=() if table is None else nearest_countries(scores[0], scoring, table)[:NEAREST],
         loss=loss,
-        loss_interval=(
-            None
-            if vector is None or loss is None or samples is None
-            else loss_interval(scoring.loss(samples, vector), loss)
-        ),
-        floor=(
-            scoring.lattice_floor(
-                vector, forms=max(Counter(f.item for f in answers.forms).values())
-            )
-            if vector is not None and reading == "modal"
-            else None
-        ),
+        loss_interval=interval,
+        floor=floor,
         constant_answer_loss=None if vector is None else scoring.constant_answer_loss(vector),
     )
 

@@ -122,6 +122,6 @@ def check_with(
         forms=len(survey.forms),
         language=survey.forms[0].language,
         dimensions={dimension.key: dimension.name for dimension in scoring.dimensions},
-        target=dict(zip((d.key for d in scoring.dimensions), target.tolist(), strict=True)),
+        target=scoring.by_key(target),
         **vars(asked.states()),
     )

@@ -257,7 +257,7 @@ def _balanced(levels: int, count: int, rng: np.random.Generator) -> Int[np.ndarr
 def _assignment(
     forms: Sequence[Form], scoring: Scoring, count: int, rng: np.random.Generator
 ) -> Int[np.ndarray, "respondent item"]:
-    """Return the form that each respondent is asked for each item, every form of it equally often or one more."""
+    """Return the form that each respondent is asked for each item: each form equally often, or one more."""
     columns: list[np.ndarray] = []
     for item in scoring.instrument.items:
         of_item = np.array([index for index, form in enumerate(forms) if form.item == item.id])
@@ -277,7 +277,7 @@ def _sampled(
     state = Sampled(
         loss=loss,
         interval=loss_interval(losses, loss),
-        scores=dict(zip(keys, scores[0].tolist(), strict=True)),
+        scores=scoring.by_key(scores[0]),
         respondent_intervals=intervals_by_key(keys, people),
         intervals=intervals_by_key(keys, both),
         samples=tuple(np.round(losses[:: SAMPLES // KEPT_SAMPLES], 6).tolist()),

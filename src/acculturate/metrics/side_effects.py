@@ -17,12 +17,7 @@ from acculturate.errors import UsageError
 from acculturate.metrics.held_out import language_name
 from acculturate.metrics.prose import Prose, measure_prose
 from acculturate.metrics.records import Record
-from acculturate.metrics.statistics import (
-    Interval,
-    bootstrap_weights,
-    interval_of,
-    percentile_interval,
-)
+from acculturate.metrics.statistics import Interval, bootstrap_weights, percentile_interval
 from acculturate.metrics.texts import PASSAGES, QUESTIONS, SENTENCES
 from acculturate.model.answers import ProseModel, TextReading
 from acculturate.model.soft_prompt import SoftPrompt
@@ -205,25 +200,18 @@ def reach(
     end = max(1, length // _ENDS)
     ends = np.stack([table[:, :end].mean(axis=1), table[:, -end:].mean(axis=1)], axis=1)
     columns = np.concatenate([table, ends, ends[:, :1] - ends[:, 1:]], axis=1)
-    means, weights = columns.mean(axis=0), _weights(len(table), rng)
-    span: np.ndarray | None = None
-    if weights is not None:
-        span = percentile_interval(weights @ columns)
-
-    def quantity(column: int) -> Quantity:
-        pair = None if span is None else (float(span[column, 0]), float(span[column, 1]))
-        return Quantity(float(means[column]), pair)
-
+    quantities = _quantities(columns.mean(axis=0), _weighted(columns, rng))
+    means, intervals = quantities[:length], [quantity.interval for quantity in quantities[:length]]
     return Reach(
         key=key,
         label=label,
         texts=len(table),
-        divergence=tuple(means[:length].tolist()),
-        low=() if span is None else tuple(span[:length, 0].tolist()),
-        high=() if span is None else tuple(span[:length, 1].tolist()),
-        early=quantity(length),
-        late=quantity(length + 1),
-        faded=quantity(length + 2),
+        divergence=tuple(quantity.value for quantity in means),
+        low=tuple(interval[0] for interval in intervals if interval is not None),
+        high=tuple(interval[1] for interval in intervals if interval is not None),
+        early=quantities[-3],
+        late=quantities[-2],
+        faded=quantities[-1],
     )
 
 
@@ -234,7 +222,7 @@ def _text_set(
     tuned: Sequence[TextReading],
     rng: np.random.Generator,
 ) -> TextSet:
-    """Count all tokens of a set alike, as the guard counts them; texts are what is drawn."""
+    """Count all tokens of a set alike, as the guard counts them; texts are drawn."""
     counts = np.array([len(one.divergence) for one in tuned], float)
     if not counts.any():
         raise UsageError(
@@ -248,27 +236,34 @@ def _text_set(
         ]
     )[counts > 0]
     counts = counts[counts > 0]
-    means = sums.sum(axis=0) / counts.sum()
-    weights = _weights(len(counts), rng)
-    samples = None if weights is None else weights @ sums / (weights @ counts)[:, None]
+    samples = _weighted(np.column_stack([sums, counts]), rng)
+    quantities = _quantities(
+        _per_token(np.append(sums.sum(axis=0), counts.sum())),
+        None if samples is None else _per_token(samples),
+    )
+    return TextSet(key, label, len(counts), int(counts.sum()), *quantities)
 
-    def quantity(value: Callable[[np.ndarray], np.ndarray]) -> Quantity:
-        """Return a function of the means `[..., divergence, naive, tuned]`, with its interval."""
-        whole = float(value(means))
-        return Quantity(whole, None if samples is None else interval_of(value(samples)))
 
-    return TextSet(
-        key=key,
-        label=label,
-        texts=len(counts),
-        tokens=int(counts.sum()),
-        divergence=quantity(lambda m: np.maximum(m[..., 0], 0.0)),
-        naive=quantity(lambda m: np.exp(m[..., 1])),
-        tuned=quantity(lambda m: np.exp(m[..., 2])),
-        ratio=quantity(lambda m: np.exp(m[..., 2] - m[..., 1])),
+def _per_token(sums: Float[np.ndarray, "*sample sum"]) -> Float[np.ndarray, "*sample quantity"]:
+    """Return divergence, both perplexities and their ratio from sums over tokens and their count."""
+    divergence, naive, tuned = (sums[..., k] / sums[..., 3] for k in range(3))
+    return np.stack(
+        [np.maximum(divergence, 0.0), np.exp(naive), np.exp(tuned), np.exp(tuned - naive)], axis=-1
     )
 
 
-def _weights(texts: int, rng: np.random.Generator) -> Float[np.ndarray, "sample text"] | None:
-    """Return the weights of the bootstrap samples; None for one text alone."""
-    return None if texts < 2 else bootstrap_weights([range(texts)], SAMPLES, rng)
+def _weighted(
+    columns: Float[np.ndarray, "text column"], rng: np.random.Generator
+) -> Float[np.ndarray, "sample column"] | None:
+    """Return the means of bootstrap samples of the texts; None for one text alone."""
+    texts = len(columns)
+    return None if texts < 2 else bootstrap_weights([range(texts)], SAMPLES, rng) @ columns
+
+
+def _quantities(
+    values: Float[np.ndarray, " column"], samples: Float[np.ndarray, "sample column"] | None
+) -> list[Quantity]:
+    if samples is None:
+        return [Quantity(value, None) for value in values.tolist()]
+    pairs = percentile_interval(samples).tolist()
+    return [Quantity(value, (a, b)) for value, (a, b) in zip(values.tolist(), pairs, strict=True)]

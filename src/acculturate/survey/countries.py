@@ -83,9 +83,6 @@ class CountryTable:
     countries: tuple[Country, ...]
     aliases: Mapping[str, tuple[str, ...]]
 
-    def __getitem__(self, name: str) -> Country:
-        return self.get(name)
-
     def __iter__(self) -> Iterator[Country]:
         return iter(self.countries)
 
@@ -95,7 +92,7 @@ class CountryTable:
     def __contains__(self, name: str) -> bool:
         return _plain(name) in self._by_alias
 
-    def get(self, name: str) -> Country:
+    def __getitem__(self, name: str) -> Country:
         """Return the country of a name, ISO code or usual alias.
 
         Raises:
@@ -108,27 +105,19 @@ class CountryTable:
             for key in table_names()
             if set(self.dimensions) <= set(_built_in(key).dimensions) and name in _built_in(key)
         ]
+        known = _plain(name) in _names()  # a country that the table lacks is not misspelt
+        long = [alias for alias in self._by_alias if len(alias) > 3 and not known]
+        matches = [self._by_alias[alias].name for alias in nearest(_plain(name), long, 8)]
+        hint = f"`acculturate countries --table {self.key}` lists its {len(self)} countries."
         if elsewhere:
             hint = f"Table {elsewhere[0]} has it."
-        else:
-            known = _plain(name) in _names()  # a country that the table lacks is not misspelt
-            long = [alias for alias in self._by_alias if len(alias) > 3 and not known]
-            matches = [self._by_alias[alias].name for alias in nearest(_plain(name), long, 8)]
-            names = list(dict.fromkeys(matches))[:3]
-            hint = (
-                f"Did you mean {' or '.join(names)}?"
-                if names
-                else f"`acculturate countries --table {self.key}` lists its {len(self)} countries."
-            )
+        elif matches:
+            hint = f"Did you mean {' or '.join(list(dict.fromkeys(matches))[:3])}?"
         raise UsageError(f'table {self.key} has no country "{name}"', hint)
 
     def complete(self) -> tuple[Country, ...]:
         """Return the countries that have a score on every dimension of the table."""
-        return tuple(
-            country
-            for country in self.countries
-            if all(dimension in country.scores for dimension in self.dimensions)
-        )
+        return tuple(c for c in self.countries if set(self.dimensions) <= set(c.scores))
 
     @cached_property
     def _by_alias(self) -> Mapping[str, Country]:
@@ -240,7 +229,7 @@ def _country(name: str, table: str, scores: Mapping[str, float]) -> Country:
 def _where_complete(name: str, dimensions: list[str]) -> str:
     for key in table_names():
         table = _built_in(key)
-        if name in table and all(dimension in table[name].scores for dimension in dimensions):
+        if name in table and set(dimensions) <= set(table[name].scores):
             return f"Table {key} has them."
     return "Choose another country, or give a table of your own as a CSV file."
 

@@ -206,7 +206,7 @@ class _Grid:
 
     wordings: Sequence[int]
     frames: Sequence[str]
-    forms: Mapping[tuple[Order, int, str], Form]
+    forms: Mapping[tuple[str, int, str], Form]
 
     def cell(self, step: int, start: int, order: Order) -> Form:
         """Return the form of a step: another frame and another wording each time; all steps differ."""

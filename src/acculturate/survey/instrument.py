@@ -216,31 +216,27 @@ class _File(Section):
     def _check_names(self) -> _File:
         for id, item in self.items.items():
             _check_reference(item.scale, self.scales, "Scales", "items", id, "scale")
+        for key, dimension in self.dimensions.items():
+            self._check_items(dimension.weights, "dimensions", key, "weights")
         for key, variant in self.variants.items():
             at = ("variants", key, "dimension")
             _check_reference(variant.dimension, self.dimensions, "Dimensions", *at)
-        weighted = [*self.dimensions.items(), *self.variants.items()]
-        for key, formula in weighted:
-            if unknown := [id for id in formula.weights if id not in self.items]:
-                raise fault(
-                    f"names items that do not exist: {', '.join(unknown)}",
-                    " ".join(f"{id}: {suggestion(id, self.items, 'Items')}" for id in unknown[:3]),
-                    *("dimensions" if key in self.dimensions else "variants", key, "weights"),
-                )
+            self._check_items(variant.weights, "variants", key, "weights")
         sizes = {key: scale.options for key, scale in self.scales.items()}
         for code, text in self.languages.items():
             text.check_structure(sizes, tuple(self.items), "languages", code)
         return self
 
+    def _check_items(self, weights: Mapping[str, float], *at: str) -> None:
+        if unknown := [id for id in weights if id not in self.items]:
+            hint = " ".join(f"{id}: {suggestion(id, self.items, 'Items')}" for id in unknown[:3])
+            raise fault(f"names items that do not exist: {', '.join(unknown)}", hint, *at)
+
     def build(self, fingerprint: str) -> Instrument:
-        dimensions = {
-            key: Dimension(key, **section.model_dump()) for key, section in self.dimensions.items()
-        }
+        dimensions = {key: Dimension(key, **d.model_dump()) for key, d in self.dimensions.items()}
         languages = {code: text.build(code) for code, text in self.languages.items()}
         return Instrument(
-            key=self.key,
-            title=self.title,
-            source=self.source,
+            **self.model_dump(include={"key", "title", "source", "aggregate"}),
             warnings=(*self.warnings, *_warnings(languages)),
             items=tuple(Item(id, item.measures, item.scale) for id, item in self.items.items()),
             scales={key: Scale(key, scale.options) for key, scale in self.scales.items()},
@@ -249,7 +245,6 @@ class _File(Section):
                 key: replace(dimensions[variant.dimension], weights=variant.weights)
                 for key, variant in self.variants.items()
             },
-            aggregate=self.aggregate,
             languages=languages,
             fingerprint=fingerprint,
         )

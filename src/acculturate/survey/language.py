@@ -177,17 +177,12 @@ class LanguageSection(Section):
         held_out = 1 if self.held_out_wordings is None else self.held_out_wordings
         return LanguageText(
             code=code,
-            direction=self.direction,
-            validated=self.validated,
-            labels=self.labels,
             frames=tuple(
                 Frame(key, frame.held_out, frame.template, frame.letters)
                 for key, frame in self.frames.items()
             ),
-            wordings=self.wordings,
             held_out_wordings=tuple(range(count - held_out, count)) if count > 1 else (),
-            source=self.source,
-            answer_cue=self.answer_cue,
+            **self.model_dump(exclude={"frames", "held_out_wordings"}),
         )
 
     def _first_wordings(self) -> tuple[str, int]:

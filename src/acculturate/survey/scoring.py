@@ -136,15 +136,18 @@ class Scoring:
             dimensions[variant.key] = variant
         return tuple(dimensions.values())
 
+    def by_key(self, values: Float[np.ndarray, " dimension"]) -> dict[str, float]:
+        """Return one value a dimension by the dimension's key."""
+        keys = (dimension.key for dimension in self.dimensions)
+        return dict(zip(keys, values.tolist(), strict=True))
+
     @cached_property
     def constants(self) -> Float[np.ndarray, " dimension"]:
         """The constant C of each dimension."""
-        if isinstance(self.anchor, str):
-            zero = self.anchor == "zero"
-            values = [0.0 if zero else dimension.midpoint for dimension in self.dimensions]
-        else:
-            values = [float(self.anchor[dimension.key]) for dimension in self.dimensions]
-        return np.array(values)
+        anchor = self.anchor
+        if isinstance(anchor, str):
+            return np.array([0.0 if anchor == "zero" else d.midpoint for d in self.dimensions])
+        return np.array([float(anchor[dimension.key]) for dimension in self.dimensions])
 
     @cached_property
     def weights(self) -> Float[np.ndarray, "dimension item"]:
@@ -243,7 +246,5 @@ class Scoring:
             if not math.isfinite(value):
                 raise UsageError(f"the anchor of {key} is {value}", "Give a finite number.")
         if missing := [key for key in keys if key not in anchor]:
-            raise UsageError(
-                f"the anchor has no number for {', '.join(missing)}",
-                f"Give one for each of {', '.join(keys)}.",
-            )
+            hint = f"Give one for each of {', '.join(keys)}."
+            raise UsageError(f"the anchor has no number for {', '.join(missing)}", hint)
