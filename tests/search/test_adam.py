@@ -4,8 +4,7 @@ import torch
 from search_problems import first_population, rosenbrock, slope, sphere, told
 
 from acculturate.errors import UsageError
-from acculturate.search import Adam, Fitness
-from acculturate.search.optimizer import COST_OF_A_GRADIENT
+from acculturate.search import COST_OF_A_GRADIENT, Adam, Fitness
 
 STEEPNESS = np.array([1.0, 10.0, 0.1, 3.0])
 

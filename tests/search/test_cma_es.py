@@ -4,7 +4,6 @@ from search_problems import first_population, generations, rastrigin, sphere, st
 
 from acculturate.errors import UsageError
 from acculturate.search import CMAES, Fitness, SepCMAES
-from acculturate.search.cma_es import LARGEST_WIDTH
 
 both = pytest.mark.parametrize("name", ["cma-es", "sep-cma-es"])
 
@@ -86,7 +85,7 @@ def test_a_generation_without_a_finite_fitness_teaches_nothing(name):
     x = optimizer.ask()
     optimizer.tell(Fitness.unconstrained(np.full(len(x), np.nan)))
     after = optimizer.state()
-    for part in ("mean", "sigma", "updates", "path_sigma", "path_c"):
+    for part in ("mean", "sigma", "g", "p_sigma", "pc"):
         assert np.array_equal(before[part], after[part])
     assert not np.array_equal(x, optimizer.ask())
 
@@ -141,8 +140,8 @@ def test_a_large_population_in_two_dimensions_keeps_variances_positive():
 
 def test_too_wide_a_space_is_refused_with_the_one_to_use():
     optimizer = CMAES(4)
-    start = np.random.default_rng(0).normal(size=(4, LARGEST_WIDTH + 1))
-    with pytest.raises(UsageError, match=f"{LARGEST_WIDTH + 1} entries") as error:
+    start = np.random.default_rng(0).normal(size=(4, 1001))
+    with pytest.raises(UsageError, match="1001 entries") as error:
         optimizer.start(start, np.random.default_rng(0))
     assert error.value.hint and "sep-cma-es" in error.value.hint
 

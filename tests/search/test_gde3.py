@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 from search_problems import first_population, rastrigin, sphere
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.search import GDE3, DifferentialEvolution, Fitness
-from acculturate.search.dominance import Frontier, survivors, weakly_dominates
-from acculturate.search.gde3 import LARGEST_FRONTIER
+from acculturate.search import GDE3, DifferentialEvolution, Fitness, Frontier
+from acculturate.search.dominance import survivors, weakly_dominates
+
+LARGEST_FRONTIER = 100  # as the documentation says
 
 few = st.sampled_from([0.0, 1.0, 2.0, 3.0])
 candidates = st.lists(
@@ -171,7 +172,7 @@ def test_what_neither_dominates_both_stay():
     # one wins, one loses, one is beside its parent, one ties
     objective, secondary = np.array([4.0, 6.0, 4.0, 5.0]), np.array([4.5, 5.0, 6.0, 5.0])
     optimizer.tell(Fitness(objective, np.zeros(4), secondary=secondary))
-    kept = optimizer.state()["population"]
+    kept = optimizer.state()["parents_population"]
     pool = {"won": trials[0], "lost": trials[1], "beside": trials[2], "tied": trials[3]}
     there = {name for name, x in pool.items() if any(np.array_equal(x, k) for k in kept)}
     assert {"won", "beside"} <= there and "lost" not in there
@@ -201,7 +202,7 @@ def test_no_candidate_past_the_limit_is_on_the_frontier():
         frontier = optimizer.frontier()
         assert np.all(frontier.secondary <= 8)
     assert len(frontier) > 3
-    assert np.all(two_bowls(optimizer.state()["population"])[1] <= 8)
+    assert np.all(two_bowls(optimizer.state()["parents_population"])[1] <= 8)
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
@@ -214,7 +215,7 @@ def test_a_broken_price_is_a_broken_candidate(broken):
         secondary[generation % 3 :: 3] = broken
         optimizer.tell(Fitness(sphere(x), np.zeros(12), secondary=secondary))
         assert np.isfinite(optimizer.frontier().secondary).all()
-    assert np.isfinite(optimizer.state()["secondary"]).all()
+    assert np.isfinite(optimizer.state()["parents_fitness_secondary"]).all()
 
 
 def test_the_frontier_is_resumed_bit_for_bit():
@@ -238,7 +239,11 @@ def test_the_frontier_is_resumed_bit_for_bit():
 def test_a_frontier_longer_than_it_can_be_is_a_damaged_state():
     optimizer = GDE3(12)
     run(optimizer, two_bowls, first_population(optimizer, 4), 24)
-    long = {"frontier_vectors": np.zeros((LARGEST_FRONTIER + 1, 4))}
+    long = {
+        "frontier_vectors": np.zeros((LARGEST_FRONTIER + 1, 4)),
+        "frontier_objective": np.zeros(LARGEST_FRONTIER + 1),
+        "frontier_secondary": np.zeros(LARGEST_FRONTIER + 1),
+    }
     with pytest.raises(FailureError, match="more than 100"):
         GDE3(12).restore(optimizer.state() | long)
 

@@ -27,24 +27,6 @@ def test_what_it_is_told_changes_nothing_but_the_best():
     assert np.array_equal(*streams)
 
 
-def test_a_sampler_draws_every_later_generation():
-    optimizer = RandomSearch(4, sampler=lambda count, rng: rng.uniform(7, 8, (count, 3)))
-    rng = np.random.default_rng(1)
-    optimizer.start(rng.uniform(7, 8, (4, 3)).astype(np.float32), rng)
-    for asked in generations(optimizer, sphere, 5):
-        assert asked.dtype == np.float32
-        assert asked.min() >= 7 and asked.max() <= 8
-
-
-def test_a_sampler_of_the_wrong_shape_is_refused():
-    optimizer = RandomSearch(4, sampler=lambda count, rng: rng.normal(size=(count, 2)))
-    optimizer.start(np.zeros((4, 3)), np.random.default_rng(0))
-    for _ in generations(optimizer, sphere, 1):
-        pass
-    with pytest.raises(ValueError, match=r"\(4, 2\), not \(4, 3\)"):
-        optimizer.ask()
-
-
 def test_one_candidate_has_no_spread():
     with pytest.raises(UsageError, match="population 1") as error:
         RandomSearch(1)

@@ -7,23 +7,52 @@ are used here. The step size falls along half a cosine to zero over the budget (
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
-from jaxtyping import Float
 
-from acculturate.search.fitness import Fitness, Requirement
+from acculturate.search.fitness import Fitness, Vectors
 from acculturate.search.optimizer import COST_OF_A_GRADIENT, Optimizer
-from acculturate.search.settings import Setting, check_budget, check_whole, check_within
-from acculturate.search.state import State, entry
+from acculturate.search.settings import check_budget, whole, within
 
 _EPSILON = 1e-8
 
 
 @final
+@dataclass
+class AdamState:
+    """The candidates and the moments of their gradients.
+
+    Attributes:
+        theta: The candidates.
+        m: Decaying mean of each one's gradients.
+        v: Decaying mean of their squares.
+        t: Steps done.
+        unit: Standard deviation of the first population's entries.
+    """
+
+    theta: Vectors
+    m: Vectors
+    v: Vectors
+    t: int
+    unit: float
+
+
+@final
+@dataclass(eq=False)
 class Adam(Optimizer):
-    """Adam, from one start or several side by side.
+    """Descent along the gradient, from one start or several; the steps fall to zero over the budget.
+
+    >>> import numpy as np
+    >>> from acculturate.search import Adam, Fitness
+    >>> optimizer = Adam(budget=300, step=0.1)
+    >>> optimizer.start(np.array([[3.0, -2.0]]), np.random.default_rng(0))
+    >>> for step in range(100):
+    ...     x = optimizer.ask()
+    ...     optimizer.tell(Fitness((x**2).sum(axis=1), np.zeros(1), gradient=2 * x))
+    >>> bool(optimizer.best.objective < 1e-3)
+    True
 
     Args:
         budget: Evaluations of the whole search; a candidate with its gradient counts for three.
@@ -36,86 +65,41 @@ class Adam(Optimizer):
         UsageError: A setting is out of range.
     """
 
-    def __init__(
-        self,
-        budget: int,
-        population: int = 1,
-        step: float = 0.05,
-        beta1: float = 0.9,
-        beta2: float = 0.99,
-    ) -> None:
-        check_whole("population", population, 1, "a descent")
-        check_budget(budget, COST_OF_A_GRADIENT * population, "one step of every start")
-        check_within("step", step, 1e-6, 100.0)
-        check_within("beta1", beta1, 0.0, 0.9999)
-        check_within("beta2", beta2, 0.0, 0.9999)
-        super().__init__(population)
-        self._budget, self._step = int(budget), float(step)
-        self._beta1, self._beta2 = float(beta1), float(beta2)
-        self._t, self._unit = 0, 1.0
-        self._theta = self._m = self._v = np.empty((0, 0))
+    name = "adam"
+    requires = frozenset({"gradient"})
 
-    @property
-    def name(self) -> str:
-        """See `Optimizer.name`."""
-        return "adam"
+    budget: int
+    population: int = field(default=1, metadata=whole(1, "a descent"))
+    step: float = field(default=0.05, metadata=within(1e-6, 100.0))
+    beta1: float = field(default=0.9, metadata=within(0.0, 0.9999))
+    beta2: float = field(default=0.99, metadata=within(0.0, 0.9999))
+    _state: AdamState = field(init=False, repr=False)
 
-    @property
-    def requires(self) -> frozenset[Requirement]:
-        """See `Optimizer.requires`."""
-        return frozenset({"gradient"})
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        least = COST_OF_A_GRADIENT * self.population
+        self.budget = check_budget(self.budget, least, "one step of every start")
 
-    def settings(self) -> dict[str, Setting]:
-        """See `Optimizer.settings`."""
-        return {
-            "budget": self._budget,
-            "population": self.population_size,
-            "step": self._step,
-            "beta1": self._beta1,
-            "beta2": self._beta2,
-        }
-
-    def _initialise(
-        self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness
-    ) -> None:
-        self._unit = float(population.std()) or 1.0
-        self._theta = population.astype(np.float64)
-        self._m, self._v = np.zeros_like(self._theta), np.zeros_like(self._theta)
+    def _initialise(self, population: Vectors, fitness: Fitness) -> None:
+        theta = population.astype(np.float64)
+        unit = float(population.std()) or 1.0
+        self._state = AdamState(theta, np.zeros_like(theta), np.zeros_like(theta), 0, unit)
         self._update(population, fitness)
 
-    def _sample(self) -> Float[np.ndarray, "candidate entry"]:
-        return self._theta.astype(self._dtype)
+    def _sample(self) -> Vectors:
+        return self._state.theta.astype(self._dtype)
 
-    def _update(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _update(self, candidates: Vectors, fitness: Fitness) -> None:
         assert fitness.gradient is not None
-        self._dtype = candidates.dtype
+        del candidates
+        state = self._state
         sound = fitness.valid & np.isfinite(fitness.gradient).all(axis=1)
         g = np.where(sound[:, None], fitness.gradient, 0.0)
-        self._t += 1
-        self._m = self._beta1 * self._m + (1 - self._beta1) * g
-        self._v = self._beta2 * self._v + (1 - self._beta2) * g**2
-        m_hat = self._m / (1 - self._beta1**self._t)
-        v_hat = self._v / (1 - self._beta2**self._t)
-        steps = self._budget // (COST_OF_A_GRADIENT * self.population_size)
-        left = 0.5 * (1 + np.cos(np.pi * min(self._t / steps, 1.0)))
-        self._theta -= self._step * self._unit * left * m_hat / (np.sqrt(v_hat) + _EPSILON)
-
-    def _dump(self) -> State:
-        return {
-            "theta": self._theta.copy(),
-            "m": self._m.copy(),
-            "v": self._v.copy(),
-            "t": np.array(self._t),
-            "unit": np.array(self._unit),
-            "dtype": np.array(self._dtype.str),
-        }
-
-    def _load(self, state: Mapping[str, np.ndarray], width: int) -> None:
-        shape = (self.population_size, width)
-        self._theta, self._m, self._v = (entry(state, key, shape) for key in ("theta", "m", "v"))
-        self._t = int(entry(state, "t", (), "i"))
-        self._unit = float(entry(state, "unit", ()))
-        self._dtype = np.dtype(str(entry(state, "dtype", (), "U")))
-
-    def _check_first(self, population: Float[np.ndarray, "candidate entry"]) -> None:
-        """See `Optimizer._check_first`: any will do."""
+        state.t += 1
+        state.m = self.beta1 * state.m + (1 - self.beta1) * g
+        state.v = self.beta2 * state.v + (1 - self.beta2) * g**2
+        m_hat = state.m / (1 - self.beta1**state.t)
+        v_hat = state.v / (1 - self.beta2**state.t)
+        steps = self.budget // (COST_OF_A_GRADIENT * self.population)
+        left = 0.5 * (1 + np.cos(np.pi * min(state.t / steps, 1.0)))
+        state.theta -= self.step * state.unit * left * m_hat / (np.sqrt(v_hat) + _EPSILON)

@@ -12,19 +12,17 @@ which differ between machines.
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Protocol, final, runtime_checkable
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import UsageError
-from acculturate.search.fitness import Fitness
+from acculturate.search.fitness import Fitness, Vectors
 from acculturate.search.optimizer import Optimizer
-from acculturate.search.settings import Setting, check_whole
-from acculturate.search.state import State, entry
-from acculturate.search.variation import row_blocks
+from acculturate.search.settings import whole
 
 LARGEST_WIDTH = 1_000
 """Entries of a vector up to which `CMAES` adapts their covariance."""
@@ -32,110 +30,126 @@ LARGEST_WIDTH = 1_000
 # The library takes entries below 1e32: a search that is this far out has diverged and goes no farther.
 _FARTHEST = 1e30
 
-# The vectors of the library's state, by the names it gives them.
-_VECTORS = {"mean": "_mean", "path_sigma": "_p_sigma", "path_c": "_pc"}
+# Stands for a variance below 0, in the library too.
+_SMALLEST_VARIANCE = 1e-8
 
 
-@runtime_checkable
-class Sampler(Protocol):
-    """The library's optimiser, with its covariance saved and many candidates sampled at once."""
-
-    @property
-    def dim(self) -> int:
-        """Entries of a vector."""
-        ...
-
-    def tell(self, solutions: list[tuple[np.ndarray, float]]) -> None:
-        """Takes candidates and what they are worth, the smaller the better."""
-        ...
-
-    def sample(self, z: Float[np.ndarray, "candidate entry"]) -> np.ndarray:
-        """The candidates that standard normal vectors stand for."""
-        ...
-
-    def covariance(self) -> State:
-        """The covariance, as a file keeps it."""
-        ...
-
-    def set_covariance(self, state: Mapping[str, np.ndarray]) -> None:
-        """Takes back what `covariance` gave."""
-        ...
+# What of the library's state is kept whatever the covariance; the library has an underscore before each.
+_SHARED = ("mean", "sigma", "p_sigma", "pc", "g")
 
 
-class _CovarianceAdaptation(Optimizer):
-    """What both have in common.
+@dataclass
+class Gaussian(ABC):
+    """The distribution N(mean, sigma^2 C) that candidates are drawn from, and its evolution paths."""
+
+    mean: Float[np.ndarray, " entry"]
+    sigma: float
+    p_sigma: Float[np.ndarray, " entry"]
+    pc: Float[np.ndarray, " entry"]
+    g: int
+
+    @abstractmethod
+    def sample(self, z: Vectors) -> np.ndarray:
+        """Return the candidates that standard normal vectors stand for."""
+
+    @abstractmethod
+    def adapt(self, ranked: Vectors) -> None:
+        """Adapt everything to candidates, the best first; the library is imported here: it takes seconds."""
+
+    @final
+    def _adapted_by(self, library: Any, ranked: Vectors) -> np.ndarray:
+        """Adapt all but the covariance, by a library's optimiser that has this one; return its new one."""
+        inside = vars(library)
+        inside |= {f"_{name}": getattr(self, name) for name in _SHARED}
+        library.tell([(x, float(rank)) for rank, x in enumerate(ranked)])
+        for name in _SHARED:
+            setattr(self, name, inside[f"_{name}"])
+        return inside["_C"]
+
+
+@final
+@dataclass
+class FullGaussian(Gaussian):
+    """With `C = B D^2 B^T`: axes B and lengths D."""
+
+    axes: Float[np.ndarray, "entry entry"]
+    lengths: Float[np.ndarray, " entry"]
+
+    def sample(self, z: Vectors) -> np.ndarray:
+        """See `Gaussian.sample`."""
+        return self.mean + self.sigma * (z @ self.axes * self.lengths) @ self.axes.T
+
+    def adapt(self, ranked: Vectors) -> None:
+        """See `Gaussian.adapt`."""
+        from cmaes import CMA
+
+        library = CMA(self.mean, self.sigma, population_size=len(ranked))
+        # As the library does it, to the last bit.
+        covariance = np.dot(np.dot(self.axes, np.diag(self.lengths**2)), self.axes.T)
+        vars(library).update(_B=self.axes, _D=self.lengths, _C=covariance)
+        covariance = self._adapted_by(library, ranked)
+        variances, self.axes = np.linalg.eigh((covariance + covariance.T) / 2)
+        self.lengths = np.sqrt(np.where(variances < 0, _SMALLEST_VARIANCE, variances))
+
+
+@final
+@dataclass
+class DiagonalGaussian(Gaussian):
+    """With the diagonal of C alone."""
+
+    variances: Float[np.ndarray, " entry"]
+
+    def sample(self, z: Vectors) -> np.ndarray:
+        """See `Gaussian.sample`."""
+        variances = np.where(self.variances < 0, _SMALLEST_VARIANCE, self.variances)
+        return self.mean + self.sigma * np.sqrt(variances) * z
+
+    def adapt(self, ranked: Vectors) -> None:
+        """See `Gaussian.adapt`."""
+        from cmaes import SepCMA
+
+        library = SepCMA(self.mean, self.sigma, population_size=len(ranked))
+        inside = vars(library)
+        inside["_C"] = self.variances
+        # A large population in a few dimensions must not give the old variances a weight below 0.
+        inside["_cmu"] = min(inside["_cmu"], 1 - inside["_c1"])
+        self.variances = self._adapted_by(library, ranked)
+
+
+@dataclass(eq=False)
+class CovarianceAdaptation(Optimizer):
+    """CMA-ES, whatever it keeps of the covariance.
 
     The first population is the first sample: its mean is the first m, the root of its mean variance
     the first sigma, and being told its fitness is the first update. Starting at its best candidate
     instead throws the rest of that generation away, and measured no better.
     """
 
-    _model: Sampler  # there from the first tell on
-
-    def __init__(self, population: int = 20) -> None:
-        check_whole("population", population, 4, "a weighted mean of the better half")
-        super().__init__(population)
+    population: int = field(default=20, metadata=whole(4, "a weighted mean of the better half"))
 
     @abstractmethod
-    def _make(self, mean: Float[np.ndarray, " entry"], sigma: float) -> Sampler:
-        """The library's optimiser, with C = I."""
-
-    @abstractmethod
-    def _check_width(self, width: int) -> None:
-        """Refuses vectors that are too long or too short, with a `UsageError`."""
+    def _gaussian(self, mean: np.ndarray, sigma: float) -> Gaussian:
+        """Return the first distribution, with C = I."""
 
     @final
-    def settings(self) -> dict[str, Setting]:
-        """See `Optimizer.settings`."""
-        return {"population": self.population_size}
-
-    @final
-    def _sample(self) -> Float[np.ndarray, "candidate entry"]:
-        dtype = np.float32 if self.best.vector.dtype == np.float32 else np.float64
-        x = np.empty((self.population_size, self._model.dim), dtype)
-        for rows in row_blocks(*x.shape):
-            z = self._rng.standard_normal(x[rows].shape, dtype)
-            x[rows] = np.clip(self._model.sample(z), -_FARTHEST, _FARTHEST)
-        return x
-
-    @final
-    def _initialise(
-        self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness
-    ) -> None:
-        self._model = self._make(population.mean(axis=0, dtype=np.float64), _spread(population))
+    def _initialise(self, population: Vectors, fitness: Fitness) -> None:
+        mean = population.mean(axis=0, dtype=np.float64)
+        self._state = self._gaussian(mean, _spread(population))
         self._update(population, fitness)
 
     @final
-    def _update(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
+    def _sample(self) -> Vectors:
+        shape = self.population, len(self._state.mean)
+        x = self._state.sample(self._rng.standard_normal(shape, self._dtype))
+        return np.clip(x, -_FARTHEST, _FARTHEST).astype(self._dtype)
+
+    @final
+    def _update(self, candidates: Vectors, fitness: Fitness) -> None:
         # Only the order counts, and of a generation without a finite fitness there is none.
         if fitness.valid.any():
-            order = fitness.order()
-            x = [candidates[place].astype(np.float64) for place in order]
-            self._model.tell([(x_k, float(rank)) for rank, x_k in enumerate(x)])
+            self._state.adapt(candidates[fitness.order()].astype(np.float64))
 
-    @final
-    def _dump(self) -> State:
-        inside = vars(self._model)
-        return {
-            "sigma": np.array(inside["_sigma"], np.float64),
-            "updates": np.array(inside["_g"]),
-            **{part: inside[name].copy() for part, name in _VECTORS.items()},
-            **self._model.covariance(),
-        }
-
-    @final
-    def _load(self, state: Mapping[str, np.ndarray], width: int) -> None:
-        self._model = self._make(np.zeros(width), 1.0)
-        self._model.set_covariance(state)
-        inside = vars(self._model)
-        inside["_sigma"] = float(entry(state, "sigma", ()))
-        inside["_g"] = int(entry(state, "updates", (), "i"))
-        for part, name in _VECTORS.items():
-            inside[name] = entry(state, part, (width,))
-
-    @final
-    def _check_first(self, population: Float[np.ndarray, "candidate entry"]) -> None:
-        self._check_width(population.shape[1])
+    def _check_first(self, population: Vectors) -> None:
         if _spread(population) == 0:
             raise UsageError(
                 f"the first population of {self.name} is {len(population)} times the same vector",
@@ -144,11 +158,23 @@ class _CovarianceAdaptation(Optimizer):
 
 
 @final
-class CMAES(_CovarianceAdaptation):
+@dataclass(eq=False)
+class CMAES(CovarianceAdaptation):
     """CMA-ES with the whole covariance, for spaces of up to 1,000 entries.
 
     Its memory grows with population times width squared, its time with width cubed.
 
+    >>> import numpy as np
+    >>> from acculturate.search import CMAES, Fitness
+    >>> optimizer = CMAES(population=10)
+    >>> rng = np.random.default_rng(0)
+    >>> optimizer.start(rng.normal(size=(10, 2)), rng)
+    >>> for generation in range(50):
+    ...     x = optimizer.ask()
+    ...     optimizer.tell(Fitness.unconstrained((x**2).sum(axis=1)))
+    >>> bool(optimizer.best.objective < 1e-4)
+    True
+
     Args:
         population: lambda, candidates a generation, at least 4.
 
@@ -156,28 +182,40 @@ class CMAES(_CovarianceAdaptation):
         UsageError: The population is too small.
     """
 
-    @property
-    def name(self) -> str:
-        """See `Optimizer.name`."""
-        return "cma-es"
+    name = "cma-es"
 
-    def _make(self, mean: Float[np.ndarray, " entry"], sigma: float) -> Sampler:
-        from acculturate.search.covariance import Full
+    _state: FullGaussian = field(init=False, repr=False)
 
-        return Full(mean, sigma, self.population_size)
+    def _gaussian(self, mean: np.ndarray, sigma: float) -> Gaussian:
+        zeros, ones = np.zeros(len(mean)), np.ones(len(mean))
+        return FullGaussian(mean, sigma, zeros, zeros, 0, np.eye(len(mean)), ones)
 
-    def _check_width(self, width: int) -> None:
+    def _check_first(self, population: Vectors) -> None:
+        width = population.shape[1]
         if width > LARGEST_WIDTH:
             raise UsageError(
                 f"cma-es adapts the covariance of every two entries, too much for {width} entries",
-                hint=f"Search a space of at most {LARGEST_WIDTH} entries, such as low-rank:1, or "
-                "use sep-cma-es in the full space.",
+                hint=f"Search a space of at most {LARGEST_WIDTH} entries, such as mixture:64 with "
+                "eight tokens, or use sep-cma-es in the full space.",
             )
+        super()._check_first(population)
 
 
 @final
-class SepCMAES(_CovarianceAdaptation):
+@dataclass(eq=False)
+class SepCMAES(CovarianceAdaptation):
     """CMA-ES with the diagonal of the covariance: linear in the width, for the full space.
+
+    >>> import numpy as np
+    >>> from acculturate.search import Fitness, SepCMAES
+    >>> optimizer = SepCMAES(population=10)
+    >>> rng = np.random.default_rng(0)
+    >>> optimizer.start(rng.normal(size=(10, 2)), rng)
+    >>> for generation in range(50):
+    ...     x = optimizer.ask()
+    ...     optimizer.tell(Fitness.unconstrained((x**2).sum(axis=1)))
+    >>> bool(optimizer.best.objective < 1e-4)
+    True
 
     Args:
         population: lambda, candidates a generation, at least 4.
@@ -186,23 +224,22 @@ class SepCMAES(_CovarianceAdaptation):
         UsageError: The population is too small.
     """
 
-    @property
-    def name(self) -> str:
-        """See `Optimizer.name`."""
-        return "sep-cma-es"
+    name = "sep-cma-es"
 
-    def _make(self, mean: Float[np.ndarray, " entry"], sigma: float) -> Sampler:
-        from acculturate.search.covariance import Diagonal
+    _state: DiagonalGaussian = field(init=False, repr=False)
 
-        return Diagonal(mean, sigma, self.population_size)
+    def _gaussian(self, mean: np.ndarray, sigma: float) -> Gaussian:
+        zeros, ones = np.zeros(len(mean)), np.ones(len(mean))
+        return DiagonalGaussian(mean, sigma, zeros, zeros, 0, ones)
 
-    def _check_width(self, width: int) -> None:
-        if width == 1:
+    def _check_first(self, population: Vectors) -> None:
+        if population.shape[1] == 1:
             raise UsageError(
                 "sep-cma-es searches vectors of at least 2 entries, not 1", hint="Use cma-es."
             )
+        super()._check_first(population)
 
 
-def _spread(population: Float[np.ndarray, "candidate entry"]) -> float:
-    """One standard deviation for all entries: the root of their mean variance."""
+def _spread(population: Vectors) -> float:
+    """Return one standard deviation for all entries: the root of their mean variance."""
     return float(np.sqrt(population.var(axis=0, ddof=1, dtype=np.float64).mean()))

@@ -8,43 +8,51 @@ population, so that population decides the search.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, final, get_args
 
 import numpy as np
-from jaxtyping import Float
 
 from acculturate.errors import UsageError
-from acculturate.search.fitness import Fitness
+from acculturate.search.fitness import Fitness, Vectors
 from acculturate.search.optimizer import Optimizer
-from acculturate.search.settings import (
-    Bounds,
-    Setting,
-    bounds_setting,
-    check_bounds,
-    check_whole,
-    check_within,
-)
-from acculturate.search.state import State
-from acculturate.search.variation import (
-    SMALLEST_POPULATION,
-    Parents,
-    as_column,
-    draw_others,
-    make_trials,
-    refuse_outside,
-)
+from acculturate.search.settings import BOUNDS, Bounds, Setting, check_within, within
+from acculturate.search.variation import POPULATION, Parents, cross, draw_others
 
 Strategy = Literal["best/1", "rand/1", "current-to-best/1"]
 
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 
-_SMALLEST_F, _LARGEST_F = 1e-3, 2.0
+SMALLEST_F, LARGEST_F = 1e-3, 2.0
+
+
+def check_scale(name: str, value: float | tuple[float, float]) -> float | tuple[float, float]:
+    """Return a scale, or a pair with the lower one first.
+
+    Raises:
+        UsageError: It is out of range.
+    """
+    low, high = value if isinstance(value, tuple) else (value, value)
+    low = check_within(name, low, SMALLEST_F, LARGEST_F)
+    high = check_within(name, high, low, LARGEST_F)
+    return low if low == high else (low, high)
 
 
 @final
+@dataclass(eq=False)
 class DifferentialEvolution(Optimizer):
-    """Differential Evolution: best/1/bin, rand/1/bin and current-to-best/1/bin.
+    """Differential evolution with binomial crossover: best/1, rand/1 or current-to-best/1.
+
+    >>> import numpy as np
+    >>> from acculturate.search import DifferentialEvolution, Fitness
+    >>> optimizer = DifferentialEvolution(population=10, strategy="rand/1")
+    >>> rng = np.random.default_rng(0)
+    >>> optimizer.start(rng.normal(size=(10, 2)), rng)
+    >>> for generation in range(50):
+    ...     x = optimizer.ask()
+    ...     optimizer.tell(Fitness.unconstrained((x**2).sum(axis=1)))
+    >>> bool(optimizer.best.objective < 1e-4)
+    True
 
     Args:
         population: Candidates a generation, at least 4.
@@ -59,79 +67,46 @@ class DifferentialEvolution(Optimizer):
             small.
     """
 
-    def __init__(
-        self,
-        population: int = 20,
-        strategy: Strategy = "best/1",
-        F: float | tuple[float, float] = 0.5,
-        CR: float = 0.9,
-        bounds: Bounds | None = None,
-    ) -> None:
-        if strategy not in STRATEGIES:
+    population: int = field(default=20, metadata=POPULATION)
+    strategy: Strategy = "best/1"
+    F: float | tuple[float, float] = field(default=0.5, metadata={"check": check_scale})
+    CR: float = field(default=0.9, metadata=within(0.0, 1.0))
+    bounds: Bounds | None = field(default=None, metadata=BOUNDS)
+    _state: Parents = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.strategy not in STRATEGIES:
             raise UsageError(
-                f"there is no strategy {strategy!r} of differential evolution",
+                f"there is no strategy {self.strategy!r} of differential evolution",
                 hint=f"Choose one of {', '.join(STRATEGIES)}.",
             )
-        check_whole("population", population, SMALLEST_POPULATION, "a parent with three others")
-        self._F = F if isinstance(F, tuple) else (F, F)
-        check_within("F", self._F[0], _SMALLEST_F, _LARGEST_F)
-        check_within("F", self._F[1], self._F[0], _LARGEST_F)
-        check_within("CR", CR, 0.0, 1.0)
-        super().__init__(population)
-        self._strategy: Strategy = strategy
-        self._CR = float(CR)
-        self._bounds = check_bounds(bounds)
-        self._parents = Parents.none()
-
-    @property
-    def name(self) -> str:
-        """See `Optimizer.name`: "de/" and the strategy."""
-        return f"de/{self._strategy}"
+        self.name = f"de/{self.strategy}"
 
     def settings(self) -> dict[str, Setting]:
-        """See `Optimizer.settings`."""
-        low, high = (float(end) for end in self._F)
-        settings: dict[str, Setting] = {
-            "population": self.population_size,
-            "F": low if low == high else [low, high],
-            "CR": self._CR,
-        }
-        return settings | bounds_setting(self._bounds)
+        """See `Optimizer.settings`; the strategy is in the name."""
+        return {name: v for name, v in super().settings().items() if name != "strategy"}
 
     def parents(self) -> Fitness | None:
         """See `Optimizer.parents`."""
-        return self._parents.competitors()
+        return None if self._best is None else self._state.fitness
 
-    def _sample(self) -> Float[np.ndarray, "candidate entry"]:
-        x, best, rng = self._parents.x, self._parents.best(), self._rng
-        low, high = self._F
-        F = as_column(np.full(len(x), low) if low == high else rng.uniform(low, high, len(x)), x)
+    def _initialise(self, population: Vectors, fitness: Fitness) -> None:
+        self._state = Parents(population, fitness)
+
+    def _sample(self) -> Vectors:
+        x, best, rng = self._state.population, self._state.best(), self._rng
+        drawn = rng.uniform(*self.F, len(x)) if isinstance(self.F, tuple) else self.F
+        F = np.broadcast_to(np.asarray(drawn, x.dtype), len(x))[:, None]
         r1, r2, r3 = draw_others(rng, len(x), 3)
+        match self.strategy:
+            case "rand/1":
+                v = x[r1] + F * (x[r2] - x[r3])
+            case "best/1":
+                v = x[best] + F * (x[r1] - x[r2])
+            case "current-to-best/1":
+                v = x + F * (x[best] - x + x[r1] - x[r2])
+        return cross(x, v, self.CR, self.bounds, rng)
 
-        def mutate(i: slice) -> np.ndarray:
-            match self._strategy:
-                case "rand/1":
-                    return x[r1[i]] + F[i] * (x[r2[i]] - x[r3[i]])
-                case "best/1":
-                    return x[best] + F[i] * (x[r1[i]] - x[r2[i]])
-                case "current-to-best/1":
-                    return x[i] + F[i] * (x[best] - x[i] + x[r1[i]] - x[r2[i]])
-
-        return make_trials(x, mutate, np.full(len(x), self._CR), self._bounds, rng)
-
-    def _initialise(
-        self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness
-    ) -> None:
-        self._parents = Parents(population, fitness)
-
-    def _update(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
-        self._parents.replace(self._parents.succeeds(fitness), candidates, fitness)
-
-    def _dump(self) -> State:
-        return self._parents.dump()
-
-    def _load(self, state: Mapping[str, np.ndarray], width: int) -> None:
-        self._parents = Parents.load(state, self.population_size, width)
-
-    def _check_first(self, population: Float[np.ndarray, "candidate entry"]) -> None:
-        refuse_outside(population, self._bounds)
+    def _update(self, candidates: Vectors, fitness: Fitness) -> None:
+        self._state.select(candidates, fitness)

@@ -1,40 +1,34 @@
-"""Two objectives minimised together: who dominates whom, and which candidates to keep of too many.
+"""Two objectives minimised together: dominance, and the candidates to keep of too many.
 
-In: fitnesses with a second objective. Out: masks, places, and the frontier: candidates of which none is better
-in one of the two without being worse in the other. How candidates are made is not known here.
+In: fitnesses with a second objective. Out: masks, places, and the frontier: candidates of which none
+is better in one of the two without being worse in the other. How candidates are made is not known here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import final
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
-from acculturate.search.fitness import Fitness
+from acculturate.search.fitness import Fitness, Mask, Values, Vectors
 
 
+@final
 @dataclass(frozen=True)
 class Frontier:
-    """Candidates within the limit of which none dominates another, by rising objective and falling secondary.
+    """Candidates within the limit of which none dominates another, by rising objective."""
 
-    Attributes:
-        vectors: Where they are.
-        objective: Of each.
-        secondary: Of each.
-    """
-
-    vectors: Float[np.ndarray, "candidate entry"]
-    objective: Float[np.ndarray, " candidate"]
-    secondary: Float[np.ndarray, " candidate"]
+    vectors: Float[np.ndarray, "point entry"]
+    objective: Float[np.ndarray, " point"]
+    secondary: Float[np.ndarray, " point"]
 
     def __len__(self) -> int:
         return len(self.objective)
 
-    def extended(
-        self, vectors: Float[np.ndarray, "other entry"], fitness: Fitness, largest: int
-    ) -> Frontier:
-        """This frontier with other candidates, thinned out where it is longer than `largest`.
+    def extended(self, vectors: Vectors, fitness: Fitness, largest: int) -> Frontier:
+        """Return this frontier with other candidates, thinned out where it is longer than `largest`.
 
         Args:
             vectors: The others; they may be infeasible or broken.
@@ -50,28 +44,23 @@ class Frontier:
         places = places[_thinned(np.column_stack([objective, secondary])[places], largest)]
         old = len(self)
         kept = [self.vectors[k] if k < old else vectors[new[k - old]] for k in places.tolist()]
-        return Frontier(
-            np.array(kept, dtype=vectors.dtype).reshape(len(kept), vectors.shape[1]),
-            objective[places],
-            secondary[places],
-        )
+        joined = np.array(kept, dtype=vectors.dtype).reshape(len(kept), vectors.shape[1])
+        return Frontier(joined, objective[places], secondary[places])
 
 
-def secondary_of(fitness: Fitness) -> Float[np.ndarray, " candidate"]:
-    """The secondary, which has to be there.
+def secondary_of(fitness: Fitness) -> Values:
+    """Return the second objective.
 
     Raises:
-        ValueError: It is not.
+        ValueError: There is none.
     """
     if fitness.secondary is None:
-        raise ValueError(
-            "a fitness without a second objective cannot be compared in objective and secondary"
-        )
+        raise ValueError("a fitness without `secondary` cannot be compared in two objectives")
     return fitness.secondary
 
 
-def weakly_dominates(one: Fitness, other: Fitness) -> Bool[np.ndarray, " candidate"]:
-    """Whether each candidate is nowhere worse than the one at its place in `other`.
+def weakly_dominates(one: Fitness, other: Fitness) -> Mask:
+    """Return whether each candidate is nowhere worse than the one at its place in `other`.
 
     Kukkonen & Lampinen (2005), definition of weak constraint-domination: of two beyond the limit, by the
     violation; one within the limit before one beyond it; of two within it, by objective and secondary.
@@ -82,7 +71,7 @@ def weakly_dominates(one: Fitness, other: Fitness) -> Bool[np.ndarray, " candida
 
 
 def survivors(fitness: Fitness, count: int) -> Int[np.ndarray, " kept"]:
-    """Places of the `count` candidates to keep, ascending.
+    """Return the places of the `count` candidates to keep, ascending.
 
     Front after front of those within the limit (Deb et al. 2002, "A Fast and Elitist Multiobjective Genetic
     Algorithm: NSGA-II", IEEE Transactions on Evolutionary Computation 6(2)), the last one thinned out;
@@ -102,7 +91,7 @@ def survivors(fitness: Fitness, count: int) -> Int[np.ndarray, " kept"]:
 
 
 def _thinned(points: Float[np.ndarray, "candidate 2"], count: int) -> Int[np.ndarray, " kept"]:
-    """Places of `count` points of a front, ascending: the most crowded one leaves, again and again.
+    """Return the places of `count` points of a front, ascending: the most crowded one leaves, again and again.
 
     Kukkonen & Deb (2006), "Improved Pruning of Non-Dominated Solutions Based on Crowding Distance for
     Bi-Objective Optimization Problems", IEEE Congress on Evolutionary Computation: dropping all at once
@@ -114,8 +103,8 @@ def _thinned(points: Float[np.ndarray, "candidate 2"], count: int) -> Int[np.nda
     return places
 
 
-def _crowding(points: Float[np.ndarray, "candidate 2"]) -> Float[np.ndarray, " candidate"]:
-    """Distance between the neighbours of each, over the extent of the front; infinite at its ends."""
+def _crowding(points: Float[np.ndarray, "candidate 2"]) -> Values:
+    """Return the distance between the neighbours of each, over the extent of the front."""
     distance = np.zeros(len(points))
     for values in points.T:
         order = values.argsort(kind="stable")

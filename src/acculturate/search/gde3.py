@@ -7,44 +7,57 @@ the same for all it is plain Differential Evolution.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
-from jaxtyping import Float
 
+from acculturate.search.differential_evolution import LARGEST_F, SMALLEST_F
 from acculturate.search.dominance import Frontier, secondary_of, survivors, weakly_dominates
-from acculturate.search.fitness import Fitness, Requirement
+from acculturate.search.fitness import Fitness, Vectors
 from acculturate.search.optimizer import Optimizer
-from acculturate.search.settings import (
-    Bounds,
-    Setting,
-    bounds_setting,
-    check_bounds,
-    check_whole,
-    check_within,
-)
-from acculturate.search.state import State, damaged, entry
-from acculturate.search.variation import (
-    SMALLEST_POPULATION,
-    Parents,
-    as_column,
-    draw_others,
-    make_trials,
-    refuse_outside,
-)
+from acculturate.search.settings import BOUNDS, Bounds, within
+from acculturate.search.variation import POPULATION, Parents, cross, draw_others
 
 LARGEST_FRONTIER = 100
 """How many candidates `GDE3.frontier` keeps."""
 
 
 @final
+@dataclass
+class GDE3State:
+    """The population, and the frontier of all candidates told."""
+
+    parents: Parents
+    frontier: Frontier
+
+    def __post_init__(self) -> None:
+        secondary_of(self.parents.fitness)
+        if len(self.frontier) > LARGEST_FRONTIER:
+            raise ValueError(f"a frontier of {len(self.frontier)}, more than {LARGEST_FRONTIER}")
+
+
+@final
+@dataclass(eq=False)
 class GDE3(Optimizer):
-    """Generalised Differential Evolution, third version.
+    """Differential evolution that minimises two objectives together and keeps their frontier.
 
     A trial that is nowhere worse than its parent takes its place, one that is worse is dropped, and where
     neither dominates both stay; the population is then cut back to its size by non-dominated sorting
     and crowding.
+
+    >>> import numpy as np
+    >>> from acculturate.search import GDE3, Fitness
+    >>> optimizer = GDE3(population=12)
+    >>> rng = np.random.default_rng(0)
+    >>> optimizer.start(rng.normal(size=(12, 2)), rng)
+    >>> for generation in range(50):
+    ...     x = optimizer.ask()
+    ...     here, there = (((x - point) ** 2).sum(axis=1) for point in (-1, 1))
+    ...     optimizer.tell(Fitness(here, np.zeros(12), secondary=there))
+    >>> frontier = optimizer.frontier()
+    >>> bool(frontier.objective[0] < 0.01 and frontier.secondary[-1] < 0.01)
+    True
 
     Args:
         population: NP, candidates a generation, at least 4.
@@ -57,123 +70,54 @@ class GDE3(Optimizer):
         UsageError: A setting is out of range.
     """
 
-    def __init__(
-        self,
-        population: int = 20,
-        F: float = 0.3,
-        CR: float = 0.9,
-        bounds: Bounds | None = None,
-    ) -> None:
-        check_whole("population", population, SMALLEST_POPULATION, "a parent with three others")
-        check_within("F", F, 1e-3, 2.0)
-        check_within("CR", CR, 0.0, 1.0)
-        super().__init__(population)
-        self._F, self._CR = float(F), float(CR)
-        self._bounds = check_bounds(bounds)
-        self._parents = Parents.none()
-        self._frontier = Frontier(np.empty((0, 0)), np.empty(0), np.empty(0))
+    name = "gde3"
+    requires = frozenset({"secondary"})
 
-    @property
-    def name(self) -> str:
-        """See `Optimizer.name`."""
-        return "gde3"
-
-    @property
-    def requires(self) -> frozenset[Requirement]:
-        """See `Optimizer.requires`: the secondary."""
-        return frozenset({"secondary"})
-
-    def settings(self) -> dict[str, Setting]:
-        """See `Optimizer.settings`."""
-        return {
-            "population": self.population_size,
-            "F": self._F,
-            "CR": self._CR,
-        } | bounds_setting(self._bounds)
+    population: int = field(default=20, metadata=POPULATION)
+    F: float = field(default=0.3, metadata=within(SMALLEST_F, LARGEST_F))
+    CR: float = field(default=0.9, metadata=within(0.0, 1.0))
+    bounds: Bounds | None = field(default=None, metadata=BOUNDS)
+    _state: GDE3State = field(init=False, repr=False)
 
     def frontier(self) -> Frontier:
-        """The candidates told so far, within the limit, that none of the others dominates; a copy.
+        """Return the candidates told so far, within the limit, that none of the others dominates; a copy.
 
-        Past `LARGEST_FRONTIER` the most crowded ones leave; the ends stay. Of two with the same objective and
-        secondary the earlier is there.
+        Past `LARGEST_FRONTIER` the most crowded ones leave; the ends stay. Of two with the same objective
+        and secondary the earlier is there. Before anything was told there are none.
         """
-        best = self._frontier
+        if self._best is None:
+            return Frontier(np.empty((0, 0)), np.empty(0), np.empty(0))
+        best = self._state.frontier
         return Frontier(best.vectors.copy(), best.objective.copy(), best.secondary.copy())
 
-    def _sample(self) -> Float[np.ndarray, "candidate entry"]:
-        x, rng = self._parents.x, self._rng
-        F = as_column(np.full(len(x), self._F), x)
-        r1, r2, r3 = draw_others(rng, len(x), 3)
-
-        def mutate(i: slice) -> np.ndarray:
-            return x[r1[i]] + F[i] * (x[r2[i]] - x[r3[i]])
-
-        return make_trials(x, mutate, np.full(len(x), self._CR), self._bounds, rng)
-
-    def _initialise(
-        self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness
-    ) -> None:
+    def _initialise(self, population: Vectors, fitness: Fitness) -> None:
         fitness = _sound(fitness)
-        self._parents = Parents(population, fitness)
-        self._frontier = Frontier(population[:0], np.empty(0), np.empty(0))
-        self._frontier = self._frontier.extended(population, fitness, LARGEST_FRONTIER)
+        none = Frontier(population[:0], np.empty(0), np.empty(0))
+        frontier = none.extended(population, fitness, LARGEST_FRONTIER)
+        self._state = GDE3State(Parents(population, fitness), frontier)
 
-    def _update(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
-        fitness = _sound(fitness)
-        parents = self._parents
+    def _sample(self) -> Vectors:
+        x = self._state.parents.population
+        r1, r2, r3 = draw_others(self._rng, len(x), 3)
+        return cross(x, x[r1] + self.F * (x[r2] - x[r3]), self.CR, self.bounds, self._rng)
+
+    def _update(self, candidates: Vectors, fitness: Fitness) -> None:
+        fitness, parents = _sound(fitness), self._state.parents
         wins = fitness.valid & weakly_dominates(fitness, parents.fitness)
         loses = weakly_dominates(parents.fitness, fitness)
         besides = np.flatnonzero(fitness.feasible & parents.fitness.feasible & ~wins & ~loses)
         parents.replace(wins, candidates, fitness)
         if len(besides):
-            both = _joined(parents.fitness, fitness.take(besides))
-            x = np.concatenate([parents.x, candidates[besides]])
-            self._parents = Parents(x, both)
-            self._parents.keep(survivors(both, self.population_size))
-        self._frontier = self._frontier.extended(candidates, fitness, LARGEST_FRONTIER)
-
-    def _dump(self) -> State:
-        frontier = self.frontier()
-        return self._parents.dump() | {
-            "secondary": secondary_of(self._parents.fitness).copy(),
-            "frontier_vectors": frontier.vectors,
-            "frontier_objective": frontier.objective,
-            "frontier_secondary": frontier.secondary,
-        }
-
-    def _load(self, state: Mapping[str, np.ndarray], width: int) -> None:
-        loaded = Parents.load(state, self.population_size, width)
-        secondary = entry(state, "secondary", (len(loaded),))
-        fitness = Fitness(loaded.fitness.objective, loaded.fitness.violation, secondary=secondary)
-        self._parents = Parents(loaded.x, fitness)
-        vectors = entry(state, "frontier_vectors", (None, width))
-        if len(vectors) > LARGEST_FRONTIER:
-            raise damaged(f"`frontier_vectors` holds {len(vectors)}, more than {LARGEST_FRONTIER}")
-        self._frontier = Frontier(
-            vectors,
-            entry(state, "frontier_objective", (len(vectors),)),
-            entry(state, "frontier_secondary", (len(vectors),)),
-        )
-
-    def _check_first(self, population: Float[np.ndarray, "candidate entry"]) -> None:
-        refuse_outside(population, self._bounds)
+            parents.population = np.concatenate([parents.population, candidates[besides]])
+            parents.fitness = parents.fitness.joined(fitness.take(besides))
+            parents.keep(survivors(parents.fitness, self.population))
+        frontier = self._state.frontier
+        self._state.frontier = frontier.extended(candidates, fitness, LARGEST_FRONTIER)
 
 
 def _sound(fitness: Fitness) -> Fitness:
-    """Keep the objectives alone; a second one that is not finite makes its candidate invalid."""
+    """Make a candidate whose second objective is not finite invalid."""
     secondary = secondary_of(fitness).astype(np.float64)
     secondary[~np.isfinite(secondary)] = np.inf
-    return Fitness(
-        fitness.objective + np.where(np.isinf(secondary), np.inf, 0),
-        fitness.violation,
-        secondary=secondary,
-    )
-
-
-def _joined(one: Fitness, other: Fitness) -> Fitness:
-    secondary = np.concatenate([secondary_of(one), secondary_of(other)])
-    return Fitness(
-        np.concatenate([one.objective, other.objective]),
-        np.concatenate([one.violation, other.violation]),
-        secondary=secondary,
-    )
+    objective = fitness.objective + np.where(np.isinf(secondary), np.inf, 0)
+    return Fitness(objective, fitness.violation, secondary=secondary)

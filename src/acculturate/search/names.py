@@ -17,16 +17,11 @@ from acculturate.search.optimizer import Optimizer
 from acculturate.search.particle_swarm import ParticleSwarm
 from acculturate.search.random_search import RandomSearch
 
+_WITH_ONE_NAME = (Adam, LSHADE, ParticleSwarm, CMAES, SepCMAES, GDE3, RandomSearch)
 OPTIMIZERS: Mapping[str, type[Optimizer]] = {
-    "adam": Adam,
-    "l-shade": LSHADE,
-    "de": DifferentialEvolution,
+    **{optimizer.name: optimizer for optimizer in _WITH_ONE_NAME},
     **{f"de/{strategy}": DifferentialEvolution for strategy in STRATEGIES},
-    "pso": ParticleSwarm,
-    "cma-es": CMAES,
-    "sep-cma-es": SepCMAES,
-    "gde3": GDE3,
-    "random": RandomSearch,
+    "de": DifferentialEvolution,
 }
 """Every name that `by_name` knows, with its class; "de" alone is its default strategy."""
 
@@ -90,9 +85,7 @@ def by_name(name: str, **settings: Any) -> Optimizer:
                 f"optimiser {wanted!r} needs the setting {setting!r}",
                 hint="Give it beside the name.",
             )
-    given = {key: _unlisted(value) for key, value in settings.items()}
-    return OPTIMIZERS[wanted](**given, **({"strategy": strategy} if strategy else {}))
-
-
-def _unlisted(value: Any) -> Any:
-    return tuple(cast("list[Any]", value)) if isinstance(value, list) else value
+    for setting, value in settings.items():
+        if isinstance(value, list):
+            settings[setting] = tuple(cast("list[Any]", value))
+    return OPTIMIZERS[wanted](**settings, **({"strategy": strategy} if strategy else {}))

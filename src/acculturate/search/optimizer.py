@@ -1,12 +1,8 @@
-"""What every optimiser is: something that is asked for candidates and told their fitness.
+"""The interface of every optimiser: ask it for candidates, tell it their fitness.
 
 In: a first population, then a fitness a generation. Out: the candidates to evaluate next, and the
 best so far. An optimiser knows no objective: it never evaluates anything, and it counts no budget
 for the loop.
-
-An algorithm is a final subclass that fills in the hooks with an underscore. Everything they
-share is here and is not overridden: the same candidates until they are told, the best so far, the
-random generator, saving and restoring.
 """
 
 from __future__ import annotations
@@ -14,32 +10,54 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import NamedTuple, final
+from dataclasses import dataclass, fields, replace
+from typing import Any, cast, final, get_type_hints
 
 import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import UsageError
-from acculturate.search.fitness import Fitness, Requirement
-from acculturate.search.settings import Setting
+from acculturate.search.fitness import Fitness, Requirement, Vectors
+from acculturate.search.settings import Bounds, Setting
 from acculturate.search.state import (
     State,
     damaged,
-    entry,
+    dump,
     generator_from_text,
     generator_to_text,
+    load,
 )
 
 COST_OF_A_GRADIENT = 3
 """Evaluations that a candidate with its gradient counts for: a pass forward, and one back of twice its work."""
 
 
-class Best(NamedTuple):
-    """The best candidate told so far, a copy; ties leave the earlier one in place."""
+@final
+@dataclass(frozen=True)
+class Best:
+    """The best candidate told so far; ties leave the earlier one in place."""
 
     vector: Float[np.ndarray, " entry"]
     objective: float
     violation: float
+
+
+@final
+@dataclass(frozen=True)
+class Progress:
+    """All of a search but what its algorithm learns.
+
+    Attributes:
+        optimizer: Name and settings.
+        generator: The random generator, as JSON.
+        pending: Candidates that wait for their fitness, or None.
+        best: None until a fitness is told.
+    """
+
+    optimizer: str
+    generator: str
+    pending: Vectors | None
+    best: Best | None
 
 
 class Optimizer(ABC):
@@ -48,60 +66,78 @@ class Optimizer(ABC):
     The cycle is `start`, then `ask` and `tell` in turn. The first `ask` returns the first
     population itself. The same first population, generator and fitness give the same candidates,
     bit for bit.
+
+    An algorithm is a final subclass: a dataclass whose fields are its settings, checked in
+    `__post_init__`, and whose field `_state` is annotated with the dataclass of all that it learns.
+    It fills in `_initialise`, `_sample` and `_update`. Saving, restoring and checking are done here
+    and follow from the annotations of the state.
+
+    Attributes:
+        name: The name that `by_name` knows it by.
+        requires: Parts that a fitness told must hold beside objective and violation.
+        population: Candidates of the first generation.
+        bounds: Lowest and highest value of every entry, or None.
     """
 
-    def __init__(self, population: int) -> None:
-        self._size = int(population)
-        self._stream: np.random.Generator | None = None
-        self._pending: Float[np.ndarray, "candidate entry"] | None = None
-        self._best: Best | None = None
+    name: str
+    requires: frozenset[Requirement] = frozenset()
+    population: int
+    bounds: Bounds | None = None
+    _state: Any
+    _stream: np.random.Generator | None = None
+    _pending: Vectors | None = None
+    _best: Best | None = None
 
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """The name that `by_name` knows it by."""
-
-    @abstractmethod
-    def settings(self) -> dict[str, Setting]:
-        """What `by_name` needs besides the name to make it again; never None, as in TOML."""
-
-    @property
-    def requires(self) -> frozenset[Requirement]:
-        """What the fitness told next has to hold beside objective and violation; nothing by default."""
-        return frozenset()
+    def __post_init__(self) -> None:
+        for setting in fields(cast("Any", self)):
+            if "check" in setting.metadata:
+                value = setting.metadata["check"](setting.name, getattr(self, setting.name))
+                setattr(self, setting.name, value)
 
     @property
     @final
     def evaluations_per_candidate(self) -> int:
-        """Evaluations that a candidate of the current or next `ask` counts for."""
+        """Return how many evaluations a candidate counts for."""
         return COST_OF_A_GRADIENT if "gradient" in self.requires else 1
 
     @property
-    @final
     def population_size(self) -> int:
-        """How many candidates the current or next `ask` returns."""
-        return self._size
+        """Return how many candidates the current or next `ask` returns."""
+        return self.population
+
+    def settings(self) -> dict[str, Setting]:
+        """Return what `by_name` needs besides the name to make it again; never None, as in TOML."""
+        given = {f.name: getattr(self, f.name) for f in fields(cast("Any", self)) if f.init}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in given.items()
+            if value is not None
+        }
+
+    def parents(self) -> Fitness | None:
+        """Return the fitness that each candidate of the current `ask` competes with, or None.
+
+        None: there are no parents yet, or candidates compete with each other.
+        """
+        return None
 
     @final
-    def start(
-        self, population: Float[np.ndarray, "candidate entry"], rng: np.random.Generator
-    ) -> None:
-        """Takes the first population; its dtype is the dtype of the whole search.
+    def start(self, population: Vectors, rng: np.random.Generator) -> None:
+        """Take the first population; its dtype is the dtype of the whole search.
 
         Args:
             population: float32 or float64, copied.
             rng: The stream of this search and nothing else's; used in place.
 
         Raises:
+            UsageError: The population is not within the bounds, or the algorithm cannot begin with it.
             ValueError: The population has another shape or dtype, or is not finite.
             RuntimeError: The search was started before.
         """
-        if self._stream is not None:
-            raise RuntimeError("a search is started once; make a new optimiser")
-        if population.ndim != 2 or len(population) != self._size or population.shape[1] == 0:
-            raise ValueError(
-                f"the first population must be {self._size} vectors, not {population.shape}"
-            )
+        self._check_not_started()
+        size = self.population_size
+        if population.ndim != 2 or len(population) != size or population.shape[1] == 0:
+            raise ValueError(f"the first population must be {size} vectors, not {population.shape}")
         if population.dtype.type not in (np.float32, np.float64):
             raise ValueError(f"the population must be float32 or float64, not {population.dtype}")
         if not np.isfinite(population).all():
@@ -111,8 +147,8 @@ class Optimizer(ABC):
         self._pending = np.array(population, order="C")
 
     @final
-    def ask(self) -> Float[np.ndarray, "candidate entry"]:
-        """The candidates to evaluate, a copy; the same ones until they are told.
+    def ask(self) -> Vectors:
+        """Return the candidates to evaluate, a copy; the same ones until they are told.
 
         Raises:
             RuntimeError: The search was not started.
@@ -125,11 +161,11 @@ class Optimizer(ABC):
 
     @final
     def tell(self, fitness: Fitness) -> None:
-        """Takes the fitness of the candidates of the last `ask`, in its order.
+        """Take the fitness of the candidates of the last `ask`, in its order.
 
         Raises:
             ValueError: There are more or fewer fitness values than candidates, or the fitness lacks
-                what `requires` names.
+                a part that `requires` names.
             RuntimeError: No candidates are waiting.
         """
         if self._pending is None:
@@ -141,6 +177,11 @@ class Optimizer(ABC):
         missing = [name for name in self.requires if getattr(fitness, name) is None]
         if missing:
             raise ValueError(f"{self.name} learns from {sorted(missing)}, which was not told")
+        fitness = replace(
+            fitness,
+            secondary=fitness.secondary if "secondary" in self.requires else None,
+            gradient=fitness.gradient if "gradient" in self.requires else None,
+        )
         candidates, self._pending = self._pending, None
         first = self._best is None
         self._keep_best(candidates, fitness)
@@ -152,117 +193,103 @@ class Optimizer(ABC):
     @property
     @final
     def best(self) -> Best:
-        """The best candidate told so far: vector, objective, violation.
+        """Return the best candidate told so far, a copy.
 
         Raises:
             RuntimeError: Nothing was told yet.
         """
         if self._best is None:
             raise RuntimeError("nothing was told yet")
-        return self._best._replace(vector=self._best.vector.copy())
-
-    def parents(self) -> Fitness | None:
-        """Return the fitness that each candidate of the current `ask` competes with, or None.
-
-        None: there are no parents yet, or candidates compete with each other.
-        """
-        return None
+        return replace(self._best, vector=self._best.vector.copy())
 
     @final
     def state(self) -> State:
-        """Everything needed to go on bit for bit, the generator and waiting candidates included.
+        """Return everything needed to go on bit for bit, the generator and waiting candidates included.
 
         Raises:
             RuntimeError: The search was not started.
         """
-        state: State = {
-            "optimizer": np.array(self._identity()),
-            "generator": np.array(generator_to_text(self._rng)),
-        }
-        if self._pending is not None:
-            state["pending"] = self._pending.copy()
-        if self._best is not None:
-            state["best_vector"] = self._best.vector.copy()
-            state["best_fitness"] = np.array([self._best.objective, self._best.violation])
-            state |= self._dump()
-        return state
+        generator = generator_to_text(self._rng)
+        progress = dump(Progress(self._identity(), generator, self._pending, self._best))
+        return progress if self._best is None else progress | dump(self._state)
 
     @final
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Goes on from a `state`, instead of `start`; the optimiser is made with the same settings.
+        """Go on from a `state`, instead of `start`; the optimiser is made with the same settings.
 
         Raises:
             UsageError: The state is another optimiser's, or of other settings.
             FailureError: The state is damaged.
             RuntimeError: The search was started before.
         """
-        if self._stream is not None:
-            raise RuntimeError("a search is started once; make a new optimiser")
-        saved = str(entry(state, "optimizer", (), "U"))
-        if saved != self._identity():
+        self._check_not_started()
+        lengths: dict[str, int] = {}
+        saved = load(Progress, state, lengths)
+        if saved.optimizer != self._identity():
             raise UsageError(
-                f"the saved search is {saved}, this one is {self._identity()}",
+                f"the saved search is {saved.optimizer}, this one is {self._identity()}",
                 hint="Resume with the settings the run was started with.",
             )
-        rng = generator_from_text(str(entry(state, "generator", (), "U")))
-        pending = entry(state, "pending", (None, None)) if "pending" in state else None
-        best = None
-        if "best_vector" in state:
-            objective, violation = entry(state, "best_fitness", (2,))
-            best = Best(entry(state, "best_vector", (None,)), float(objective), float(violation))
-            self._load(state, len(best.vector))
-        elif pending is None:
+        stream = generator_from_text(saved.generator)
+        self._best, self._pending = saved.best, saved.pending
+        if saved.best is not None:
+            self._state = load(get_type_hints(type(self))["_state"], state, lengths)
+        elif saved.pending is None:
             raise damaged("it holds no population")
-        if pending is not None:
-            width = pending.shape[1] if best is None else len(best.vector)
-            if pending.shape != (self._size, width):
-                raise damaged(f"`pending` has shape {pending.shape}, not {(self._size, width)}")
-        self._stream, self._pending, self._best = rng, pending, best
+        if lengths.get("candidate", self.population_size) != self.population_size:
+            raise damaged(f"it holds {lengths['candidate']} candidates, not {self.population_size}")
+        self._stream = stream
+
+    def _check_first(self, population: Vectors) -> None:
+        """Refuse a first population that the algorithm cannot begin with.
+
+        Raises:
+            UsageError: It is not within the bounds.
+        """
+        low, high = self.bounds or (-np.inf, np.inf)
+        if np.any(population < low) or np.any(population > high):
+            raise UsageError(
+                f"the first population reaches from {population.min():g} to {population.max():g}, "
+                f"past the bounds {low:g} to {high:g}",
+                hint="Widen the bounds, or start from a narrower population.",
+            )
 
     @abstractmethod
-    def _check_first(self, population: Float[np.ndarray, "candidate entry"]) -> None:
-        """Refuses a first population that the settings rule out, with a `UsageError`."""
+    def _initialise(self, population: Vectors, fitness: Fitness) -> None:
+        """Make the state from the first population, evaluated."""
 
     @abstractmethod
-    def _initialise(
-        self, population: Float[np.ndarray, "candidate entry"], fitness: Fitness
-    ) -> None:
-        """Takes the first population, evaluated, for its own."""
+    def _sample(self) -> Vectors:
+        """Return new candidates, `population_size` of them."""
 
     @abstractmethod
-    def _sample(self) -> Float[np.ndarray, "candidate entry"]:
-        """New candidates, `population_size` of them."""
-
-    @abstractmethod
-    def _update(self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness) -> None:
-        """Takes the last proposal, evaluated."""
-
-    @abstractmethod
-    def _dump(self) -> State:
-        """The algorithm's own state, as copies; called only after `_initialise`."""
-
-    @abstractmethod
-    def _load(self, state: Mapping[str, np.ndarray], width: int) -> None:
-        """Takes back what `_dump` gave; `width` is the length of a vector."""
+    def _update(self, candidates: Vectors, fitness: Fitness) -> None:
+        """Learn from the last candidates, evaluated."""
 
     @property
     @final
     def _rng(self) -> np.random.Generator:
-        """The stream every random choice of the search is drawn from."""
+        """Return the stream that every random choice of the search is drawn from."""
         if self._stream is None:
             raise RuntimeError("start the search first")
         return self._stream
 
+    @property
+    @final
+    def _dtype(self) -> type[np.float32] | type[np.float64]:
+        """Return the type of the entries of all candidates."""
+        return np.float32 if self.best.vector.dtype == np.float32 else np.float64
+
+    @final
+    def _check_not_started(self) -> None:
+        if self._stream is not None:
+            raise RuntimeError("a search is started once; make a new optimiser")
+
     def _identity(self) -> str:
         return json.dumps({"name": self.name, **self.settings()}, sort_keys=True)
 
-    def _keep_best(
-        self, candidates: Float[np.ndarray, "candidate entry"], fitness: Fitness
-    ) -> None:
+    def _keep_best(self, candidates: Vectors, fitness: Fitness) -> None:
         leader = int(fitness.order()[0])
-        objective, violation = float(fitness.objective[leader]), float(fitness.violation[leader])
-        if self._best is None or (violation, objective) < (
-            self._best.violation,
-            self._best.objective,
-        ):
-            self._best = Best(candidates[leader].copy(), objective, violation)
+        rank = float(fitness.violation[leader]), float(fitness.objective[leader])
+        if self._best is None or rank < (self._best.violation, self._best.objective):
+            self._best = Best(candidates[leader].copy(), rank[1], rank[0])

@@ -1,21 +1,36 @@
-"""The numbers an optimiser is made with, and their checks."""
+"""The numbers an optimiser is made with, and their checks.
+
+A field of an optimiser carries its check as metadata: `F: float = field(default=0.5, metadata=within(0, 2))`.
+"""
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import cast
+from typing import Any
 
 from acculturate.errors import UsageError
 
 Setting = str | int | float | list[float]
 Bounds = tuple[float, float]
+Check = Mapping[str, Callable[[str, Any], object]]
+"""Metadata of a field: under "check" a function from name and value to the value, checked."""
 
 
-def check_whole(name: str, value: object, least: int, why: str) -> None:
-    """Refuses anything but a whole number of at least `least`.
+def whole(least: int, why: str) -> Check:
+    """Make the check of a whole number of at least `least`; `why` says what needs that many."""
+    return {"check": lambda name, value: check_whole(name, value, least, why)}
+
+
+def within(low: float, high: float) -> Check:
+    """Make the check of a number from `low` to `high`."""
+    return {"check": lambda name, value: check_within(name, value, low, high)}
+
+
+def check_whole(name: str, value: object, least: int, why: str) -> int:
+    """Return a whole number of at least `least`.
 
     Raises:
         UsageError: It is not; `why` says what needs that many.
@@ -25,24 +40,26 @@ def check_whole(name: str, value: object, least: int, why: str) -> None:
             f"{name} {value!r} is too small or not a whole number",
             hint=f"{why[0].upper()}{why[1:]} needs at least {least}.",
         )
+    return int(value)
 
 
-def check_budget(budget: object, least: int, what: str) -> None:
-    """Refuses anything but a whole number of evaluations that `what` fits into.
+def check_budget(budget: object, least: int, what: str) -> int:
+    """Return a whole number of evaluations that holds `what`.
 
     Raises:
-        UsageError: It is not; the message names the budget.
+        UsageError: It does not; the message names the budget.
     """
-    check_whole("budget", budget, -sys.maxsize, "the search")
-    if cast("int", budget) < least:
+    checked = check_whole("budget", budget, -sys.maxsize, "the search")
+    if checked < least:
         raise UsageError(
             f"a budget of {budget} does not hold {what} of {least} evaluations",
             hint=f"Use --budget {least} or more, or a smaller --population.",
         )
+    return checked
 
 
-def check_within(name: str, value: object, low: float, high: float) -> None:
-    """Refuses anything but a number from `low` to `high`.
+def check_within(name: str, value: object, low: float, high: float) -> float:
+    """Return a number from `low` to `high`.
 
     Raises:
         UsageError: It is not.
@@ -52,10 +69,11 @@ def check_within(name: str, value: object, low: float, high: float) -> None:
             f"{name} {value!r} is not a number from {low:g} to {high:g}",
             hint=f"Choose {name} between {low:g} and {high:g}.",
         )
+    return float(value)
 
 
-def check_bounds(bounds: Sequence[float] | None) -> Bounds | None:
-    """The lowest and highest value an entry may take, or None for no bounds.
+def check_bounds(name: str, bounds: Sequence[float] | None) -> Bounds | None:
+    """Return the lowest and highest value an entry may take, or None for no bounds.
 
     Raises:
         UsageError: They are not two finite numbers in ascending order.
@@ -68,12 +86,10 @@ def check_bounds(bounds: Sequence[float] | None) -> Bounds | None:
         low = high = math.nan
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise UsageError(
-            f"bounds {bounds!r} are not two finite numbers, the lower first",
+            f"{name} {bounds!r} are not two finite numbers, the lower first",
             hint="Give them as (low, high), or leave them out for a search without bounds.",
         )
     return low, high
 
 
-def bounds_setting(bounds: Bounds | None) -> dict[str, Setting]:
-    """The bounds as a setting, left out where there are none."""
-    return {} if bounds is None else {"bounds": list(bounds)}
+BOUNDS: Check = {"check": check_bounds}

@@ -15,16 +15,14 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import UsageError
+from acculturate.search.fitness import Vectors
 
 Prompts = Float[np.ndarray, "candidate token hidden"]
-Vectors = Float[np.ndarray, "candidate entry"]
 
-SPACES: Mapping[str, str] = {
-    "full": "every entry of the soft prompt",
-    "low-rank": "an offset of rank N from the start",
-    "mixture": "for every virtual token the weights of the same N real tokens",
-}
+SPACES = ("full", "low-rank", "mixture")
 """Names of spaces; all but "full" take a number behind a colon, as in "mixture:64"."""
+
+_EXAMPLES = "full, low-rank:2 or mixture:64"
 
 REMOVED: Mapping[str, str] = {
     "ball": "full with --max-divergence",
@@ -40,17 +38,20 @@ class Space(ABC):
     Args:
         base: Where the search starts, `[token, hidden]`.
         width: Entries of a search vector.
-        spread: Standard deviation of the entries of the first vectors.
+        spread: Standard deviation of the entries of the first vectors around their middle, which is zero
+            or the base itself.
     """
 
     def __init__(self, base: Float[np.ndarray, "token hidden"], width: int, spread: float) -> None:
         self.base = np.array(base, np.float64)
         self.width = width
         self.spread = spread
+        self._middle = np.zeros(width)
 
+    @final
     def first(self, size: int, rng: np.random.Generator) -> Vectors:
-        """Draw a first population, float32: Gaussian around the zero vector."""
-        return (rng.normal(size=(size, self.width)) * self.spread).astype(np.float32)
+        """Draw a first population, float32."""
+        return (self._middle + rng.normal(size=(size, self.width)) * self.spread).astype(np.float32)
 
     @final
     def prompts(self, vectors: Vectors) -> Prompts:
@@ -80,11 +81,7 @@ class Full(Space):
 
     def __init__(self, base: Float[np.ndarray, "token hidden"], spread: float) -> None:
         super().__init__(base, base.size, spread)
-
-    def first(self, size: int, rng: np.random.Generator) -> Vectors:
-        """See `Space.first`: around the base."""
-        noise = rng.normal(size=(size, self.width)) * self.spread
-        return (self.base.ravel() + noise).astype(np.float32)
+        self._middle = self.base.ravel()
 
     def _prompts(self, vectors: Vectors) -> Prompts:
         return vectors.reshape(-1, *self.base.shape)
@@ -156,16 +153,11 @@ def read_name(name: str) -> tuple[str, int]:
     if kind in REMOVED:
         raise UsageError(f"the space {name!r} was removed in this version", f"Use {REMOVED[kind]}.")
     if kind not in SPACES:
+        raise UsageError(f"there is no space {name!r}", f"Use {_EXAMPLES}.")
+    fits = not number if kind == "full" else number.isascii() and number.isdigit() and int(number)
+    if not fits:
         raise UsageError(
-            f"there is no space {name!r}", "Choose one of full, low-rank:N, mixture:N."
+            f"the number of the space {name!r} is missing, out of range or not needed",
+            f"Write {_EXAMPLES}.",
         )
-    if kind == "full":
-        if number:
-            raise UsageError(f"the space full takes no number, as in {name!r}", "Write full.")
-        return kind, 0
-    if not (number.isascii() and number.isdigit() and int(number) > 0):
-        raise UsageError(
-            f"the space {name!r} needs a whole number of at least 1",
-            "Such as low-rank:2 or mixture:64.",
-        )
-    return kind, int(number)
+    return kind, int(number or 0)

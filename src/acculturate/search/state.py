@@ -1,92 +1,126 @@
 """A search's state as plain arrays, so that a file can hold it without pickle.
 
-In: a random generator, and a mapping of arrays as it comes back from a file. Out: text, and arrays
-proved to have the shape they must have. This file knows no algorithm.
+A state is a dataclass of arrays, numbers and further dataclasses. The annotations of its fields say
+what a file has to hold; an axis has the same length wherever its name stands.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import is_dataclass
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import numpy as np
+from jaxtyping import Float, Int, Shaped
 
 from acculturate.errors import FailureError
 
 State = dict[str, np.ndarray]
+Record = TypeVar("Record")
 
-_BIT_GENERATORS = {
-    kind.__name__: kind
-    for kind in (
-        np.random.PCG64,
-        np.random.PCG64DXSM,
-        np.random.MT19937,
-        np.random.Philox,
-        np.random.SFC64,
-    )
+_SINGLE: Mapping[Any, Any] = {
+    int: Int[np.ndarray, ""],
+    float: Float[np.ndarray, ""],
+    str: Shaped[np.ndarray, ""],
 }
 
 
 def damaged(what: str) -> FailureError:
-    """The error for a state that was cut short, edited, or is not one of ours."""
+    """Make the error for a state that was cut short, edited, or is not one of ours."""
     return FailureError(
         f"the saved state of the search is damaged: {what}",
         hint="Restore the file from a copy, or start the run again in a new directory.",
     )
 
 
-def entry(
-    state: Mapping[str, np.ndarray], key: str, shape: tuple[int | None, ...], kind: str = "f"
-) -> np.ndarray:
-    """A copy of one array of a state, checked.
+def dump(record: object, prefix: str = "") -> State:
+    """Return the fields of a record as arrays, copied; None is left out.
+
+    A record within it adds its own fields, named after both: `parents_population`.
+    """
+    state: State = {}
+    for name, value in vars(record).items():
+        if is_dataclass(value):
+            state |= dump(value, f"{prefix}{name}_")
+        elif value is not None:
+            state[prefix + name] = np.array(value)
+    return state
+
+
+def load(
+    kind: type[Record], state: Mapping[str, np.ndarray], lengths: dict[str, int], prefix: str = ""
+) -> Record:
+    """Return the record that `dump` gave.
 
     Args:
+        kind: Its dataclass.
         state: As it came back from a file.
-        key: Which array.
-        shape: Length of each axis, None where any will do.
-        kind: Allowed `dtype.kind` letters.
+        lengths: Of axes, by name; those that are new are added.
+        prefix: What `dump` was given.
 
     Raises:
-        FailureError: The array is missing or has another shape or kind.
+        FailureError: A field is missing or is not what its annotation says, or holds a NaN.
     """
+    values: dict[str, Any] = {}
+    for name, hint in get_type_hints(kind).items():
+        key, alternatives = prefix + name, get_args(hint)
+        if type(None) in alternatives and not any(there.startswith(key) for there in state):
+            values[name] = None
+            continue
+        expected = alternatives[0] if alternatives else hint
+        if is_dataclass(expected):
+            values[name] = load(cast("type[Any]", expected), state, lengths, f"{key}_")
+        else:
+            values[name] = _checked(key, _SINGLE.get(expected, expected), state, lengths)
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise damaged(str(error)) from error
+
+
+def _checked(
+    key: str, expected: Any, state: Mapping[str, np.ndarray], lengths: dict[str, int]
+) -> Any:
+    """Return one array, number or text of a state, proved to be what its annotation says."""
     if key not in state:
         raise damaged(f"`{key}` is missing")
     value = np.array(state[key])
-    fits = len(shape) == value.ndim and all(
-        wanted is None or wanted == found for wanted, found in zip(shape, value.shape, strict=True)
-    )
-    if not fits or value.dtype.kind not in kind:
-        wanted = (
-            " x ".join("any" if length is None else str(length) for length in shape) or "single"
-        )
+    axes = zip(expected.dim_str.split(), value.shape, strict=False)
+    if not isinstance(value, expected) or any(
+        lengths.setdefault(*axis) != axis[1] for axis in axes
+    ):
         raise damaged(
-            f"`{key}` is {value.dtype} of shape {value.shape}, expected {wanted} {kind!r}"
+            f"`{key}` is {value.dtype} of shape {value.shape}, expected {expected.__name__} with "
+            f"{lengths or 'any lengths'}"
         )
-    return value
+    if value.dtype.kind == "f" and np.isnan(value).any():
+        raise damaged(f"`{key}` holds a NaN")
+    return value if value.ndim else value.item()
 
 
 def generator_to_text(rng: np.random.Generator) -> str:
-    """The whole state of a random generator as JSON.
+    """Return the whole state of a random generator as JSON.
 
     Raises:
         ValueError: The generator is not one of numpy's own.
     """
     name = type(rng.bit_generator).__name__
-    if name not in _BIT_GENERATORS:
+    if not hasattr(np.random, name):
         raise ValueError(f"a {name} generator cannot be saved; use numpy.random.default_rng")
     return json.dumps(rng.bit_generator.state, default=np.ndarray.tolist)
 
 
 def generator_from_text(text: str) -> np.random.Generator:
-    """The generator that `generator_to_text` wrote.
+    """Return the generator that `generator_to_text` wrote.
 
     Raises:
         FailureError: The text is not such a state.
     """
     try:
         state = json.loads(text)
-        bit_generator = _BIT_GENERATORS[state["bit_generator"]]()
+        bit_generator = getattr(np.random, state["bit_generator"])()
         bit_generator.state = state
-    except (ValueError, TypeError, KeyError, OverflowError, IndexError) as error:
+        return np.random.Generator(bit_generator)
+    except (AttributeError, ValueError, TypeError, LookupError, OverflowError) as error:
         raise damaged("the random generator cannot be read") from error
-    return np.random.Generator(bit_generator)

@@ -16,14 +16,23 @@ from search_problems import (
 
 from acculturate.errors import UsageError
 from acculturate.search import LSHADE, DifferentialEvolution, Fitness
-from acculturate.search.success_history import (
-    TERMINAL,
-    Archive,
-    Memory,
-    lehmer_mean,
-    success_weights,
-    terminal_lehmer_mean,
-)
+
+TERMINAL = -1.0  # in the memory of CR: it is 0 from then on
+
+
+def begun(size=8, **settings):
+    """A search of large budget whose first population was told that it is worth 5, all of it."""
+    optimizer = LSHADE(10**6, size, smallest=size, **settings)
+    optimizer.start(first_population(optimizer, 3), np.random.default_rng(0))
+    optimizer.tell(Fitness.unconstrained(np.full(size, 5.0)))
+    return optimizer
+
+
+def tell_better(optimizer):
+    """All trials beat their parents by 1."""
+    parents = optimizer.parents()
+    optimizer.ask()
+    optimizer.tell(Fitness.unconstrained(parents.objective - 1))
 
 
 def test_memory_moves_with_success():
@@ -33,7 +42,7 @@ def test_memory_moves_with_success():
     assert np.all(optimizer.state()["memory"] == 0.5)
     for generation, _ in enumerate(generations(optimizer, sphere, 5), start=1):
         state = optimizer.state()
-        assert int(state["memory_next"]) == generation % state["memory"].shape[1]
+        assert int(state["successes"]) == generation
     assert np.all(state["memory"][0, :5] != 0.5)
 
 
@@ -64,36 +73,57 @@ def test_memory_learns_the_crossover_rate_that_works():
     assert learned[0] + 0.1 < learned[1]
 
 
-def test_weighted_means_are_the_papers():
-    weights, values = np.array([0.25, 0.75]), np.array([0.2, 0.6])
-    assert lehmer_mean(weights, values) == pytest.approx((0.01 + 0.27) / (0.05 + 0.45))
-    assert terminal_lehmer_mean(weights, values) == lehmer_mean(weights, values)
-    assert terminal_lehmer_mean(weights, np.zeros(2)) == TERMINAL
+def test_the_memory_is_the_papers_weighted_means():
+    optimizer = LSHADE(600, 20, smallest=8)
+    optimizer.start(first_population(optimizer, 4), np.random.default_rng(0))
+    for _ in generations(optimizer, sphere, 1):
+        pass
+    changed = 0
+    for _ in range(20):
+        parents, asked = optimizer.parents(), optimizer.ask()
+        before = optimizer.state()
+        gains = parents.objective - sphere(asked)
+        optimizer.tell(Fitness.unconstrained(sphere(asked)))
+        after, expected = optimizer.state(), before["memory"].copy()
+        if (won := gains > 0).any():
+            weights, k = gains[won] / gains[won].sum(), int(before["successes"]) % 6
+            for row, settings in zip(expected, before["trial_settings"][:, won], strict=True):
+                row[k] = (weights * settings**2).sum() / (weights * settings).sum()
+            changed += 1
+        assert after["memory"] == pytest.approx(expected)
+        assert int(after["successes"]) == changed
+    assert changed > 6
 
 
 def test_the_terminal_value_stays_and_means_no_crossover():
-    memory = Memory(1)
-    one = np.array([1.0])
-    memory.record(np.array([[0.7], [0.0]]), one)
-    assert memory.means[:, 0] == pytest.approx([0.7, TERMINAL])
-    memory.record(np.array([[0.9], [0.8]]), one)
-    assert memory.means[:, 0] == pytest.approx([0.9, TERMINAL])
-    assert np.all(memory.draw(50, np.random.default_rng(0))[1] == 0)
+    optimizer = begun(memory=1)
+    optimizer.ask()
+    state = optimizer.state()
+    state["trial_settings"][1] = 0.0
+    optimizer = LSHADE(10**6, 8, smallest=8, memory=1)
+    optimizer.restore(state)
+    tell_better(optimizer)
+    M_F, M_CR = optimizer.state()["memory"][:, 0]
+    assert M_CR == TERMINAL
+    optimizer.ask()
+    state = optimizer.state()
+    assert np.all(state["trial_settings"][1] == 0)
+    state["trial_settings"][1] = 0.8
+    optimizer = LSHADE(10**6, 8, smallest=8, memory=1)
+    optimizer.restore(state)
+    tell_better(optimizer)
+    assert optimizer.state()["memory"][1, 0] == TERMINAL
+    assert optimizer.state()["memory"][0, 0] != M_F
 
 
 def test_drawn_settings_are_in_range():
-    F, CR = Memory(5).draw(4000, np.random.default_rng(0))
+    optimizer = begun(4000)
+    optimizer.ask()
+    F, CR = optimizer.state()["trial_settings"]
     assert F.min() > 0 and F.max() == 1
     assert CR.min() >= 0 and CR.max() <= 1
     assert np.median(F) == pytest.approx(0.5, abs=0.02)
     assert CR.mean() == pytest.approx(0.5, abs=0.02)
-
-
-def test_unlimited_weights_are_shares_of_the_gain_in_objective():
-    parents = Fitness.unconstrained(np.array([5.0, 5.0, 5.0, 5.0]))
-    trials = Fitness.unconstrained(np.array([4.0, 2.0, 5.0, 6.0]))
-    weights = success_weights(trials, parents, trials.better(parents))
-    assert weights == pytest.approx([0.25, 0.75])
 
 
 pairs = st.tuples(
@@ -101,31 +131,37 @@ pairs = st.tuples(
 )
 
 
-@given(st.lists(st.tuples(pairs, pairs), min_size=1, max_size=8))
-def test_weights_are_positive_shares_whatever_the_limit(candidates):
+@given(st.lists(st.tuples(pairs, pairs), min_size=4, max_size=8))
+def test_means_lie_between_the_settings_that_succeeded_whatever_the_limit(candidates):
     trials, parents = (Fitness(*np.array([pair[side] for pair in candidates]).T) for side in (0, 1))
     success = trials.better(parents)
-    weights = success_weights(trials, parents, success)
-    assert len(weights) == success.sum()
+    size = len(candidates)
+    optimizer = LSHADE(10**6, size, smallest=size)
+    optimizer.start(first_population(optimizer, 3), np.random.default_rng(0))
+    optimizer.tell(parents)
+    optimizer.ask()
+    settings = optimizer.state()["trial_settings"][:, success]
+    optimizer.tell(trials)
+    means = optimizer.state()["memory"][:, 0]
     if success.any():
-        assert np.all(weights >= 0)
-        assert weights.sum() == pytest.approx(1)
+        assert np.all(means >= settings.min(axis=1) - 1e-12)
+        assert np.all(means <= settings.max(axis=1) + 1e-12)
+    else:
+        assert np.all(means == 0.5)
 
 
-def test_archive_keeps_the_beaten_and_no_more_than_it_holds():
-    rng = np.random.default_rng(0)
-    archive = Archive(4)
-    archive.add(np.arange(6.0).reshape(3, 2), rng)
-    assert len(archive) == 3
-    newest = np.full((2, 2), 9.0)
-    archive.add(newest, rng)
-    assert len(archive) == 4
-    assert any(np.array_equal(archive[place], newest[0]) for place in range(4))
-    archive.shrink(2, rng)
-    assert len(archive) == 2
-    archive.shrink(0, rng)
-    archive.add(newest, rng)
-    assert len(archive) == 0
+@pytest.mark.parametrize(("share", "capacity"), [(0.0, 0), (0.5, 4), (1.5, 12)])
+def test_the_archive_keeps_the_beaten_and_no_more_than_it_holds(share, capacity):
+    optimizer = begun(archive=share)
+    beaten = []
+    for generation in range(1, 5):
+        beaten += [row.tobytes() for row in optimizer.state()["parents_population"]]
+        tell_better(optimizer)
+        archive = optimizer.state()["archive"]
+        assert len(archive) == min(capacity, 8 * generation)
+        assert all(row.tobytes() in beaten for row in archive)
+    newest = beaten[-8:]
+    assert not capacity or any(row.tobytes() in newest for row in archive)
 
 
 def test_archive_fills_with_parents_that_lost():
@@ -135,7 +171,7 @@ def test_archive_fills_with_parents_that_lost():
     for asked in generations(optimizer, sphere, 8):
         seen += [vector.tobytes() for vector in asked]
         state = optimizer.state()
-        living = {vector.tobytes() for vector in state["population"]}
+        living = {vector.tobytes() for vector in state["parents_population"]}
         for vector in state["archive"]:
             assert vector.tobytes() in seen
             assert vector.tobytes() not in living
@@ -168,7 +204,7 @@ def test_l_shade_drops_the_worst():
     optimizer.start(rng.normal(size=(20, 4)), rng)
     (asked,) = generations(optimizer, sphere, 1)
     kept = optimizer.parents()
-    assert kept is not None and len(kept) == 12
+    assert len(kept) == 12
     assert np.array_equal(np.sort(kept.objective), np.sort(sphere(asked))[:12])
 
 
