@@ -159,8 +159,7 @@ def show_examined(found: Examined, words: Callable[[Result], Sequence[str]]) -> 
         for row in result.rows:
             rank = "-" if row.rank is None else f"{row.rank} of {row.ranked}"
             own = "-" if row.target is None else _share(row.target.score, opinions)
-            test = result.against(row.method)
-            change = None if test is None else test.overall
+            change = result.against(row.method)
             table.add_row(
                 row.method,
                 _share(row.score, opinions),

@@ -60,11 +60,11 @@ def test_easy_by_hand(tmp_path):
     assert (tuned.target.score, tuned.others.score) == (1.0, 1 / 3)
     assert tuned.by_country["India"].questions == 3
     assert (tuned.low, tuned.high) == wilson(0.6, 5)
-    assert (test.overall.gained, test.overall.lost, test.overall.p) == (2, 1, 1.0)
-    assert test.overall.gain == pytest.approx(0.2)
+    assert (test.gained, test.lost, test.p) == (2, 1, 1.0)
+    assert test.gain == pytest.approx(0.2)
     assert (test.target.gained, test.target.lost) == (1, 0)
     assert test.others.gain == pytest.approx(0.0)
-    assert test.overall.low <= test.overall.gain <= test.overall.high
+    assert test.low <= test.gain <= test.high
     assert chance(found) == 0.25
 
 
@@ -80,7 +80,7 @@ def test_hard_counts_a_question_only_with_all_its_judgements(tmp_path):
     assert (naive.score, naive.judgements) == (0.5, 7 / 8)
     assert (tuned.score, tuned.judgements) == (0.5, 7 / 8)
     assert (tuned.target.score, tuned.others.score) == (1.0, 0.0)
-    assert (test.overall.gained, test.overall.lost) == (1, 1)
+    assert (test.gained, test.lost) == (1, 1)
     assert chance(found) == 1 / 16
 
 
@@ -106,7 +106,7 @@ def test_weights_count():
     (naive, tuned), (test,) = score_questions(found, answered, "China", 0)
     assert (naive.score, tuned.score) == (0.75, 0.25)
     assert (naive.low, naive.high) == wilson(0.75, 1.6)
-    assert test.overall.gain == -0.5
+    assert test.gain == -0.5
 
 
 distribution = st.lists(st.floats(0, 1), min_size=3, max_size=3).filter(lambda v: sum(v) > 0.1)
@@ -150,7 +150,7 @@ def test_opinions_by_hand():
     assert (naive.score, tuned.score) == (0.5, 1.0)
     assert (naive.rank, tuned.rank, tuned.ranked) == (2, 1, 2)
     assert tuned.by_country["India"].questions == 1
-    assert (test.overall.gain, test.target.gain, test.others.gain) == (0.5, 0.5, -1.0)
+    assert (test.gain, test.target.gain, test.others.gain) == (0.5, 0.5, -1.0)
     elsewhere, _ = score_opinions(opinions(), answered, "Peru", 0)
     assert (elsewhere[1].target, elsewhere[1].rank) == (None, None)
     # The first question is like China and unlike India, the second like China alone was asked.

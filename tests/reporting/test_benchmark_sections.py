@@ -45,7 +45,7 @@ def result(gained=9, lost=1, p=0.02, kind="choice", **changes):
         note="",
         left_out={},
         rows=(row("naive", 0.5, 0.4, 0.6, 0.4, 4), row("tuned", 0.64, 0.5, 0.7, 0.6, 2)),
-        tests=(Test("naive", change, replace(change, p=0.5)),),
+        tests=(Test(against="naive", target=replace(change, p=0.5), **vars(change)),),
         fingerprint="0" * 64,
     )
     return replace(made, **changes)

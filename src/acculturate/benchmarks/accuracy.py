@@ -145,8 +145,8 @@ def _test(
         return Change(gain, *interval, mcnemar(gained, lost), gained, lost)
 
     return Test(
-        against,
-        change(np.ones(len(tuned.right), bool)),
-        change(groups.target) if groups.target.any() else None,
-        change(groups.others) if groups.others.any() else None,
+        **vars(change(np.ones(len(tuned.right), bool))),
+        against=against,
+        target=change(groups.target) if groups.target.any() else None,
+        others=change(groups.others) if groups.others.any() else None,
     )

@@ -64,7 +64,7 @@ class Exam:
         """Return what is asked and shown one by one."""
         ways: tuple[How, ...] = ("probability", "text") if self.written else ("probability",)
         return tuple(
-            Sheet(benchmark, how, self.orders, self.seed)
+            Sheet(self, benchmark, how)
             for benchmark in self.benchmarks
             for how in ways
             if how == "probability" or isinstance(benchmark, QuestionSet)
@@ -76,16 +76,14 @@ class Sheet:
     """One benchmark, asked in one way.
 
     Attributes:
-        benchmark: What is asked.
+        exam: Its orders and its seed.
+        benchmark: One of its benchmarks.
         how: How an answer is read.
-        orders: Random option orders to average; 0 for that of the file.
-        seed: Of the orders and the bootstrap.
     """
 
+    exam: Exam
     benchmark: Benchmark
     how: How
-    orders: int
-    seed: int
 
     @property
     def key(self) -> str:
@@ -115,7 +113,7 @@ class Sheet:
         Returns:
             Method to the mark of its answers.
         """
-        plain = rounds(self.benchmark, self.orders, self.seed)
+        plain = rounds(self.benchmark, self.exam.orders, self.exam.seed)
         shape = len(plain[0]), max(len(form.options) for form in plain[0])
         marks: dict[str, str] = {}
         for method in methods:
@@ -138,7 +136,7 @@ class Sheet:
             country: The tuned country.
         """
         answered = {method: known[mark] for method, mark in marks.items()}
-        benchmark, seed = self.benchmark, self.seed
+        benchmark, orders, seed = self.benchmark, self.exam.orders, self.exam.seed
         if isinstance(benchmark, OpinionSet):
             rows, tests = similarity.score_opinions(benchmark, answered, country, seed)
             kind, ways = "opinions", (similarity.INTERVAL, similarity.TEST)
@@ -156,7 +154,7 @@ class Sheet:
             questions=len(benchmark.questions),
             country=country,
             chance=chance,
-            orders=self.orders,
+            orders=orders,
             seed=seed,
             interval=ways[0],
             test=ways[1],
@@ -166,9 +164,7 @@ class Sheet:
             left_out=left_out,
             rows=rows,
             tests=tests,
-            fingerprint=fingerprint(
-                [FORMAT, benchmark.fingerprint, marks, country, self.orders, seed]
-            ),
+            fingerprint=fingerprint([FORMAT, benchmark.fingerprint, marks, country, orders, seed]),
         )
 
     def _mark(

@@ -6,8 +6,9 @@ In: nothing. Out: frozen records; evaluation/benchmarks/KEY.json is their JSON.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+
+from acculturate.metrics.records import Record
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,12 @@ class Change:
     lost: int | None = None
 
 
-@dataclass(frozen=True)
-class Test:
-    """The tuned model against another method.
+@dataclass(frozen=True, kw_only=True)
+class Test(Change):
+    """The tuned model against another method, on the questions that the rows' scores are about.
 
     Attributes:
         against: "naive", "persona" or "in-context".
-        overall: On what the rows' scores are about.
         target: On the tuned country's questions alone; None where there are none.
         others: On all others, likewise.
     """
@@ -95,13 +95,12 @@ class Test:
     __test__ = False  # no test of pytest's
 
     against: str
-    overall: Change
     target: Change | None = None
     others: Change | None = None
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(Record):
     """A benchmark of one run.
 
     Attributes:
@@ -151,17 +150,3 @@ class Result:
     def against(self, method: str) -> Test | None:
         """Return the test against a method, or None."""
         return next((test for test in self.tests if test.against == method), None)
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON: as the records are, but a test has its overall change beside `against`."""
-        value = asdict(self)
-        value["tests"] = [
-            {
-                "against": test.against,
-                **asdict(test.overall),
-                "target": None if test.target is None else asdict(test.target),
-                "others": None if test.others is None else asdict(test.others),
-            }
-            for test in self.tests
-        ]
-        return value

@@ -155,8 +155,8 @@ def _test(
     target = None if at is None else change([at])
     overall = change(list(everyone)) if at is None else target
     return Test(
-        against,
-        overall or Change(np.nan, np.nan, np.nan, None),
-        target,
-        None if at is None else change([k for k in everyone if k != at]),
+        **vars(overall or Change(np.nan, np.nan, np.nan, None)),
+        against=against,
+        target=target,
+        others=None if at is None else change([k for k in everyone if k != at]),
     )

@@ -120,7 +120,7 @@ def p_text(value: float | None) -> str:
 
 
 def _of_questions(result: Result, naive: MethodScore, tuned: MethodScore, test: Test) -> str:
-    change, country = test.overall, short(result.country)
+    change, country = test, short(result.country)
     if change.gained == change.lost == 0:
         said = f"The tuned model gets the same {share_text(tuned.score)} of the questions right as untouched."
     else:
@@ -142,7 +142,7 @@ def _of_questions(result: Result, naive: MethodScore, tuned: MethodScore, test: 
 
 
 def _of_opinions(result: Result, naive: MethodScore, tuned: MethodScore, test: Test) -> str:
-    country, change = short(result.country), test.overall
+    country, change = short(result.country), test
     if tuned.target is None:
         return (
             f"Nobody from {country} was asked these questions. The mean similarity to the countries that were "
@@ -202,7 +202,7 @@ def _columns(result: Result) -> tuple[str, ...]:
 
 def _line(row: MethodScore, result: Result) -> Line:
     test = result.against(row.method)
-    p = Cell("" if row.method == "tuned" else p_text(test.overall.p if test else None))
+    p = Cell("" if row.method == "tuned" else p_text(test.p if test else None))
     score = _cell(Part(row.score, row.low, row.high, result.questions), result)
     others = _cell(row.others, result)
     if result.kind == "opinions":

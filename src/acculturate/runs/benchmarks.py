@@ -66,7 +66,7 @@ def _test(entry: Record) -> Test:
     target, others = entry.optional_record("target"), entry.optional_record("others")
     return Test(
         against=entry.text("against"),
-        overall=_change(entry),
+        **vars(_change(entry)),
         target=None if target is None else _change(target),
         others=None if others is None else _change(others),
     )
