@@ -10,17 +10,15 @@ import pytest
 from acculturate.drawing import (
     COLOURS,
     Chart,
-    Dot,
-    Lane,
-    Level,
     Look,
+    Row,
     Series,
-    Strip,
-    Strips,
     draw,
     inline_svg,
+    lane,
     look_of,
     outline_of,
+    scatter,
 )
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -29,35 +27,34 @@ BAD = "<script>alert('x')</script> & $x^{\\frac$ \x00\ud800 \"quoted\" 中文 ق
 
 def chart(name="adam", **changes):
     line = Look("blue", "o", line="-")
+    bands = (((4, 3, 2), (6, 5, 4)),)
     values = {
         "key": "loss",
         "title": f"Loss, {name}",
-        "caption": "",
-        "description": f"{name}: 3.0 after 3",
         "x_label": "evaluations",
         "y_label": f"loss of {name}",
         "series": (
-            Series(
-                name, line, (1, 2, 3), (5, 4, 3), bands=(((4, 3, 2), (6, 5, 4)),), only_last=True
-            ),
-            Series("points", look_of(1), (1, 2), (1, 2), hovers=("first", f"second {name}")),
+            Series(name, line, (1, 2, 3), (5, 4, 3), ["3.0 after 3"], bands, only_last=True),
+            Series("points", look_of(1), (1, 2), (1, 2), ("first", f"second {name}")),
+            Series("untouched 4.5", Look("grey", line="--"), (0, 3), (4.5, 4.5)),
         ),
-        "levels": (Level("untouched 4.5", 4.5, Look("grey", line="--")),),
-        "diagonal": True,
         **changes,
     }
     return Chart(**values)
 
 
-def strips(name="Power distance"):
-    lane = Lane((Dot(63, outline_of(0), (57, 70)), Dot(44, look_of(0))), f"{name}: 63 to 44")
-    strip = Strip(name, (lane, lane), 40, "target 40.0", "low " * 30, f"high {name}")
-    return Strips(
-        "scores", name, "", f"{name} in words", "", (strip, strip), {name: look_of(0)}, (0, 100)
-    )
+def rows(name="Power distance"):
+    marks = [
+        (f"{state} {name}", look, x, lane(row, place + 0.5, 2), f"{name} {x}")
+        for row in range(2)
+        for place in range(2)
+        for state, look, x in (("untouched", outline_of(0), 63), ("tuned", look_of(0), 44))
+    ]
+    row = Row(name, "target 40.0", "low " * 30, f"high {name}")
+    return chart(name, key="scores", series=scatter(marks), x_end=100, rows=(row, row), lanes=2)
 
 
-@pytest.mark.parametrize("drawing", [chart(), strips()])
+@pytest.mark.parametrize("drawing", [chart(), rows()])
 @pytest.mark.parametrize(
     ("kind", "start"), [("pdf", b"%PDF"), ("svg", b"<svg"), ("png", b"\x89PNG")]
 )
@@ -84,27 +81,31 @@ def test_a_pdf_embeds_its_fonts_as_truetype():
 
 
 def test_texts_are_texts():
-    root = ET.fromstring(draw([chart(), strips()], "svg"))
+    root = ET.fromstring(draw([chart(), rows()], "svg"))
     shown = [element.text for element in root.iter(f"{SVG}text")]
-    for text in (
-        "adam",
-        "loss of adam",
-        "evaluations",
-        "untouched 4.5",
-        "Power distance",
-        "target 40.0",
-    ):
+    for text in ("adam", "loss of adam", "evaluations", "untouched 4.5", "target 40.0"):
         assert text in shown
+    assert shown.count("Power distance") == 2
     assert root.attrib["role"] == "img"
     ids = {element.attrib.get("id") for element in root.iter()}
     assert set(root.attrib["aria-labelledby"].split()) <= ids
-    assert root.find(f"{SVG}desc").text == "adam: 3.0 after 3 Power distance in words"
+    assert root.find(f"{SVG}desc").text == (
+        "adam: 3.0 after 3. points: first; second adam. untouched 4.5. "
+        "untouched Power distance: " + "; ".join(["Power distance 63"] * 4) + ". "
+        "tuned Power distance: " + "; ".join(["Power distance 44"] * 4) + "."
+    )
     hovers = [mark.find(f"{SVG}title").text for mark in root.iter(f"{SVG}path") if len(mark)]
-    assert hovers[:2] == ["first", "second adam"]
-    assert hovers.count("Power distance: 63 to 44") == 8
+    assert hovers[:3] == ["3.0 after 3", "first", "second adam"]
+    assert hovers.count("Power distance 63") == hovers.count("Power distance 44") == 4
 
 
-@pytest.mark.parametrize("drawing", [chart(BAD), strips(BAD)])
+def test_a_long_description_says_how_much_it_leaves_out():
+    texts = [f"mark {number}" for number in range(50)]
+    many = Series("many", look_of(0), range(50), range(50), texts)
+    assert chart(series=(many,)).description.endswith("mark 39; and 10 more.")
+
+
+@pytest.mark.parametrize("drawing", [chart(BAD), rows(BAD)])
 def test_a_name_means_nothing_else(drawing):
     for text in (draw([drawing], "svg").decode(), inline_svg(drawing, "a")):
         root = ET.fromstring(text)
@@ -126,8 +127,8 @@ def test_colours_on_a_page_are_variables_of_its_style_sheet():
 
 
 def test_marks_stand_where_their_numbers_are():
-    series = Series("", look_of(0), (1, 2, 3), (10, 20, 30), hovers=("a", "b", "c"))
-    root = ET.fromstring(inline_svg(chart(series=(series,), levels=()), "a"))
+    series = Series("", look_of(0), (1, 2, 3), (10, 20, 30), ("a", "b", "c"))
+    root = ET.fromstring(inline_svg(chart(series=(series,)), "a"))
     marks = {
         m.find("title").text: m.get("transform")
         for m in root.iter("path")

@@ -18,6 +18,7 @@ import typer
 from acculturate import display
 from acculturate.commands import finished_runs, questionnaires
 from acculturate.commands.experiment import experiment
+from acculturate.commands.figures import figures
 from acculturate.commands.measure import measure
 from acculturate.commands.options import PanelCommand
 from acculturate.commands.relate import relate
@@ -38,6 +39,7 @@ for command in (
     experiment,
     finished_runs.evaluate,
     finished_runs.report,
+    figures,
     finished_runs.export,
     relate,
     questionnaires.countries,

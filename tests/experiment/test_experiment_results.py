@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from experiment_runs import ODD, PLAN, plan, run
 
+from acculturate.cli import main
 from acculturate.experiment import collect, differences, paper_table, prepare, publish
 from acculturate.metrics.statistics import holm, sign_flip_test
 from fake_run import write_benchmark
@@ -118,6 +119,15 @@ def test_names_mean_nothing_elsewhere(finished: Path):
         ElementTree.fromstring(file.read_text())
     for path in finished.rglob("*"):
         assert re.fullmatch(r"[\w.+=,-]+", path.name), path
+
+
+def test_the_figures_as_files_for_a_paper(finished: Path, tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.chdir(finished.parent)
+    with pytest.raises(SystemExit, match="0"):
+        main(["figures", str(finished), "--format", "svg", "--out", str(tmp_path)])
+    assert len(capsys.readouterr().out.splitlines()) == 6
+    for file in (finished / "figures").iterdir():
+        assert (tmp_path / file.name).read_bytes() == file.read_bytes()
 
 
 def test_the_page_is_complete_and_can_be_followed(finished: Path):

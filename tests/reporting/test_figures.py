@@ -11,12 +11,12 @@ from fake_run import write_fake_run
 
 
 def names(chart):
-    return [part.name for part in (*chart.series, *chart.levels)]
+    return [series.name for series in chart.series]
 
 
 def test_scores_beside_the_target(tmp_path):
-    drawing = figures.score_strips(read_run(write_fake_run(tmp_path / "r")).evaluation)
-    assert [strip.name for strip in drawing.strips] == [
+    chart = figures.score_chart(read_run(write_fake_run(tmp_path / "r")).evaluation)
+    assert [row.name for row in chart.rows] == [
         "Power distance (PDI)",
         "Individualism (IDV)",
         "Masculinity (MAS)",
@@ -24,19 +24,37 @@ def test_scores_beside_the_target(tmp_path):
         "Long-term orientation (LTO)",
         "Indulgence (IVR)",
     ]
-    pdi = drawing.strips[0]
-    assert (pdi.target, pdi.target_text) == (40.0, "target 40.0")
-    tuning, held_out = pdi.lanes
-    assert [dot.value for dot in tuning.dots] == [63.0, 44.0]
-    assert [dot.value for dot in held_out.dots] == [64.5, 47.0]
-    assert tuning.dots[1].interval == pytest.approx((38.0, 51.2))
-    assert pdi.low == "←\xa0power should be shared"
-    assert (
-        "Power distance (PDI): target 40.0. Tuning forms: untouched 63.0 (57.0 to 70.2), tuned 44.0"
-        in drawing.description
-    )
-    assert "95 % interval" in drawing.legend
-    assert drawing.x_range == (0, 100)
+    assert (chart.rows[0].note, chart.rows[0].low) == ("target 40.0", "←\xa0power should be shared")
+    series = {series.name: series for series in chart.series}
+    expected = {
+        "target": 40.0,
+        "untouched (tuning)": 63.0,
+        "tuned (tuning)": 44.0,
+        "untouched (held-out)": 64.5,
+        "tuned (held-out)": 47.0,
+    }
+    assert {name: series[name].x[0] for name in expected} == expected
+    upper, lower = (series[f"tuned ({forms})"].y[0] for forms in ("tuning", "held-out"))
+    assert series["untouched (tuning)"].y[0] == upper < lower
+    bars = [part for part in chart.series if part.look.width == 4]
+    tuning = next(part for part in bars if part.look.colour == "blue")
+    assert tuning.x[:2] == pytest.approx((38.0, 51.2))
+    assert "untouched (tuning): Power distance 63.0 (57.0 to 70.2); Individ" in chart.description
+    assert "target: Power distance (PDI) 40.0; Indiv" in chart.description
+    assert chart.x_end == 100
+
+
+def test_scores_of_one_form_set_alone(tmp_path):
+    def change(values):
+        for row in values["rows"]:
+            row["held_out"] = None
+
+    chart = figures.score_chart(read_run(write_fake_run(tmp_path / "r", change=change)).evaluation)
+    assert [name for name in names(chart) if name] == [
+        "target",
+        "untouched (tuning)",
+        "tuned (tuning)",
+    ]
 
 
 def test_loss_with_the_lines_to_beat(tmp_path):
@@ -45,13 +63,14 @@ def test_loss_with_the_lines_to_beat(tmp_path):
     best = f"best so far {run.text(run.history[-1].best_loss)}"
     lines = ["untouched 21.7", "constant answer 18.2"]
     assert names(chart) == ["median of a generation", best, *lines]
-    median, line = chart.series
+    median, line, untouched, _ = chart.series
     assert list(line.x) == [g.evaluations for g in run.history]
     assert list(line.y) == [g.best_loss for g in run.history]
+    assert untouched.x == (0, 400)
     assert [tuple(low) for low, _ in median.bands] == [
         tuple(g.quantiles[number] for g in run.history) for number in (0, 1)
     ]
-    assert "cut off" not in chart.caption
+    assert f"{best}: {run.text(line.y[0])} after 20 evaluations; " in chart.description
 
 
 def test_a_band_that_reaches_far_up_is_cut_off(tmp_path):
@@ -59,10 +78,7 @@ def test_a_band_that_reaches_far_up_is_cut_off(tmp_path):
     first, *rest = run.history
     wide = replace(first, quantiles=(*first.quantiles[:4], 900.0))
     chart = figures.loss_chart(replace(run, history=(wide, *rest)))
-    top = chart.y_range[1]
-    assert top < 50
-    assert all(high <= top for _, ends in chart.series[0].bands for high in ends)
-    assert "cut off at the top" in chart.caption
+    assert max(high for _, ends in chart.series[0].bands for high in ends) < 50
 
 
 def test_what_was_beyond_the_limit_is_told_apart(tmp_path):
@@ -72,15 +88,15 @@ def test_what_was_beyond_the_limit_is_told_apart(tmp_path):
         assert beyond.name == "nothing within the limit yet" and beyond.look.line == ":"
         assert within.look.line == "-"
         assert list(beyond.x) + list(within.x[1:]) == [g.evaluations for g in run.history]
-        assert "dotted where nothing was within the divergence limit yet" in chart.caption
     assert "limit 0.30" in names(figures.divergence_chart(run))
 
 
 def test_an_unfinished_run_shows_how_far_it_is(tmp_path):
     run = read_run(write_fake_run(tmp_path / "r", finished=False, evaluated=False, generations=5))
     chart = figures.loss_chart(run)
-    assert chart.x_range == (0, 400)
-    assert max(chart.series[-1].x) == 100
+    best = next(series for series in chart.series if series.steps)
+    assert max(best.x) == 100
+    assert figures.divergence_chart(run).x_end == 400
 
 
 def test_no_history_no_curve(tmp_path):
@@ -102,8 +118,8 @@ def test_a_frontier(tmp_path):
     tuning, held_out = figures.frontier_chart(run).series
     assert (list(tuning.x), list(tuning.y)) == ([0.4, 0.1], [5.0, 9.0])
     assert (list(held_out.x), list(held_out.y)) == ([0.5], [7.0])
-    assert held_out.hovers == ["held-out: loss 7.0, divergence 0.50"]
-    keys = [drawing.key for drawing in figures.figures_of(run)]
+    assert list(held_out.texts) == ["loss 7.0, divergence 0.50"]
+    keys = [chart.key for chart in figures.figures_of(run)]
     assert keys == ["scores", "loss", "divergence", "frontier"]
 
 
@@ -119,5 +135,5 @@ def test_tradeoff_needs_two_runs(tmp_path):
 def test_every_figure_can_be_drawn(tmp_path):
     run = read_run(write_fake_run(tmp_path / "r", limit=0.3))
     single = replace(run, history=run.history[:1])
-    for drawing in (*figures.figures_of(run), *figures.figures_of(single)):
-        assert draw([drawing], "png").startswith(b"\x89PNG")
+    for chart in (*figures.figures_of(run), *figures.figures_of(single)):
+        assert draw([chart], "png").startswith(b"\x89PNG")

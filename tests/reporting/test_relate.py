@@ -102,7 +102,7 @@ def test_too_few_runs_say_so_and_give_no_number(tmp_path):
         "quiz: whether a lower loss on the held-out forms goes with a higher score on all questions cannot "
         "be said: 4 runs are too few, it takes 5."
     )
-    assert all("too few" in chart.note for chart in relate_charts(related))
+    assert all("too few" in chart.y_label for chart in relate_charts(related))
 
 
 def test_the_same_run_counts_once_and_others_are_left_out_with_a_reason(tmp_path, monkeypatch):
@@ -157,9 +157,9 @@ def test_the_figure_stands_alone_and_is_escaped(tmp_path):
 
 def test_marks_stand_where_their_numbers_are(tmp_path):
     chart = relate_charts(relate(made(tmp_path)))[0]
-    untouched, tuned = chart.series
+    tuned, untouched = chart.series
     assert tuned.name == "United States" and untouched.look.hollow
-    assert tuned.hovers[0] == "us-0 (United States): loss 10.0, score 0.400"
+    assert tuned.texts[0] == "us-0: loss 10.0, score 0.400"
     assert len(untouched.x) == 1
     assert np.allclose(tuned.x, np.arange(10, 16))
     assert np.allclose(tuned.y, 0.4 - 0.01 * np.arange(6))

@@ -276,11 +276,12 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in PRESETS.glob("*.toml")))
 
 
-def load_experiment(name_or_path: str | Path) -> Experiment:
+def load_experiment(name_or_path: str | Path, base: Path | None = None) -> Experiment:
     """Read an experiment file.
 
     Args:
-        name_or_path: A preset's name, or the path of a TOML file; paths in it start at its folder.
+        name_or_path: A preset's name, or the path of a TOML file.
+        base: The folder that paths in the file start at; that of the file if None.
 
     Raises:
         UsageError: There is no such file, or something in it is unknown, missing or of the wrong kind;
@@ -290,7 +291,7 @@ def load_experiment(name_or_path: str | Path) -> Experiment:
     if isinstance(name_or_path, str) and name in preset_names():
         path, folder = PRESETS / f"{name}.toml", None
     elif isinstance(name_or_path, Path) or is_path(name, ".toml"):
-        path, folder = Path(name), Path(name).parent
+        path, folder = Path(name), base or Path(name).parent
     else:
         raise UsageError(
             f"there is no experiment {name!r}",

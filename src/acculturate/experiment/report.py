@@ -102,8 +102,8 @@ def publish(
             write_text(out / f"{name}.md", markdown(text))
             write_text(out / f"{name}.tex", latex(text, experiment.name))
     write_text(out / "comparisons.csv", csv_text(Difference, compared))
-    for drawing in figures.all:
-        write_bytes(out / "figures" / f"{drawing.key}.svg", draw([drawing], "svg"))
+    for chart in figures.all:
+        write_bytes(out / "figures" / f"{chart.key}.svg", draw([chart], "svg"))
     complete = sum(is_complete(cell, out) for cell in cells)
     head = headline(experiment, measured, complete, len(cells))
     found = findings(measured, compared, len(failures))

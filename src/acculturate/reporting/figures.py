@@ -1,349 +1,252 @@
 """Figures of a run, and of several: scores beside the target, the search, what it costs on ordinary text.
 
-In: a `Run`. Out: drawings, each with its caption and its content in words.
+In: a `Run`. Out: charts, whose texts say what they show.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from acculturate.drawing import (
-    Chart,
-    Dot,
-    Drawing,
-    Lane,
-    Level,
-    Look,
-    Series,
-    Strip,
-    Strips,
-    look_of,
-)
-from acculturate.formatting import divergence_text, loss_text, short
+from acculturate.drawing import Chart, Look, Mark, Row, Series, lane, look_of, scatter
+from acculturate.formatting import divergence_text, short
 from acculturate.metrics.side_effects import Reach
-from acculturate.runs.records import Evaluation, Outcome, Run
+from acculturate.runs.records import Evaluation, Run
 
-TUNING, HELD_OUT = Look("blue", "o"), Look("vermilion", "D")
-UNTOUCHED, UNTOUCHED_HELD_OUT = Look("grey", "o", hollow=True), Look("grey", "D", hollow=True)
-TARGET = Look("ink", line="-")
-INTERVAL = Look("grey", line="-", width=4, opacity=0.28)
-UNTOUCHED_LINE, CONSTANT_LINE, FLOOR_LINE = (Look("grey", line=line) for line in ("-", "--", ":"))
-_LIMIT_LINE = Look("red", line="--")
-_ACROSS = "candidates evaluated"
+_TUNING, _HELD_OUT = Look("blue", "o"), Look("vermilion", "D")
+_CURVE = Look("blue", "o", line="-", width=1.8)
+_LINES = {"untouched": "-", "constant answer": "--", "floor": ":"}
 _OUTER_CUT = 1.2  # how far past everything else the outer band may stretch the axis
-_HEADROOM = 1.04
 
 Text = Callable[[float | None], str]
+Span = tuple[float, float] | None
+Scored = tuple[str, Look, Mapping[str, tuple[float, Span]]]
+"""Name and look of a series, and by dimension its score with an interval or None."""
 
 
-def figures_of(run: Run) -> tuple[Drawing, ...]:
+def figures_of(run: Run) -> tuple[Chart, ...]:
     """Return every figure of a run."""
     effects = run.checks.side_effects
-    reaches = effects.reaches if effects else ()
-    drawn = (
-        score_strips(run.evaluation) if run.evaluation else None,
+    charts = (
+        score_chart(run.evaluation) if run.evaluation else None,
         loss_chart(run),
         divergence_chart(run),
         frontier_chart(run),
-        *(reach_chart(reach) for reach in reaches),
+        *(reach_chart(reach) for reach in (effects.reaches if effects else ())),
     )
-    return tuple(drawing for drawing in drawn if drawing is not None)
+    return tuple(chart for chart in charts if chart is not None)
 
 
-def score_strips(evaluation: Evaluation) -> Strips | None:
+def score_chart(evaluation: Evaluation) -> Chart | None:
     """Return the scores beside the target's; None where no method was scored."""
-    naive, tuned = evaluation.method("naive"), evaluation.method("tuned")
-    forms = (
-        ("Tuning", naive and naive.tuning, tuned and tuned.tuning, UNTOUCHED, TUNING),
-        (
-            "Held-out",
-            naive and naive.held_out,
-            tuned and tuned.held_out,
-            UNTOUCHED_HELD_OUT,
-            HELD_OUT,
-        ),
-    )
-    if not any(before or after for _, before, after, *_ in forms):
+    lanes: list[list[Scored]] = []
+    for name, forms, look in (("tuning", "tuning", _TUNING), ("held-out", "held_out", _HELD_OUT)):
+        lanes.append([])
+        for key, shape in (("naive", replace(look, colour="grey", hollow=True)), ("tuned", look)):
+            row = evaluation.method(key)
+            outcome = getattr(row, forms) if row else None
+            if outcome is not None:
+                scores = {k: (v, outcome.intervals.get(k)) for k, v in outcome.scores.items()}
+                state = {"naive": "untouched", "tuned": "tuned"}[key]
+                lanes[-1].append((f"{state} ({name})", shape, scores))
+    if not any(lanes):
         return None
-    strips: list[Strip] = []
-    for dimension in evaluation.dimensions:
-        key, target = dimension.key, evaluation.target.get(dimension.key)
-        lanes: list[Lane] = []
-        for name, before, after, *looks in forms:
-            pairs = list(zip((before, after), looks, strict=True))
-            dots = [dot for outcome, look in pairs if (dot := _dot(outcome, key, look))]
-            texts = [_score_text(outcome, key, evaluation.text) for outcome, _ in pairs]
-            lanes.append(Lane(tuple(dots), f"{name} forms: untouched {texts[0]}, tuned {texts[1]}"))
-        name = f"{short(dimension.name, 40)} ({short(key.upper(), 12)})"
-        target_text = f"target {evaluation.text(target)}"
-        ends = short(dimension.low, 90), short(dimension.high, 90)
-        arrows = (
-            ends[0] and f"←\N{NO-BREAK SPACE}{ends[0]}",
-            ends[1] and f"{ends[1]}\N{NO-BREAK SPACE}→",
+    title = f"Scores beside those published for {short(evaluation.country)}"
+    return strips(evaluation, lanes, "scores", title, "")
+
+
+def strips(
+    evaluation: Evaluation, lanes: Sequence[Sequence[Scored]], key: str, title: str, heading: str
+) -> Chart:
+    """Return a row a dimension with its target and lanes, each of which joins its scores."""
+    rows: list[Row] = []
+    target, joins, intervals, marks = ([], []), ([], []), {}, []
+    for number, dimension in enumerate(evaluation.dimensions):
+        published = evaluation.target.get(dimension.key)
+        rows.append(
+            Row(
+                f"{short(dimension.name, 30)} ({short(dimension.key.upper(), 12)})",
+                f"target {evaluation.text(published)}",
+                dimension.low and f"←\N{NO-BREAK SPACE}{short(dimension.low, 90)}",
+                dimension.high and f"{short(dimension.high, 90)}\N{NO-BREAK SPACE}→",
+            )
         )
-        strips.append(Strip(name, tuple(lanes), target, target_text, *arrows))
-    legend = {
-        "target": TARGET,
-        "untouched": UNTOUCHED,
-        "tuned, tuning forms": TUNING,
-        "tuned, held-out forms": HELD_OUT,
-    }
-    dots = [dot for strip in strips for lane in strip.lanes for dot in lane.dots]
-    if any(dot.interval for dot in dots):
-        legend["95 % interval"] = INTERVAL
-    return Strips(
-        "scores",
-        f"Scores beside those published for {short(evaluation.country)}",
-        "A line runs from the untouched model to the tuned one: in the upper lane on the forms it was "
-        "tuned on, in the lower lane on forms it never saw. The closer its end to the target’s line, the "
-        "better.",
-        strip_description(strips),
-        "",
-        tuple(strips),
-        legend,
-        usual_range(evaluation),
-    )
+        if published is not None:
+            edges = (lane(number, edge, len(lanes)) for edge in (0, len(lanes)))
+            _add_line(target, (published, published), tuple(edges))
+        for place, series in enumerate(lanes):
+            y = lane(number, place + 0.5, len(lanes))
+            known = [(n, look, *s[dimension.key]) for n, look, s in series if dimension.key in s]
+            scores = [score for _, _, score, _ in known]
+            _add_line(joins, scores, [y] * len(scores))
+            for name, look, score, span in known:
+                text = f"{short(dimension.name, 30)} {evaluation.text(score)}"
+                if span is not None:
+                    text += f" ({evaluation.text(span[0])} to {evaluation.text(span[1])})"
+                    bars = intervals.setdefault(look.colour, ([], []))
+                    _add_line(bars, span, (y, y))
+                marks.append((name, look, score, y, text))
+    lines = [
+        Series("", Look(colour, line="-", width=4, opacity=0.28), *bars)
+        for colour, bars in intervals.items()
+    ]
+    lines.append(Series("", Look("grey", line="-", width=0.8), *joins))
+    texts = [f"{row.name} {row.note.removeprefix('target ')}" for row in rows]
+    lines.append(Series("target", Look("ink", line="-"), *target, texts))
+    usual = 100.0 if evaluation.digits == 1 else 0.0
+    series = (*lines, *scatter(marks))
+    return Chart(key, title, "", heading, series, usual, rows=tuple(rows), lanes=len(lanes))
 
 
-def usual_range(evaluation: Evaluation) -> tuple[float, float] | None:
-    """Return the range that scores usually lie in, or None where they lie on a map."""
-    return (0.0, 100.0) if evaluation.digits == 1 else None
-
-
-def strip_description(strips: Sequence[Strip]) -> str:
-    """Return the numbers of some strips in words."""
-    return " ".join(
-        f"{strip.name}: {strip.target_text}. " + " ".join(f"{lane.hover}." for lane in strip.lanes)
-        for strip in strips
-    )
+def _add_line(
+    places: tuple[list[float], list[float]], x: Sequence[float], y: Sequence[float]
+) -> None:
+    """Add a line to places, apart from the one before."""
+    places[0].extend((*x, math.nan))
+    places[1].extend((*y, math.nan))
 
 
 def loss_chart(run: Run) -> Chart | None:
     """Return the loss against evaluations with the lines to beat; None where nothing was evaluated."""
-    levels: list[Level] = []
-    evaluation = run.evaluation
-    naive = evaluation.method("naive") if evaluation else None
-    naive_loss = naive.tuning.loss if naive and naive.tuning else None
-    if naive_loss is None and run.done:
-        naive_loss = run.done.naive_loss
-    constant = evaluation.constant_answer_loss if evaluation else None
-    floor = evaluation.floor if evaluation else None
-    for name, value, look in (
-        ("untouched", naive_loss, UNTOUCHED_LINE),
-        ("constant answer", constant, CONSTANT_LINE),
-        ("floor", floor, FLOOR_LINE),
-    ):
-        if value is not None:
-            levels.append(Level(f"{name} {run.text(value)}", value, look))
-    return _search_chart(
-        run,
-        "loss",
-        "Loss on the tuning forms while the search went on",
-        "The search sees only these forms; that its loss falls is no result in itself.",
-        "loss on the tuning forms",
-        [line.best_loss for line in run.history],
-        levels,
-        run.text,
-        bands=True,
-    )
+    levels = {"untouched": run.done.naive_loss if run.done else None}
+    if run.evaluation:
+        naive = run.evaluation.method("naive")
+        if naive and naive.tuning and naive.tuning.loss is not None:
+            levels["untouched"] = naive.tuning.loss
+        levels["constant answer"] = run.evaluation.constant_answer_loss
+        levels["floor"] = run.evaluation.floor
+    losses = [line.best_loss for line in run.history]
+    best = _best_so_far(run, losses, run.text)
+    lines = level_lines(levels, run.text, _end(run))
+    series = (*_generations(run, (*best, *lines)), *best, *lines)
+    title, label = "Loss on the tuning forms while the search went on", "loss on the tuning forms"
+    return Chart("loss", title, "candidates evaluated", label, series) if best else None
 
 
 def divergence_chart(run: Run) -> Chart | None:
     """Return the best candidate's divergence against evaluations; None where it was not measured."""
+    best = _best_so_far(run, [line.best_divergence for line in run.history], divergence_text)
     limit = run.config.max_divergence
-    levels = [] if limit is None else [Level(f"limit {divergence_text(limit)}", limit, _LIMIT_LINE)]
-    return _search_chart(
-        run,
-        "divergence",
-        "Divergence of the best candidate while the search went on",
-        "How the search’s best candidate of the moment changed ordinary text.",
-        "divergence, nats a token",
-        [line.best_divergence for line in run.history],
-        levels,
-        divergence_text,
-        bands=False,
+    lines = level_lines({"limit": limit}, divergence_text, _end(run), Look("red", line="--"))
+    title = "Divergence of the best candidate while the search went on"
+    label = "divergence, nats a token"
+    series = (*best, *lines)
+    return (
+        Chart("divergence", title, "candidates evaluated", label, series, _end(run))
+        if best
+        else None
     )
 
 
-def _search_chart(
-    run: Run,
-    key: str,
-    title: str,
-    meaning: str,
-    y_label: str,
-    values: Sequence[float | None],
-    levels: Sequence[Level],
-    text: Text,
-    *,
-    bands: bool,
-) -> Chart | None:
+def level_lines(
+    levels: Mapping[str, float | None], text: Text, end: float, look: Look | None = None
+) -> tuple[Series, ...]:
+    """Return reference lines up to the end of the horizontal axis, those that are known."""
+    return tuple(
+        Series(
+            f"{name} {text(value)}",
+            look or Look("grey", line=_LINES[name]),
+            (0.0, end),
+            (value, value),
+        )
+        for name, value in levels.items()
+        if value is not None
+    )
+
+
+def _end(run: Run) -> float:
+    """Return the evaluations of a run, or its budget while it goes on."""
+    budget = run.config.budget or 0 if run.done is None else 0
+    return float(max(budget, *(line.evaluations for line in run.history[-1:]), 1))
+
+
+def _best_so_far(run: Run, values: Sequence[float | None], text: Text) -> tuple[Series, ...]:
+    """Return steps of the best, dotted where nothing was within the limit yet; none for no value."""
     pairs = zip(run.history, values, strict=True)
-    points = [(line, value) for line, value in pairs if value is not None]
-    if not points:
-        return None
-    split = next((i for i, (line, _) in enumerate(points) if line.best_violation <= 0), len(points))
-    best_name = f"best so far {text(points[-1][1])}"
+    points = [(line, float(line.evaluations), value) for line, value in pairs if value is not None]
+    split = next((i for i, p in enumerate(points) if p[0].best_violation <= 0), len(points))
     series: list[Series] = []
-    beyond, within = points[: split + 1], points[split:]
-    dotted, solid = Look("blue", "o", line=":", width=1.8), Look("blue", "o", line="-", width=1.8)
-    for name, look, part in (
-        ("nothing within the limit yet" if within else best_name, dotted, beyond if split else ()),
-        (best_name, solid, within),
+    for name, line, part in (
+        ("nothing within the limit yet", ":", points[: split + 1] if split else []),
+        ("best so far", "-", points[split:]),
     ):
         if part:
-            xs, ys = zip(*((float(line.evaluations), value) for line, value in part), strict=True)
-            series.append(Series(name, look, xs, ys, steps=True, only_last=part[-1] is points[-1]))
-    known = [line for line in run.history if bands and line.quantiles]
-    quantiles = list(zip(*(line.quantiles or () for line in known), strict=True))
-    wanted = [0.0, *(value for _, value in points), *(level.value for level in levels)]
-    wanted += quantiles[3] if quantiles else ()
-    highest = max(quantiles[4]) if quantiles else 0.0
-    top = (max(*wanted, min(highest, max(wanted) * _OUTER_CUT)) * _HEADROOM) or 1.0
-    if len(known) > 1:
-        cut = [min(value, top) for value in quantiles[4]]
-        spread = (quantiles[0], cut), (quantiles[1], quantiles[3])
-        median = Look("blue", line="-", width=0.8, opacity=0.75)
-        at = [float(line.evaluations) for line in known]
-        series.insert(0, Series("median of a generation", median, at, quantiles[2], spread))
-    unfinished = run.done is None and run.config.budget is not None
-    reach = max(run.config.budget or 0 if unfinished else 0, run.history[-1].evaluations, 1)
-    described = f"{text(points[0][1])} after {points[0][0].evaluations} evaluations, "
-    described += f"{text(points[-1][1])} after {points[-1][0].evaluations}."
-    return Chart(
-        key,
-        title,
-        " ".join(
-            filter(None, (_search_caption(split > 0, len(known) > 1, highest > top), meaning))
-        ),
-        f"{y_label}: {described}" + "".join(f" Line: {level.name}." for level in levels),
-        _ACROSS,
-        y_label,
-        tuple(series),
-        tuple(levels),
-        x_range=(0.0, float(reach)),
-        y_range=(0.0, top),
-    )
+            _, xs, ys = zip(*part, strict=True)
+            texts = [f"{text(y)} after {x:.0f} evaluations" for x, y in zip(xs, ys, strict=True)]
+            look, last = replace(_CURVE, line=line), part[-1] is points[-1]
+            shown = f"{name} {text(ys[-1])}" if last else name
+            ends = (texts[0], texts[-1])
+            series.append(Series(shown, look, xs, ys, ends, steps=True, only_last=last))
+    return tuple(series)
 
 
-def _search_caption(beyond: bool, bands: bool, cut: bool) -> str:
-    parts = [
-        "Thick line: the best so far"
-        + (", dotted where nothing was within the divergence limit yet" if beyond else ""),
-        "Bands: the middle half and the middle 90 % of each generation" if bands else "",
-    ]
-    return ". ".join(filter(None, parts)) + (", cut off at the top." if cut else ".")
+def _generations(run: Run, others: Sequence[Series]) -> tuple[Series, ...]:
+    """Return the quantiles of each generation, the outermost cut off far above the other series."""
+    known = [(float(line.evaluations), line.quantiles) for line in run.history if line.quantiles]
+    if len(known) < 2:
+        return ()
+    q05, q25, q50, q75, q95 = zip(*(quantiles for _, quantiles in known), strict=True)
+    top = _OUTER_CUT * max(*q75, *(y for series in others for y in series.y))
+    bands = (q05, [min(value, top) for value in q95]), (q25, q75)
+    look = Look("blue", line="-", width=0.8, opacity=0.75)
+    return (Series("median of a generation", look, [x for x, _ in known], q50, bands=bands),)
 
 
 def frontier_chart(run: Run) -> Chart | None:
     """Return what a search of loss and divergence together found; None for other searches."""
-    if not run.frontier:
-        return None
-    series: list[Series] = []
-    for name, look, points in (
+    joined = replace(_TUNING, line="-", width=0.8)
+    marks = [
         (
-            "tuning",
-            replace(TUNING, line="-", width=0.8),
-            [(p.divergence, p.loss) for p in run.frontier],
-        ),
-        ("held-out", HELD_OUT, [(p.held_out_divergence, p.held_out_loss) for p in run.frontier]),
-    ):
-        known = [(x, y) for x, y in points if x is not None and y is not None]
-        hovers = [f"{name}: loss {run.text(y)}, divergence {divergence_text(x)}" for x, y in known]
-        xs, ys = [x for x, _ in known], [y for _, y in known]
-        series.append(Series(f"{name} forms and texts", look, xs, ys, hovers=hovers))
-    return Chart(
-        "frontier",
-        "Loss against divergence on the frontier",
-        "Each mark is a prompt that no other one beat in both loss and divergence. The line joins them as the "
-        "search saw them; diamonds are the same prompts on forms and texts it never saw.",
-        "; ".join(hover for part in series for hover in part.hovers) + ".",
-        "divergence, nats a token",
-        "loss",
-        tuple(series),
-        x_range=from_zero([x for part in series for x in part.x]),
-        y_range=from_zero([y for part in series for y in part.y]),
-    )
+            f"{forms} forms and texts",
+            look,
+            x,
+            y,
+            f"loss {run.text(y)}, divergence {divergence_text(x)}",
+        )
+        for point in run.frontier
+        for forms, look, x, y in (
+            ("tuning", joined, point.divergence, point.loss),
+            ("held-out", _HELD_OUT, point.held_out_divergence, point.held_out_loss),
+        )
+        if x is not None and y is not None
+    ]
+    title, label = "Loss against divergence on the frontier", "divergence, nats a token"
+    return Chart("frontier", title, label, "loss", scatter(marks)) if marks else None
 
 
 def reach_chart(reach: Reach) -> Chart | None:
     """Return divergence by position; None for fewer than two positions, or one that is not finite."""
-    values = [*reach.divergence, *reach.low, *reach.high]
-    length = len(reach.divergence)
-    if length < 2 or not all(map(math.isfinite, values)):
+    values, length = reach.divergence, len(reach.divergence)
+    if length < 2 or not all(map(math.isfinite, (*values, *reach.low, *reach.high))):
         return None
     marks = sorted({1, max(1, length // 2), length})
-    described = ", ".join(
-        f"{divergence_text(reach.divergence[mark - 1])} nats at token {mark}" for mark in marks
-    )
-    label = short(reach.label)
+    texts = [f"{divergence_text(values[mark - 1])} nats at token {mark}" for mark in marks]
     bands = ((reach.low, reach.high),) if reach.low else ()
-    band_text = "; band: its 95 % bootstrap interval over texts" if reach.low else ""
-    mean = Look("blue", line="-", width=1.8)
-    return Chart(
-        f"reach-{reach.key}",
-        f"How far into a text the prompt reaches: {label}",
-        f"Line: mean over {reach.texts} texts{band_text}.",
-        f"Mean divergence over {reach.texts} texts: {described}.",
-        "tokens behind the place of the prompt",
-        "divergence, nats",
-        (Series("", mean, range(1, length + 1), reach.divergence, bands),),
-        x_range=(1.0, float(length)),
-        y_range=from_zero(values),
+    look = replace(_CURVE, marker="")
+    mean = Series(
+        f"mean over {reach.texts} texts", look, range(1, length + 1), values, texts, bands
     )
+    title = f"How far into a text the prompt reaches: {short(reach.label)}"
+    x_label = "tokens behind the place of the prompt"
+    return Chart(f"reach-{reach.key}", title, x_label, "divergence, nats", (mean,))
 
 
 def tradeoff_chart(runs: Sequence[Run]) -> Chart | None:
     """Return held-out loss against divergence, a mark a run; None for fewer than two that have both."""
-    series: list[Series] = []
-    untouched: list[float] = []
-    digits = max((run.digits for run in runs), default=1)
-    for run in runs:
-        tuned = run.evaluation.method("tuned") if run.evaluation else None
-        naive = run.evaluation.method("naive") if run.evaluation else None
-        loss = tuned.held_out.loss if tuned and tuned.held_out else None
-        if tuned is not None and loss is not None and tuned.divergence is not None:
-            name, numbers = short(run.name, 40), (loss_text(loss, digits), tuned.divergence)
-            hover = f"{name}: divergence {divergence_text(numbers[1])}, held-out loss {numbers[0]}"
-            look = look_of(len(series))
-            series.append(Series(name, look, [tuned.divergence], [loss], hovers=[hover]))
-        if naive and naive.held_out and naive.held_out.loss is not None:
-            untouched.append(naive.held_out.loss)
-    if len(series) < 2:
-        return None
-    if untouched:
-        series.insert(0, Series("untouched", UNTOUCHED, [0.0] * len(untouched), untouched))
-    return Chart(
-        "tradeoff",
-        "Gain and cost of each run",
-        "Lower is nearer to the target, further left leaves ordinary text more as it was. Hollow marks are "
-        "the untouched models.",
-        "; ".join(hover for part in series for hover in part.hovers) + ".",
-        "divergence on ordinary text, nats a token",
-        "loss on held-out forms",
-        tuple(series),
-        x_range=from_zero([x for part in series for x in part.x]),
-        y_range=from_zero([y for part in series for y in part.y]),
-    )
-
-
-def from_zero(values: Sequence[float]) -> tuple[float, float]:
-    """Return the ends of an axis that holds 0 and some values."""
-    return min(0.0, *values), max(0.0, *values) * _HEADROOM or 1.0
-
-
-def _dot(outcome: Outcome | None, key: str, look: Look) -> Dot | None:
-    if outcome is None or key not in outcome.scores:
-        return None
-    return Dot(outcome.scores[key], look, outcome.intervals.get(key))
-
-
-def _score_text(outcome: Outcome | None, key: str, text: Text) -> str:
-    score = outcome.scores.get(key) if outcome else None
-    return text(score) + span_text(outcome.intervals.get(key) if outcome else None, text)
-
-
-def span_text(span: tuple[float, float] | None, text: Text) -> str:
-    """Return an interval in brackets; empty for none."""
-    return "" if span is None else f" ({text(span[0])} to {text(span[1])})"
+    marks: list[Mark] = []
+    untouched: list[Mark] = []
+    for number, run in enumerate(runs):
+        for row in run.evaluation.methods if run.evaluation else ():
+            loss = row.held_out.loss if row.held_out else None
+            text = f"held-out loss {run.text(loss)}"
+            if row.key == "naive" and loss is not None:
+                look = Look("grey", "o", hollow=True)
+                untouched.append(("untouched", look, 0.0, loss, text))
+            if row.key == "tuned" and loss is not None and row.divergence is not None:
+                text = f"divergence {divergence_text(row.divergence)}, {text}"
+                marks.append((short(run.name, 40), look_of(number), row.divergence, loss, text))
+    series = scatter([*untouched, *marks])
+    x_label, y_label = "divergence on ordinary text, nats a token", "loss on held-out forms"
+    title = "Gain and cost of each run"
+    return Chart("tradeoff", title, x_label, y_label, series) if len(marks) > 1 else None

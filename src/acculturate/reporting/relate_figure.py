@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from acculturate.drawing import Chart, Series, look_of
+from acculturate.drawing import Chart, Mark, look_of, scatter
 from acculturate.formatting import loss_text, short
 from acculturate.reporting.relate import SCORES, Benchmark, Related
 from acculturate.reporting.relate_narrative import coefficient_text
@@ -24,46 +24,33 @@ def relate_charts(related: Related) -> tuple[Chart, ...]:
 
 def _chart(benchmark: Benchmark, score: str) -> Chart:
     points = [point for point in benchmark.points if score in point.score]
-    series: list[Series] = []
-    for number, group in enumerate(dict.fromkeys(point.group for point in points)):
-        members = [point for point in points if point.group == group]
-        untouched = sorted(
-            {(p.naive_loss[_LOSS], p.naive_score[score]) for p in members if score in p.naive_score}
-        )
-        tuned = [(point.loss[_LOSS], point.score[score]) for point in members]
-        names = [f"{point.run} ({group})" for point in members]
-        look = look_of(number)
-        for name, shape, places, texts in (
-            ("", replace(look, hollow=True), untouched, [f"{group}, untouched"] * len(untouched)),
-            (short(group, 40), look, tuned, names),
-        ):
-            pairs = zip(texts, places, strict=True)
-            hovers = [
-                f"{text}: loss {loss_text(x)}, score {loss_text(y, 3)}" for text, (x, y) in pairs
-            ]
-            series.append(
-                Series(name, shape, [x for x, _ in places], [y for _, y in places], hovers=hovers)
-            )
-    note = _note(benchmark, score)
+    groups = list(dict.fromkeys(point.group for point in points))
+    marks: dict[Mark, None] = {}
+    for point in points:
+        name, look = short(point.group, 40), look_of(groups.index(point.group))
+        x, y = point.loss[_LOSS], point.score[score]
+        marks[name, look, x, y, f"{point.run}: {_mark_text(x, y)}"] = None
+        if score in point.naive_score:
+            name, look = f"{name}, untouched", replace(look, hollow=True)
+            x, y = point.naive_loss[_LOSS], point.naive_score[score]
+            marks[name, look, x, y, _mark_text(x, y)] = None
     title = f"{short(benchmark.name, 50)}: {SCORES[score]}"
     return Chart(
-        f"relate-{short(benchmark.name)}-{score}",
+        f"relate-{score}",
         title,
-        note,
-        f"{title}, {len(points)} runs: {note}.",
         "loss on the held-out forms (left is nearer to the target)",
-        title,
-        tuple(series),
-        note=note,
+        f"{title}\n{_note(benchmark, score)}",
+        scatter(list(marks)),
+        zoomed=True,
     )
+
+
+def _mark_text(loss: float, score: float) -> str:
+    return f"loss {loss_text(loss)}, score {loss_text(score, 3)}"
 
 
 def _note(benchmark: Benchmark, score: str) -> str:
     """Return the pooled coefficients, or why there are none."""
     pooled = next(r.pooled for r in benchmark.relations if (r.loss, r.score) == (_LOSS, score))
-    if pooled.why is not None:
-        return pooled.why
-    return (
-        f"within countries: Spearman {coefficient_text(pooled.spearman)}, "
-        f"Pearson {coefficient_text(pooled.pearson)}; hollow: untouched"
-    )
+    spearman, pearson = coefficient_text(pooled.spearman), coefficient_text(pooled.pearson)
+    return pooled.why or f"within countries: Spearman {spearman}, Pearson {pearson}"

@@ -18,7 +18,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from acculturate import formatting
-from acculturate.drawing import Chart, Drawing, Strips, inline_svg
+from acculturate.drawing import Chart, inline_svg
 from acculturate.errors import UsageError
 from acculturate.io import write_text
 from acculturate.metrics.measure import NEAREST
@@ -72,7 +72,7 @@ class RunView:
     findings: tuple[narrative.Finding, ...]
     naive: Method | None
     tuned: Method | None
-    scores: Strips | None
+    scores: Chart | None
     curve: Chart | None
     divergence: Chart | None
     frontier: Chart | None
@@ -181,7 +181,7 @@ def _view(run: Run, anchor: str) -> RunView:
         findings=narrative.findings(run),
         naive=evaluation.method("naive") if evaluation else None,
         tuned=tuned,
-        scores=figures.score_strips(evaluation) if evaluation else None,
+        scores=figures.score_chart(evaluation) if evaluation else None,
         curve=figures.loss_chart(run),
         divergence=figures.divergence_chart(run),
         frontier=figures.frontier_chart(run),
@@ -285,8 +285,8 @@ def environment(package: str | None = None) -> Environment:
     return environment
 
 
-def _drawn(drawing: Drawing, key: str) -> Markup:
-    return Markup(inline_svg(drawing, key))
+def _drawn(chart: Chart, key: str) -> Markup:
+    return Markup(inline_svg(chart, key))
 
 
 def _excerpt(text: str) -> str:
