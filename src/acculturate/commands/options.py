@@ -89,7 +89,7 @@ def takes_settings(
     return decorate
 
 
-def read_config(context: typer.Context, file: Path | None) -> Path | None:
+def read_config(context: Any, file: Path | None) -> Path | None:
     """Take the options in a TOML file as defaults of a command; those on the command line win.
 
     Raises:

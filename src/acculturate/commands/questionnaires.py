@@ -1,4 +1,4 @@
-"""What comes with the package: `acculturate countries`, `forms` and `instrument`."""
+"""Data that comes with the package: `acculturate countries`, `forms` and `instrument`."""
 
 from __future__ import annotations
 
@@ -33,8 +33,12 @@ def countries(
 
 def forms(
     instrument: InstrumentOption = "vsm13",
-    split: Annotated[Literal["all", "tuning", "held-out"], typer.Option(help="Which.")] = "all",
-    language: Annotated[list[str] | None, typer.Option(help="Language code [en].")] = None,
+    split: Annotated[
+        Literal["all", "tuning", "held-out"], typer.Option(help="Split of the forms.")
+    ] = "all",
+    language: Annotated[
+        list[str] | None, typer.Option(help="Language code; may be repeated [en].")
+    ] = None,
     labels: LabelsOption = "digits",
     as_json: JsonOption = False,
 ) -> None:
@@ -70,8 +74,8 @@ def list_instruments(as_json: JsonOption = False) -> None:
     if as_json:
         print_json([{"key": i.key, "title": i.title, "items": len(i.items)} for i in read])
     else:
-        for one in read:
-            print(f"{one.key}: {one.title}, {len(one.items)} items")
+        for survey in read:
+            print(f"{survey.key}: {survey.title}, {len(survey.items)} items")
 
 
 def _plain(country: dict[str, Any]) -> dict[str, Any]:
