@@ -69,7 +69,7 @@ HOSTILE = [
             ("tune", "-m", "fake", "-c", "us", "--sample", "--forms", "7"),
             ("7 tuning forms", "multiple of 48"),
         ),
-        (("tune", "-m", "fake", "-c", "us", "--space", "cube:3"), ("cube:3", "low-rank:N")),
+        (("tune", "-m", "fake", "-c", "us", "--space", "cube:3"), ("cube:3", "low-rank:2")),
         (("tune", "-m", "fake", "-c", "us", "--space", "ball:1"), ("'ball:1' was removed", "full")),
         (("tune", "-m", "fake", "-c", "us", "--space", "low-rank"), ("low-rank", "low-rank:2")),
         (
