@@ -145,7 +145,7 @@ def read_bytes(path: Path, what: str, largest: int = LARGEST_FILE) -> bytes:
 
     Args:
         path: The file.
-        what: What it should be, for the message, such as "instrument file".
+        what: Kind of the file for the message, such as "instrument file".
         largest: Bytes it has at most.
 
     Raises:
@@ -225,7 +225,7 @@ def parse_csv(text: str, where: str) -> tuple[list[str], list[tuple[int, list[st
 
     Args:
         text: Content of the file.
-        where: What to call the file in a message.
+        where: Name of the file in a message.
 
     Returns:
         The cells of its first line, and every other row by the line that it starts on; empty rows are

@@ -54,10 +54,10 @@ class Section(BaseModel):
 
 
 def fault(text: str, hint: str, *at: str | int) -> PydanticCustomError:
-    """Return what a validator raises for a value that fits no further; `explain` words it.
+    """Return an error for a validator to raise, in the words that `explain` shows.
 
     Args:
-        text: What is wrong, a predicate: "weigh nothing".
+        text: The fault as a predicate: "weigh nothing".
         hint: The next step, as a sentence.
         at: Keys and 0-based indices from the validated value to the part that is wrong.
     """
@@ -70,7 +70,7 @@ def validated(kind: type[T], values: object, file: str | Path) -> T:
     Args:
         kind: A `Section`, a dataclass, or any type that pydantic knows.
         values: Parsed TOML or JSON.
-        file: What to call the file in a message.
+        file: Name of the file in a message.
 
     Raises:
         UsageError: They do not fit; the message is that of `explain`.
@@ -90,8 +90,8 @@ def explain(
     """Return the first fault of a file as an error to raise.
 
     Args:
-        error: What pydantic found.
-        file: What to call the file in the message.
+        error: The error of pydantic.
+        file: Name of the file in the message.
         kind: The type that was asked for; without it no key is suggested for a misspelt one.
         raises: Kind of the error: `FailureError` for a file that the program itself wrote.
 

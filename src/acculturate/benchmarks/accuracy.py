@@ -1,4 +1,4 @@
-"""How many questions with known answers each method gets right.
+"""The share of questions with known answers that each method gets right.
 
 In: a `QuestionSet` and each method's shares of the options. Out: rows and tests of a `Result`.
 """
@@ -45,7 +45,7 @@ def score_questions(
     """Score every method.
 
     Args:
-        benchmark: What was asked.
+        benchmark: The questions.
         answered: Method to the shares of its answers; the last method is the tuned one.
         country: The tuned country.
         seed: Of the bootstrap.

@@ -22,15 +22,15 @@ from acculturate.model.prefix_tree import shared_length
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey import Form, with_line
 
-How = Literal["probability", "text"]
+ReadOut = Literal["probability", "text"]
 """An answer is the probability of each option's label, or read from the text that the model writes."""
 
 TRUTHS = ("True", "False")
-"""What a judgement is answered with; option 0 says that the proposed answer is right."""
+"""The answers to a judgement; option 0 says that the proposed answer is right."""
 
 Shares = Float[np.ndarray, "row option"]
 Count = Callable[[int, int], None]
-"""Called with how many forms are answered and how many there are."""
+"""Called with the number of forms answered and the number of all."""
 
 _BYTES = 16_000
 """Of the text that runs together, shared beginnings once: about 4,000 tokens of English. More would hold more
@@ -58,8 +58,8 @@ def rounds(benchmark: Benchmark, orders: int, seed: int) -> tuple[tuple[Form, ..
     """Return the forms of a benchmark, once for each option order.
 
     Args:
-        benchmark: What is asked.
-        orders: How many random orders; 0 keeps that of the file.
+        benchmark: The questions.
+        orders: Number of random orders; 0 keeps that of the file.
         seed: Draws the orders.
     """
     if orders == 0:
@@ -77,16 +77,16 @@ def ask(
     model: AnswerModel,
     asked: Sequence[Sequence[Form]],
     prompt: SoftPrompt | None,
-    how: How,
+    how: ReadOut,
     count: Count = lambda _done, _all: None,
 ) -> Shares:
     """Ask all rounds and average them.
 
     Args:
-        model: Who answers; a `GeneratingModel` where `how` is "text".
+        model: The model to ask; a `GeneratingModel` where `how` is "text".
         asked: The same rows in every round.
         prompt: The soft prompt, or None for the untouched model.
-        how: How an answer is read.
+        how: The reading of an answer.
         count: Progress.
 
     Returns:
@@ -128,17 +128,17 @@ def _written(model: AnswerModel, forms: Sequence[Form], prompt: SoftPrompt | Non
     return shares
 
 
-def _chunks(forms: Sequence[Form], how: How) -> Iterator[Sequence[Form]]:
+def _chunks(forms: Sequence[Form], how: ReadOut) -> Iterator[Sequence[Form]]:
     """Yield neighbouring forms, so that a beginning they share runs once."""
     start, length, before = 0, 0, b""
     for index, form in enumerate(forms):
         text = form.text.encode()
-        own = len(text) - shared_length(before, text)
-        full = length + own > _BYTES if how == "probability" else index - start >= _WRITTEN
+        new = len(text) - shared_length(before, text)
+        full = length + new > _BYTES if how == "probability" else index - start >= _WRITTEN
         if full and index > start:
             yield forms[start:index]
-            start, length, own = index, 0, len(text)
-        length, before = length + own, text
+            start, length, new = index, 0, len(text)
+        length, before = length + new, text
     yield forms[start:]
 
 

@@ -62,13 +62,13 @@ def load_benchmark(named: str, progress: Callable[[str], None] = lambda _: None)
     if name in _known():
         return _named(name, progress)
     if not given and is_path(named.strip(), ".toml"):
-        own = load_mapping(Path(named.strip()))
-        if own.origin.key in _known():
+        mapped = load_mapping(Path(named.strip()))
+        if mapped.origin.key in _known():
             raise UsageError(
-                f"{named.strip()}: the key {own.origin.key} is that of another benchmark",
+                f"{named.strip()}: the key {mapped.origin.key} is that of another benchmark",
                 "Give it a key of its own.",
             )
-        return own
+        return mapped
     raise UsageError(
         f"there is no benchmark {name!r}",
         f"{suggestion(name, _known(), 'Benchmarks')} A test of your own is given by the path of a file "

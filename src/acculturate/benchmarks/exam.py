@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from acculturate.benchmarks import accuracy, similarity
-from acculturate.benchmarks.asking import How, Method, Shares, ask, rounds, with_method
+from acculturate.benchmarks.asking import Method, ReadOut, Shares, ask, rounds, with_method
 from acculturate.benchmarks.questions import Benchmark, OpinionSet, QuestionSet
 from acculturate.benchmarks.result import Result
 from acculturate.errors import UsageError
@@ -29,7 +29,7 @@ MOST_ORDERS = 100
 Known = MutableMapping[str, Shares]
 """Answers by the mark of all that they depend on."""
 Progress = Callable[[str, int, int], None]
-"""Called with what is asked, how much of it is answered, and how much there is."""
+"""Called with a name, the number of forms answered and the number of all."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Exam:
     """Benchmarks, and how they are asked.
 
     Attributes:
-        benchmarks: What is asked, each under a key of its own.
+        benchmarks: The questions, each under a key of its own.
         orders: Random option orders to average; 0 asks in that of the file.
-        written: Whether the model writes its answers too, where one option is to be chosen or judged.
+        written: True to let the model write its answers too, where one option is to be chosen or judged.
         seed: Of the orders and the bootstrap.
     """
 
@@ -62,7 +62,7 @@ class Exam:
 
     def sheets(self) -> tuple[Sheet, ...]:
         """Return what is asked and shown one by one."""
-        ways: tuple[How, ...] = ("probability", "text") if self.written else ("probability",)
+        ways: tuple[ReadOut, ...] = ("probability", "text") if self.written else ("probability",)
         return tuple(
             Sheet(self, benchmark, how)
             for benchmark in self.benchmarks
@@ -78,12 +78,12 @@ class Sheet:
     Attributes:
         exam: Its orders and its seed.
         benchmark: One of its benchmarks.
-        how: How an answer is read.
+        how: The reading of an answer.
     """
 
     exam: Exam
     benchmark: Benchmark
-    how: How
+    how: ReadOut
 
     @property
     def key(self) -> str:
@@ -103,7 +103,7 @@ class Sheet:
         """Ask what is not known yet, and add it to what is known.
 
         Args:
-            model: Who answers.
+            model: The model to ask.
             weights_hash: Of its weights.
             methods: Ways of making it answer.
             known: Answers by their marks.

@@ -16,7 +16,7 @@ def download(repository: str, file: str, instead: str) -> tuple[Path, str]:
     Args:
         repository: Data set on the hub, as owner/name.
         file: Path in it.
-        instead: How to give a local file instead, for the message.
+        instead: An option that gives a local file instead, for the message.
 
     Returns:
         The local copy, and the commit it is from.

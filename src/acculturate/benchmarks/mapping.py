@@ -26,7 +26,7 @@ from acculturate.schema import Section, Text, fault, validated
 from acculturate.survey import country_name
 
 Answer = Literal["label", "index", "number", "text"]
-"""How a file says which option is right: its letter, its place from 0 or from 1, or its own words."""
+"""A right option is given by its letter, its place from 0 or from 1, or its own words."""
 
 
 def _check_key(key: str) -> str:

@@ -26,9 +26,9 @@ class Question:
         id: Unique in its set.
         text: The question, on one line.
         options: The answers offered, in the file's order; two to `MOST_OPTIONS`.
-        right: Whether each option is a right answer; exactly one is, where one has to be chosen.
+        right: True for each option that is a right answer: exactly one, if one has to be chosen.
         country: The country it is about, as every table here names it, or None.
-        weight: How much it counts in an accuracy, above 0.
+        weight: Its weight in an accuracy, above 0.
     """
 
     id: str
@@ -58,14 +58,14 @@ class Opinion:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a set comes from.
+    """The origin of a set.
 
     Attributes:
         key: Short name of letters, digits and hyphens: the name of its result file.
         title: Name in full.
         source: The file, or the hub repository and its commit.
         licence: Under which terms, and what a user must know of them.
-        note: What else a reader of a score must know; empty where nothing.
+        note: Anything else for a reader of a score; may be empty.
     """
 
     key: str
@@ -80,7 +80,7 @@ class QuestionSet:
     """Questions with right answers.
 
     Attributes:
-        origin: Where they come from.
+        origin: Their source and terms.
         kind: "choice": one option is chosen. "judged": every option is judged true or false by itself,
             and a question counts only when all of its judgements are right.
         questions: At least one.
@@ -104,9 +104,9 @@ class OpinionSet:
     """Questions with the answers of people of each country.
 
     Attributes:
-        origin: Where they come from.
+        origin: Their source and terms.
         questions: At least one.
-        left_out: What the file held and could not be used, by reason.
+        left_out: Number of unusable entries of the file, by reason.
     """
 
     origin: Origin

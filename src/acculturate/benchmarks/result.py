@@ -19,7 +19,7 @@ class Part:
         score: An accuracy, or a similarity, 0 to 1; NaN where a model was broken or nothing was asked.
         low: Lower end of its 95% interval.
         high: Upper end.
-        questions: How many.
+        questions: Their number.
     """
 
     score: float
@@ -45,7 +45,7 @@ class MethodScore:
         unanswered: Rows without one likeliest option, or whose text cannot be read; none of them is right.
         rank: 1 + how many countries are nearer than the target, each compared with it on the questions
             that both were asked; None where there is no target.
-        ranked: How many countries were compared, the target among them; None likewise.
+        ranked: Number of countries compared, the target among them; None likewise.
     """
 
     method: str
@@ -108,17 +108,17 @@ class Result(Record):
         title: In full.
         kind: "choice", "judged" or "opinions".
         how: "probability" or "text".
-        questions: How many.
+        questions: Their number.
         country: The tuned country.
         chance: Score of answering at random, each option alike; None where it is not known.
         orders: Random option orders averaged; 0 for that of the file.
         seed: Of the orders and the bootstrap.
-        interval: How intervals of the rows were made.
-        test: How p-values were made.
-        source: Where the questions are from.
+        interval: Method of the intervals of the rows.
+        test: Method of the p-values.
+        source: Source of the questions.
         licence: Their terms.
-        note: What a reader must know.
-        left_out: What the file held and was not asked, by reason.
+        note: A note for the reader.
+        left_out: Number of entries of the file that were not asked, by reason.
         rows: One a method, the tuned one last.
         tests: The tuned model against each other method.
         fingerprint: SHA-256 of all that the result depends on.

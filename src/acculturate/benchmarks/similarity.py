@@ -1,4 +1,4 @@
-"""Whose opinions a model's answers are like.
+"""The similarity of a model's answers to the opinions of each country.
 
 In: an `OpinionSet` and each method's shares of the options. Out: rows and tests of a `Result`. The similarity
 to a country is 1 minus the Jensen-Shannon distance of the two distributions over the options (E. Durmus et al.
@@ -49,7 +49,7 @@ def score_opinions(
     """Score every method.
 
     Args:
-        benchmark: What was asked.
+        benchmark: The questions.
         answered: Method to the shares of its answers; the last method is the tuned one.
         country: The tuned country.
         seed: Of the bootstrap.
@@ -73,9 +73,9 @@ def rank(alike: Similarities, target: int) -> tuple[int, int]:
     Returns:
         1 + how many countries are nearer, and how many share a question with the target, itself among them.
     """
-    own = alike[:, [target]]
-    both = np.isfinite(alike) & np.isfinite(own)
-    difference = np.where(both, alike - own, 0.0).sum(axis=0)
+    to_target = alike[:, [target]]
+    both = np.isfinite(alike) & np.isfinite(to_target)
+    difference = np.where(both, alike - to_target, 0.0).sum(axis=0)
     compared = both.any(axis=0)
     nearer = compared & (difference > 1e-12)
     return 1 + int(nearer.sum()), int(compared.sum())

@@ -32,7 +32,7 @@ class ComparisonSettings:
     Attributes:
         scoring: Weights, anchor, loss.
         target: Scores to reach, in the order of the dimensions.
-        reading: How answers become numbers.
+        reading: The reading of answers as numbers.
         respondents: Draws a form for the reading "sampled".
         seed: Of the bootstrap and of "sampled".
     """
@@ -86,7 +86,7 @@ class Comparison:
     """Both states on the same forms; index 0 is the untouched model, 1 the tuned one.
 
     Attributes:
-        question: What it was compared with.
+        question: The settings of the comparison.
         forms: The forms asked.
         answers: Of each state.
         scores: Of each state.
@@ -165,18 +165,18 @@ def compare(
     """Ask the untouched and the tuned model the same forms.
 
     Args:
-        model: Who answers.
+        model: The model to ask.
         prompt: The tuned soft prompt, or a line of words to stand in front of every form.
-        forms: What is asked, every item of the instrument at least once.
-        question: How answers are read and what they are compared with.
+        forms: The forms to ask, every item of the instrument at least once.
+        question: The settings of the comparison.
 
     Raises:
         UsageError: The soft prompt was made for another width.
     """
     naive = ask_state(model, None, forms, valid_mass=True)
     if isinstance(prompt, str):
-        told = ask_state(model, None, with_line(forms, prompt), valid_mass=True)
-        tuned = replace(told, forms=naive.forms)
+        instructed = ask_state(model, None, with_line(forms, prompt), valid_mass=True)
+        tuned = replace(instructed, forms=naive.forms)
     else:
         tuned = ask_state(model, prompt, forms, valid_mass=True)
     return compare_answers(naive, tuned, question)

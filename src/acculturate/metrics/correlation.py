@@ -37,8 +37,8 @@ class Correlation:
     """The correlation of two quantities.
 
     Attributes:
-        runs: How many pairs there are.
-        groups: In how many groups.
+        runs: Number of pairs.
+        groups: Number of groups.
         pearson: Linear, after every group's mean was taken off; None where `why` says why.
         spearman: Of the ranks of the same values, likewise.
         why: Why there is no number, or None.

@@ -74,4 +74,4 @@ def extremes(comparison: Comparison) -> tuple[Extreme, ...]:
 
 def mean_distance(dimensions: Sequence[Extreme], which: str) -> float:
     """Return the mean distance from the middle of the scores called `which`: naive, tuned or target."""
-    return float(np.mean([abs(getattr(one, which) - one.middle) for one in dimensions]))
+    return float(np.mean([abs(getattr(extreme, which) - extreme.middle) for extreme in dimensions]))

@@ -31,7 +31,7 @@ class FormSet:
     Attributes:
         key: "tuning", "wordings", "frames", "held-out", "shuffled", "letters" or a language's code.
         label: In words.
-        forms: What is asked.
+        forms: The forms to ask.
     """
 
     key: str
@@ -46,7 +46,7 @@ class FormSetResult(StatePair):
     Attributes:
         key: As in `FormSet`; "forward" and "reversed" are the headline's forms by option order.
         label: In words.
-        forms: How many forms were asked of each.
+        forms: Number of forms asked of each.
     """
 
     key: str
@@ -61,7 +61,7 @@ def form_sets(
 
     Args:
         instrument: The questionnaire.
-        tuning: What the search was asked; of more than a row asks, a balanced few.
+        tuning: The forms of the search; of more than a row asks, a balanced few.
         language: The language it was asked in.
         others: Codes of other languages to ask in.
 

@@ -51,8 +51,8 @@ class Profile(Record):
         table: Key of the country table, or None where the instrument has none.
         country: Name of the target country, or None.
         anchor: The constant C of each dimension.
-        reading: How answers became numbers.
-        forms: How many forms were asked.
+        reading: The reading of answers as numbers.
+        forms: Number of forms asked.
         scores: Score of each dimension.
         intervals: 95% bootstrap interval of each score over the forms: how much of the score hangs on
             the way of asking. Empty where an item has fewer than two forms in an option order.
@@ -108,14 +108,14 @@ def measure(
     """Measure the values a model shows in a survey.
 
     Args:
-        model: Who answers.
-        instrument: What is asked.
+        model: The model to ask.
+        instrument: The questionnaire.
         soft_prompt: Stands in the model's context, or None for the untouched model.
         forms: Every form in English ("all"), the tuning or the held-out ones, or forms of your own.
         target: A country to compare with.
-        table: Where the nearest countries come from; see `default_table`.
+        table: Scores of countries for the nearest ones; `default_table` if None.
         scoring: Anchor, loss and variant; the instrument's defaults if None.
-        reading: How answers become numbers.
+        reading: The reading of answers as numbers.
         respondents: Draws a form for the reading "sampled".
         seed: Of the bootstrap and of "sampled".
 
@@ -269,11 +269,11 @@ def nearest_countries(
     scores: Float[np.ndarray, " dimension"], scoring: Scoring, table: CountryTable
 ) -> tuple[tuple[str, float], ...]:
     """Return every country with complete scores and its loss, nearest first."""
-    found = [
+    ranking = [
         (country.name, float(scoring.loss(scores[None], country.vector(scoring.instrument))[0]))
         for country in table.complete()
     ]
-    return tuple(sorted(found, key=lambda pair: (pair[1], pair[0])))
+    return tuple(sorted(ranking, key=lambda pair: (pair[1], pair[0])))
 
 
 def losses(
@@ -290,7 +290,7 @@ def losses(
         answers: Of every candidate.
         scoring: Weights, anchor, loss.
         target: Scores to reach.
-        reading: How answers become numbers.
+        reading: The reading of answers as numbers.
         respondents: Draws a form for the reading "sampled".
         seed: Of these draws.
     """
@@ -310,7 +310,7 @@ def bootstrap_scores(
     The same state of the generator draws the same forms, so that two models can be compared form by form.
 
     Args:
-        values: What each form was answered with.
+        values: The answer to each form as a number.
         forms: The forms.
         scoring: Weights and anchor.
         rng: Draws.

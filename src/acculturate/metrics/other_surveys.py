@@ -35,7 +35,7 @@ class OtherSurvey:
         instrument: The questionnaire.
         table: Its country table.
         country: The target in that table, or None where it is not there with all its scores.
-        forms: What is asked: held-out forms in the run's language, or in English.
+        forms: The forms to ask: held-out forms in the run's language, or in English.
     """
 
     instrument: Instrument
@@ -53,8 +53,8 @@ class SurveyCheck(StatePair):
         title: Its title.
         table: Key of the table.
         country: The target; its scores are from that table.
-        aggregate: What the loss is.
-        forms: How many forms were asked.
+        aggregate: The kind of loss.
+        forms: Number of forms asked.
         language: Language code of the forms.
         dimensions: Key and name of each dimension.
         target: The country's scores.
@@ -102,7 +102,7 @@ def check_with(
     """Ask both states another survey, read as expected answers with its own anchor.
 
     Args:
-        model: Who answers.
+        model: The model to ask.
         prompt: The tuned soft prompt, or a line of words.
         survey: One whose table has the country.
         seed: Of the bootstrap.

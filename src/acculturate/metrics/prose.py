@@ -44,15 +44,15 @@ class Prose:
 def measure_prose(texts: Sequence[str]) -> Prose:
     """Measure texts, at least one."""
     worded = [words(text) for text in texts]
-    repeated = [share for each in worded if (share := repetition(each)) is not None]
+    repeated = [share for text in worded if (share := repetition(text)) is not None]
     return Prose(
-        words=float(np.mean([len(each) for each in worded])),
+        words=float(np.mean([len(text) for text in worded])),
         repetition=float(np.mean(repeated)) if repeated else None,
         distinct_1=distinct(worded, 1),
         distinct_2=distinct(worded, 2),
         reading_ease=reading_ease(texts),
         refusals=float(np.mean([is_refusal(text) for text in texts])),
-        empty=float(np.mean([not each for each in worded])),
+        empty=float(np.mean([not text for text in worded])),
     )
 
 
@@ -61,7 +61,7 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", text.casefold()))
 
 
-def repetition(said: Sequence[str], length: int = REPEATED) -> float | None:
+def repetition(tokens: Sequence[str], length: int = REPEATED) -> float | None:
     """Return the share of a text's runs of words that were there before: seq-rep-n.
 
     S. Welleck et al. (2020), Neural Text Generation with Unlikelihood Training, section 6:
@@ -70,7 +70,7 @@ def repetition(said: Sequence[str], length: int = REPEATED) -> float | None:
     Returns:
         0 where nothing is said twice; None for a text without a run.
     """
-    runs = _runs(said, length)
+    runs = _runs(tokens, length)
     return 1 - len(set(runs)) / len(runs) if runs else None
 
 
@@ -83,8 +83,8 @@ def distinct(texts: Sequence[Sequence[str]], length: int) -> float | None:
     Returns:
         A share; None without a word.
     """
-    count = sum(len(said) for said in texts)
-    runs = {run for said in texts for run in _runs(said, length)}
+    count = sum(len(tokens) for tokens in texts)
+    runs = {run for tokens in texts for run in _runs(tokens, length)}
     return len(runs) / count if count else None
 
 
@@ -99,16 +99,16 @@ def reading_ease(texts: Sequence[str]) -> float | None:
         About 0 (very hard) to 100 (very easy), not limited; None without a word.
     """
     sentences = [
-        said
+        tokens
         for text in texts
         for part in re.split(r"[.!?]+\s|[.!?]+$|\n", text)
-        if (said := words(part))
+        if (tokens := words(part))
     ]
-    said = [word for sentence in sentences for word in sentence]
-    if not said:
+    tokens = [word for sentence in sentences for word in sentence]
+    if not tokens:
         return None
-    of_a_word = sum(map(syllables, said)) / len(said)
-    return 206.835 - 1.015 * len(said) / len(sentences) - 84.6 * of_a_word
+    of_a_word = sum(map(syllables, tokens)) / len(tokens)
+    return 206.835 - 1.015 * len(tokens) / len(sentences) - 84.6 * of_a_word
 
 
 def syllables(word: str) -> int:
@@ -124,5 +124,5 @@ def syllables(word: str) -> int:
     return max(1, count)
 
 
-def _runs(said: Sequence[str], length: int) -> list[tuple[str, ...]]:
-    return [tuple(said[at : at + length]) for at in range(len(said) - length + 1)]
+def _runs(tokens: Sequence[str], length: int) -> list[tuple[str, ...]]:
+    return [tuple(tokens[at : at + length]) for at in range(len(tokens) - length + 1)]

@@ -58,8 +58,8 @@ class Persona:
     Attributes:
         age: In years.
         sex: "woman" or "man".
-        education: What was finished.
-        occupation: What is done for a living.
+        education: A verb phrase, such as "finished university".
+        occupation: Likewise, such as "work in a shop".
     """
 
     age: int
@@ -101,7 +101,7 @@ class Respondents(Record):
     """Both states, answered by the same respondents.
 
     Attributes:
-        respondents: How many.
+        respondents: Their number.
         seed: Of the design and the answers.
         language: Language code of the forms.
         example: The line of the first persona.
@@ -127,10 +127,10 @@ class Survey:
 
     Attributes:
         forms: Every form that anybody was asked, without its persona.
-        asked: Which form each respondent was asked for each item.
-        answers: What was answered, 1 for the first option of the item's own order; NaN where the
+        asked: Index of the form that each respondent was asked for each item.
+        answers: The answers, 1 for the first option of the item's own order; NaN where the
             answer was not finite.
-        expected: What the respondent would answer on average, given the form.
+        expected: Mean answer of the respondent, given the form.
     """
 
     forms: tuple[Form, ...]
@@ -164,7 +164,7 @@ def respondents(
     equally often, and answers once, drawn from the probabilities with the same luck in both states.
 
     Args:
-        model: Who answers.
+        model: The model to ask.
         prompt: The tuned soft prompt.
         forms: Held-out forms in English, every item with both option orders.
         question: Scoring, target and the seed of everything drawn here.

@@ -58,7 +58,7 @@ class SeedSpread(Record):
 
     Attributes:
         country: Their target.
-        over: What a run's own samples were drawn over, in words.
+        over: The units that a run's own samples were drawn over, in words.
         runs: Their names.
         naive: Mean loss of the untouched model.
         tuned: Mean loss of the tuned ones.
@@ -93,7 +93,7 @@ def confusion(
         tuple(names),
         tuple(targets),
         columns,
-        tuple(tuple(own.get(column) for column in columns) for own in losses),
+        tuple(tuple(by_country.get(column) for column in columns) for by_country in losses),
     )
 
 
@@ -110,7 +110,7 @@ def seed_spread(
 
     Args:
         country: Their target.
-        over: What the samples were drawn over, in words.
+        over: The units that the samples were drawn over, in words.
         names: Of the runs, at least one.
         naive: Each one's loss of the untouched model.
         tuned: Each one's loss of the tuned model.
@@ -118,9 +118,9 @@ def seed_spread(
         seed: Of the draws.
     """
     interval: Interval | None = None
-    if len(names) > 1 and all(len(own) > 0 for own in samples):
+    if len(names) > 1 and all(map(len, samples)):
         rng = np.random.default_rng(seed)
-        arrays = [np.array(own, np.float64) for own in samples]
+        arrays = [np.array(values, np.float64) for values in samples]
         # One run fewer than there are, as with forms: see `bootstrap_weights`.
         drawn = rng.integers(len(arrays), size=(SAMPLES, len(arrays) - 1))
         # Drawing forms anew adds noise, and noise adds to a distance: that is not the runs' own spread.

@@ -44,8 +44,8 @@ class TextSet:
     Attributes:
         key: A language's code for sentences, `PASSAGES_KEY`, or `OWN_KEY` for a user's texts.
         label: In words.
-        texts: How many were read.
-        tokens: How many of their tokens were predicted.
+        texts: Number of texts read.
+        tokens: Number of predicted tokens.
         divergence: Of the tuned model from the untouched one, nats a token, all tokens alike.
         naive: Perplexity of the untouched model.
         tuned: Perplexity of the tuned one.
@@ -69,7 +69,7 @@ class Reach:
     Attributes:
         key: The set of texts.
         label: In words.
-        texts: How many are long enough; each counts at every position.
+        texts: Number of texts that are long enough; each counts at every position.
         divergence: Mean divergence of each predicted token, the first behind the soft prompt's place
             first, in nats.
         low: Lower end of the 95% bootstrap interval of each over texts; empty for one text alone.
@@ -108,8 +108,8 @@ class SideEffects(Record):
         reaches: For the sets of longer texts.
         replies: Greedy answers to everyday questions.
         max_tokens: Tokens an answer had at most.
-        naive: What the untouched model's answers are like.
-        tuned: What the tuned one's are like.
+        naive: Properties of the untouched model's answers.
+        tuned: Properties of the tuned one's.
         seed: Of the bootstrap.
     """
 
@@ -133,7 +133,7 @@ def side_effects(
     """Read ordinary texts and ask everyday questions, untouched and tuned.
 
     Args:
-        model: Who reads and writes.
+        model: The model that reads and writes.
         prompt: The tuned soft prompt.
         own: A user's texts to read as well.
         seed: Of the bootstrap. Every set of texts has a stream of its own.
@@ -153,7 +153,7 @@ def side_effects(
         of_set, of_reach = (np.random.default_rng(stream) for stream in streams)
         sets.append(_text_set(key, label, naive, tuned, of_set))
         if key in (PASSAGES_KEY, OWN_KEY):
-            reaches.append(reach(key, label, [one.divergence for one in tuned], of_reach))
+            reaches.append(reach(key, label, [reading.divergence for reading in tuned], of_reach))
     progress(f"answering {len(QUESTIONS)} everyday questions")
     answers = [
         model.reply(QUESTIONS, soft, placement=prompt.placement, max_tokens=MAX_TOKENS)
@@ -162,7 +162,7 @@ def side_effects(
     return SideEffects(
         sets=tuple(sets),
         reaches=tuple(reaches),
-        replies=tuple(Reply(*one) for one in zip(QUESTIONS, *answers, strict=True)),
+        replies=tuple(Reply(*reply) for reply in zip(QUESTIONS, *answers, strict=True)),
         max_tokens=MAX_TOKENS,
         naive=measure_prose(answers[0]),
         tuned=measure_prose(answers[1]),
@@ -194,9 +194,9 @@ def reach(
         divergences: Of each text's predicted tokens, at least one of them, in nats.
         rng: Draws texts.
     """
-    lengths = sorted((len(one) for one in divergences if len(one)), reverse=True)
+    lengths = sorted((len(tokens) for tokens in divergences if len(tokens)), reverse=True)
     length = lengths[len(lengths) // 2]
-    table = np.stack([one[:length] for one in divergences if len(one) >= length])
+    table = np.stack([tokens[:length] for tokens in divergences if len(tokens) >= length])
     end = max(1, length // _ENDS)
     ends = np.stack([table[:, :end].mean(axis=1), table[:, -end:].mean(axis=1)], axis=1)
     columns = np.concatenate([table, ends, ends[:, :1] - ends[:, 1:]], axis=1)
@@ -223,7 +223,7 @@ def _text_set(
     rng: np.random.Generator,
 ) -> TextSet:
     """Count all tokens of a set alike, as the guard counts them; texts are drawn."""
-    counts = np.array([len(one.divergence) for one in tuned], float)
+    counts = np.array([len(reading.divergence) for reading in tuned], float)
     if not counts.any():
         raise UsageError(
             f"none of the {len(counts)} texts has two tokens, so there is nothing to predict",

@@ -1,4 +1,4 @@
-"""Is it that country, or any? Where the target stands among all countries, before and after.
+"""The rank of the target among all countries, before and after tuning.
 
 In: a `Comparison` and a country table. Out: every complete country's loss and the target's rank. Moving
 towards one country means little if the model ends up as near to any other.
@@ -20,7 +20,7 @@ Ranking = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True)
 class Standing(Record):
-    """Where the model stands among countries, in one state.
+    """The place of the model among countries, in one state.
 
     Attributes:
         rank: 1 + how many countries are nearer than the target; the last where an answer was not finite.
@@ -37,13 +37,13 @@ class Standing(Record):
 
 @dataclass(frozen=True)
 class Specificity(Record):
-    """Whether the model came nearer to its target than to others.
+    """The place of the target among all countries, before and after.
 
     Attributes:
         country: The target.
         table: Key of the table.
-        countries: How many others there are to be nearer to, and the target.
-        forms: How many forms were asked.
+        countries: Number of countries compared, the target among them.
+        forms: Number of forms asked.
         naive: The untouched model.
         tuned: The tuned one.
     """

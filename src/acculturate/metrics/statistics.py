@@ -26,7 +26,7 @@ def bootstrap_weights(
 
     Args:
         strata: Indices of the members of each stratum, which together count from 0; none is empty.
-        samples: How many.
+        samples: Their number.
         rng: Draws them.
 
     Returns:

@@ -64,7 +64,7 @@ class Generated(Record):
     """Written answers of both states to the same forms.
 
     Attributes:
-        forms: How many were asked.
+        forms: Number of forms asked.
         max_tokens: Tokens an answer had at most.
         seed: Of the drawn tokens; None where the likeliest was taken.
         naive: The untouched model.
@@ -90,9 +90,9 @@ def generated(
     """Let the untouched and the tuned model write their answers.
 
     Args:
-        model: Who answers.
+        model: The model to ask.
         prompt: The tuned soft prompt.
-        forms: What is asked, every item at least once.
+        forms: The forms to ask, every item at least once.
         question: Gives scoring and target.
         max_tokens: Tokens an answer has at most.
         seed: Draws the tokens; None takes the likeliest.
@@ -114,8 +114,8 @@ def parse_answer(text: str, form: Form) -> Parsed:
     words of its own option, which may be cut off. A label with anything else behind it is not.
 
     Args:
-        text: What the model wrote.
-        form: What it was asked.
+        text: The text of the model.
+        form: The form that it answers.
     """
     line = text.strip().split("\n")[0].strip()
     for label, option in zip(form.labels, form.options, strict=True):
@@ -181,7 +181,7 @@ def _words(form: Form, label: str) -> str:
 
 def _is_option(rest: str, words: str) -> bool:
     """Return whether what follows a label is nothing, its option's words, or their beginning."""
-    said = rest.casefold()
-    if not said or words.startswith(said):
+    shown = rest.casefold()
+    if not shown or words.startswith(shown):
         return True
-    return said.startswith(words) and bool(words) and not re.search(r"\w", said[len(words) :])
+    return shown.startswith(words) and bool(words) and not re.search(r"\w", shown[len(words) :])

@@ -67,8 +67,8 @@ class CountryTable:
 
     Attributes:
         key: Name of the table; every result names the table it used.
-        title: What it is.
-        source: Where the scores come from.
+        title: Its title.
+        source: The publication of the scores.
         terms: Under which terms.
         dimensions: Keys of the dimensions it has scores for.
         countries: In the table's order.

@@ -1,4 +1,4 @@
-"""How items are put: every wording, frame and option order, and balanced selections of them.
+"""Forms of the items: every wording, frame and option order, and balanced selections of them.
 
 In: an `Instrument`. Out: `Form`s, each with the exact text shown and the map from shown labels back
 to the item's own options. Tuning and held-out forms share no wording and no frame. This file knows
@@ -27,7 +27,7 @@ ORDERS: tuple[Order, Order] = ("forward", "reversed")
 SPLITS: tuple[Split, Split] = ("tuning", "held-out")
 LabelKind = Literal["digits", "letters"]
 MOST_DIGITS = 9
-"""Options that digits have room for: a label is one digit, or else one letter."""
+"""The most options that digits can label: a label is one digit, or else one letter."""
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class Form:
             two neighbours together, where there are enough of them.
         split: "tuning" or "held-out".
         text: Everything shown before the cue, without white space at its end.
-        cue: What stands before the answer, on a line of its own.
+        cue: The text before the answer, on a line of its own.
         labels: Shown labels in shown order, ("1", "2", ...) or ("A", "B", ...).
         options: `options[k]` is the 0-based index, in the item's own order, of the option that
             `labels[k]` stands for; (4, 3, 2, 1, 0) for a reversed scale of five.
@@ -75,7 +75,7 @@ def all_forms(
         instrument: The questionnaire.
         languages: Language codes, in the order of the result.
         split: The forms of one split alone.
-        labels: What options are labelled with; more than nine always with letters.
+        labels: Labels of the options; more than nine always with letters.
 
     Raises:
         UsageError: The instrument has no such language, or there are no such labels.
@@ -103,7 +103,7 @@ def crossed_forms(
         wordings: The split whose wordings are asked.
         frames: The split whose frames they are asked in.
         language: Language code.
-        labels: What options are labelled with; more than nine always with letters.
+        labels: Labels of the options; more than nine always with letters.
         shuffled: Options in two orders that no pool has, each the other backwards, instead of
             forward and reversed. A scale of two options has no other order.
 
@@ -143,11 +143,11 @@ def balanced_forms(
     Args:
         instrument: The questionnaire.
         split: "tuning" or "held-out".
-        count: How many forms; a multiple of twice the number of items, which is the default. The
+        count: Number of forms; a multiple of twice the number of items, which is the default. The
             number of items itself asks each once, options forward, and balances nothing: the usual
             way in the literature, to compare with.
         language: Language code.
-        labels: What options are labelled with; more than nine always with letters.
+        labels: Labels of the options; more than nine always with letters.
 
     Raises:
         UsageError: The count is not one of these or more than there are, or the language or the
@@ -175,7 +175,7 @@ def draw_forms(pool: Sequence[Form], count: int, rng: np.random.Generator) -> tu
     Args:
         pool: Forms of one split with every wording in every frame and both orders, such as
             `all_forms(instrument, split="tuning")`.
-        count: How many forms; a multiple of twice the number of items.
+        count: Number of forms; a multiple of twice the number of items.
         rng: Draws; the same state draws the same forms.
 
     Returns:
@@ -262,7 +262,9 @@ def _select(
 ) -> tuple[Form, ...]:
     """Take `count` forms from the grids, the wordings of each item from a start of its own."""
     once = len(grids) * len(ORDERS)
-    most = once * min(len(own) * min(len(g.forms) for g in own) // len(ORDERS) for own in grids)
+    most = once * min(
+        len(kinds) * min(len(g.forms) for g in kinds) // len(ORDERS) for kinds in grids
+    )
     if count < once or count % once or count > most:
         split = next(iter(grids[0][0].forms.values())).split
         raise UsageError(
@@ -270,8 +272,8 @@ def _select(
             f"Give a multiple of {once}, at most {most}.",
         )
     return tuple(
-        own[step % len(own)].cell(step // len(own), start, order)
-        for own, start in zip(grids, starts, strict=True)
+        kinds[step % len(kinds)].cell(step // len(kinds), start, order)
+        for kinds, start in zip(grids, starts, strict=True)
         for order in ORDERS
         for step in range(count // once)
     )
@@ -287,11 +289,11 @@ def _different(values: Iterable[T], rng: np.random.Generator | None) -> list[T]:
 
 def _option_orders(count: int, shuffled: bool) -> tuple[tuple[Order, tuple[int, ...]], ...]:
     """Return the options as they are shown, by their place in the item's own order."""
-    own = tuple(range(count))
+    listed = tuple(range(count))
     if shuffled:
-        mixed = own[1::2] + own[::2]
+        mixed = listed[1::2] + listed[::2]
         return ("shuffled", mixed), ("shuffled", mixed[::-1])
-    return ("forward", own), ("reversed", own[::-1])
+    return ("forward", listed), ("reversed", listed[::-1])
 
 
 def _form(
@@ -308,11 +310,12 @@ def _form(
     lettered = kind == "letters" or count > MOST_DIGITS
     labels = tuple((string.ascii_uppercase if lettered else string.digits[1:])[:count])
     template = frame.letters_template if lettered and frame.letters_template else frame.template
-    own = text.labels[item.scale]
+    option_texts = text.labels[item.scale]
     parts = {
         "{question}": text.wordings[item.id][wording],
         "{options}": "\n".join(
-            f"{label}. {own[option]}" for label, option in zip(labels, options, strict=True)
+            f"{label}. {option_texts[option]}"
+            for label, option in zip(labels, options, strict=True)
         ),
     }
     return Form(

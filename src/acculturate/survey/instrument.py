@@ -58,8 +58,8 @@ class Dimension:
         key: Short name, such as "pdi"; a variant carries the key of the dimension it replaces.
         name: Name in words.
         weights: Item to its weight.
-        low: What a low score means, in a few words.
-        high: What a high score means.
+        low: The meaning of a low score, in a few words.
+        high: The meaning of a high score.
         midpoint: The constant C of the anchor "midpoint".
         range: About where published scores lie.
     """
@@ -80,13 +80,13 @@ class Instrument:
     Attributes:
         key: Short name.
         title: Name in full.
-        source: Where items and scoring come from, and whose the wordings are.
-        warnings: What a reader of a score must know.
+        source: The publication of items and scoring, and the author of the wordings.
+        warnings: Notes for every reader of a score.
         items: In the order of the questionnaire.
         scales: Scale by key.
         dimensions: In the order of every score vector.
         variants: Other formulas for a dimension, used only by name.
-        aggregate: How the differences to a target become a loss, where nothing else is asked for.
+        aggregate: The default way from differences to a target to a loss.
         languages: Text by language code.
         fingerprint: SHA-256 of the file or files, hexadecimal.
     """

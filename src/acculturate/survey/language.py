@@ -24,7 +24,7 @@ class Frame:
 
     Attributes:
         key: Short name.
-        held_out: Whether it is kept from tuning.
+        held_out: True for a frame that is kept from tuning.
         template: Holds `{question}` and `{options}` once each.
         letters_template: The same for options labelled with letters, where it speaks of numbers;
             None where one text serves both.
@@ -43,14 +43,14 @@ class LanguageText:
     Attributes:
         code: Language code, such as "en".
         direction: Writing direction.
-        validated: Whether the wordings were validated against the original.
+        validated: True for wordings that were validated against the original.
         labels: Scale to its option labels, in the scale's own order.
         frames: Tuning and held-out frames, at least one of each.
         wordings: Item to its wordings, the same number for every item.
         held_out_wordings: Indices of the wordings held out, the last ones; empty where there is
             only one wording, which then serves both splits.
-        source: Whose the words are.
-        answer_cue: What stands before the answer.
+        source: The author of the words.
+        answer_cue: The text before the answer.
     """
 
     code: str
@@ -159,7 +159,7 @@ class LanguageSection(Section):
         Args:
             scales: Scale to its number of options.
             items: Ids of the items.
-            at: Where the language stands in the file.
+            at: The place of the language in the file.
         """
         _check_keys(self.labels, tuple(scales), *at, "labels")
         _check_keys(self.wordings, items, *at, "wordings")

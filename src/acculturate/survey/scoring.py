@@ -87,13 +87,13 @@ def item_means(
 
 @dataclass(frozen=True)
 class Scoring:
-    """How item means become scores and a loss.
+    """The formulas from item means to scores and a loss.
 
     Attributes:
         instrument: Its dimensions give the formulas.
         anchor: The constants C: "midpoint" (50 in VSM 2013, the score of a respondent who answers
             alike everywhere), "zero", or a number for every dimension.
-        aggregate: What a loss is: the "mean" or the "sum" of the absolute differences, or the
+        aggregate: The loss: the "mean" or the "sum" of the absolute differences, or the
             "distance", the square root of the sum of their squares; None takes the instrument's own,
             and the attribute then says which.
         variant: Name of another formula for one dimension, such as "cat".
