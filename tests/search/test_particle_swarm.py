@@ -1,10 +1,11 @@
+import json
+
 import numpy as np
 import pytest
 from search_problems import generations, rastrigin, sphere, started
 
 from acculturate.errors import UsageError
 from acculturate.search import Fitness, ParticleSwarm
-from acculturate.search.state import generator_from_text
 
 
 def test_particles_move_by_the_papers_equation():
@@ -13,7 +14,8 @@ def test_particles_move_by_the_papers_equation():
         state = optimizer.state()
         x, v, p = state["position"], state["velocity"], state["bests_population"]
         g = p[state["bests_fitness_objective"].argmin()]
-        rng = generator_from_text(str(state["generator"]))
+        rng = np.random.default_rng()
+        rng.bit_generator.state = json.loads(str(state["generator"]))
         moved = optimizer.ask()
         for i in range(len(x)):
             r1, r2 = rng.random((2, 5), dtype=np.float32)

@@ -68,7 +68,7 @@ class Adam(Optimizer):
     name = "adam"
     requires = frozenset({"gradient"})
 
-    budget: int
+    budget: int = field(metadata=whole(1, "a search"))
     population: int = field(default=1, metadata=whole(1, "a descent"))
     step: float = field(default=0.05, metadata=within(1e-6, 100.0))
     beta1: float = field(default=0.9, metadata=within(0.0, 0.9999))
@@ -78,7 +78,7 @@ class Adam(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         least = COST_OF_A_GRADIENT * self.population
-        self.budget = check_budget(self.budget, least, "one step of every start")
+        check_budget(self.budget, least, "one step of every start")
 
     def _initialise(self, population: Vectors, fitness: Fitness) -> None:
         theta = population.astype(np.float64)

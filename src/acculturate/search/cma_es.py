@@ -56,7 +56,6 @@ class Gaussian(ABC):
     def adapt(self, ranked: Vectors) -> None:
         """Adapt everything to candidates, the best first; the library is imported here: it takes seconds."""
 
-    @final
     def _adapted_by(self, library: Any, ranked: Vectors) -> np.ndarray:
         """Adapt all but the covariance, by a library's optimiser that has this one; return its new one."""
         inside = vars(library)
@@ -131,19 +130,16 @@ class CovarianceAdaptation(Optimizer):
     def _gaussian(self, mean: np.ndarray, sigma: float) -> Gaussian:
         """Return the first distribution, with C = I."""
 
-    @final
     def _initialise(self, population: Vectors, fitness: Fitness) -> None:
         mean = population.mean(axis=0, dtype=np.float64)
         self._state = self._gaussian(mean, _spread(population))
         self._update(population, fitness)
 
-    @final
     def _sample(self) -> Vectors:
         shape = self.population, len(self._state.mean)
         x = self._state.sample(self._rng.standard_normal(shape, self._dtype))
         return np.clip(x, -_FARTHEST, _FARTHEST).astype(self._dtype)
 
-    @final
     def _update(self, candidates: Vectors, fitness: Fitness) -> None:
         # Only the order counts, and of a generation without a finite fitness there is none.
         if fitness.valid.any():
@@ -195,8 +191,7 @@ class CMAES(CovarianceAdaptation):
         if width > LARGEST_WIDTH:
             raise UsageError(
                 f"cma-es adapts the covariance of every two entries, too much for {width} entries",
-                hint=f"Search a space of at most {LARGEST_WIDTH} entries, such as mixture:64 with "
-                "eight tokens, or use sep-cma-es in the full space.",
+                f"Search at most {LARGEST_WIDTH}, such as mixture:64, or use sep-cma-es.",
             )
         super()._check_first(population)
 
@@ -234,9 +229,7 @@ class SepCMAES(CovarianceAdaptation):
 
     def _check_first(self, population: Vectors) -> None:
         if population.shape[1] == 1:
-            raise UsageError(
-                "sep-cma-es searches vectors of at least 2 entries, not 1", hint="Use cma-es."
-            )
+            raise UsageError("sep-cma-es searches at least 2 entries, not 1", "Use cma-es.")
         super()._check_first(population)
 
 

@@ -12,7 +12,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.search.fitness import Fitness, Mask, Values, Vectors
+from acculturate.search.fitness import Fitness, Mask, Vectors
 from acculturate.search.optimizer import Optimizer
 from acculturate.search.settings import BOUNDS, Bounds, check_budget, check_whole, whole, within
 from acculturate.search.variation import POPULATION, SMALLEST_POPULATION, Parents, cross, draw_other
@@ -81,7 +81,7 @@ class LSHADE(Optimizer):
 
     name = "l-shade"
 
-    budget: int
+    budget: int = field(metadata=whole(1, "a search"))
     population: int = field(default=FIRST_POPULATION, metadata=POPULATION)
     smallest: int = field(default=SMALLEST_POPULATION, metadata=POPULATION)
     memory: int = field(default=6, metadata=whole(1, "the memory"))
@@ -93,7 +93,7 @@ class LSHADE(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_whole("population", self.population, self.smallest, "a population that shrinks")
-        self.budget = check_budget(self.budget, self.population, "one population")
+        check_budget(self.budget, self.population, "one population")
 
     @property
     def population_size(self) -> int:
@@ -186,7 +186,7 @@ def draw_settings(
     return np.stack([np.minimum(F, 1), CR])
 
 
-def success_weights(fitness: Fitness, parents: Fitness, success: Mask) -> Values:
+def success_weights(fitness: Fitness, parents: Fitness, success: Mask) -> np.ndarray:
     """Return how much each success counts in the memory; sums to 1.
 
     Without a limit this is the paper's `w_k = |f(u_k) - f(x_k)| / sum`. Under a limit the paper

@@ -59,10 +59,8 @@ def by_name(name: str, **settings: Any) -> Optimizer:
         UsageError: The name or a setting is unknown, or a setting is out of range.
     """
     wanted = name.strip().lower()
-    if wanted in REMOVED:
-        raise UsageError(
-            f"the optimiser {name!r} was removed in this version", hint=f"Use {REMOVED[wanted]}."
-        )
+    if instead := REMOVED.get(wanted):
+        raise UsageError(f"the optimiser {name!r} was removed in this version", f"Use {instead}.")
     if wanted not in OPTIMIZERS:
         near = difflib.get_close_matches(wanted, OPTIMIZERS, n=1)
         meant = f"Did you mean {near[0]!r}? " if near else ""

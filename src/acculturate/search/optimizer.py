@@ -19,14 +19,7 @@ from jaxtyping import Float
 from acculturate.errors import UsageError
 from acculturate.search.fitness import Fitness, Requirement, Vectors
 from acculturate.search.settings import Bounds, Setting
-from acculturate.search.state import (
-    State,
-    damaged,
-    dump,
-    generator_from_text,
-    generator_to_text,
-    load,
-)
+from acculturate.search.state import State, damaged, dump, load
 
 COST_OF_A_GRADIENT = 3
 """Evaluations that a candidate with its gradient counts for: a pass forward, and one back of twice its work."""
@@ -49,13 +42,13 @@ class Progress:
 
     Attributes:
         optimizer: Name and settings.
-        generator: The random generator, as JSON.
+        generator: Draws every random choice of the search.
         pending: Candidates that wait for their fitness, or None.
         best: None until a fitness is told.
     """
 
     optimizer: str
-    generator: str
+    generator: np.random.Generator
     pending: Vectors | None
     best: Best | None
 
@@ -107,12 +100,8 @@ class Optimizer(ABC):
 
     def settings(self) -> dict[str, Setting]:
         """Return what `by_name` needs besides the name to make it again; never None, as in TOML."""
-        given = {f.name: getattr(self, f.name) for f in fields(cast("Any", self)) if f.init}
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in given.items()
-            if value is not None
-        }
+        given = ((f.name, getattr(self, f.name)) for f in fields(cast("Any", self)) if f.init)
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in given if v is not None}
 
     def parents(self) -> Fitness | None:
         """Return the fitness that each candidate of the current `ask` competes with, or None.
@@ -170,25 +159,17 @@ class Optimizer(ABC):
         """
         if self._pending is None:
             raise RuntimeError("ask for candidates before telling their fitness")
-        if len(fitness) != len(self._pending):
-            raise ValueError(
-                f"{len(self._pending)} candidates were asked for and {len(fitness)} told"
-            )
+        asked = len(self._pending)
+        if len(fitness) != asked:
+            raise ValueError(f"{asked} candidates were asked for and {len(fitness)} told")
         missing = [name for name in self.requires if getattr(fitness, name) is None]
         if missing:
             raise ValueError(f"{self.name} learns from {sorted(missing)}, which was not told")
-        fitness = replace(
-            fitness,
-            secondary=fitness.secondary if "secondary" in self.requires else None,
-            gradient=fitness.gradient if "gradient" in self.requires else None,
-        )
+        fitness = replace(fitness, **dict.fromkeys({"secondary", "gradient"} - self.requires))
         candidates, self._pending = self._pending, None
-        first = self._best is None
+        learn = self._initialise if self._best is None else self._update
         self._keep_best(candidates, fitness)
-        if first:
-            self._initialise(candidates, fitness)
-        else:
-            self._update(candidates, fitness)
+        learn(candidates, fitness)
 
     @property
     @final
@@ -209,8 +190,7 @@ class Optimizer(ABC):
         Raises:
             RuntimeError: The search was not started.
         """
-        generator = generator_to_text(self._rng)
-        progress = dump(Progress(self._identity(), generator, self._pending, self._best))
+        progress = dump(Progress(self._identity(), self._rng, self._pending, self._best))
         return progress if self._best is None else progress | dump(self._state)
 
     @final
@@ -230,7 +210,6 @@ class Optimizer(ABC):
                 f"the saved search is {saved.optimizer}, this one is {self._identity()}",
                 hint="Resume with the settings the run was started with.",
             )
-        stream = generator_from_text(saved.generator)
         self._best, self._pending = saved.best, saved.pending
         if saved.best is not None:
             self._state = load(get_type_hints(type(self))["_state"], state, lengths)
@@ -238,7 +217,7 @@ class Optimizer(ABC):
             raise damaged("it holds no population")
         if lengths.get("candidate", self.population_size) != self.population_size:
             raise damaged(f"it holds {lengths['candidate']} candidates, not {self.population_size}")
-        self._stream = stream
+        self._stream = saved.generator
 
     def _check_first(self, population: Vectors) -> None:
         """Refuse a first population that the algorithm cannot begin with.
@@ -267,7 +246,6 @@ class Optimizer(ABC):
         """Learn from the last candidates, evaluated."""
 
     @property
-    @final
     def _rng(self) -> np.random.Generator:
         """Return the stream that every random choice of the search is drawn from."""
         if self._stream is None:
@@ -275,12 +253,10 @@ class Optimizer(ABC):
         return self._stream
 
     @property
-    @final
     def _dtype(self) -> type[np.float32] | type[np.float64]:
         """Return the type of the entries of all candidates."""
         return np.float32 if self.best.vector.dtype == np.float32 else np.float64
 
-    @final
     def _check_not_started(self) -> None:
         if self._stream is not None:
             raise RuntimeError("a search is started once; make a new optimiser")

@@ -6,7 +6,6 @@ A field of an optimiser carries its check as metadata: `F: float = field(default
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -43,19 +42,17 @@ def check_whole(name: str, value: object, least: int, why: str) -> int:
     return int(value)
 
 
-def check_budget(budget: object, least: int, what: str) -> int:
-    """Return a whole number of evaluations that holds `what`.
+def check_budget(budget: int, least: int, what: str) -> None:
+    """Refuse a budget that does not hold `what`.
 
     Raises:
         UsageError: It does not; the message names the budget.
     """
-    checked = check_whole("budget", budget, -sys.maxsize, "the search")
-    if checked < least:
+    if budget < least:
         raise UsageError(
             f"a budget of {budget} does not hold {what} of {least} evaluations",
             hint=f"Use --budget {least} or more, or a smaller --population.",
         )
-    return checked
 
 
 def check_within(name: str, value: object, low: float, high: float) -> float:

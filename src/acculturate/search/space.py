@@ -156,8 +156,5 @@ def read_name(name: str) -> tuple[str, int]:
         raise UsageError(f"there is no space {name!r}", f"Use {_EXAMPLES}.")
     fits = not number if kind == "full" else number.isascii() and number.isdigit() and int(number)
     if not fits:
-        raise UsageError(
-            f"the number of the space {name!r} is missing, out of range or not needed",
-            f"Write {_EXAMPLES}.",
-        )
+        raise UsageError(f"the space {name!r} lacks a fitting number", f"Write {_EXAMPLES}.")
     return kind, int(number or 0)

@@ -23,6 +23,7 @@ _SINGLE: Mapping[Any, Any] = {
     int: Int[np.ndarray, ""],
     float: Float[np.ndarray, ""],
     str: Shaped[np.ndarray, ""],
+    np.random.Generator: Shaped[np.ndarray, ""],
 }
 
 
@@ -35,7 +36,7 @@ def damaged(what: str) -> FailureError:
 
 
 def dump(record: object, prefix: str = "") -> State:
-    """Return the fields of a record as arrays, copied; None is left out.
+    """Return the fields of a record as arrays, copied; None is left out, a generator becomes JSON.
 
     A record within it adds its own fields, named after both: `parents_population`.
     """
@@ -43,6 +44,9 @@ def dump(record: object, prefix: str = "") -> State:
     for name, value in vars(record).items():
         if is_dataclass(value):
             state |= dump(value, f"{prefix}{name}_")
+        elif isinstance(value, np.random.Generator):
+            text = json.dumps(value.bit_generator.state, default=np.ndarray.tolist)
+            state[prefix + name] = np.array(text)
         elif value is not None:
             state[prefix + name] = np.array(value)
     return state
@@ -72,7 +76,8 @@ def load(
         if is_dataclass(expected):
             values[name] = load(cast("type[Any]", expected), state, lengths, f"{key}_")
         else:
-            values[name] = _checked(key, _SINGLE.get(expected, expected), state, lengths)
+            value = _checked(key, _SINGLE.get(expected, expected), state, lengths)
+            values[name] = _generator(value) if expected is np.random.Generator else value
     try:
         return kind(**values)
     except ValueError as error:
@@ -99,24 +104,8 @@ def _checked(
     return value if value.ndim else value.item()
 
 
-def generator_to_text(rng: np.random.Generator) -> str:
-    """Return the whole state of a random generator as JSON.
-
-    Raises:
-        ValueError: The generator is not one of numpy's own.
-    """
-    name = type(rng.bit_generator).__name__
-    if not hasattr(np.random, name):
-        raise ValueError(f"a {name} generator cannot be saved; use numpy.random.default_rng")
-    return json.dumps(rng.bit_generator.state, default=np.ndarray.tolist)
-
-
-def generator_from_text(text: str) -> np.random.Generator:
-    """Return the generator that `generator_to_text` wrote.
-
-    Raises:
-        FailureError: The text is not such a state.
-    """
+def _generator(text: str) -> np.random.Generator:
+    """Return the generator that `dump` wrote."""
     try:
         state = json.loads(text)
         bit_generator = getattr(np.random, state["bit_generator"])()
