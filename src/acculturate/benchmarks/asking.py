@@ -17,9 +17,8 @@ from jaxtyping import Float
 from acculturate.benchmarks.questions import Benchmark, OpinionSet, QuestionSet
 from acculturate.metrics.measure import ask_state
 from acculturate.metrics.written_answers import MAX_TOKENS, parse_answer
-from acculturate.model.answers import AnswerModel, GeneratingModel
+from acculturate.model import AnswerModel, GeneratingModel, SoftPrompt
 from acculturate.model.prefix_tree import shared_length
-from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey import Form, with_line
 
 ReadOut = Literal["probability", "text"]

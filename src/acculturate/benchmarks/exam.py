@@ -17,8 +17,7 @@ from acculturate.benchmarks.result import Result
 from acculturate.errors import UsageError
 from acculturate.io import fingerprint
 from acculturate.metrics.written_answers import MAX_TOKENS
-from acculturate.model.answers import AnswerModel
-from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model import AnswerModel, SoftPrompt
 from acculturate.survey import Form
 from acculturate.survey import fingerprint as form_fingerprint
 

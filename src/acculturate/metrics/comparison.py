@@ -20,8 +20,7 @@ from acculturate.metrics.statistics import (
     intervals_by_key,
     loss_interval,
 )
-from acculturate.model.answers import AnswerModel, Answers
-from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model import AnswerModel, Answers, SoftPrompt
 from acculturate.survey import Form, Reading, Scoring, with_line
 
 
@@ -86,14 +85,14 @@ class Comparison:
     """Both states on the same forms; index 0 is the untouched model, 1 the tuned one.
 
     Attributes:
-        question: The settings of the comparison.
+        settings: The settings of the comparison.
         forms: The forms asked.
         answers: Of each state.
         scores: Of each state.
         samples: Bootstrap scores over the same drawn forms, or None.
     """
 
-    question: ComparisonSettings
+    settings: ComparisonSettings
     forms: tuple[Form, ...]
     answers: tuple[Answers, Answers]
     scores: Float[np.ndarray, "state dimension"]
@@ -102,14 +101,14 @@ class Comparison:
     @property
     def losses(self) -> Float[np.ndarray, " state"]:
         """Return the loss of each state."""
-        return self.question.scoring.loss(self.scores, self.question.target)
+        return self.settings.scoring.loss(self.scores, self.settings.target)
 
     @property
     def loss_samples(self) -> Float[np.ndarray, "state sample"] | None:
         """Return the bootstrap losses of each state over the same drawn forms."""
         if self.samples is None:
             return None
-        scoring, target = self.question.scoring, self.question.target
+        scoring, target = self.settings.scoring, self.settings.target
         return np.stack([scoring.loss(samples, target) for samples in self.samples])
 
     @property
@@ -129,13 +128,13 @@ class Comparison:
 
     def state(self, index: int) -> State:
         """Return one state as it is shown."""
-        keys = [dimension.key for dimension in self.question.scoring.dimensions]
+        keys = [dimension.key for dimension in self.settings.scoring.dimensions]
         losses, loss = self.loss_samples, float(self.losses[index])
         mass = self.answers[index].valid_mass
         return State(
             loss=loss,
             interval=None if losses is None else loss_interval(losses[index], loss),
-            scores=self.question.scoring.by_key(self.scores[index]),
+            scores=self.settings.scoring.by_key(self.scores[index]),
             intervals={} if self.samples is None else intervals_by_key(keys, self.samples[index]),
             valid_mass=None if mass is None else float(mass.mean()),
         )
@@ -153,14 +152,14 @@ class Comparison:
         """Return the same comparison on some of its forms, by their indices."""
         forms = tuple(self.forms[index] for index in chosen)
         naive, tuned = (_part(answers, forms, chosen) for answers in self.answers)
-        return compare_answers(naive, tuned, self.question)
+        return compare_answers(naive, tuned, self.settings)
 
 
 def compare(
     model: AnswerModel,
     prompt: SoftPrompt | str,
     forms: Sequence[Form],
-    question: ComparisonSettings,
+    settings: ComparisonSettings,
 ) -> Comparison:
     """Ask the untouched and the tuned model the same forms.
 
@@ -168,7 +167,7 @@ def compare(
         model: The model to ask.
         prompt: The tuned soft prompt, or a line of words to stand in front of every form.
         forms: The forms to ask, every item of the instrument at least once.
-        question: The settings of the comparison.
+        settings: The settings of the comparison.
 
     Raises:
         UsageError: The soft prompt was made for another width.
@@ -179,16 +178,16 @@ def compare(
         tuned = replace(instructed, forms=naive.forms)
     else:
         tuned = ask_state(model, prompt, forms, valid_mass=True)
-    return compare_answers(naive, tuned, question)
+    return compare_answers(naive, tuned, settings)
 
 
-def compare_answers(naive: Answers, tuned: Answers, question: ComparisonSettings) -> Comparison:
+def compare_answers(naive: Answers, tuned: Answers, settings: ComparisonSettings) -> Comparison:
     """Compare answers to the same forms, as `compare` does."""
-    settings = (question.scoring, question.reading, question.respondents, question.seed)
-    before, after = (score_answers(answers, *settings) for answers in (naive, tuned))
+    reading = (settings.scoring, settings.reading, settings.respondents, settings.seed)
+    before, after = (score_answers(answers, *reading) for answers in (naive, tuned))
     samples = [scored.samples for scored in (before, after) if scored.samples is not None]
     return Comparison(
-        question,
+        settings,
         naive.forms,
         (naive, tuned),
         np.stack([before.scores, after.scores]),

@@ -57,7 +57,7 @@ class Extremes(Record):
 def extremes(comparison: Comparison) -> tuple[Extreme, ...]:
     """Return how far the scores of each dimension are from the middle, before and after."""
     results: list[Extreme] = []
-    for column, dimension in enumerate(comparison.question.scoring.dimensions):
+    for column, dimension in enumerate(comparison.settings.scoring.dimensions):
         middle = sum(dimension.range) / 2
         naive, tuned = comparison.scores[:, column].tolist()
         inward = abs(naive - middle) - abs(tuned - middle)
@@ -65,7 +65,7 @@ def extremes(comparison: Comparison) -> tuple[Extreme, ...]:
         if comparison.samples is not None:
             away = np.abs(comparison.samples[:, :, column] - middle)
             interval = interval_around(away[0] - away[1], inward)
-        target = float(comparison.question.target[column])
+        target = float(comparison.settings.target[column])
         results.append(
             Extreme(dimension.key, dimension.name, middle, target, naive, tuned, inward, interval)
         )

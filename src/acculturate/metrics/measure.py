@@ -17,8 +17,7 @@ from jaxtyping import Float
 from acculturate.errors import UsageError
 from acculturate.metrics.records import Record
 from acculturate.metrics.statistics import bootstrap_means, intervals_by_key, loss_interval
-from acculturate.model.answers import AnswerModel, Answers, Query
-from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model import AnswerModel, Answers, Query, SoftPrompt
 from acculturate.survey import (
     Country,
     CountryTable,

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from acculturate.metrics.comparison import ComparisonSettings, StatePair, compare
 from acculturate.metrics.held_out import few
-from acculturate.model.answers import AnswerModel
-from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model import AnswerModel, SoftPrompt
 from acculturate.survey import (
     Country,
     CountryTable,

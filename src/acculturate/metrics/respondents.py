@@ -26,8 +26,7 @@ from acculturate.metrics.statistics import (
     intervals_by_key,
     loss_interval,
 )
-from acculturate.model.answers import AnswerModel
-from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model import AnswerModel, SoftPrompt
 from acculturate.survey import Form, Scoring, with_line
 
 LANGUAGE = "en"
@@ -155,7 +154,7 @@ def respondents(
     model: AnswerModel,
     prompt: SoftPrompt,
     forms: Sequence[Form],
-    question: ComparisonSettings,
+    settings: ComparisonSettings,
     count: int,
 ) -> Respondents:
     """Ask the same respondents of the untouched and of the tuned model.
@@ -167,18 +166,18 @@ def respondents(
         model: The model to ask.
         prompt: The tuned soft prompt.
         forms: Held-out forms in English, every item with both option orders.
-        question: Scoring, target and the seed of everything drawn here.
+        settings: Scoring, target and the seed of everything drawn here.
         count: Respondents, at least two.
     """
-    design, luck, drawing = np.random.SeedSequence(question.seed).spawn(3)
+    design, luck, drawing = np.random.SeedSequence(settings.seed).spawn(3)
     rng = np.random.default_rng(design)
     people = personas(count, rng)
-    asked = _assignment(forms, question.scoring, count, rng)
+    asked = _assignment(forms, settings.scoring, count, rng)
     uniform = np.random.default_rng(luck).random(asked.shape)
     naive, tuned = (
         _sampled(
             interview(model, soft_prompt, forms, asked, uniform, people),
-            question,
+            settings,
             np.random.default_rng(drawing),
         )
         for soft_prompt in (None, prompt)
@@ -188,7 +187,7 @@ def respondents(
         interval = interval_around(naive[1] - tuned[1], gain)
     return Respondents(
         respondents=count,
-        seed=question.seed,
+        seed=settings.seed,
         language=forms[0].language,
         example=people[0].line,
         naive=naive[0],
@@ -266,14 +265,14 @@ def _assignment(
 
 
 def _sampled(
-    survey: Survey, question: ComparisonSettings, rng: np.random.Generator
+    survey: Survey, settings: ComparisonSettings, rng: np.random.Generator
 ) -> tuple[Sampled, Float[np.ndarray, " sample"]]:
-    scoring = question.scoring
+    scoring = settings.scoring
     keys = [dimension.key for dimension in scoring.dimensions]
     scores = scoring.scores(survey.answers.mean(axis=0)[None])
     people, both = score_samples(survey, scoring, rng)
-    losses = scoring.loss(both, question.target)
-    loss = float(scoring.loss(scores, question.target)[0])
+    losses = scoring.loss(both, settings.target)
+    loss = float(scoring.loss(scores, settings.target)[0])
     state = Sampled(
         loss=loss,
         interval=loss_interval(losses, loss),

@@ -19,8 +19,7 @@ from acculturate.metrics.prose import Prose, measure_prose
 from acculturate.metrics.records import Record
 from acculturate.metrics.statistics import Interval, bootstrap_weights, percentile_interval
 from acculturate.metrics.texts import PASSAGES, QUESTIONS, SENTENCES
-from acculturate.model.answers import ProseModel, TextReading
-from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model import ProseModel, SoftPrompt, TextReading
 
 SAMPLES = 1000
 MAX_TOKENS = 60

@@ -72,8 +72,8 @@ def specificity(comparison: Comparison, country: str, table: CountryTable) -> Sp
 def _standing(
     comparison: Comparison, index: int, others: list[Country], country: str, table: CountryTable
 ) -> Standing:
-    question = comparison.question
-    scoring = question.scoring
+    settings = comparison.settings
+    scoring = settings.scoring
     loss = float(comparison.losses[index])
     if not np.isfinite(loss):
         return Standing(1 + len(others), None, ())
@@ -81,7 +81,7 @@ def _standing(
     share: float | None = None
     if comparison.samples is not None:
         samples = comparison.samples[index]
-        least = scoring.loss(samples, question.target)
+        least = scoring.loss(samples, settings.target)
         nearer = np.zeros(len(samples), bool)
         for other in others:
             nearer |= scoring.loss(samples, other.vector(scoring.instrument)) < least

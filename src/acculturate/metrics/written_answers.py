@@ -17,8 +17,7 @@ import numpy as np
 from acculturate.metrics.comparison import ComparisonSettings, compare
 from acculturate.metrics.records import Record
 from acculturate.metrics.texts import REFUSALS
-from acculturate.model.answers import Answers, GeneratingModel
-from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model import Answers, GeneratingModel, SoftPrompt
 from acculturate.survey import Form, item_means
 
 Kind = Literal["valid", "refusal", "unparsable"]
@@ -82,7 +81,7 @@ def generated(
     model: GeneratingModel,
     prompt: SoftPrompt,
     forms: Sequence[Form],
-    question: ComparisonSettings,
+    settings: ComparisonSettings,
     *,
     max_tokens: int = MAX_TOKENS,
     seed: int | None = None,
@@ -93,17 +92,17 @@ def generated(
         model: The model to ask.
         prompt: The tuned soft prompt.
         forms: The forms to ask, every item at least once.
-        question: Gives scoring and target.
+        settings: Gives scoring and target.
         max_tokens: Tokens an answer has at most.
         seed: Draws the tokens; None takes the likeliest.
     """
-    probabilities = compare(model, prompt, forms, question).answers
+    probabilities = compare(model, prompt, forms, settings).answers
     states: list[Written] = []
     for answers, soft in zip(probabilities, (None, prompt.embeddings), strict=True):
         texts = model.generate_answers(
             forms, soft, placement=prompt.placement, max_tokens=max_tokens, seed=seed
         )
-        states.append(read_texts(texts, answers, question))
+        states.append(read_texts(texts, answers, settings))
     return Generated(len(forms), max_tokens, seed, states[0], states[1])
 
 
@@ -130,16 +129,16 @@ def is_refusal(text: str) -> bool:
     return text.strip().replace("’", "'").casefold().startswith(REFUSALS)
 
 
-def read_texts(texts: Sequence[str], answers: Answers, question: ComparisonSettings) -> Written:
+def read_texts(texts: Sequence[str], answers: Answers, settings: ComparisonSettings) -> Written:
     """Read written answers and compare them with the probabilities of the same forms."""
     parsed = [parse_answer(text, form) for text, form in zip(texts, answers.forms, strict=True)]
     valid = [(k, answer.option) for k, answer in enumerate(parsed) if answer.option is not None]
     likeliest = np.nan_to_num(answers.probabilities[0], nan=-1.0).argmax(axis=1)
     pairs = [(option, int(likeliest[index])) for index, option in valid]
-    scoring = question.scoring
+    scoring = settings.scoring
     values = np.array([[option + 1.0 for _, option in valid]])
     means = item_means(values, [answers.forms[index] for index, _ in valid], scoring.instrument)
-    loss = float(scoring.loss(scoring.scores(means), question.target)[0])
+    loss = float(scoring.loss(scoring.scores(means), settings.target)[0])
     kinds = [answer.kind for answer in parsed]
     unread = [text for text, kind in zip(texts, kinds, strict=True) if kind != "valid"]
     return Written(
