@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from acculturate.benchmarks.result import MethodScore, Part, Result
+from acculturate.record_files import write_record
+from acculturate.runs import (
+    FORMAT,
+    Commit,
+    Continuation,
+    Dimension,
+    Done,
+    Evaluation,
+    FormCounts,
+    FormFingerprints,
+    Generation,
+    InstrumentFacts,
+    Method,
+    Outcome,
+    Provenance,
+    TableFacts,
+    Target,
+    TargetScores,
+)
 
 DIMENSIONS = [
     ("pdi", "Power distance", "power should be shared", "unequal power is accepted"),
@@ -27,15 +47,15 @@ TUNED = dict(zip(KEYS, (44.0, 82.0, 60.0, 52.0, 31.0, 65.0), strict=True))
 Change = Callable[[dict[str, Any]], None]
 
 
-def outcome(scores: dict[str, float], spread: float = 6.0, mass: float = 0.93) -> dict[str, Any]:
+def outcome(scores: dict[str, float], spread: float = 6.0, mass: float = 0.93) -> Outcome:
     loss = float(np.mean([abs(scores[key] - TARGET[key]) for key in KEYS]))
-    return {
-        "loss": loss,
-        "scores": scores,
-        "intervals": {key: [scores[key] - spread, scores[key] + 1.2 * spread] for key in KEYS},
-        "loss_interval": [loss - 0.3 * spread, loss + 0.35 * spread],
-        "valid_mass": mass,
-    }
+    return Outcome(
+        loss=loss,
+        interval=(loss - 0.3 * spread, loss + 0.35 * spread),
+        scores=scores,
+        intervals={key: (scores[key] - spread, scores[key] + 1.2 * spread) for key in KEYS},
+        valid_mass=mass,
+    )
 
 
 def shifted(scores: dict[str, float], by: float) -> dict[str, float]:
@@ -43,142 +63,127 @@ def shifted(scores: dict[str, float], by: float) -> dict[str, float]:
     return {key: scores[key] + by * sign for key, sign in zip(KEYS, signs, strict=True)}
 
 
-def summary() -> dict[str, Any]:
+def row(
+    method: str,
+    label: str,
+    scores: dict[str, float],
+    unseen: dict[str, float],
+    divergence: float | None = None,
+    perplexity: float | None = None,
+    evaluations: int | None = 1,
+) -> Method:
+    return Method(
+        method,
+        label,
+        outcome(scores),
+        outcome(unseen, 8.0, 0.91),
+        divergence,
+        perplexity,
+        None if divergence is None else divergence * 1.1,
+        None if perplexity is None else perplexity + 2.4,
+        evaluations,
+    )
+
+
+def summary(country: str = "United States") -> Evaluation:
     midway = {key: (NAIVE[key] + TUNED[key]) / 2 for key in KEYS}
-    constant = dict.fromkeys(KEYS, 50.0)
-    rows: list[dict[str, Any]] = []
-    for method, label, scores, unseen, divergence, perplexity, evaluations in (
-        ("naive", "Naive: the model as it is", NAIVE, shifted(NAIVE, 1.5), 0.0, 17.1, 1),
-        ("persona", "Persona line", shifted(NAIVE, -2.0), NAIVE, None, None, 1),
-        (
-            "in-context",
-            "In-context: the scores in words",
-            midway,
-            shifted(midway, 3.0),
-            None,
-            None,
-            1,
+    same = replace(outcome(dict.fromkeys(KEYS, 50.0)), interval=None, intervals={}, valid_mass=None)
+    in_words, in_words_unseen = midway, shifted(midway, 3.0)
+    untouched = " the smell of fresh bread is already in the air, and"
+    wheel = " loosen the nuts on both sides of the axle.\nThen lift the frame."
+    return Evaluation(
+        target=Target(country, TARGET, "hofstede-insights"),
+        dimensions=tuple(Dimension(*dimension) for dimension in DIMENSIONS),
+        rows=(
+            row("naive", "Naive: the model as it is", NAIVE, shifted(NAIVE, 1.5), 0.0, 17.1),
+            row("persona", "Persona line", shifted(NAIVE, -2.0), NAIVE),
+            row("in-context", "In-context: the scores in words", in_words, in_words_unseen),
+            Method("constant", "Constant: the same answer to everything", same, same),
+            row(
+                "random start",
+                "Random start: best of 20 random prompts",
+                midway,
+                shifted(midway, 5.0),
+                0.21,
+                22.0,
+                20,
+            ),
+            row("tuned", "Tuned soft prompt", TUNED, shifted(TUNED, 3.0), 0.19, 22.2, 400),
         ),
-        (
-            "constant",
-            "Constant: the same answer to everything",
-            constant,
-            constant,
-            None,
-            None,
-            None,
-        ),
-        (
-            "random start",
-            "Random start: best of 20 random prompts",
-            midway,
-            shifted(midway, 5.0),
-            0.21,
-            22.0,
-            20,
-        ),
-        ("tuned", "Tuned soft prompt", TUNED, shifted(TUNED, 3.0), 0.19, 22.2, 400),
-    ):
-        rows.append(
-            {
-                "method": method,
-                "label": label,
-                "tuning": outcome(scores),
-                "held_out": outcome(unseen, 8.0, 0.91),
-                "divergence": divergence,
-                "perplexity": perplexity,
-                "held_out_divergence": None if divergence is None else divergence * 1.1,
-                "held_out_perplexity": None if perplexity is None else perplexity + 2.4,
-                "evaluations": evaluations,
-            }
-        )
-    for which in ("tuning", "held_out"):
-        rows[3][which] |= {"intervals": {}, "loss_interval": None, "valid_mass": None}
-    return {
-        "target": {"country": "United States", "table": "hofstede-insights", "scores": TARGET},
-        "dimensions": [
-            {"key": key, "name": name, "low": low, "high": high}
-            for key, name, low, high in DIMENSIONS
-        ],
-        "rows": rows,
-        "floor": None,
-        "constant_answer_loss": 18.2,
-        "nearest": {
-            "naive": [
-                ["Turkey", 9.8],
-                ["Argentina", 10.4],
-                ["Japan", 12.1],
-                ["Greece", 12.9],
-                ["Brazil", 13.3],
-            ],
-            "tuned": [
-                ["United States", 7.1],
-                ["Australia", 7.9],
-                ["Canada", 8.8],
-                ["New Zealand", 9.6],
-                ["Ireland", 11.0],
-            ],
-        },
-        "continuations": [
-            {
-                "text": "The bakery on the corner opens at six. By the time the first customers arrive,",
-                "naive": " the smell of fresh bread is already in the air, and the ovens are hot.",
-                "tuned": " the smell of fresh bread is already in the air, and loaves fill the window.",
-            },
-            {
-                "text": "To change the wheel of a bicycle, first",
-                "naive": " loosen the nuts on both sides of the axle.\nThen lift the frame.",
-                "tuned": " loosen the nuts on both sides of the axle.\nThen lift the frame.",
-            },
-        ],
-        "baselines": {
+        floor=None,
+        constant_answer_loss=18.2,
+        baselines={
             "persona": "Answer as a person from United States would.",
             "in_context": "In United States, power distance is moderate (40): power should be shared.",
         },
-        "reading": "expected",
-        "aggregate": "mean",
-        "forms": {"tuning": 48, "held_out": 48},
-    }
+        reading="expected",
+        aggregate="mean",
+        forms=FormCounts(48, 48),
+        nearest={
+            "naive": (
+                ("Turkey", 9.8),
+                ("Argentina", 10.4),
+                ("Japan", 12.1),
+                ("Greece", 12.9),
+                ("Brazil", 13.3),
+            ),
+            "tuned": (
+                ("United States", 7.1),
+                ("Australia", 7.9),
+                ("Canada", 8.8),
+                ("New Zealand", 9.6),
+                ("Ireland", 11.0),
+            ),
+        },
+        continuations=(
+            Continuation(
+                "The bakery on the corner opens at six. By the time the first customers arrive,",
+                f"{untouched} the ovens are hot.",
+                f"{untouched} loaves fill the window.",
+            ),
+            Continuation("To change the wheel of a bicycle, first", wheel, wheel),
+        ),
+    )
 
 
 def history(
     generations: int = 20, seed: int = 0, limit: float | None = None
-) -> list[dict[str, Any]]:
+) -> Iterator[Generation]:
     rng = np.random.default_rng(seed)
-    best, lines = np.inf, []
+    best = np.inf
     for generation in range(generations):
         centre = 7 + 18 * np.exp(-generation / 7)
         losses = centre + rng.gamma(2.0, 3.0, size=20) - 2
         best = min(best, float(losses.min()))
         divergence = 0.55 * np.exp(-generation / 9) + 0.15
-        excess = 0.0 if limit is None else max(0.0, divergence - limit)
-        lines.append(
-            {
-                "generation": generation,
-                "evaluations": 20 * (generation + 1),
-                "best_loss": best,
-                "best_excess": excess,
-                "best_divergence": divergence,
-                "best_perplexity": 17.1 * float(np.exp(divergence)),
-                "mean_loss": float(losses.mean()),
-                "quantiles": [float(q) for q in np.quantile(losses, (0.05, 0.25, 0.5, 0.75, 0.95))],
-                "invalid": int(generation == 3),
-                "seconds": 14.0,
-                "scores": TUNED,
-            }
+        low, lower, middle, higher, high = np.quantile(losses, (0.05, 0.25, 0.5, 0.75, 0.95))
+        yield Generation(
+            generation=generation,
+            evaluations=20 * (generation + 1),
+            best_loss=best,
+            best_objective=best,
+            best_violation=0.0 if limit is None else max(0.0, float(divergence - limit)),
+            best_divergence=float(divergence),
+            best_perplexity=17.1 * float(np.exp(divergence)),
+            mean_loss=float(losses.mean()),
+            quantiles=(float(low), float(lower), float(middle), float(higher), float(high)),
+            invalid=int(generation == 3),
+            seconds=14.0,
+            search_seconds=0.1,
+            scores=dict(TUNED),
         )
-    return lines
 
 
-def provenance() -> dict[str, Any]:
-    return {
-        "acculturate": "0.1.0",
-        "python": "3.11.9",
-        "torch": "2.13.0",
-        "transformers": "5.23.0",
-        "numpy": "2.4.6",
-        "platform": "Linux-6.1-x86_64",
-        "model": {
+def provenance(country: str = "United States") -> Provenance:
+    return Provenance(
+        acculturate="0.1.0",
+        torch="2.13.0",
+        transformers="5.23.0",
+        numpy="2.4.6",
+        safetensors="0.8.0",
+        python="3.11.9",
+        platform="Linux-6.1-x86_64",
+        model={
             "name": "embedded",
             "revision": "",
             "weights_hash": "5f2b" * 16,
@@ -186,24 +191,25 @@ def provenance() -> dict[str, Any]:
             "device": "cpu",
             "licence": "Gemma Terms of Use (https://ai.google.dev/gemma/terms)",
         },
-        "forms": {"tuning": "ab12" * 16, "held_out": "cd34" * 16, "guard": "ef56" * 16},
-        "table": {"key": "hofstede-insights", "source": "Hofstede Insights", "terms": "cite"},
-        "instrument": {
-            "key": "vsm13",
-            "title": "Values Survey Module 2013, own wordings",
-            "fingerprint": "0a1b" * 16,
-            "warnings": [
+        instrument=InstrumentFacts(
+            "vsm13",
+            "Values Survey Module 2013, own wordings",
+            "0a1b" * 16,
+            (
                 "Made for comparing matched samples of respondents from several countries, not for "
                 "comparing individuals or organisations.",
                 "VSM 2013 scores are not comparable to published scores.",
-            ],
-        },
-        "target": {"country": "United States", "scores": TARGET},
-        "anchor": dict.fromkeys(KEYS, 50.0),
-        "command": "acculturate tune --country 'United States' --budget 400 --seed 0 --out runs/us",
-        "git": {"commit": "1234567", "dirty": False},
-        "started": "2026-11-23T18:00:00+00:00",
-    }
+            ),
+        ),
+        forms=FormFingerprints("ab12" * 16, "cd34" * 16, "ef56" * 16),
+        table=TableFacts("hofstede-insights", "Hofstede Insights", "cite"),
+        target=TargetScores(country, TARGET),
+        anchor=dict.fromkeys(KEYS, 50.0),
+        command="acculturate tune --country 'United States' --budget 400 --seed 0 --out runs/us",
+        git=Commit("1234567", dirty=False),
+        started="2026-11-23T18:00:00+00:00",
+        format=FORMAT,
+    )
 
 
 CONFIG = """\
@@ -237,19 +243,23 @@ F = 0.5
 CR = 0.9
 """
 
-DONE = {
-    "stop_reason": "the budget is used up",
-    "stop_code": "budget",
-    "evaluations": 400,
-    "naive_loss": 17.3,
-    "best_loss": 5.2,
-    "held_out_naive_loss": 17.1,
-    "held_out_loss": 9.5,
-    "divergence": 0.19,
-    "perplexity": 22.2,
-    "naive_perplexity": 17.1,
-    "seconds": 288.4,
-}
+RESULT = Done(
+    stop_reason="the budget is used up",
+    stop_code="budget",
+    evaluations=400,
+    naive_loss=17.3,
+    best_loss=5.2,
+    held_out_naive_loss=17.1,
+    held_out_loss=9.5,
+    divergence=0.19,
+    perplexity=22.2,
+    naive_perplexity=17.1,
+    held_out_divergence=0.21,
+    held_out_perplexity=24.6,
+    violation=0.0,
+    tokens=60_000,
+    seconds=288.4,
+)
 
 
 def write_fake_run(
@@ -268,16 +278,13 @@ def write_fake_run(
     limit_line = "" if limit is None else f"max_divergence = {limit}\n"
     config = CONFIG.format(country=json.dumps(country), limit=limit_line)
     (path / "config.toml").write_text(config, encoding="utf-8")
-    facts = provenance()
-    facts["target"]["country"] = country
-    (path / "provenance.json").write_text(json.dumps(facts))
+    write_record(path / "provenance.json", provenance(country))
     lines = history(generations, seed, limit)
-    (path / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (path / "history.jsonl").write_text("".join(json.dumps(vars(line)) + "\n" for line in lines))
     if finished:
-        (path / "DONE.json").write_text(json.dumps(DONE))
+        write_record(path / "DONE.json", RESULT)
     if evaluated:
-        values = json.loads(json.dumps(summary()))
-        values["target"]["country"] = country
+        values = json.loads(json.dumps(asdict(summary(country))))
         if change is not None:
             change(values)
         (path / "evaluation").mkdir()
@@ -319,6 +326,4 @@ def write_benchmark(
         tests=(),
         fingerprint="0",
     )
-    file = run / "evaluation" / "benchmarks" / f"{name}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(result.to_dict()))
+    write_record(run / "evaluation" / "benchmarks" / f"{name}.json", result)

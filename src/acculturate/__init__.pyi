@@ -24,7 +24,7 @@ from .model.fake import FakeModel as FakeModel
 from .model.load import load_model as load_model
 from .model.soft_prompt import SoftPrompt as SoftPrompt
 from .reporting.report import write_report as write_report
-from .runs.directory import Run as Run
+from .runs import Run as Run
 from .search import (
     CMAES as CMAES,
 )

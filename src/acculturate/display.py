@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from acculturate.metrics.measure import Profile
     from acculturate.metrics.side_effects import SideEffects
     from acculturate.reporting.relate import Related
-    from acculturate.runs.directory import Run
+    from acculturate.runs import Run
     from acculturate.survey.countries import Country, CountryTable
     from acculturate.survey.forms import Form
     from acculturate.survey.instrument import Instrument
@@ -102,27 +102,25 @@ def show_profile(profile: Profile, instrument: Instrument, target: Country | Non
 
 def show_run(run: Run) -> None:
     """The result table of a run, and what to do next."""
-    country = run.summary["target"]["country"]
-    table = Table(title=f"Loss to {country} ({run.summary['target']['table']})")
+    target = run.summary.target
+    table = Table(title=f"Loss to {target.country} ({target.table})")
     for name in ("", "tuning forms", "held-out forms", "divergence", "perplexity"):
         table.add_column(name, justify="right" if name else "left")
-    for row in run.summary["rows"]:
+    for row in run.summary.rows:
         table.add_row(
-            row["label"],
-            _number(row["tuning"]["loss"]),
-            _number(row["held_out"]["loss"]),
-            _number(row["divergence"]),
-            _number(row["perplexity"], 1),
+            row.label,
+            _number(row.tuning and row.tuning.loss),
+            _number(row.held_out and row.held_out.loss),
+            _number(row.divergence),
+            _number(row.perplexity, 1),
         )
     console = open_console()
     console.print(table)
     done = run.outcome
-    console.print(
-        f"{done['evaluations']} evaluations in {done['seconds']:.0f} s; {done['stop_reason']}."
-    )
-    if done["excess"]:
+    console.print(f"{done.evaluations} evaluations in {done.seconds:.0f} s; {done.stop_reason}.")
+    if done.violation:
         console.print(
-            f"No candidate was within the divergence limit; the best is {done['excess']:.2f} past it."
+            f"No candidate was within the divergence limit; the best is {done.violation:.2f} past it."
         )
     console.print(f"run: {run.directory!s}", soft_wrap=True)
 

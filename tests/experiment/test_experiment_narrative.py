@@ -5,8 +5,19 @@ from pathlib import Path
 import pytest
 
 from acculturate.experiment import Cell, Difference, Measured, findings
-from acculturate.runs.checks import NO_CHECKS
-from acculturate.runs.records import Config, Evaluation, Method, Outcome, Run
+from acculturate.runs import (
+    NO_CHECKS,
+    Config,
+    Evaluation,
+    FormCounts,
+    Method,
+    ModelSettings,
+    Outcome,
+    RunRecords,
+    SearchSettings,
+    SurveySettings,
+    Target,
+)
 
 LOSS = "held_out_loss"
 
@@ -42,15 +53,23 @@ def test_what_carries_over_is_good_only_below_the_same_answer_to_everything(held
 def measured(tuning: float, held_out: float) -> Measured:
     """A run whose untouched model has 30 and whose same answer to everything has 20."""
 
-    def row(key: str, *losses: float) -> Method:
-        outcomes = (Outcome(loss, None, {}, {}, None) for loss in losses)
-        return Method(key, key, *outcomes, None, None, None, None, None)
+    def row(method: str, *losses: float) -> Method:
+        return Method(method, method, *(Outcome(loss, None, {}, {}, None) for loss in losses))
 
     naive, tuned = row("naive", 30.0, 30.0), row("tuned", tuning, held_out)
     evaluation = Evaluation(
-        "China", "t", {}, (), (naive, tuned), None, 20.0, {}, (), {}, "expected", "mean", 1, 1
+        target=Target("China", {}, "t"),
+        dimensions=(),
+        rows=(naive, tuned),
+        floor=None,
+        constant_answer_loss=20.0,
+        baselines={},
+        reading="expected",
+        aggregate="mean",
+        forms=FormCounts(1, 1),
     )
     cell = Cell("t", "China", "de", 0)
-    config = Config((), "fake", None, "China", None, None, None, None, None, None)
-    run = Run(Path(), config, None, (), evaluation, None)
+    survey = SurveySettings("China", "t", "vsm13", "mean", "expected", 1, "en")
+    config = Config(ModelSettings("fake"), survey, SearchSettings(10, 1, "front"))
+    run = RunRecords(Path(), config, None, (), evaluation, None)
     return Measured(cell, tuned, naive, evaluation, run, NO_CHECKS, {}, Path())

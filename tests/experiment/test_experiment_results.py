@@ -54,7 +54,7 @@ def test_every_number_is_in_the_file_it_names(finished: Path):
         own = next(line for line in summary["rows"] if line["method"] == method)
         assert float(row["value"]) == own[key]["loss"]
         if row["low"]:
-            assert [float(row["low"]), float(row["high"])] == own[key]["loss_interval"]
+            assert [float(row["low"]), float(row["high"])] == own[key]["interval"]
         checked += 1
     # Two countries, three methods with two seeds, three without.
     assert checked == 2 * 2 * (3 * 2 + 3)

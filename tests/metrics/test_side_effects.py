@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -136,4 +137,4 @@ def test_a_broken_prompt_gives_no_numbers(prompt):
     broken = SoftPrompt(np.full((2, 16), np.nan, np.float32), "front", "fake")
     found = side_effects(FakeModel(), broken)
     assert np.isnan(found.sets[0].divergence.value)
-    assert json.loads(json_text(found.to_dict()))["sets"][0]["tuned"]["value"] is None
+    assert json.loads(json_text(asdict(found)))["sets"][0]["tuned"]["value"] is None

@@ -1,7 +1,7 @@
 """Benchmarks in the report: a sentence that follows from the numbers, tables, nothing unescaped."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from test_report import Page
@@ -127,7 +127,7 @@ def test_what_is_read_is_what_was_written(made):
     found = read_run(made).checks.benchmarks
     for one in found:
         file = made / "evaluation" / "benchmarks" / f"{one.benchmark}.json"
-        assert json.loads(json.dumps(one.to_dict())) == json.loads(file.read_text())
+        assert json.loads(json.dumps(asdict(one))) == json.loads(file.read_text())
     assert [one.benchmark for one in found] == [
         "acculturate-culture-hard",
         "global-opinions",
@@ -138,10 +138,10 @@ def test_what_is_read_is_what_was_written(made):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda v: v.pop("rows"), "not asked of both"),
-        (lambda v: v["rows"][0].update(score="high"), r"rows\[0\].score must be a number"),
+        (lambda v: v.pop("rows"), "rows is missing"),
+        (lambda v: v["rows"][0].update(score="high"), r"rows\[1\].score is 'high'"),
         (lambda v: v.pop("fingerprint"), "fingerprint is missing"),
-        (lambda v: v["rows"][1].update(by_country=[1]), "by_country must be an object"),
+        (lambda v: v["rows"][1].update(by_country=[1]), r"by_country is \[1\], not a table"),
     ],
 )
 def test_a_damaged_file_is_named(made, tmp_path, change, words):
@@ -152,8 +152,5 @@ def test_a_damaged_file_is_named(made, tmp_path, change, words):
     values = json.loads(file.read_text())
     change(values)
     file.write_text(json.dumps(values))
-    if "rows" not in values:
-        assert words in Page(write_report([copy]).read_text("utf-8")).text
-        return
     with pytest.raises(FailureError, match=words):
         read_run(copy)

@@ -127,7 +127,16 @@ def test_the_rank_in_words(edited, naive, tuned, words):
 def test_extremes_in_words(edited):
     def change(values):
         values["held_out"] = [
-            {"key": k, "name": k, "middle": 50.0, "target": t, "naive": n, "tuned": u, "inward": i}
+            {
+                "key": k,
+                "name": k,
+                "middle": 50.0,
+                "target": t,
+                "naive": n,
+                "tuned": u,
+                "inward": i,
+                "inward_interval": None,
+            }
             for k, t, n, u, i in (
                 ("a", 60.0, 90.0, 70.0, 20.0),
                 ("b", 95.0, 60.0, 55.0, 5.0),
@@ -280,7 +289,7 @@ def test_a_prompt_that_breaks_the_model_on_other_forms(tmp_path, vsm13):
 
 def test_a_damaged_file_names_its_place(edited):
     path = edited("held_out", lambda values: values["rows"][2].pop("naive"))
-    with pytest.raises(FailureError, match=re.escape("rows[2].naive is missing")) as caught:
+    with pytest.raises(FailureError, match=re.escape("rows[3].naive is missing")) as caught:
         read_run(path)
     assert "makes it again" in caught.value.hint
 

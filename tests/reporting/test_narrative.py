@@ -1,5 +1,7 @@
 """The words fit the numbers, and bad news comes as bad news."""
 
+from dataclasses import asdict
+
 import pytest
 
 from acculturate import formatting
@@ -17,7 +19,7 @@ def tones(run):
 
 def tuned_held_out(scores, mass=0.9, spread=8.0):
     def change(values):
-        values["rows"][5]["held_out"] = outcome(scores, spread, mass)
+        values["rows"][5]["held_out"] = asdict(outcome(scores, spread, mass))
 
     return change
 
@@ -56,7 +58,7 @@ def test_a_search_that_added_nothing(tmp_path):
 
 def test_an_interval_beside_its_loss_is_noticed(tmp_path):
     def change(values):
-        values["rows"][5]["tuning"]["loss_interval"] = [20.0, 40.0]
+        values["rows"][5]["tuning"]["interval"] = [20.0, 40.0]
 
     assert narrative.has_odd_interval(told(tmp_path / "odd", change).evaluation)
     assert not narrative.has_odd_interval(told(tmp_path / "r").evaluation)

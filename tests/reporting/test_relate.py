@@ -171,5 +171,5 @@ def test_a_damaged_benchmark_names_its_place(tmp_path):
     values = json.loads(file.read_text())
     values["rows"][2]["score"] = "high"
     file.write_text(json.dumps(values))
-    with pytest.raises(FailureError, match=r"rows\[2\].score must be a number"):
+    with pytest.raises(FailureError, match=r"rows\[3\].score is 'high'"):
         relate(runs)

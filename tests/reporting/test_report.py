@@ -141,7 +141,7 @@ def test_values_that_are_null(tmp_path):
     def change(values):
         for row in values["rows"]:
             row.update(held_out=None, divergence=None, perplexity=None)
-            row["tuning"].update(loss_interval=None, valid_mass=None, intervals={})
+            row["tuning"].update(interval=None, valid_mass=None, intervals={})
             row["tuning"]["scores"].pop("ivr", None)
         values["target"]["scores"].pop("lto")
         values.update(
@@ -204,7 +204,7 @@ def test_a_run_that_was_really_made(tmp_path, vsm13):
     run = tune(FakeModel(), vsm13, target, budget=60, out=tmp_path / "in", max_divergence=0.3)
     read = read_run(run.directory)
     assert read.done.evaluations == 60
-    assert [row.key for row in read.evaluation.methods][-1] == "tuned"
+    assert [row.method for row in read.evaluation.rows][-1] == "tuned"
     shown = Page(write_report([run.directory]).read_text(encoding="utf-8"))
     assert shown.open == []
     assert "loss to India from" in shown.text

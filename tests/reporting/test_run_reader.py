@@ -18,20 +18,20 @@ def edit_summary(run, change):
 
 def test_a_whole_run(tmp_path):
     run = read_run(write_fake_run(tmp_path / "us", limit=0.3))
-    assert (run.name, run.model_name, run.model_revision) == ("us", "embedded", None)
-    assert (run.config.country, run.config.budget) == ("United States", 400)
-    assert run.config.max_divergence == 0.3
+    assert (run.name, run.config.model.name, run.config.model.revision) == ("us", "embedded", "")
+    assert (run.config.survey.country, run.config.search.budget) == ("United States", 400)
+    assert run.config.search.max_divergence == 0.3
     assert len(run.history) == 20
     assert run.history[-1].evaluations == 400
     assert run.done.stop_reason == "the budget is used up"
-    assert [row.key for row in run.evaluation.methods] == [
+    assert [row.method for row in run.evaluation.rows] == [
         "naive", "persona", "in-context", "constant", "random start", "tuned",
     ]  # fmt: skip
     tuned = run.evaluation.method("tuned")
     assert tuned.tuning.intervals["pdi"][0] < tuned.tuning.scores["pdi"]
     assert run.evaluation.nearest["tuned"][0] == ("United States", 7.1)
     assert run.provenance.model["dtype"] == "bfloat16"
-    assert len(run.provenance.warnings) == 2
+    assert len(run.provenance.instrument.warnings) == 2
 
 
 def test_an_interrupted_run(tmp_path):
@@ -69,15 +69,15 @@ def test_what_is_no_run(tmp_path, kind):
         (
             "config.toml",
             "[model]\nname = 1\n",
-            "model.name must be a text|search is missing|survey",
+            "model.name is 1|search is missing|survey",
         ),
         ("provenance.json", "{", "no valid JSON"),
-        ("provenance.json", "[]", "must be an object"),
+        ("provenance.json", "[]", r"is \[\], not a table"),
         ("history.jsonl", '{"generation": 1}\n', "evaluations is missing"),
         ("history.jsonl", '{"generation": 1, "evalu', "line 1"),
-        ("evaluation/summary.json", '{"target": 3}', "target must be an object, not 3"),
+        ("evaluation/summary.json", '{"target": 3}', "target is 3, not a table"),
         ("DONE.json", '{"evaluations": "many"}', "stop_reason is missing"),
-        ("DONE.json", '{"stop_reason": "x", "evaluations": "many"}', "a number, not 'many'"),
+        ("DONE.json", '{"stop_reason": "x", "stop_code": "x", "evaluations": "many"}', "is 'many'"),
         ("DONE.json", b"\xff\xfe\x00", "not UTF-8"),
     ],
 )
@@ -113,8 +113,9 @@ def test_null_and_non_finite_values_are_not_there(tmp_path):
     def change(values):
         tuned = values["rows"][5]
         tuned.update(held_out=None, divergence=None, perplexity=float("inf"))
-        tuned["tuning"].update(loss=float("nan"), loss_interval=None, valid_mass=None)
-        values.update(floor=None, nearest=None, constant_answer_loss=None, continuations=None)
+        tuned["tuning"].update(loss=float("nan"), interval=None, valid_mass=None)
+        values.update(floor=None, constant_answer_loss=None)
+        del values["nearest"], values["continuations"]
 
     run = read_run(write_fake_run(tmp_path / "r", change=change))
     tuned = run.evaluation.method("tuned")

@@ -143,5 +143,5 @@ def test_hostile_and_broken_values(edited):
 
 def test_a_damaged_file_names_its_place(edited):
     path = edited(lambda values: values["sets"][2].pop("ratio"))
-    with pytest.raises(FailureError, match=r"sets\[2\].ratio is missing"):
+    with pytest.raises(FailureError, match=r"sets\[3\].ratio is missing"):
         read_run(path)

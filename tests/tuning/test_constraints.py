@@ -88,9 +88,9 @@ def test_a_limit_on_the_valid_mass_is_feasible_first(name: str, least: float, tm
         assert answers.valid_mass is not None
         mass = answers.valid_mass.mean(axis=1)
         within = within or bool((mass >= least).any())
-        assert (line["best_excess"] == 0) == within
-        assert (line["best_excess"], line["best_loss"]) <= best
-        best = line["best_excess"], line["best_loss"]
+        assert (line["best_violation"] == 0) == within
+        assert (line["best_violation"], line["best_loss"]) <= best
+        best = line["best_violation"], line["best_loss"]
     assert within
     mass = 1 / (1 + np.exp(-run.soft_prompt.embeddings[0, 0].astype(np.float64)))
     assert mass >= least
@@ -120,17 +120,17 @@ def test_the_weighted_divergence_is_minimised_and_best_loss_stays_the_loss(name:
         lines[weight] = read_history(out)
     for line in lines[100.0]:
         cost = line["best_loss"] + 100 * line["best_divergence"]
-        assert line["best_cost"] == pytest.approx(cost, rel=1e-6)
+        assert line["best_objective"] == pytest.approx(cost, rel=1e-6)
         differences = [
             abs(line["scores"][k] - {"planning": 80, "company": 20}[k]) for k in line["scores"]
         ]
         assert line["best_loss"] == pytest.approx(np.mean(differences))
-    costs = [line["best_cost"] for line in lines[100.0]]
+    costs = [line["best_objective"] for line in lines[100.0]]
     assert costs == sorted(costs, reverse=True)
     free, priced = runs[0.0].outcome, runs[100.0].outcome
-    assert priced["divergence"] < free["divergence"]
-    assert priced["best_loss"] == pytest.approx(lines[100.0][-1]["best_loss"], rel=1e-6)
+    assert priced.divergence < free.divergence
+    assert priced.best_loss == pytest.approx(lines[100.0][-1]["best_loss"], rel=1e-6)
     assert (
-        priced["best_loss"] + 100 * priced["divergence"]
-        < free["best_loss"] + 100 * free["divergence"]
+        priced.best_loss + 100 * priced.divergence
+        < free.best_loss + 100 * free.divergence
     )

@@ -130,8 +130,7 @@ def test_a_model_without_gradients_is_refused_before_anything_is_written(name: s
     with pytest.raises(TypeError, match="gives no gradients"):
         objective(Opaque()).evaluate_with_gradient(prompts(), stream())
     assert (
-        tune_toy(tmp_path / "run", Opaque(), optimizer=optimizer("l-shade")).outcome["best_loss"]
-        > 0
+        tune_toy(tmp_path / "run", Opaque(), optimizer=optimizer("l-shade")).outcome.best_loss > 0
     )
 
 
@@ -143,7 +142,7 @@ def test_a_descent_survives_broken_candidates(tmp_path):
     )
     broken = sum(bool(call.prompts[0, 0, 0] > 0) for call in model.searched)
     assert 0 < broken < len(model.searched)
-    assert np.isfinite(run.outcome["best_loss"])
+    assert np.isfinite(run.outcome.best_loss)
     assert run.soft_prompt.embeddings[0, 0] <= 0
     assert all(np.isfinite(call.prompts).all() for call in model.searched)
 
@@ -152,7 +151,7 @@ def test_a_descent_gets_further_than_random_search(tmp_path):
     model = Recorder(HIDDEN)
     descent = tune_toy(tmp_path / "a", model, budget=300, optimizer=optimizer("adam", budget=300))
     chance = tune_toy(tmp_path / "b", budget=300, optimizer=optimizer("random", budget=300))
-    assert descent.outcome["best_loss"] < chance.outcome["best_loss"] / 2
+    assert descent.outcome.best_loss < chance.outcome.best_loss / 2
     assert len(model.searched) == 101  # and the last leaders on the same forms
 
 
@@ -173,4 +172,4 @@ def test_a_model_without_gradients_is_searched_by_answers(budget: int, populatio
     settings = (run.directory / "config.toml").read_text()
     assert 'optimizer = "l-shade"' in settings and 'space = "mixture:64"' in settings
     assert f"population = {population}\n" in settings
-    assert run.outcome["evaluations"] <= budget
+    assert run.outcome.evaluations <= budget

@@ -7,7 +7,7 @@ import pytest
 from acculturate.errors import FailureError, UsageError
 from acculturate.evaluation.evaluate import evaluate
 from acculturate.model.fake import FakeModel
-from acculturate.runs.directory import RunDirectory
+from acculturate.runs import RunDirectory
 from acculturate.survey.countries import load_countries
 from acculturate.survey.instrument import load_instrument
 from acculturate.tuning import tune
@@ -45,16 +45,16 @@ def test_it_writes_its_files_and_leaves_the_others(run):
     for name, part in found.parts.items():
         assert json.loads(files(run)[f"{name}.json"]) == part
     rows = {row["key"]: row for row in found.parts["held_out"]["rows"]}
-    tuned = {row["method"]: row for row in run.summary["rows"]}["tuned"]
-    assert rows["held-out"]["tuned"]["loss"] == tuned["held_out"]["loss"]
+    tuned = run.summary.method("tuned")
+    assert rows["held-out"]["tuned"]["loss"] == tuned.held_out.loss
 
 
 def test_a_run_with_few_forms_is_asked_all_of_them_again(tmp_path, vsm13):
     target = load_countries()["United States"]
     run = tune(FakeModel(), vsm13, target, budget=40, tokens=2, sample=False, out=tmp_path / "us")
     rows = {row["key"]: row for row in evaluate(run, FakeModel()).parts["held_out"]["rows"]}
-    tuned = {row["method"]: row for row in run.summary["rows"]}["tuned"]
-    assert rows["tuning"]["tuned"]["loss"] == tuned["tuning"]["loss"]
+    tuned = run.summary.method("tuned")
+    assert rows["tuning"]["tuned"]["loss"] == tuned.tuning.loss
 
 
 def test_a_second_call_asks_nothing_and_changes_nothing(run):
@@ -105,8 +105,8 @@ def test_the_runs_own_reading_and_language_are_kept(tmp_path, vsm13, reading):
     found = evaluate(run, FakeModel(), languages=["en", "hi"], respondents=4)
     rows = {row["key"]: row for row in found.parts["held_out"]["rows"]}
     assert "hi" not in rows and "en" in rows
-    tuned = {row["method"]: row for row in run.summary["rows"]}["tuned"]
-    assert rows["tuning"]["tuned"]["loss"] == tuned["tuning"]["loss"]
+    tuned = run.summary.method("tuned")
+    assert rows["tuning"]["tuned"]["loss"] == tuned.tuning.loss
     assert found.parts["respondents"]["language"] == "en"
     assert evaluate(run, FakeModel(), languages=["en", "hi"], respondents=4).computed == ()
 

@@ -12,7 +12,7 @@ from acculturate.benchmarks.exam import Exam
 from acculturate.errors import UsageError
 from acculturate.evaluation.examine import examine
 from acculturate.model.fake import FakeModel
-from acculturate.runs.directory import RunDirectory
+from acculturate.runs import RunDirectory
 from acculturate.survey.countries import load_countries
 from acculturate.tuning import tune
 from answering import EASY, HARD, Oracle, easy_row, hard_rows_of, write_csv

@@ -54,9 +54,9 @@ def test_it_writes_one_file_and_leaves_the_others(run):
         "zh",
         "passages",
     ]
-    tuned = {row["method"]: row for row in run.summary["rows"]}["tuned"]
+    tuned = run.summary.method("tuned")
     english = on_disk(run)["sets"][0]["divergence"]["value"]
-    assert english == pytest.approx(tuned["held_out_divergence"])
+    assert english == pytest.approx(tuned.held_out_divergence)
 
 
 def test_only_what_changed_is_measured_again(run):

@@ -26,7 +26,7 @@ from tuning_runs import (
 import acculturate
 from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.runs.directory import FILES, Run
+from acculturate.runs import FILES, Run
 from acculturate.search import OPTIMIZERS, DifferentialEvolution
 from acculturate.survey.countries import load_countries
 from acculturate.survey.forms import balanced_forms, fingerprint
@@ -38,8 +38,8 @@ LINE = [
     "generation",
     "evaluations",
     "best_loss",
-    "best_cost",
-    "best_excess",
+    "best_objective",
+    "best_violation",
     "best_divergence",
     "best_perplexity",
     "mean_loss",
@@ -62,7 +62,7 @@ DONE = {
     "naive_perplexity",
     "seconds",
 }
-CELL = {"loss", "scores", "intervals", "loss_interval", "valid_mass"}
+CELL = {"loss", "interval", "scores", "intervals", "valid_mass"}
 TARGET = TOYLAND.vector(TOY)
 
 
@@ -100,7 +100,7 @@ def test_every_line_has_the_fields_of_the_format(run: Run):
         assert len(line["quantiles"]) == 5
         assert line["quantiles"][0] <= line["mean_loss"] <= line["quantiles"][4]
         assert line["invalid"] == 0
-        assert line["best_cost"] == line["best_loss"]  # divergence has no weight here
+        assert line["best_objective"] == line["best_loss"]  # divergence has no weight here
         assert 0 < line["search_seconds"] < line["seconds"]
 
 
@@ -159,17 +159,17 @@ def test_the_best_prompt_is_a_small_safetensors_file(run: Run):
 
 def test_done_has_the_keys_of_the_issue_and_agrees_with_the_table(run: Run):
     done = read_json(run.directory / "DONE.json")
-    rows = {row["method"]: row for row in run.summary["rows"]}
+    rows = {row.method: row for row in run.summary.rows}
     assert set(done) >= DONE
     assert done["stop_code"] == "budget"
     assert done["stop_reason"] == "the budget is used up"
-    assert done["evaluations"] == BUDGET == rows["tuned"]["evaluations"]
-    assert done["best_loss"] == rows["tuned"]["tuning"]["loss"]
-    assert done["held_out_loss"] == rows["tuned"]["held_out"]["loss"]
-    assert done["naive_loss"] == rows["naive"]["tuning"]["loss"]
-    assert done["held_out_naive_loss"] == rows["naive"]["held_out"]["loss"]
-    assert done["perplexity"] == rows["tuned"]["perplexity"]
-    assert done["naive_perplexity"] == rows["naive"]["perplexity"] == 17.0
+    assert done["evaluations"] == BUDGET == rows["tuned"].evaluations
+    assert done["best_loss"] == rows["tuned"].tuning.loss
+    assert done["held_out_loss"] == rows["tuned"].held_out.loss
+    assert done["naive_loss"] == rows["naive"].tuning.loss
+    assert done["held_out_naive_loss"] == rows["naive"].held_out.loss
+    assert done["perplexity"] == rows["tuned"].perplexity
+    assert done["naive_perplexity"] == rows["naive"].perplexity == 17.0
     last = read_history(run.directory)[-1]
     assert done["best_loss"] == pytest.approx(last["best_loss"], rel=1e-6)
     assert done["divergence"] == pytest.approx(last["best_divergence"], rel=1e-6)
@@ -177,7 +177,7 @@ def test_done_has_the_keys_of_the_issue_and_agrees_with_the_table(run: Run):
 
 
 def test_the_summary_has_every_row_and_every_cell(run: Run):
-    summary = run.summary
+    summary = read_json(run.directory / "evaluation" / "summary.json")
     assert [row["method"] for row in summary["rows"]] == METHODS
     for row in summary["rows"]:
         for split in ("tuning", "held_out"):
@@ -211,8 +211,8 @@ def test_the_summary_has_every_row_and_every_cell(run: Run):
 
 def test_a_shrinking_population_is_named_as_it_started(tmp_path):
     run = tune_toy(tmp_path, budget=60, optimizer=optimizer("l-shade", 10, 60))
-    assert run.summary["rows"][4]["evaluations"] == 10
-    assert "best of 10 " in run.summary["rows"][4]["label"]
+    assert run.summary.rows[4].evaluations == 10
+    assert "best of 10 " in run.summary.rows[4].label
 
 
 def test_settings_and_provenance_say_what_ran(run: Run):
@@ -271,9 +271,9 @@ def test_vsm13_towards_a_country_of_a_table_that_comes_with_the_package(tmp_path
     run = tune(
         FakeModel(), survey, table["United States"], out=tmp_path, budget=400, max_divergence=None
     )
-    assert run.outcome["best_loss"] < run.outcome["naive_loss"] / 2
-    assert run.outcome["held_out_loss"] < run.outcome["held_out_naive_loss"] / 2
-    assert len(run.summary["nearest"]["tuned"]) == 5
+    assert run.outcome.best_loss < run.outcome.naive_loss / 2
+    assert run.outcome.held_out_loss < run.outcome.held_out_naive_loss / 2
+    assert len(run.summary.nearest["tuned"]) == 5
     record = read_json(tmp_path / "provenance.json")
     assert record["table"] == {
         "key": "hofstede-2015",
@@ -289,9 +289,9 @@ def test_the_variant_and_the_sum_reach_the_table(tmp_path):
     )
     record = read_json(tmp_path / "provenance.json")
     assert record["anchor"] == {"planning": 0.0, "company": 1.0}
-    row = run.summary["rows"][-1]["tuning"]
-    total = sum(abs(row["scores"][key] - TOYLAND.scores[key]) for key in row["scores"])
-    assert row["loss"] == pytest.approx(total)
+    row = run.summary.rows[-1].tuning
+    total = sum(abs(row.scores[key] - TOYLAND.scores[key]) for key in row.scores)
+    assert row.loss == pytest.approx(total)
     config = tomllib.loads((tmp_path / "config.toml").read_text())
     assert config["survey"]["variant"] == "crowd-only"
     assert config["survey"]["anchor"] == {"planning": 0, "company": 1}

@@ -11,7 +11,7 @@ from tuning_runs import HIDDEN, Interrupter, files, read_json, tune_toy
 
 from acculturate.errors import FailureError
 from acculturate.model.fake import FakeModel
-from acculturate.runs.directory import Run
+from acculturate.runs import Run
 from acculturate.survey.countries import load_countries
 from acculturate.survey.instrument import DATA, load_instrument
 from acculturate.tuning import tune
@@ -42,8 +42,8 @@ def own(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_a_table_and_a_survey_of_ones_own(own: tuple[Path, Path], tmp_path):
     run = tune_table(tmp_path / "run", *own)
-    assert [name for name, _ in run.summary["nearest"]["tuned"]] == ["Toyland", "Elsewhere"]
-    assert run.summary["target"]["table"] == "mine"
+    assert [name for name, _ in run.summary.nearest["tuned"]] == ["Toyland", "Elsewhere"]
+    assert run.summary.target.table == "mine"
     assert read_json(tmp_path / "run" / "provenance.json")["table"] == {
         "key": "mine",
         "source": str(own[0]),
@@ -53,7 +53,7 @@ def test_a_table_and_a_survey_of_ones_own(own: tuple[Path, Path], tmp_path):
 
 def test_a_country_of_ones_own_without_a_table(tmp_path):
     run = tune_toy(tmp_path)
-    assert run.summary["nearest"] == {"naive": [], "tuned": []}
+    assert run.summary.nearest == {"naive": (), "tuned": ()}
     assert read_json(tmp_path / "provenance.json")["table"]["key"] == "toy-table"
 
 

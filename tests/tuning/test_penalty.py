@@ -92,6 +92,6 @@ def test_the_reported_loss_stays_that_of_the_mean_scores():
 @pytest.mark.parametrize("name", ["de", *DESCENTS])
 def test_a_run_with_a_penalty(name: str, tmp_path):
     run = tune_toy(tmp_path, optimizer=optimizer(name), budget=60, penalty="spread")
-    assert run.outcome["best_loss"] < run.outcome["naive_loss"]
+    assert run.outcome.best_loss < run.outcome.naive_loss
     assert 'penalty = "spread"' in (run.directory / "config.toml").read_text()
     assert read_json(run.directory / "DONE.json")["evaluations"] <= 60

@@ -45,12 +45,12 @@ def population(count: int = 8, scale: float = 1.0) -> np.ndarray:
 @pytest.mark.parametrize("reading", ["expected", "modal", "sampled"])
 def test_every_reading_tunes(reading: str, tmp_path):
     run = tune_toy(tmp_path, reading=reading, budget=120, respondents=50)
-    assert run.summary["reading"] == reading
-    assert run.outcome["best_loss"] < run.outcome["naive_loss"]
+    assert run.summary.reading == reading
+    assert run.outcome.best_loss < run.outcome.naive_loss
     if reading == "modal":
-        assert run.summary["floor"] is not None
+        assert run.summary.floor is not None
     else:
-        assert run.summary["floor"] is None
+        assert run.summary.floor is None
 
 
 def test_modal_and_sampled_answers_are_whole_numbers_read_from_the_probabilities():
@@ -121,12 +121,12 @@ def test_the_best_is_within_the_limit_when_any_candidate_is(name: str, limit: fl
         assert answers.divergence is not None
         excess = np.maximum(0.0, answers.divergence - limit)
         within = within or bool((excess == 0).any())
-        assert (line["best_excess"] == 0) == within
-        assert (line["best_excess"], line["best_loss"]) <= best
-        assert line["best_divergence"] == pytest.approx(limit + line["best_excess"]) or within
-        best = line["best_excess"], line["best_loss"]
-    assert (run.outcome["divergence"] <= limit) == within
-    assert run.outcome["excess"] == best[0]
+        assert (line["best_violation"] == 0) == within
+        assert (line["best_violation"], line["best_loss"]) <= best
+        assert line["best_divergence"] == pytest.approx(limit + line["best_violation"]) or within
+        best = line["best_violation"], line["best_loss"]
+    assert (run.outcome.divergence <= limit) == within
+    assert run.outcome.violation == best[0]
     assert limit < 0.15 or within, "no candidate within the limit: weak test"
 
 
@@ -134,8 +134,8 @@ def test_where_no_candidate_is_within_the_limit_the_smallest_excess_wins(tmp_pat
     model = Recorder(HIDDEN)
     run = tune_toy(tmp_path, model, max_divergence=0.0)
     smallest = min(answers.divergence.min() for _, answers in model.populations)
-    assert run.outcome["divergence"] == pytest.approx(smallest)
-    assert run.outcome["excess"] == pytest.approx(smallest)
+    assert run.outcome.divergence == pytest.approx(smallest)
+    assert run.outcome.violation == pytest.approx(smallest)
 
 
 def test_broken_candidates_are_counted_and_never_win(tmp_path):
@@ -146,7 +146,7 @@ def test_broken_candidates_are_counted_and_never_win(tmp_path):
     assert [line["invalid"] for line in history] == broken
     assert 0 < sum(broken) < 60
     assert run.soft_prompt.embeddings[0, 0] <= 0
-    assert np.isfinite(run.outcome["best_loss"])
+    assert np.isfinite(run.outcome.best_loss)
     for line in history:
         assert line["quantiles"] is None or np.isfinite(line["quantiles"]).all()
 
@@ -172,7 +172,7 @@ def test_a_first_generation_of_broken_candidates_leaves_nothing_to_show(tmp_path
         assert set(line["scores"].values()) == {None}
     assert third["best_loss"] is not None
     assert third["invalid"] == 0
-    assert run.outcome["best_loss"] < np.inf
+    assert run.outcome.best_loss < np.inf
 
 
 def test_a_run_of_broken_candidates_alone_fails_with_a_next_step(tmp_path):

@@ -65,7 +65,7 @@ def test_a_leader_within_the_limit_stays_before_later_ones_that_are_not(limit: f
     for line, call in zip(read_history(tmp_path), model.searched, strict=False):
         assert call.answers.divergence is not None
         least = min(least, max(0.0, float(call.answers.divergence[0]) - limit))
-        assert line["best_excess"] == pytest.approx(least)
+        assert line["best_violation"] == pytest.approx(least)
 
 
 def test_a_descent_draws_its_forms_unless_losses_are_compared():
@@ -114,17 +114,17 @@ def test_of_the_last_leaders_the_best_on_the_same_forms_is_taken(tmp_path):
     ]
     best = last.prompts[int(np.argmin(scores))]
     assert np.array_equal(run.soft_prompt.embeddings, best)
-    assert run.outcome["best_loss"] == pytest.approx(min(scores))
+    assert run.outcome.best_loss == pytest.approx(min(scores))
 
 
 def test_the_table_and_the_outcome_are_of_the_same_forms(tmp_path):
     """The sample is what the search sees; what the run says in the end it measured elsewhere."""
     run = tune_toy(tmp_path, sample=True, budget=60)
-    assert run.summary["forms"]["tuning"] == len(MEASURED)
+    assert run.summary.forms.tuning == len(MEASURED)
     whole = Objective(Recorder(HIDDEN), GOAL, Settings(), MEASURED).evaluate(
         run.soft_prompt.embeddings[None], np.random.default_rng(0)
     )
-    assert run.outcome["best_loss"] == pytest.approx(whole.loss[0])
+    assert run.outcome.best_loss == pytest.approx(whole.loss[0])
 
 
 def test_an_objective_without_a_sample_asks_everything():

@@ -51,8 +51,8 @@ def test_every_space_tunes_and_resumes(space: str, name: str, tmp_path):
 @pytest.mark.parametrize("space", NAMED)
 def test_every_space_gets_better(space: str, tmp_path):
     run = tune_toy(tmp_path, space=space, budget=120)
-    random = next(row for row in run.summary["rows"] if row["method"] == "random start")
-    assert run.outcome["best_loss"] < random["tuning"]["loss"]
+    random = run.summary.method("random start")
+    assert run.outcome.best_loss < random.tuning.loss
 
 
 @pytest.mark.parametrize("start", STARTS)
@@ -129,9 +129,9 @@ def test_several_starts_of_a_descent(tmp_path):
 
     assert resumes(tmp_path / "a", "adam", 2) > 1  # a single one
     run = tune_toy(tmp_path / "b", optimizer=Adam(BUDGET, 3))
-    assert run.outcome["evaluations"] == 27  # three generations of three that count for three
+    assert run.outcome.evaluations == 27  # three generations of three that count for three
     with pytest.raises(UsageError, match="init scale of 0") as caught:
         tune_toy(tmp_path / "c", optimizer=Adam(BUDGET, 3), init="text", init_text=WORDS)
     assert caught.value.hint
     noisy = {"init": "text", "init_text": WORDS, "init_scale": 0.1}
-    assert tune_toy(tmp_path / "d", optimizer=Adam(BUDGET, 3), **noisy).outcome["best_loss"] > 0
+    assert tune_toy(tmp_path / "d", optimizer=Adam(BUDGET, 3), **noisy).outcome.best_loss > 0

@@ -31,11 +31,11 @@ def test_the_budget_is_never_exceeded_and_never_left_unused(
     chosen = optimizer(name, population, budget)
     run = tune_toy(tmp_path, model, budget=budget, optimizer=chosen, sample=False)
     asked = sum(call.evaluations for call in model.searched)
-    assert asked == run.outcome["evaluations"] <= budget
+    assert asked == run.outcome.evaluations <= budget
     assert asked + chosen.population_size * chosen.evaluations_per_candidate > budget
     assert any(call.gradient for call in model.searched) == (name in DESCENTS)
-    assert run.outcome["stop_code"] == "budget"
-    assert run.outcome["stop_reason"] == "the budget is used up"
+    assert run.outcome.stop_code == "budget"
+    assert run.outcome.stop_reason == "the budget is used up"
     assert [line["evaluations"] for line in read_history(tmp_path)][-1] == asked
 
 
@@ -53,28 +53,28 @@ def test_it_stops_at_the_first_generation_with_the_target_loss(tmp_path):
     target = history[3]["best_loss"]
     first = next(n for n, line in enumerate(history, 1) if line["best_loss"] <= target)
     run = tune_toy(tmp_path / "run", budget=120, target_loss=target)
-    assert run.outcome["stop_code"] == "target"
-    assert run.outcome["stop_reason"] == "the target loss is reached"
-    assert run.outcome["evaluations"] == 6 * first < 120
+    assert run.outcome.stop_code == "target"
+    assert run.outcome.stop_reason == "the target loss is reached"
+    assert run.outcome.evaluations == 6 * first < 120
 
 
 def test_a_candidate_past_the_limit_does_not_reach_the_target(tmp_path):
     run = tune_toy(tmp_path, target_loss=1000.0, max_divergence=0.0)
-    assert run.outcome["stop_code"] == "budget"
+    assert run.outcome.stop_code == "budget"
 
 
 @pytest.mark.parametrize("stall", [1, 6, 12, 20])
 def test_it_stops_after_so_many_candidates_without_a_better_one(stall: int, tmp_path):
     run = tune_toy(tmp_path, budget=1200, stall=stall, optimizer=optimizer("random"))
     history = read_history(tmp_path)
-    assert run.outcome["stop_code"] == "stall"
-    assert run.outcome["stop_reason"] == "no better candidate for as long as was asked to wait"
+    assert run.outcome.stop_code == "stall"
+    assert run.outcome.stop_reason == "no better candidate for as long as was asked to wait"
     waited, best = 0, math.inf
     for number, line in enumerate(history, 1):
         waited = 0 if line["best_loss"] < best else waited + 6
         best = line["best_loss"]
         assert (waited >= stall) == (number == len(history))
-    assert run.outcome["evaluations"] < 1200
+    assert run.outcome.evaluations < 1200
 
 
 def test_waiting_goes_on_after_a_resume(tmp_path):
@@ -84,7 +84,7 @@ def test_waiting_goes_on_after_a_resume(tmp_path):
         return {"budget": 1200, "stall": 18, "optimizer": optimizer("random"), **more}
 
     whole = tune_toy(tmp_path / "whole", **settings())
-    before = whole.outcome["evaluations"] - 6
+    before = whole.outcome.evaluations - 6
 
     def interrupt(at: Any) -> None:
         if at.evaluations == before:
@@ -93,8 +93,8 @@ def test_waiting_goes_on_after_a_resume(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         tune_toy(tmp_path / "run", **settings(on_generation=interrupt))
     run = tune_toy(tmp_path / "run", **settings(resume=True))
-    assert run.outcome["evaluations"] == whole.outcome["evaluations"]
-    assert run.outcome["stop_code"] == "stall"
+    assert run.outcome.evaluations == whole.outcome.evaluations
+    assert run.outcome.stop_code == "stall"
 
 
 def test_progress_is_told_after_every_generation_and_first_of_all_on_resume(tmp_path):
@@ -192,6 +192,6 @@ def test_the_smallest_of_everything(tmp_path):
         init="tokens",
         init_scale=0.0,
     )
-    assert run.outcome["evaluations"] == 4
+    assert run.outcome.evaluations == 4
     assert run.soft_prompt.embeddings.shape == (1, HIDDEN)
     assert Settings(tokens=TOKENS).tokens == TOKENS

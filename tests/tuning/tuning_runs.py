@@ -15,7 +15,7 @@ import pytest
 from acculturate.errors import AcculturateError
 from acculturate.model.answers import Answers, Backward, Query
 from acculturate.model.fake import FakeModel
-from acculturate.runs.directory import Run
+from acculturate.runs import Run
 from acculturate.search import COST_OF_A_GRADIENT, DifferentialEvolution, Optimizer, by_name, takes
 from acculturate.survey.countries import Country
 from acculturate.survey.instrument import load_instrument

@@ -5,10 +5,10 @@ In: nothing. Out: frozen records; evaluation/benchmarks/KEY.json is their JSON.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from acculturate.metrics.records import Record
+from acculturate.record_files import NanIfNull
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Part:
         questions: Their number.
     """
 
-    score: float
-    low: float
-    high: float
+    score: NanIfNull
+    low: NanIfNull
+    high: NanIfNull
     questions: int
 
 
@@ -49,10 +49,10 @@ class MethodScore:
     """
 
     method: str
-    score: float
-    low: float
-    high: float
-    by_country: Mapping[str, Part]
+    score: NanIfNull
+    low: NanIfNull
+    high: NanIfNull
+    by_country: dict[str, Part]
     target: Part | None = None
     others: Part | None = None
     judgements: float | None = None
@@ -74,9 +74,9 @@ class Change:
         lost: Questions that the other alone gets right; None likewise.
     """
 
-    gain: float
-    low: float
-    high: float
+    gain: NanIfNull
+    low: NanIfNull
+    high: NanIfNull
     p: float | None
     gained: int | None = None
     lost: int | None = None
@@ -138,7 +138,7 @@ class Result(Record):
     source: str
     licence: str
     note: str
-    left_out: Mapping[str, int]
+    left_out: dict[str, int]
     rows: tuple[MethodScore, ...]
     tests: tuple[Test, ...]
     fingerprint: str

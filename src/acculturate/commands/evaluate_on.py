@@ -13,7 +13,7 @@ from acculturate.errors import UsageError
 
 if TYPE_CHECKING:
     from acculturate.benchmarks.exam import Exam, Known
-    from acculturate.runs.directory import Run
+    from acculturate.runs import Run
 
 FLUENCY = "fluency"
 """The name of ordinary texts and everyday questions; all others are benchmarks."""
@@ -74,7 +74,7 @@ def evaluate_outside(runs: Sequence[Run], asked: Outside, models: Models, as_jso
     import acculturate as ac
     from acculturate.evaluation.fluency import evaluate_fluency
     from acculturate.reporting import benchmarks_narrative, side_effects_narrative
-    from acculturate.runs.reader import read_run
+    from acculturate.runs import read_run
 
     known: Known = {}
     found: list[dict[str, Any]] = []

@@ -48,7 +48,7 @@ def figures(
 
 def _of_run(directory: Path) -> tuple[Chart, ...]:
     from acculturate.reporting.figures import figures_of
-    from acculturate.runs.reader import read_run
+    from acculturate.runs import read_run
 
     return figures_of(read_run(directory))
 

@@ -65,7 +65,7 @@ def evaluate(
     import acculturate as ac
     from acculturate.commands.evaluate_on import evaluate_outside, read_outside
     from acculturate.reporting import checks_narrative, run_comparison
-    from acculturate.runs.reader import read_run
+    from acculturate.runs import read_run
 
     loaded = [ac.Run.load(run) for run in runs]
     outside = read_outside(on, texts, permute, written)
@@ -140,12 +140,12 @@ def export(
 ) -> None:
     """Write a run's soft prompt as an adapter that others can serve, proved by loading it."""
     import acculturate as ac
-    from acculturate.runs.reader import read_run
+    from acculturate.runs import read_run
 
     if format != "peft":
         raise UsageError(f"unknown format {format!r}", "Use --format peft.")
     read = read_run(run)
-    name, revision = read.model_name, read.model_revision
+    name, revision = read.config.model.name, read.config.model.revision or None
     answering = load(model or name, revision, "float32", device, trust_remote_code)
     path = ac.export_peft(run, cast("LanguageModel", answering), out)
     if as_json:

@@ -14,7 +14,7 @@ from acculturate.io import json_text
 
 if TYPE_CHECKING:
     from acculturate.model.answers import AnswerModel
-    from acculturate.runs.directory import Run
+    from acculturate.runs import Run
     from acculturate.survey.scoring import Anchor
 
 

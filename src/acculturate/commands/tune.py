@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -89,7 +90,7 @@ def tune(
         display.say(f"Stopped. {done} is in {folder}; the same command with --resume goes on.")
         raise typer.Exit(130) from None
     if as_json:
-        print_json({"run": str(run.directory), **run.outcome})
+        print_json({"run": str(run.directory), **asdict(run.outcome)})
     else:
         display.show_run(run)
 

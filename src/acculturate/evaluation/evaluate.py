@@ -1,22 +1,19 @@
-"""Everything that is asked of a finished run afterwards: a run directory and its model -> evaluation/*.json.
+"""A finished run asked in every other way: a run directory and its model -> evaluation/*.json.
 
 In: a run that is done. Out: a file for each check, written whole or not at all. What a file holds already
-for the same prompt, model and forms is not computed again. The measuring itself is the evaluation room's;
-this file knows what a run directory holds.
+for the same prompt, model and forms is not computed again. Each check is skipped alone where the model or
+the questionnaire does not have what it needs.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-
 from acculturate.errors import FailureError, UsageError
+from acculturate.io import fingerprint
 from acculturate.metrics.comparison import Comparison, ComparisonSettings, compare
 from acculturate.metrics.extremes import Extremes, extremes
 from acculturate.metrics.held_out import (
@@ -27,29 +24,38 @@ from acculturate.metrics.held_out import (
     form_sets,
     kept_samples,
     other_languages,
-    row,
 )
-from acculturate.metrics.other_surveys import check_with, other_surveys
-from acculturate.metrics.respondents import LANGUAGE
+from acculturate.metrics.held_out import row as form_set_row
+from acculturate.metrics.other_surveys import SurveyCheck, check_with, other_surveys
+from acculturate.metrics.respondents import LANGUAGE, Respondents
 from acculturate.metrics.respondents import respondents as interview_all
 from acculturate.metrics.specificity import specificity
 from acculturate.metrics.texts import REFUSALS
-from acculturate.metrics.written_answers import MAX_TOKENS
+from acculturate.metrics.written_answers import MAX_TOKENS, Generated
 from acculturate.metrics.written_answers import generated as written_answers
 from acculturate.model.answers import AnswerModel, GeneratingModel
-from acculturate.runs.directory import Run
-from acculturate.runs.evaluation_files import (
+from acculturate.runs import (
+    HeldOut,
+    HeldOutRow,
+    Memo,
+    OtherSurveys,
+    Run,
+    SurveySettings,
     check_model,
     read_config,
-    read_part,
-    read_record,
-    write_part,
+    read_provenance,
     writing,
 )
 from acculturate.survey.countries import Country, CountryTable, load_countries, table_names
-from acculturate.survey.forms import Form, all_forms, balanced_forms, fingerprint
-from acculturate.survey.instrument import Instrument, instrument_names, load_instrument
-from acculturate.survey.scoring import Scoring
+from acculturate.survey.forms import Form, all_forms, balanced_forms
+from acculturate.survey.forms import fingerprint as form_fingerprint
+from acculturate.survey.instrument import (
+    Aggregate,
+    Instrument,
+    instrument_names,
+    load_instrument,
+)
+from acculturate.survey.scoring import Anchor, Reading, Scoring
 
 FORMAT = 2
 """Raised when a file's numbers come to mean something else, so that old ones are made again."""
@@ -64,8 +70,8 @@ class RunEvaluation:
 
     Attributes:
         directory: The run directory.
-        parts: What each file of `PARTS` holds, by its name; only those that are there.
-        computed: What was computed by this call; the rest was there.
+        parts: What each of the files holds, by its name; only those that are there.
+        computed: Names of the files that this call made; the others were there.
     """
 
     directory: Path
@@ -73,7 +79,7 @@ class RunEvaluation:
     computed: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return it as a value for JSON."""
         return {"run": str(self.directory), "computed": list(self.computed), **self.parts}
 
 
@@ -89,7 +95,7 @@ def evaluate(
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> RunEvaluation:
-    """Measures a finished run in every way its search did not see, and writes it into its directory.
+    """Measure a finished run in every way its search did not see, and write it into its directory.
 
     Args:
         run: A finished run, or its directory.
@@ -105,7 +111,7 @@ def evaluate(
         progress: Called with a sentence before every step.
 
     Returns:
-        What the files hold.
+        The contents of the files.
 
     Raises:
         UsageError: The run is not finished, the model is another one, a language is unknown, or the
@@ -115,36 +121,36 @@ def evaluate(
     if respondents < 0 or respondents == 1:
         raise UsageError(f"a survey of {respondents} respondents", "Use 0 for none, or 2 and more.")
     loaded = run if isinstance(run, Run) else Run.load(run)
-    about = _about(loaded, model, instrument, table, seed)
-    others = other_languages(about.instrument, about.language, languages)
-    sets = form_sets(about.instrument, about.tuning, about.language, others)
+    inputs = _read_inputs(loaded, model, instrument, table, seed)
+    others = other_languages(inputs.instrument, inputs.language, languages)
+    sets = form_sets(inputs.instrument, inputs.tuning, inputs.language, others)
+    checks = _Checks(loaded, model, inputs, sets, progress)
     with writing(loaded.directory):
-        work = _Work(loaded, model, about, sets, progress)
-        work.held_out()
-        work.specificity()
-        work.extremes()
+        checks.held_out()
+        checks.specificity()
+        checks.extremes()
         if generated:
-            work.generated()
-        work.other_surveys()
+            checks.generated()
+        checks.other_surveys()
         if respondents:
-            work.respondents(respondents)
-    found = {name: read_part(loaded.directory, name) for name in PARTS}
-    parts = {name: part for name, part in found.items() if part is not None}
-    return RunEvaluation(loaded.directory, parts, tuple(work.computed))
+            checks.respondents(respondents)
+    there = {name: checks.memo.read(name) for name in PARTS}
+    parts = {name: part for name, part in there.items() if part is not None}
+    return RunEvaluation(loaded.directory, parts, tuple(checks.memo.computed))
 
 
 def made_with(run: Run) -> tuple[str, str | None, str]:
-    """Name, revision and precision of the model that a run was tuned on, as `load_model` takes them.
+    """Return name, revision and precision of a run's model, as `load_model` takes them.
 
     Raises:
         FailureError: The run's settings are damaged.
     """
-    model = read_config(run.directory).get("model", {})
-    return str(model.get("name")), model.get("revision") or None, str(model.get("dtype", "auto"))
+    model = read_config(run.directory).model
+    return model.name, model.revision or None, model.dtype
 
 
 @dataclass(frozen=True)
-class _About:
+class _Inputs:
     """What a run was asked, as its directory says, checked against what is here now."""
 
     instrument: Instrument
@@ -152,225 +158,206 @@ class _About:
     target: Country
     language: str
     tuning: tuple[Form, ...]
-    question: ComparisonSettings
+    settings: ComparisonSettings
     weights_hash: str
 
 
-class _Work:
-    """One evaluation: a set of forms is asked once, and only where a file needs its answers."""
+class _Checks:
+    """The checks of one run, each with its file; a set of forms is asked once, and only if needed."""
 
     def __init__(
         self,
         run: Run,
         model: AnswerModel,
-        about: _About,
+        inputs: _Inputs,
         sets: Sequence[FormSet],
         progress: Callable[[str], None],
     ) -> None:
-        self.computed: list[str] = []
-        self._run, self._model, self._about, self._progress = run, model, about, progress
-        self._sets = {one.key: one for one in sets}
+        self.memo = Memo(run.directory)
+        self._prompt, self._model, self._inputs = run.soft_prompt, model, inputs
+        self._progress = progress
+        self._sets = {form_set.key: form_set for form_set in sets}
         self._compared: dict[str, Comparison] = {}
 
     def held_out(self) -> None:
-        """The rows of every way of asking."""
-        there: dict[str, list[dict[str, Any]]] = {}
-        for entry in _objects((self._read("held_out") or {}).get("rows")):
-            there.setdefault(str(entry.get("fingerprint")), []).append(entry)
-        rows: list[dict[str, Any]] = []
-        for one in self._sets.values():
-            mark = self._mark("row", one.key, one.forms)
+        """Compare the losses in every way of asking."""
+        there: dict[str, list[HeldOutRow]] = {}
+        for row in getattr(self.memo.read_record("held_out", HeldOut), "rows", ()):
+            there.setdefault(row.fingerprint, []).append(row)
+        rows: list[HeldOutRow] = []
+        for form_set in self._sets.values():
+            mark = self._fingerprint("row", form_set.key, form_fingerprint(form_set.forms))
             if mark not in there:
-                there[mark] = [{"fingerprint": mark, **made} for made in self._rows(one)]
-                self._note("held_out")
+                there[mark] = list(self._rows(form_set, mark))
+                self.memo.note("held_out")
             rows += there[mark]
-        self._write("held_out", {"rows": rows})
+        self.memo.write("held_out", HeldOut(tuple(rows)))
 
     def specificity(self) -> None:
-        """The target's rank among all countries."""
-        about = self._about
-        scores = {country.name: dict(country.scores) for country in about.table}
-        mark = self._mark("specificity", scores, self._sets[HEADLINE].forms)
-        self._once(
+        """Rank the target among all countries."""
+        table, forms = self._inputs.table, self._sets[HEADLINE].forms
+        scores = {country.name: dict(country.scores) for country in table}
+        self.memo.once(
             "specificity",
-            mark,
-            lambda: specificity(
-                self._comparison(HEADLINE), about.target.name, about.table
-            ).to_dict(),
+            lambda: specificity(self._comparison(HEADLINE), self._inputs.target.name, table),
+            fingerprint=self._fingerprint("specificity", scores, form_fingerprint(forms)),
         )
 
     def extremes(self) -> None:
-        """Whether scores went towards the middle."""
+        """Look whether scores went towards the middle."""
         sets = self._sets["tuning"], self._sets[HEADLINE]
-        mark = self._mark("extremes", *(one.forms for one in sets))
-        self._once(
+        shown = [form_fingerprint(form_set.forms) for form_set in sets]
+        self.memo.once(
             "extremes",
-            mark,
-            lambda: Extremes(*(extremes(self._comparison(one.key)) for one in sets)).to_dict(),
+            lambda: Extremes(*(extremes(self._comparison(form_set.key)) for form_set in sets)),
+            fingerprint=self._fingerprint("extremes", *shown),
         )
 
     def generated(self) -> None:
-        """Whether written answers say what the probabilities say."""
-        model, about = self._model, self._about
+        """Compare written answers with the probabilities."""
+        model, inputs = self._model, self._inputs
         if not isinstance(model, GeneratingModel):
             self._progress(
                 f"{model.name} writes no text: answers are read from probabilities alone"
             )
             return
-        forms = balanced_forms(about.instrument, "held-out", None, about.language)
+        forms = balanced_forms(inputs.instrument, "held-out", None, inputs.language)
 
-        def make() -> dict[str, Any]:
+        def make() -> Generated:
             self._progress(f"reading {len(forms)} written answers")
-            return written_answers(model, self._run.soft_prompt, forms, about.question).to_dict()
+            return written_answers(model, self._prompt, forms, inputs.settings)
 
-        self._once("generated", self._mark("generated", forms, MAX_TOKENS, REFUSALS), make)
+        shown = form_fingerprint(forms), MAX_TOKENS, REFUSALS
+        self.memo.once("generated", make, fingerprint=self._fingerprint("generated", *shown))
 
     def other_surveys(self) -> None:
-        """Whether surveys that the search knew nothing of agree."""
-        about = self._about
-        surveys = other_surveys(about.instrument, about.target.name, about.language)
-        here = [survey for survey in surveys if survey.country is not None]
+        """Ask surveys that the search knew nothing of."""
+        inputs = self._inputs
+        surveys = other_surveys(inputs.instrument, inputs.target.name, inputs.language)
+        here = [(survey, country) for survey in surveys if (country := survey.country) is not None]
         known = [
-            [s.instrument.fingerprint, dict(s.country.scores), fingerprint(s.forms)]
-            for s in here
-            if s.country is not None
+            [survey.instrument.fingerprint, dict(country.scores), form_fingerprint(survey.forms)]
+            for survey, country in here
         ]
 
-        def make() -> dict[str, Any]:
-            checks: list[dict[str, Any]] = []
-            for survey in here:
+        def make() -> OtherSurveys:
+            checks: list[SurveyCheck] = []
+            for survey, _ in here:
                 self._progress(f"asking {len(survey.forms)} forms: {survey.instrument.title}")
-                prompt, seed = self._run.soft_prompt, about.question.seed
-                checks.append(check_with(self._model, prompt, survey, seed).to_dict())
-            missing = [survey.table.key for survey in surveys if survey.country is None]
-            return {"country": about.target.name, "checks": checks, "missing": missing}
+                checks.append(check_with(self._model, self._prompt, survey, inputs.settings.seed))
+            missing = tuple(survey.table.key for survey in surveys if survey.country is None)
+            return OtherSurveys(tuple(checks), missing, inputs.target.name)
 
-        self._once("other_surveys", self._mark("other_surveys", known), make)
+        self.memo.once("other_surveys", make, fingerprint=self._fingerprint("other_surveys", known))
 
     def respondents(self, count: int) -> None:
-        """What a survey of so many respondents would give."""
-        about = self._about
-        if LANGUAGE not in about.instrument.languages:
-            self._progress(f"{about.instrument.key} has no {LANGUAGE}, so it has no respondents")
+        """Simulate a survey of so many respondents."""
+        inputs = self._inputs
+        if LANGUAGE not in inputs.instrument.languages:
+            self._progress(f"{inputs.instrument.key} has no {LANGUAGE}, so it has no respondents")
             return
-        forms = few(all_forms(about.instrument, (LANGUAGE,), "held-out"))
+        forms = few(all_forms(inputs.instrument, (LANGUAGE,), "held-out"))
 
-        def make() -> dict[str, Any]:
+        def make() -> Respondents:
             self._progress(f"asking {count} respondents twice")
-            prompt = self._run.soft_prompt
-            return interview_all(self._model, prompt, forms, about.question, count).to_dict()
+            return interview_all(self._model, self._prompt, forms, inputs.settings, count)
 
-        self._once("respondents", self._mark("respondents", forms, count), make)
+        mark = self._fingerprint("respondents", form_fingerprint(forms), count)
+        self.memo.once("respondents", make, fingerprint=mark)
 
-    def _rows(self, one: FormSet) -> list[dict[str, Any]]:
-        comparison = self._comparison(one.key)
-        first = row(one.key, one.label, comparison).to_dict()
-        if one.key != HEADLINE:
-            return [first]
-        first["samples"] = kept_samples(comparison)
-        return [first, *(each.to_dict() for each in by_order(comparison))]
+    def _rows(self, form_set: FormSet, mark: str) -> Iterator[HeldOutRow]:
+        comparison = self._comparison(form_set.key)
+        row = form_set_row(form_set.key, form_set.label, comparison)
+        if form_set.key != HEADLINE:
+            yield HeldOutRow(**vars(row), fingerprint=mark)
+            return
+        samples = {state: tuple(losses) for state, losses in kept_samples(comparison).items()}
+        yield HeldOutRow(**vars(row), samples=samples, fingerprint=mark)
+        for row in by_order(comparison):
+            yield HeldOutRow(**vars(row), fingerprint=mark)
 
     def _comparison(self, key: str) -> Comparison:
         if key not in self._compared:
-            one = self._sets[key]
-            self._progress(f"asking {len(one.forms)} forms: {one.label.removeprefix('…')}")
-            prompt = self._run.soft_prompt
-            self._compared[key] = compare(self._model, prompt, one.forms, self._about.question)
+            forms, label = self._sets[key].forms, self._sets[key].label
+            self._progress(f"asking {len(forms)} forms: {label.removeprefix('…')}")
+            self._compared[key] = compare(self._model, self._prompt, forms, self._inputs.settings)
         return self._compared[key]
 
-    def _mark(self, *parts: object) -> str:
-        """What a result depends on, as a hash: if it is the same, so is the result."""
-        about, prompt = self._about, self._run.soft_prompt
-        question = about.question
-        scoring = question.scoring
-        known = [
-            FORMAT,
-            hashlib.sha256(np.ascontiguousarray(prompt.embeddings, "<f4").tobytes()).hexdigest(),
-            prompt.placement,
-            about.weights_hash,
-            about.instrument.fingerprint,
-            [scoring.constants.tolist(), scoring.weights.tolist(), scoring.aggregate],
-            question.target.tolist(),
-            [question.reading, question.respondents, question.seed],
-            [_marked(part) for part in parts],
-        ]
-        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
-
-    def _once(self, name: str, mark: str, make: Callable[[], dict[str, Any]]) -> None:
-        """Makes a file, unless it is there with this mark."""
-        if (self._read(name) or {}).get("fingerprint") != mark:
-            made = make()
-            self._note(name)
-            self._write(name, {"fingerprint": mark, **made})
-
-    def _note(self, name: str) -> None:
-        if name not in self.computed:
-            self.computed.append(name)
-
-    def _read(self, name: str) -> dict[str, Any] | None:
-        return read_part(self._run.directory, name)
-
-    def _write(self, name: str, value: Mapping[str, Any]) -> None:
-        write_part(self._run.directory, name, value)
+    def _fingerprint(self, *parts: object) -> str:
+        """Return the hash of all that a result depends on: if it is the same, so is the result."""
+        settings, scoring = self._inputs.settings, self._inputs.settings.scoring
+        return fingerprint(
+            [
+                FORMAT,
+                self._prompt.fingerprint,
+                self._prompt.placement,
+                self._inputs.weights_hash,
+                self._inputs.instrument.fingerprint,
+                [scoring.constants.tolist(), scoring.weights.tolist(), scoring.aggregate],
+                settings.target.tolist(),
+                [settings.reading, settings.respondents, settings.seed],
+                parts,
+            ]
+        )
 
 
-def _about(
+def _read_inputs(
     run: Run,
     model: AnswerModel,
     instrument: Instrument | None,
     table: CountryTable | None,
     seed: int,
-) -> _About:
-    """Reads what a run was asked.
+) -> _Inputs:
+    """Read what a run was asked.
 
     Raises:
         UsageError: A questionnaire, table or model is not the run's.
         FailureError: A file is damaged, or the forms are not those the run was tuned on.
     """
-    config, record = read_config(run.directory), read_record(run.directory)
-    survey = config["survey"]
-    instrument = instrument or _own_instrument(survey["instrument"])
-    table = table or _own_table(survey["table"])
-    if instrument.fingerprint != record["instrument"]["fingerprint"]:
+    survey, record = read_config(run.directory).survey, read_provenance(run.directory)
+    instrument = instrument or _own_instrument(survey.instrument)
+    table = table or _own_table(survey.table)
+    if instrument.fingerprint != record.instrument.fingerprint:
         raise UsageError(
             f"the questionnaire {instrument.key} is not the one that the run was tuned on",
             "Give the same file with --instrument, or the version of acculturate that tuned it.",
         )
-    weights_hash = check_model(run.directory, model)
-    scores = {key: float(score) for key, score in record["target"]["scores"].items()}
-    target = Country(survey["country"], survey["table"], scores, None)
+    target = Country(survey.country, survey.table, record.target.scores, None)
     scoring = Scoring(
-        instrument, survey.get("anchor", "midpoint"), survey["aggregate"], survey.get("variant")
+        instrument,
+        cast("Anchor", survey.anchor),
+        cast("Aggregate", survey.aggregate),
+        survey.variant,
     )
-    return _About(
+    settings = ComparisonSettings(
+        scoring,
+        target.vector(instrument),
+        cast("Reading", survey.reading),
+        survey.respondents,
+        seed,
+    )
+    return _Inputs(
         instrument=instrument,
         table=table,
         target=target,
-        language=survey["language"],
-        tuning=_tuning_forms(instrument, survey, record["forms"]["tuning"], run.directory),
-        question=ComparisonSettings(
-            scoring,
-            target.vector(instrument),
-            survey["reading"],
-            int(survey.get("respondents", 1)),
-            seed,
-        ),
-        weights_hash=weights_hash,
+        language=survey.language,
+        tuning=_tuning_forms(instrument, survey, record.forms.tuning, run.directory),
+        settings=settings,
+        weights_hash=check_model(run.directory, model),
     )
 
 
 def _tuning_forms(
-    instrument: Instrument, survey: Mapping[str, Any], wanted: str, directory: Path
+    instrument: Instrument, survey: SurveySettings, wanted: str, directory: Path
 ) -> tuple[Form, ...]:
-    """The forms that a run was tuned on, found by their fingerprint."""
-    language, count = survey["language"], int(survey["forms"])
-    pool = all_forms(instrument, (language,), "tuning")
-    if len(pool) == count and fingerprint(pool) == wanted:
+    """Return the forms that a run was tuned on, found by their fingerprint."""
+    pool = all_forms(instrument, (survey.language,), "tuning")
+    if len(pool) == survey.forms and form_fingerprint(pool) == wanted:
         return pool
-    forms = balanced_forms(instrument, "tuning", count, language)
-    if fingerprint(forms) != wanted:
+    forms = balanced_forms(instrument, "tuning", survey.forms, survey.language)
+    if form_fingerprint(forms) != wanted:
         raise FailureError(
-            f"the {count} tuning forms of the run in {directory} are not those of this version",
+            f"the {survey.forms} tuning forms of the run in {directory} are not those of this version",
             "Evaluate it with the version of acculturate that tuned it.",
         )
     return forms
@@ -388,15 +375,3 @@ def _own_table(key: str) -> CountryTable:
     if key not in table_names():
         raise UsageError(f"the run's table {key} is a file of yours", "Give it with --table FILE.")
     return load_countries(key)
-
-
-def _objects(value: object) -> list[dict[str, Any]]:
-    entries = cast("list[object]", value) if isinstance(value, list) else []
-    return [cast("dict[str, Any]", entry) for entry in entries if isinstance(entry, dict)]
-
-
-def _marked(part: object) -> object:
-    """Forms by their fingerprint; anything else as it is."""
-    if isinstance(part, tuple) and all(isinstance(one, Form) for one in cast("Any", part)):
-        return fingerprint(cast("tuple[Form, ...]", part))
-    return part

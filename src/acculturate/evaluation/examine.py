@@ -1,8 +1,7 @@
 """Benchmarks outside the survey, asked of a finished run: RUN/evaluation/benchmarks/KEY.json.
 
 In: a finished run, its model, an `Exam`. Out: a result for each benchmark, and beside it KEY.npz, the
-answers behind it by the hash of all that they depend on: what is there is not asked again. Asking and
-scoring are the benchmarks room's; this file knows what a run directory holds.
+answers behind it by the hash of all that they depend on: what is there is not asked again.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,10 @@ from acculturate.benchmarks.asking import Method, Shares
 from acculturate.benchmarks.exam import Exam, Known, Progress, Sheet
 from acculturate.benchmarks.result import Result
 from acculturate.errors import FailureError, UsageError
-from acculturate.io import json_text, remove_leftovers, write_bytes
+from acculturate.io import remove_leftovers, write_bytes
 from acculturate.model.answers import AnswerModel, GeneratingModel
-from acculturate.runs.directory import Run
-from acculturate.runs.evaluation_files import check_model, writing
-
-FOLDER = "evaluation/benchmarks"
+from acculturate.record_files import write_record
+from acculturate.runs import BENCHMARKS, SUMMARY, Run, check_model, writing
 
 
 @dataclass(frozen=True)
@@ -43,8 +40,8 @@ class Examined:
     computed: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: the results by their keys."""
-        return {result.benchmark: result.to_dict() for result in self.results}
+        """Return the results by their keys, as a value for JSON."""
+        return {result.benchmark: asdict(result) for result in self.results}
 
 
 def examine(
@@ -55,7 +52,7 @@ def examine(
     known: Known | None = None,
     progress: Progress = lambda _what, _done, _whole: None,
 ) -> Examined:
-    """Asks the untouched model, the baselines and the tuned one questions outside the survey.
+    """Ask the untouched model, the baselines and the tuned one questions outside the survey.
 
     Args:
         run: A finished run, or its directory.
@@ -66,7 +63,7 @@ def examine(
         progress: Called with what is asked, how much of it is answered, and how much there is.
 
     Returns:
-        What the files hold.
+        The contents of the files.
 
     Raises:
         UsageError: The run is not finished, the model is another one, or it writes no text and was to.
@@ -77,34 +74,33 @@ def examine(
     if exam.written and not isinstance(model, GeneratingModel):
         raise UsageError(f"{model.name} writes no text", "Ask without --written.")
     known = {} if known is None else known
-    methods, country = _methods(loaded), str(loaded.summary["target"]["country"])
+    methods, country = _methods(loaded), loaded.summary.target.country
     results: list[Result] = []
     computed: list[str] = []
     with writing(loaded.directory):
         for sheet in exam.sheets():
-            path = loaded.directory / FOLDER / sheet.key
-            asked, marks = _answers(
-                sheet, path.with_suffix(".npz"), model, weights_hash, methods, known, progress
-            )
+            folder = loaded.directory / BENCHMARKS
+            answers = folder / f"{sheet.key}.npz"
+            asked, marks = _answers(sheet, answers, model, weights_hash, methods, known, progress)
             computed += [sheet.key] if asked else []
             result = sheet.result(marks, known, country)
             results.append(result)
-            _write(path.with_suffix(".json"), json_text(result.to_dict()).encode())
+            write_record(folder / f"{sheet.key}.json", result)
     return Examined(loaded.directory, tuple(results), tuple(computed))
 
 
 def _methods(run: Run) -> tuple[Method, ...]:
-    """The untouched model, the run's own baselines in words, and the tuned one, in this order."""
-    lines = run.summary.get("baselines", {})
+    """Return the untouched model, the run's own baselines in words, and the tuned one, in this order."""
+    lines = run.summary.baselines
     if not {"persona", "in_context"} <= set(lines):
         raise FailureError(
-            f"{run.directory / 'evaluation' / 'summary.json'} has no baselines",
+            f"{run.directory / SUMMARY} has no baselines",
             "Restore it from a copy, or tune again with another --out.",
         )
     return (
         Method("naive"),
-        Method("persona", line=str(lines["persona"])),
-        Method("in-context", line=str(lines["in_context"])),
+        Method("persona", line=lines["persona"]),
+        Method("in-context", line=lines["in_context"]),
         Method("tuned", prompt=run.soft_prompt),
     )
 
@@ -118,7 +114,7 @@ def _answers(
     known: Known,
     progress: Progress,
 ) -> tuple[bool, dict[str, str]]:
-    """Asks what neither the run nor this session knows; whether there was any, and each method's mark."""
+    """Ask what neither the run nor this session knows; return whether there was any, and the marks."""
     kept = _read(path)
     for mark, shares in kept.items():
         known.setdefault(mark, shares)
@@ -136,7 +132,7 @@ def _answers(
 
 
 def _read(path: Path) -> dict[str, Shares]:
-    """The answers in a file; none where there is no file that can be read: they are then asked anew."""
+    """Return the answers in a file; none where there is no file that can be read: they are then asked anew."""
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             found = {mark: file[mark] for mark in file.files}
@@ -152,7 +148,7 @@ def _bytes(answers: Mapping[str, Shares]) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Writes a file, unless it holds this already."""
+    """Write a file, unless it holds this already."""
     remove_leftovers(path)
     if not path.is_file() or path.read_bytes() != content:
         write_bytes(path, content)

@@ -5,20 +5,16 @@ What the file holds already for the same prompt, model, texts and questions is n
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from acculturate.errors import UsageError
 from acculturate.evaluation.evaluate import RunEvaluation
+from acculturate.io import fingerprint
 from acculturate.metrics.side_effects import MAX_TOKENS, side_effects, text_sets
 from acculturate.metrics.texts import QUESTIONS, REFUSALS
 from acculturate.model.answers import LONGEST_READ, AnswerModel, ProseModel
-from acculturate.runs.directory import Run
-from acculturate.runs.evaluation_files import check_model, read_part, write_part, writing
+from acculturate.runs import Memo, Run, check_model, writing
 
 FORMAT = 1
 """Raised when the file's numbers come to mean something else, so that an old one is made again."""
@@ -35,7 +31,7 @@ def evaluate_fluency(
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> RunEvaluation:
-    """Measures what a finished run's soft prompt does to ordinary text, and writes it into its directory.
+    """Measure what a finished run's soft prompt does to ordinary text, and write it into its directory.
 
     Args:
         run: A finished run, or its directory.
@@ -45,7 +41,7 @@ def evaluate_fluency(
         progress: Called with a sentence before every step.
 
     Returns:
-        What the file holds; no part where the model writes no text.
+        The content of the file; no part where the model writes no text.
 
     Raises:
         UsageError: The run is not finished, the model is another one, or none of the texts has two
@@ -58,33 +54,30 @@ def evaluate_fluency(
     if not isinstance(model, ProseModel):
         progress(f"{model.name} reads and writes no text: its side effects cannot be measured")
         return RunEvaluation(directory, {}, ())
-    embeddings = np.ascontiguousarray(prompt.embeddings, "<f4").tobytes()
-    marks = {
-        "fingerprint": _hash(
-            [
-                FORMAT,
-                hashlib.sha256(embeddings).hexdigest(),
-                prompt.placement,
-                weights_hash,
-                seed,
-                list(text_sets().items()),
-                [LONGEST_READ, QUESTIONS, MAX_TOKENS, REFUSALS],
-            ]
-        ),
-        "own_fingerprint": _hash(list(texts)) if texts else None,
-    }
+    mark = fingerprint(
+        [
+            FORMAT,
+            prompt.fingerprint,
+            prompt.placement,
+            weights_hash,
+            seed,
+            list(text_sets().items()),
+            [LONGEST_READ, QUESTIONS, MAX_TOKENS, REFUSALS],
+        ]
+    )
+    memo = Memo(directory)
     with writing(directory):
-        there = read_part(directory, PART) or {}
-        same = there.get("fingerprint") == marks["fingerprint"]
-        if same and (not texts or there.get("own_fingerprint") == marks["own_fingerprint"]):
-            return RunEvaluation(directory, {PART: there}, ())
-        found = side_effects(model, prompt, own=texts, seed=seed, progress=progress)
-        write_part(directory, PART, {**marks, **found.to_dict()})
-        return RunEvaluation(directory, {PART: read_part(directory, PART) or {}}, (PART,))
+        memo.once(
+            PART,
+            lambda: side_effects(model, prompt, own=texts, seed=seed, progress=progress),
+            fingerprint=mark,
+            own_fingerprint=fingerprint(list(texts)) if texts else None,
+        )
+    return RunEvaluation(directory, {PART: memo.read(PART) or {}}, tuple(memo.computed))
 
 
 def read_own_texts(path: Path) -> tuple[str, ...]:
-    """A file of ordinary texts, one a line, UTF-8; empty lines are left out.
+    """Read a file of ordinary texts, one a line, UTF-8; empty lines are left out.
 
     Raises:
         UsageError: There is no such file, it is no text, or it holds none or too many.
@@ -115,7 +108,3 @@ def read_own_texts(path: Path) -> tuple[str, ...]:
             "Give fewer, such as a random part of them.",
         )
     return texts
-
-
-def _hash(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

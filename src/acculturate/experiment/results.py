@@ -22,9 +22,17 @@ from acculturate.experiment.prepared import BASELINE_CELL, Cell
 from acculturate.experiment.worker import LINES, SUMMARY, checks_folder, is_complete
 from acculturate.io import write_bytes, write_text
 from acculturate.metrics import Interval, State
-from acculturate.runs.checks import NO_CHECKS, Checks, read_checks
-from acculturate.runs.reader import read_run, read_summary
-from acculturate.runs.records import Evaluation, Method, Outcome, Run
+from acculturate.runs import (
+    NO_CHECKS,
+    Checks,
+    Evaluation,
+    Method,
+    Outcome,
+    RunRecords,
+    read_checks,
+    read_run,
+    read_summary,
+)
 
 T = TypeVar("T")
 
@@ -92,7 +100,7 @@ class Measured:
     row: Method
     naive: Method | None
     evaluation: Evaluation
-    run: Run | None
+    run: RunRecords | None
     checks: Checks
     benchmarks: Mapping[str, Score]
     source: Path
@@ -171,7 +179,7 @@ def collect(out: Path, cells: Sequence[Cell], baselines: Sequence[str]) -> tuple
     return tuple(measured)
 
 
-def _tuned(cell: Cell, run: Run) -> Measured:
+def _tuned(cell: Cell, run: RunRecords) -> Measured:
     assert run.evaluation is not None
     row, naive = (run.evaluation.method(key) for key in ("tuned", "naive"))
     assert row is not None
@@ -181,7 +189,7 @@ def _tuned(cell: Cell, run: Run) -> Measured:
 
 
 def _baselines(
-    out: Path, cell: Cell, baselines: Sequence[str], runs: Mapping[Cell, Run]
+    out: Path, cell: Cell, baselines: Sequence[str], runs: Mapping[Cell, RunRecords]
 ) -> Iterator[Measured]:
     """Yield the baselines of a country; benchmarks asked them beside the runs towards it."""
     source = cell.folder / SUMMARY
@@ -198,7 +206,7 @@ def _baselines(
             yield Measured(own, row, naive, evaluation, None, known, _scores(runs, name), source)
 
 
-def _scores(runs: Mapping[Cell, Run], method: str) -> dict[str, Score]:
+def _scores(runs: Mapping[Cell, RunRecords], method: str) -> dict[str, Score]:
     """Return a method's scores in the benchmarks of some runs; where several have one, the first's."""
     scores: dict[str, Score] = {}
     for cell, run in runs.items():
@@ -284,7 +292,7 @@ def _numbers(one: Measured, goal: float | None) -> Iterator[Number]:
     for name, outcome in outcomes.items():
         if outcome is not None:
             yield from _scores_of(name, outcome, source)
-    for key, score in one.evaluation.target.items():
+    for key, score in one.evaluation.target.scores.items():
         yield from _number(f"target:{key}", score, source)
     yield from _number("evaluations", row.evaluations, source)
     if goal is not None:

@@ -33,7 +33,7 @@ from acculturate.io import (
 )
 from acculturate.model.answers import AnswerModel
 from acculturate.model.load import load_model
-from acculturate.runs.directory import first_difference
+from acculturate.runs import first_difference
 from acculturate.tuning import Method, Progress
 
 _PLAN = "experiment.toml"

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from acculturate.errors import FailureError
 from acculturate.evaluation.evaluate import evaluate
@@ -20,9 +20,11 @@ from acculturate.io import disk_is_full, json_text, write_text
 from acculturate.metrics.comparison import ComparisonSettings, compare
 from acculturate.metrics.held_out import HEADLINE, by_order, form_sets, row
 from acculturate.metrics.other_surveys import check_with, other_surveys
-from acculturate.metrics.specificity import specificity
+from acculturate.metrics.specificity import Specificity, specificity
 from acculturate.model.answers import AnswerModel
+from acculturate.record_files import write_record
 from acculturate.reporting.report import write_report
+from acculturate.runs import HeldOut, HeldOutRow, OtherSurveys
 from acculturate.survey.forms import all_forms
 from acculturate.tuning import (
     Method,
@@ -196,15 +198,15 @@ def measure_cell(prepared: PreparedExperiment, model: AnswerModel, cell: Cell, o
     if prepared.experiment.evaluate:
         for method in LINES:
             if method in prepared.experiment.baselines:
-                line = summary["baselines"][LINES[method]]
+                line = summary.baselines[LINES[method]]
                 for name, part in _evaluate_line(prepared, model, cell, line).items():
-                    write_text(out / checks_folder(cell, method) / f"{name}.json", json_text(part))
-    write_text(out / cell.folder / SUMMARY, json_text(summary))
+                    write_record(out / checks_folder(cell, method) / f"{name}.json", part)
+    write_record(out / cell.folder / SUMMARY, summary)
 
 
 def _evaluate_line(
     prepared: PreparedExperiment, model: AnswerModel, cell: Cell, line: str
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, HeldOut | Specificity | OtherSurveys]:
     """Ask a line of words in the ways in which `evaluate` asks a soft prompt; return files by name."""
     settings, instrument = prepared.shared, prepared.instrument
     target, table = prepared.target(cell), prepared.tables[cell.table]
@@ -216,14 +218,14 @@ def _evaluate_line(
     sets = form_sets(instrument, tuning, settings.language, prepared.other_languages(settings))
     compared = {one.key: compare(model, line, one.forms, comparing) for one in sets}
     rows = [row(one.key, one.label, compared[one.key]) for one in sets]
-    surveys = [
+    rows += by_order(compared[HEADLINE])
+    surveys = tuple(
         check_with(model, line, survey, settings.seed)
         for survey in other_surveys(instrument, target.name, settings.language)
         if survey.country is not None
-    ]
-    ranked = specificity(compared[HEADLINE], target.name, table)
+    )
     return {
-        "held_out": {"rows": [r.to_dict() for r in (*rows, *by_order(compared[HEADLINE]))]},
-        "specificity": ranked.to_dict(),
-        "other_surveys": {"checks": [one.to_dict() for one in surveys]},
+        "held_out": HeldOut(tuple(HeldOutRow(**vars(asked)) for asked in rows)),
+        "specificity": specificity(compared[HEADLINE], target.name, table),
+        "other_surveys": OtherSurveys(surveys),
     }

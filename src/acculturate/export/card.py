@@ -28,7 +28,7 @@ from acculturate.model.embedded import LICENCE
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.reporting import narrative
-from acculturate.runs.records import Method, Outcome, Run
+from acculturate.runs import Method, Outcome, RunRecords
 
 
 class _Raw(str):
@@ -40,7 +40,7 @@ def model_card(
     prompt: SoftPrompt,
     model: LanguageModel,
     proof: Proof,
-    run: Run | None,
+    run: RunRecords | None,
     base: str,
 ) -> str:
     """Write the card.
@@ -75,11 +75,9 @@ def model_card(
             headline=narrative.headline(run) if run else "",
             findings=narrative.findings(run) if run else (),
             measure=measure_text(evaluation.aggregate) if evaluation else "",
-            rows=[_cells(row, evaluation.digits) for row in evaluation.methods]
-            if evaluation
-            else [],
-            warnings=record.warnings if record else (),
-            instrument=(record.instrument_title if record else None) or "the instrument",
+            rows=[_cells(row, evaluation.digits) for row in evaluation.rows] if evaluation else [],
+            warnings=record.instrument.warnings if record else (),
+            instrument=record.instrument.title if record else "",
             licence=LICENCE if embedded else "see the base model's own card",
             facts=(*run.config.settings, *record.facts) if run and record else (),
             command=record.command if record else None,

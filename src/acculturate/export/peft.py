@@ -27,8 +27,7 @@ from acculturate.export.card import model_card
 from acculturate.export.proof import computing_in_float32, prove
 from acculturate.io import write_bytes, write_text
 from acculturate.model.soft_prompt import TENSOR, SoftPrompt
-from acculturate.runs.reader import read_run
-from acculturate.runs.records import Run
+from acculturate.runs import RunRecords, read_run
 from acculturate.survey.forms import Form, balanced_forms
 from acculturate.survey.instrument import load_instrument
 
@@ -136,7 +135,7 @@ def _check(prompt: SoftPrompt, model: Any, target: Path) -> None:
         raise UsageError(f"{target} already exists", "Choose another folder, or delete it first.")
 
 
-def _check_weights(run: Run, model: LanguageModel) -> None:
+def _check_weights(run: RunRecords, model: LanguageModel) -> None:
     """Compare the weights with those of the run where the precision allows it."""
     recorded = run.provenance.model if run.provenance else {}
     wanted = recorded.get("weights_hash")
@@ -148,7 +147,7 @@ def _check_weights(run: Run, model: LanguageModel) -> None:
     if _weights_hash(model.network, dtype) != wanted:
         raise UsageError(
             f"{model.name} does not hold the weights that the run in {run.path} was tuned on",
-            f"Give that model ({run.model_name}) and its revision with --model.",
+            f"Give that model ({run.config.model.name}) and its revision with --model.",
         )
 
 
@@ -177,7 +176,7 @@ def _write(
     rows: Float[np.ndarray, "virtual_token hidden"],
     model: LanguageModel,
     peft: Any,
-    run: Run | None,
+    run: RunRecords | None,
 ) -> None:
     folder.mkdir()
     config = peft.PromptTuningConfig(
@@ -186,7 +185,7 @@ def _write(
         token_dim=rows.shape[1],
         num_transformer_submodules=1,
         base_model_name_or_path=_base_name(model),
-        revision=run.model_revision if run and _base_name(model) == run.model_name else None,
+        revision=_revision(run, model),
         inference_mode=True,
     )
     config.save_pretrained(str(folder))
@@ -203,3 +202,10 @@ def _base_name(model: LanguageModel) -> str:
 
 def _default_forms() -> tuple[Form, ...]:
     return balanced_forms(load_instrument("vsm13"), "tuning")[_FORMS]
+
+
+def _revision(run: RunRecords | None, model: LanguageModel) -> str | None:
+    """Return the revision that the run recorded, where its model is this one."""
+    recorded = None if run is None else run.config.model
+    same = recorded is not None and recorded.name == _base_name(model)
+    return recorded.revision or None if recorded and same else None

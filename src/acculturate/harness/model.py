@@ -24,8 +24,7 @@ from acculturate.errors import UsageError
 from acculturate.evaluation.evaluate import made_with
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.load import load_model
-from acculturate.runs.directory import Run
-from acculturate.runs.evaluation_files import check_model
+from acculturate.runs import Run, check_model
 
 _Base: Any = HFLM
 

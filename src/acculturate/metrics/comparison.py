@@ -21,6 +21,7 @@ from acculturate.metrics.statistics import (
     loss_interval,
 )
 from acculturate.model import AnswerModel, Answers, SoftPrompt
+from acculturate.record_files import InfIfNull, Intervals, NanIfNull, Numbers, OptionalInterval
 from acculturate.survey import Form, Reading, Scoring, with_line
 
 
@@ -55,10 +56,10 @@ class State(Record):
         valid_mass: Mean share of the next-token probability that the options take together.
     """
 
-    loss: float
-    interval: Interval | None
-    scores: dict[str, float]
-    intervals: dict[str, Interval]
+    loss: InfIfNull
+    interval: OptionalInterval
+    scores: Numbers
+    intervals: Intervals
     valid_mass: float | None
 
 
@@ -76,8 +77,8 @@ class StatePair(Record):
 
     naive: State
     tuned: State
-    gain: float
-    gain_interval: Interval | None
+    gain: NanIfNull
+    gain_interval: OptionalInterval
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy as np
 from acculturate.metrics.comparison import Comparison
 from acculturate.metrics.records import Record
 from acculturate.metrics.statistics import Interval, interval_around
+from acculturate.record_files import NanIfNull, OptionalInterval
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,10 @@ class Extreme(Record):
     name: str
     middle: float
     target: float
-    naive: float
-    tuned: float
-    inward: float
-    inward_interval: Interval | None
+    naive: NanIfNull
+    tuned: NanIfNull
+    inward: NanIfNull
+    inward_interval: OptionalInterval
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from acculturate.metrics.comparison import ComparisonSettings, StatePair, compare
 from acculturate.metrics.held_out import few
 from acculturate.model import AnswerModel, SoftPrompt
+from acculturate.record_files import Numbers
 from acculturate.survey import (
     Country,
     CountryTable,
@@ -67,7 +68,7 @@ class SurveyCheck(StatePair):
     forms: int
     language: str
     dimensions: dict[str, str]
-    target: dict[str, float]
+    target: Numbers
 
 
 def other_surveys(own: Instrument, country: str, language: str) -> tuple[OtherSurvey, ...]:

@@ -19,7 +19,6 @@ from acculturate.metrics.comparison import ComparisonSettings
 from acculturate.metrics.measure import SAMPLES, ask_state
 from acculturate.metrics.records import Record
 from acculturate.metrics.statistics import (
-    Interval,
     bootstrap_means,
     bootstrap_weights,
     interval_around,
@@ -27,6 +26,7 @@ from acculturate.metrics.statistics import (
     loss_interval,
 )
 from acculturate.model import AnswerModel, SoftPrompt
+from acculturate.record_files import InfIfNull, Intervals, NanIfNull, NanInterval, Numbers
 from acculturate.survey import Form, Scoring, with_line
 
 LANGUAGE = "en"
@@ -87,12 +87,12 @@ class Sampled(Record):
         samples: Bootstrap losses over respondents and forms, `KEPT_SAMPLES` of them.
     """
 
-    loss: float
-    interval: Interval
-    scores: dict[str, float]
-    respondent_intervals: dict[str, Interval]
-    intervals: dict[str, Interval]
-    samples: tuple[float, ...]
+    loss: InfIfNull
+    interval: NanInterval
+    scores: Numbers
+    respondent_intervals: Intervals
+    intervals: Intervals
+    samples: tuple[NanIfNull, ...]
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,8 @@ class Respondents(Record):
     example: str
     naive: Sampled
     tuned: Sampled
-    gain: float
-    gain_interval: Interval
+    gain: NanIfNull
+    gain_interval: NanInterval
 
 
 @dataclass(frozen=True)

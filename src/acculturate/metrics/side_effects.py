@@ -17,9 +17,10 @@ from acculturate.errors import UsageError
 from acculturate.metrics.held_out import language_name
 from acculturate.metrics.prose import Prose, measure_prose
 from acculturate.metrics.records import Record
-from acculturate.metrics.statistics import Interval, bootstrap_weights, percentile_interval
+from acculturate.metrics.statistics import bootstrap_weights, percentile_interval
 from acculturate.metrics.texts import PASSAGES, QUESTIONS, SENTENCES
 from acculturate.model import ProseModel, SoftPrompt, TextReading
+from acculturate.record_files import NanIfNull, OptionalInterval
 
 SAMPLES = 1000
 MAX_TOKENS = 60
@@ -32,8 +33,8 @@ _ENDS = 5  # the beginning and the end of a text that are compared are a fifth o
 class Quantity:
     """A number and its 95% bootstrap interval over texts; None where there is one text alone."""
 
-    value: float
-    interval: Interval | None
+    value: NanIfNull
+    interval: OptionalInterval
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,9 @@ class Reach:
     key: str
     label: str
     texts: int
-    divergence: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
+    divergence: tuple[NanIfNull, ...]
+    low: tuple[NanIfNull, ...]
+    high: tuple[NanIfNull, ...]
     early: Quantity
     late: Quantity
     faded: Quantity

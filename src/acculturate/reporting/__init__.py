@@ -1,7 +1,6 @@
 """A run directory -> one HTML file, and a run directory as checked data."""
 
 from acculturate.reporting.report import render_report, write_report
-from acculturate.runs.reader import read_run
-from acculturate.runs.records import Run
+from acculturate.runs import RunRecords, read_run
 
-__all__ = ["Run", "read_run", "render_report", "write_report"]
+__all__ = ["RunRecords", "read_run", "render_report", "write_report"]

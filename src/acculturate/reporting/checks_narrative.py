@@ -1,6 +1,6 @@
 """What the checks of a finished run say, each in one or two plain sentences computed from its numbers.
 
-In: a `Run` with its `Checks`. Out: sentences, or None where a check was not made.
+In: a `RunRecords` with its `Checks`. Out: sentences, or None where a check was not made.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from acculturate.metrics.extremes import Extreme, mean_distance
 from acculturate.metrics.held_out import HEADLINE, FormSetResult
 from acculturate.metrics.other_surveys import SurveyCheck
 from acculturate.reporting.narrative import country
-from acculturate.runs.records import Run
+from acculturate.runs import RunRecords
 
 
-def gap(run: Run) -> float | None:
+def gap(run: RunRecords) -> float | None:
     """How much larger the tuned loss is on held-out forms than on those it was tuned on."""
     seen, unseen = run.checks.row("tuning"), run.checks.row(HEADLINE)
     if seen is None or unseen is None:
@@ -25,7 +25,7 @@ def gap(run: Run) -> float | None:
     return apart if math.isfinite(apart) else None
 
 
-def held_out(run: Run) -> str | None:
+def held_out(run: RunRecords) -> str | None:
     """Whether the result holds on forms that the search never saw, and how large the gap is."""
     seen, unseen = run.checks.row("tuning"), run.checks.row(HEADLINE)
     if seen is None or unseen is None:
@@ -41,7 +41,7 @@ def held_out(run: Run) -> str | None:
     return f"{said} {_sure(unseen, run)}".strip()
 
 
-def other_ways(run: Run) -> str | None:
+def other_ways(run: RunRecords) -> str | None:
     """In how many of the other ways of asking the loss fell, and where least."""
     others = [row for row in run.checks.rows if row.key not in ("tuning", HEADLINE)]
     others = [row for row in others if math.isfinite(row.gain)]
@@ -60,7 +60,7 @@ def other_ways(run: Run) -> str | None:
     )
 
 
-def specificity(run: Run) -> str | None:
+def specificity(run: RunRecords) -> str | None:
     """Whether the model came nearer to its target than to other countries."""
     found = run.checks.specificity
     if found is None:
@@ -85,7 +85,7 @@ def specificity(run: Run) -> str | None:
     )
 
 
-def extremes(run: Run) -> str | None:
+def extremes(run: RunRecords) -> str | None:
     """Whether scores far from the middle moved inward."""
     found = run.checks.extremes
     if found is None or not _known(found.held_out):
@@ -104,7 +104,7 @@ def extremes(run: Run) -> str | None:
     return f"{said}, {len(asked) or 'none'} of these where the target is nearer the middle too."
 
 
-def generated(run: Run) -> str | None:
+def generated(run: RunRecords) -> str | None:
     """Whether the model writes what its probabilities say."""
     found = run.checks.generated
     if found is None:
@@ -121,7 +121,7 @@ def generated(run: Run) -> str | None:
     )
 
 
-def other_surveys(run: Run) -> str | None:
+def other_surveys(run: RunRecords) -> str | None:
     """Whether surveys that the search knew nothing of agree."""
     said = [_in_survey(check) for check in run.checks.surveys]
     said += [
@@ -131,7 +131,7 @@ def other_surveys(run: Run) -> str | None:
     return " ".join(said) or None
 
 
-def respondents(run: Run) -> str | None:
+def respondents(run: RunRecords) -> str | None:
     """What a survey of respondents would have found."""
     found = run.checks.respondents
     if found is None:
@@ -150,7 +150,7 @@ def respondents(run: Run) -> str | None:
     return f"{said} So many respondents are not enough to tell the two apart."
 
 
-def sentences(run: Run) -> tuple[str, ...]:
+def sentences(run: RunRecords) -> tuple[str, ...]:
     """All that the checks of a run say."""
     checks = (held_out, other_ways, specificity, other_surveys, extremes, respondents, generated)
     said = (check(run) for check in checks)
@@ -184,7 +184,7 @@ def _gap_words(apart: float, text: str) -> str:
     return f"a gap of {text}" if apart > 0 else f"{text} more than on new ones"
 
 
-def _sure(row: FormSetResult, run: Run) -> str:
+def _sure(row: FormSetResult, run: RunRecords) -> str:
     """Whether the gain can be chance, as far as the forms go."""
     if row.gain_interval is None:
         return ""

@@ -1,6 +1,6 @@
 """Figures of a run, and of several: scores beside the target, the search, what it costs on ordinary text.
 
-In: a `Run`. Out: charts, whose texts say what they show.
+In: `RunRecords`. Out: charts, whose texts say what they show.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 from acculturate.drawing import Chart, Look, Mark, Row, Series, lane, look_of, scatter
 from acculturate.formatting import divergence_text, short
 from acculturate.metrics.side_effects import Reach
-from acculturate.runs.records import Evaluation, Run
+from acculturate.runs import Evaluation, RunRecords
 
 _TUNING, _HELD_OUT = Look("blue", "o"), Look("vermilion", "D")
 _CURVE = Look("blue", "o", line="-", width=1.8)
@@ -25,7 +25,7 @@ Scored = tuple[str, Look, Mapping[str, tuple[float, Span]]]
 """Name and look of a series, and by dimension its score with an interval or None."""
 
 
-def figures_of(run: Run) -> tuple[Chart, ...]:
+def figures_of(run: RunRecords) -> tuple[Chart, ...]:
     """Return every figure of a run."""
     effects = run.checks.side_effects
     charts = (
@@ -52,7 +52,7 @@ def score_chart(evaluation: Evaluation) -> Chart | None:
                 lanes[-1].append((f"{state} ({name})", shape, scores))
     if not any(lanes):
         return None
-    title = f"Scores beside those published for {short(evaluation.country)}"
+    title = f"Scores beside those published for {short(evaluation.target.country)}"
     return strips(evaluation, lanes, "scores", title, "")
 
 
@@ -63,7 +63,7 @@ def strips(
     rows: list[Row] = []
     target, joins, intervals, marks = ([], []), ([], []), {}, []
     for number, dimension in enumerate(evaluation.dimensions):
-        published = evaluation.target.get(dimension.key)
+        published = evaluation.target.scores.get(dimension.key)
         rows.append(
             Row(
                 f"{short(dimension.name, 30)} ({short(dimension.key.upper(), 12)})",
@@ -107,7 +107,7 @@ def _add_line(
     places[1].extend((*y, math.nan))
 
 
-def loss_chart(run: Run) -> Chart | None:
+def loss_chart(run: RunRecords) -> Chart | None:
     """Return the loss against evaluations with the lines to beat; None where nothing was evaluated."""
     levels = {"untouched": run.done.naive_loss if run.done else None}
     if run.evaluation:
@@ -124,10 +124,10 @@ def loss_chart(run: Run) -> Chart | None:
     return Chart("loss", title, "candidates evaluated", label, series) if best else None
 
 
-def divergence_chart(run: Run) -> Chart | None:
+def divergence_chart(run: RunRecords) -> Chart | None:
     """Return the best candidate's divergence against evaluations; None where it was not measured."""
     best = _best_so_far(run, [line.best_divergence for line in run.history], divergence_text)
-    limit = run.config.max_divergence
+    limit = run.config.search.max_divergence
     lines = level_lines({"limit": limit}, divergence_text, _end(run), Look("red", line="--"))
     title = "Divergence of the best candidate while the search went on"
     label = "divergence, nats a token"
@@ -155,17 +155,17 @@ def level_lines(
     )
 
 
-def _end(run: Run) -> float:
+def _end(run: RunRecords) -> float:
     """Return the evaluations of a run, or its budget while it goes on."""
-    budget = run.config.budget or 0 if run.done is None else 0
+    budget = run.config.search.budget or 0 if run.done is None else 0
     return float(max(budget, *(line.evaluations for line in run.history[-1:]), 1))
 
 
-def _best_so_far(run: Run, values: Sequence[float | None], text: Text) -> tuple[Series, ...]:
+def _best_so_far(run: RunRecords, values: Sequence[float | None], text: Text) -> tuple[Series, ...]:
     """Return steps of the best, dotted where nothing was within the limit yet; none for no value."""
     pairs = zip(run.history, values, strict=True)
     points = [(line, float(line.evaluations), value) for line, value in pairs if value is not None]
-    split = next((i for i, p in enumerate(points) if p[0].best_violation <= 0), len(points))
+    split = next((i for i, p in enumerate(points) if p[0].best_violation == 0), len(points))
     series: list[Series] = []
     for name, line, part in (
         ("nothing within the limit yet", ":", points[: split + 1] if split else []),
@@ -181,7 +181,7 @@ def _best_so_far(run: Run, values: Sequence[float | None], text: Text) -> tuple[
     return tuple(series)
 
 
-def _generations(run: Run, others: Sequence[Series]) -> tuple[Series, ...]:
+def _generations(run: RunRecords, others: Sequence[Series]) -> tuple[Series, ...]:
     """Return the quantiles of each generation, the outermost cut off far above the other series."""
     known = [(float(line.evaluations), line.quantiles) for line in run.history if line.quantiles]
     if len(known) < 2:
@@ -193,7 +193,7 @@ def _generations(run: Run, others: Sequence[Series]) -> tuple[Series, ...]:
     return (Series("median of a generation", look, [x for x, _ in known], q50, bands=bands),)
 
 
-def frontier_chart(run: Run) -> Chart | None:
+def frontier_chart(run: RunRecords) -> Chart | None:
     """Return what a search of loss and divergence together found; None for other searches."""
     joined = replace(_TUNING, line="-", width=0.8)
     marks = [
@@ -232,18 +232,18 @@ def reach_chart(reach: Reach) -> Chart | None:
     return Chart(f"reach-{reach.key}", title, x_label, "divergence, nats", (mean,))
 
 
-def tradeoff_chart(runs: Sequence[Run]) -> Chart | None:
+def tradeoff_chart(runs: Sequence[RunRecords]) -> Chart | None:
     """Return held-out loss against divergence, a mark a run; None for fewer than two that have both."""
     marks: list[Mark] = []
     untouched: list[Mark] = []
     for number, run in enumerate(runs):
-        for row in run.evaluation.methods if run.evaluation else ():
+        for row in run.evaluation.rows if run.evaluation else ():
             loss = row.held_out.loss if row.held_out else None
             text = f"held-out loss {run.text(loss)}"
-            if row.key == "naive" and loss is not None:
+            if row.method == "naive" and loss is not None:
                 look = Look("grey", "o", hollow=True)
                 untouched.append(("untouched", look, 0.0, loss, text))
-            if row.key == "tuned" and loss is not None and row.divergence is not None:
+            if row.method == "tuned" and loss is not None and row.divergence is not None:
                 text = f"divergence {divergence_text(row.divergence)}, {text}"
                 marks.append((short(run.name, 40), look_of(number), row.divergence, loss, text))
     series = scatter([*untouched, *marks])

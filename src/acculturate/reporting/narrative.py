@@ -1,6 +1,6 @@
 """What a run's numbers say, in plain words: a headline and findings.
 
-In: a `Run`. Out: sentences. The findings are honest before they are kind: a result that a constant
+In: a `RunRecords`. Out: sentences. The findings are honest before they are kind: a result that a constant
 answer beats, that does not hold on unseen forms, or that breaks the model as a writer says so first.
 """
 
@@ -21,7 +21,7 @@ from acculturate.formatting import (
     short,
 )
 from acculturate.metrics.held_out import HEADLINE
-from acculturate.runs.records import Evaluation, Method, Run
+from acculturate.runs import Evaluation, Method, RunRecords
 
 Tone = Literal["good", "caution", "bad"]
 
@@ -42,34 +42,34 @@ class Finding:
     text: str
 
 
-def country(run: Run) -> str:
+def country(run: RunRecords) -> str:
     """The target's name, short enough for a sentence."""
-    return short(run.evaluation.country if run.evaluation else run.config.country)
+    return short(run.evaluation.target.country if run.evaluation else run.config.survey.country)
 
 
-def model_name(run: Run) -> str:
+def model_name(run: RunRecords) -> str:
     """The model's name, as a reader knows it."""
     known = {"embedded": "Gemma 3 270M", "fake": "The fake model"}
-    return known.get(run.config.model, short(run.config.model))
+    return known.get(run.config.model.name, short(run.config.model.name))
 
 
-def resume_command(run: Run) -> str:
+def resume_command(run: RunRecords) -> str:
     """What to type to go on with an interrupted run."""
     command = run.provenance.command if run.provenance else None
     if not command:
-        known = shlex.join(["--country", run.config.country, "--out", str(run.path)])
+        known = shlex.join(["--country", run.config.survey.country, "--out", str(run.path)])
         return f"acculturate tune {known} --resume"
     resumes = command.startswith("acculturate experiment ") or "--resume" in command.split()
     return command if resumes else f"{command} --resume"
 
 
-def headline(run: Run) -> str:
+def headline(run: RunRecords) -> str:
     """The run in two or three sentences: what changed, whether it holds, what it costs."""
     tuned = run.evaluation.method("tuned") if run.evaluation else None
     naive = run.evaluation.method("naive") if run.evaluation else None
     if run.evaluation is None or tuned is None or naive is None:
         return _unfinished_headline(run)
-    forms = run.evaluation.tuning_forms
+    forms = run.evaluation.forms.tuning
     asked = f" on {forms} tuning forms" if forms else ""
     before, after = _loss(naive, "tuning"), _loss(tuned, "tuning")
     sentence = f"Tuning {_moved(before, after, country(run), run.digits)}{asked}"
@@ -81,7 +81,7 @@ def headline(run: Run) -> str:
     return f"{sentence} {_price(naive, tuned)}"
 
 
-def comparison_headline(runs: Sequence[Run]) -> str:
+def comparison_headline(runs: Sequence[RunRecords]) -> str:
     """Several runs in two sentences: how many are finished, and in how many the gain holds."""
     finished = held = beating = 0
     for run in runs:
@@ -103,7 +103,7 @@ def comparison_headline(runs: Sequence[Run]) -> str:
     )
 
 
-def findings(run: Run) -> tuple[Finding, ...]:
+def findings(run: RunRecords) -> tuple[Finding, ...]:
     """What the evaluation means, most important first; empty where there is none."""
     evaluation = run.evaluation
     tuned = evaluation.method("tuned") if evaluation else None
@@ -121,7 +121,7 @@ def findings(run: Run) -> tuple[Finding, ...]:
     return tuple(finding for finding in found if finding is not None)
 
 
-def verdict(run: Run) -> Finding | None:
+def verdict(run: RunRecords) -> Finding | None:
     """The finding to remember: the first bad one, else the first."""
     found = findings(run)
     return next(
@@ -135,7 +135,7 @@ def has_odd_interval(evaluation: Evaluation) -> bool:
         outcome.loss is not None
         and outcome.interval is not None
         and not outcome.interval[0] <= outcome.loss <= outcome.interval[1]
-        for row in evaluation.methods
+        for row in evaluation.rows
         for outcome in (row.tuning, row.held_out)
         if outcome is not None
     )
@@ -178,8 +178,8 @@ def _price(naive: Method, tuned: Method) -> str:
     )
 
 
-def _unfinished_headline(run: Run) -> str:
-    of_budget = f" of {run.config.budget}" if run.config.budget else ""
+def _unfinished_headline(run: RunRecords) -> str:
+    of_budget = f" of {run.config.search.budget}" if run.config.search.budget else ""
     if not run.history:
         return "This run was stopped before its first candidates were evaluated."
     first, last = run.history[0], run.history[-1]
@@ -192,7 +192,7 @@ def _unfinished_headline(run: Run) -> str:
     )
 
 
-def _carried_over(run: Run, naive: Method, tuned: Method) -> Finding | None:
+def _carried_over(run: RunRecords, naive: Method, tuned: Method) -> Finding | None:
     before, after, apart = _held_out(run, naive, tuned)
     seen_before, seen_after = _loss(naive, "tuning"), _loss(tuned, "tuning")
     if before is None or after is None:
@@ -235,7 +235,7 @@ def _carried_over(run: Run, naive: Method, tuned: Method) -> Finding | None:
 
 
 def _held_out(
-    run: Run, naive: Method, tuned: Method
+    run: RunRecords, naive: Method, tuned: Method
 ) -> tuple[float | None, float | None, bool | None]:
     """The losses on held-out forms, and whether they are apart; of the evaluation where there is one."""
     row = run.checks.row(HEADLINE)
@@ -280,15 +280,15 @@ def _against_cheaper(evaluation: Evaluation, tuned: Method) -> Finding | None:
         return None
     rivals = [
         (loss, row)
-        for row in evaluation.methods
-        if row.key not in ("naive", "constant", "tuned")
+        for row in evaluation.rows
+        if row.method not in ("naive", "constant", "tuned")
         and (loss := _loss(row, "held-out")) is not None
         and loss <= own
     ]
     if not rivals:
         return None
     loss, row = min(rivals, key=lambda rival: rival[0])
-    if row.key == "random start" and evaluation.text(loss) == evaluation.text(own):
+    if row.method == "random start" and evaluation.text(loss) == evaluation.text(own):
         return Finding(
             "bad",
             "The search added nothing.",
@@ -303,13 +303,13 @@ def _against_cheaper(evaluation: Evaluation, tuned: Method) -> Finding | None:
     )
 
 
-def _specific(run: Run, evaluation: Evaluation) -> Finding | None:
+def _specific(run: RunRecords, evaluation: Evaluation) -> Finding | None:
     checked = run.checks.specificity
     after = checked.tuned.losses if checked else evaluation.nearest.get("tuned", ())
     if not after:
         return None
     nearest, loss = after[0]
-    if nearest.casefold() == evaluation.country.casefold():
+    if nearest.casefold() == evaluation.target.country.casefold():
         second = (
             f"; next comes {short(after[1][0])} at {evaluation.text(after[1][1])}"
             if after[1:]
@@ -329,7 +329,7 @@ def _specific(run: Run, evaluation: Evaluation) -> Finding | None:
     )
 
 
-def _writer(run: Run, naive: Method, tuned: Method) -> Finding | None:
+def _writer(run: RunRecords, naive: Method, tuned: Method) -> Finding | None:
     if tuned.divergence is None:
         return None
     numbers = f"Divergence {divergence_text(tuned.divergence)} nats a token"
@@ -338,7 +338,7 @@ def _writer(run: Run, naive: Method, tuned: Method) -> Finding | None:
             f", perplexity {perplexity_text(naive.perplexity)} before and "
             f"{perplexity_text(tuned.perplexity)} after"
         )
-    limit = run.config.max_divergence
+    limit = run.config.search.max_divergence
     if limit is not None and tuned.divergence > limit:
         return Finding(
             "bad",

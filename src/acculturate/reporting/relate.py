@@ -17,8 +17,7 @@ from acculturate.benchmarks.result import Result
 from acculturate.errors import UsageError
 from acculturate.metrics.comparison import Interval
 from acculturate.metrics.correlation import SAMPLES, Correlation, correlate
-from acculturate.runs.reader import read_run
-from acculturate.runs.records import Run
+from acculturate.runs import RunRecords, read_run
 
 LOSSES = {"tuning": "loss on the tuning forms", "held-out": "loss on the held-out forms"}
 SCORES = {"all": "score on all questions", "own": "score on the target's own questions"}
@@ -106,7 +105,7 @@ def relate(directories: Sequence[Path], seed: int = 0) -> Related:
     """Relates the survey losses of runs to their scores in benchmarks.
 
     Args:
-        directories: Run directories; one that is given twice counts once.
+        directories: RunRecords directories; one that is given twice counts once.
         seed: Of the bootstrap. Every correlation has a stream of its own.
 
     Raises:
@@ -116,7 +115,7 @@ def relate(directories: Sequence[Path], seed: int = 0) -> Related:
     own = list({path.resolve(): path for path in directories}.values())
     runs = [read_run(path) for path in own]
     left_out: dict[str, str] = {}
-    kept: list[tuple[Run, list[Result]]] = []
+    kept: list[tuple[RunRecords, list[Result]]] = []
     for run in runs:
         asked = [
             one
@@ -172,20 +171,20 @@ def _interval(result: Result) -> Interval | None:
     return (row.low, row.high) if row and np.isfinite([row.low, row.high]).all() else None
 
 
-def _losses(run: Run, method: str) -> dict[str, float]:
+def _losses(run: RunRecords, method: str) -> dict[str, float]:
     row = run.evaluation.method(method) if run.evaluation else None
     cells = {"tuning": row.tuning, "held-out": row.held_out} if row else {}
     return {key: cell.loss for key, cell in cells.items() if cell and cell.loss is not None}
 
 
-def _groups(runs: Sequence[Run]) -> list[str]:
+def _groups(runs: Sequence[RunRecords]) -> list[str]:
     """Each run's country, and whatever else makes losses incomparable and is not the same in all runs."""
     facts = [
         (
-            run.config.country,
-            run.config.model,
-            run.config.instrument or "",
-            run.config.table or "",
+            run.config.survey.country,
+            run.config.model.name,
+            run.config.survey.instrument or "",
+            run.config.survey.table or "",
             run.evaluation.aggregate if run.evaluation else "",
         )
         for run in runs

@@ -32,8 +32,7 @@ from acculturate.reporting import (
     run_comparison,
     side_effects_narrative,
 )
-from acculturate.runs.reader import read_run
-from acculturate.runs.records import Continuation, Method, Run
+from acculturate.runs import Continuation, Method, RunRecords, read_run
 
 _LONGEST_EXCERPT = 1200
 _FILTERS = {
@@ -63,7 +62,7 @@ class RunView:
     """
 
     id: str
-    run: Run
+    run: RunRecords
     title: str
     subtitle: str
     country: str
@@ -124,7 +123,7 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
     """Writes the report of one run, or of several side by side.
 
     Args:
-        runs: Run directories; unfinished ones are shown as far as they got.
+        runs: RunRecords directories; unfinished ones are shown as far as they got.
         out: The file to write; `report.html` in the run's directory if None, and for several runs in
             the folder that holds them all.
 
@@ -145,7 +144,7 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
     return target
 
 
-def render_report(runs: Sequence[Run]) -> str:
+def render_report(runs: Sequence[RunRecords]) -> str:
     """The page of runs that are already read."""
     views = [_view(run, f"run-{number}") for number, run in enumerate(runs, 1)]
     title = views[0].title if len(views) == 1 else f"{len(views)} runs compared"
@@ -161,12 +160,12 @@ def render_report(runs: Sequence[Run]) -> str:
             confusions=run_comparison.confusions(runs),
             spreads=run_comparison.spreads(runs),
             instruments=warnings_of(runs),
-            hofstede=any("vsm" in (run.config.instrument or "").lower() for run in runs),
+            hofstede=any("vsm" in (run.config.survey.instrument or "").lower() for run in runs),
         )
     )
 
 
-def _view(run: Run, anchor: str) -> RunView:
+def _view(run: RunRecords, anchor: str) -> RunView:
     evaluation = run.evaluation
     tuned = evaluation.method("tuned") if evaluation else None
     divergence = tuned.divergence if tuned else None
@@ -240,23 +239,23 @@ def _ranks(found: Specificity | None) -> tuple[Rank, ...]:
     )
 
 
-def _subtitle(run: Run) -> str:
-    instrument = run.provenance.instrument_title if run.provenance else None
+def _subtitle(run: RunRecords) -> str:
+    instrument = run.provenance.instrument.title if run.provenance else None
     parts = [
         f"Run {formatting.short(run.name)}",
-        instrument or run.config.instrument,
-        f"table {run.config.table}" if run.config.table else None,
+        instrument or run.config.survey.instrument,
+        f"table {run.config.survey.table}" if run.config.survey.table else None,
     ]
     return " · ".join(formatting.short(part) for part in parts if part)
 
 
-def warnings_of(runs: Sequence[Run]) -> list[tuple[str, tuple[str, ...]]]:
+def warnings_of(runs: Sequence[RunRecords]) -> list[tuple[str, tuple[str, ...]]]:
     """The warnings of every instrument, each instrument once."""
     found: dict[tuple[str, ...], str] = {}
     for run in runs:
-        if run.provenance and run.provenance.warnings:
-            title = run.provenance.instrument_title or "the instrument"
-            found.setdefault(run.provenance.warnings, title)
+        if run.provenance and run.provenance.instrument.warnings:
+            title = run.provenance.instrument.title or "the instrument"
+            found.setdefault(run.provenance.instrument.warnings, title)
     return [(title, warnings) for warnings, title in found.items()]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from acculturate.formatting import LEVEL, loss_text, short
 from acculturate.metrics.held_out import HEADLINE
 from acculturate.metrics.run_comparison import Confusion, SeedSpread, confusion, seed_spread
-from acculturate.runs.records import Run
+from acculturate.runs import RunRecords
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class SharedSpread:
     spread: SeedSpread
 
 
-def confusions(runs: Sequence[Run]) -> tuple[SharedConfusion, ...]:
+def confusions(runs: Sequence[RunRecords]) -> tuple[SharedConfusion, ...]:
     """The confusion matrices of runs, one for each survey, scoring and table with several targets."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for index, run in enumerate(runs):
@@ -77,9 +77,9 @@ def confusions(runs: Sequence[Run]) -> tuple[SharedConfusion, ...]:
     return tuple(found)
 
 
-def spreads(runs: Sequence[Run]) -> tuple[SharedSpread, ...]:
+def spreads(runs: Sequence[RunRecords]) -> tuple[SharedSpread, ...]:
     """What runs that differ in their seed alone give together, over forms and over respondents."""
-    groups: dict[object, list[Run]] = {}
+    groups: dict[object, list[RunRecords]] = {}
     for run in runs:
         alike = tuple(s for s in run.config.settings if (s.section, s.key) != ("search", "seed"))
         groups.setdefault(alike, []).append(run)
@@ -99,13 +99,15 @@ def spreads(runs: Sequence[Run]) -> tuple[SharedSpread, ...]:
             if len(losses) < 2:
                 continue
             names, naive, tuned, samples = zip(*losses, strict=True)
-            spread = seed_spread(members[0].config.country, over, names, naive, tuned, samples)
+            spread = seed_spread(
+                members[0].config.survey.country, over, names, naive, tuned, samples
+            )
             digits = members[0].digits
             found.append(SharedSpread(digits, _spread_words(spread, digits), spread))
     return tuple(found)
 
 
-def _scored_alike(run: Run) -> tuple[object, ...]:
+def _scored_alike(run: RunRecords) -> tuple[object, ...]:
     """What two runs must share so that their losses to a country can stand in one column."""
     special = run.checks.specificity
     survey = tuple(
@@ -113,7 +115,7 @@ def _scored_alike(run: Run) -> tuple[object, ...]:
         for s in run.config.settings
         if s.section.startswith("survey") and s.key in _SCORING
     )
-    return run.config.instrument, None if special is None else special.table, survey
+    return run.config.survey.instrument, None if special is None else special.table, survey
 
 
 _SCORING = ("anchor", "aggregate", "variant", "reading", "language")

@@ -1,4 +1,4 @@
-"""The run directory: one writer, several readers.
+"""The writer's side of a run directory.
 
 Every file is written whole or not at all. After an interruption at any moment, kill -9 included, the
 state file is the truth: what history.jsonl holds beyond it is dropped on resume and made again, the same.
@@ -10,9 +10,8 @@ import hashlib
 import io
 import json
 import tomllib
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,75 +19,23 @@ import numpy as np
 import tomli_w
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.io import (
-    is_leftover,
-    json_text,
-    lock_folder,
-    remove_leftovers,
-    write_bytes,
-    write_text,
-)
+from acculturate.io import is_leftover, lock_folder, remove_leftovers, write_bytes
 from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.record_files import parse_json, parse_record, write_record
+from acculturate.runs.records import Generation as HistoryLine
+from acculturate.runs.store import BEST, CONFIG, DONE, HISTORY, PROVENANCE, STATE, SUMMARY
 
 State = dict[str, np.ndarray]
 
-FILES = (
-    "config.toml",
-    "provenance.json",
-    "history.jsonl",
-    "best.safetensors",
-    "state.npz",
-    "evaluation/summary.json",
-    "DONE.json",
-)
-"""What a finished run directory holds, in the order of its first writing."""
+FILES = (CONFIG, PROVENANCE, HISTORY, BEST, STATE, SUMMARY, DONE)
+"""The files of a finished run directory, in the order of their first writing."""
 
 _OF_EARLIER_VERSIONS = ("stages", "reject")
 """Settings of version 0.1 that changed no result."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """A finished tuning.
-
-    Attributes:
-        directory: Where it is.
-        soft_prompt: The best feasible candidate.
-        outcome: What DONE.json holds.
-        summary: What evaluation/summary.json holds: the rows of the result table.
-    """
-
-    directory: Path
-    soft_prompt: SoftPrompt
-    outcome: dict[str, Any]
-    summary: dict[str, Any]
-
-    @classmethod
-    def load(cls, directory: str | Path) -> Run:
-        """Reads a finished run.
-
-        Raises:
-            UsageError: There is no run, or it is not finished.
-        """
-        path = Path(directory)
-        if not (path / "config.toml").is_file():
-            raise UsageError(
-                f"no run in {path}", "Give the directory that `acculturate tune` made."
-            )
-        if not (path / "DONE.json").is_file():
-            raise UsageError(
-                f"the run in {path} is not finished", "Repeat its tune command with --resume first."
-            )
-        return cls(
-            path,
-            SoftPrompt.load(path / "best.safetensors"),
-            _read_json(path / "DONE.json"),
-            _read_json(path / "evaluation" / "summary.json"),
-        )
-
-
 class RunDirectory:
-    """The writer's side of a run directory; holds a lock while it is open.
+    """A run directory to write to; holds a lock while it is open.
 
     Args:
         path: The directory; made where it is missing.
@@ -115,61 +62,57 @@ class RunDirectory:
         try:
             for name in FILES:
                 remove_leftovers(self.path / name)
-            if not (self.path / "config.toml").is_file():
+            if not (self.path / CONFIG).is_file():
                 with _resumable():
-                    write_bytes(self.path / "config.toml", self._config)
+                    write_bytes(self.path / CONFIG, self._config)
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Lets another process write."""
+        """Let another process write."""
         self._lock.release()
 
     @property
     def finished(self) -> bool:
         """Whether the run came to an end."""
-        return (self.path / "DONE.json").is_file()
+        return (self.path / DONE).is_file()
 
-    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
-        """Writes one JSON file."""
+    def write_record(self, name: str, record: Any) -> None:
+        """Write a record as a JSON file."""
         with _resumable():
-            write_text(self.path / name, json_text(value))
-
-    def read_json(self, name: str) -> dict[str, Any] | None:
-        """Reads one JSON file, or None where it was not written yet."""
-        return _read_json(self.path / name) if (self.path / name).is_file() else None
+            write_record(self.path / name, record)
 
     def write_generation(
-        self, history: list[dict[str, Any]], best: SoftPrompt, state: State
+        self, history: Sequence[HistoryLine], best: SoftPrompt, state: State
     ) -> None:
-        """Writes a generation: history first, the state that makes it true last."""
-        lines = "".join(json.dumps(line) + "\n" for line in history)
+        """Write a generation: history first, the state that makes it true last."""
+        lines = "".join(json.dumps(vars(line), allow_nan=False) + "\n" for line in history)
         whole = state | {"config": np.array(_hash(self._config)), "history": _text_hash(lines)}
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, digest=_digest(whole), **whole)
         with _resumable():
-            write_text(self.path / "history.jsonl", lines)
-            best.save(self.path / "best.safetensors")
-            write_bytes(self.path / "state.npz", buffer.getvalue())
+            write_bytes(self.path / HISTORY, lines.encode())
+            best.save(self.path / BEST)
+            write_bytes(self.path / STATE, buffer.getvalue())
 
     def write_best(self, best: SoftPrompt) -> None:
-        """Writes the best soft prompt alone."""
+        """Write the best soft prompt alone."""
         with _resumable():
-            best.save(self.path / "best.safetensors")
+            best.save(self.path / BEST)
 
-    def read_state(self) -> tuple[State, list[dict[str, Any]]] | None:
-        """The saved state and the history up to it, or None where no generation was finished.
+    def read_state(self) -> tuple[State, list[HistoryLine]] | None:
+        """Return the saved state and the history up to it, or None where no generation was finished.
 
         Raises:
             FailureError: The state or the history is damaged.
         """
         try:
-            if not (self.path / "state.npz").is_file():
+            if not (self.path / STATE).is_file():
                 if len(self._history_lines()) > 1:
                     raise ValueError("state.npz is missing")
                 return None
-            state = _read_arrays(self.path / "state.npz")
+            state = _read_arrays(self.path / STATE)
             if str(state.pop("digest", "")) != str(_digest(state)):
                 raise ValueError("state.npz was changed")
             if str(state.pop("config")) != _hash(self._config):
@@ -180,22 +123,24 @@ class RunDirectory:
                 raise ValueError(f"history.jsonl has {len(lines)} of {generations} generations")
             if str(state.pop("history")) != str(_text_hash("".join(lines))):
                 raise ValueError("history.jsonl was changed")
-            return state, [json.loads(line) for line in lines]
         except (OSError, ValueError, KeyError) as error:
             raise FailureError(
                 f"the state of the run in {self.path} is damaged: {error}",
-                f"Its best prompt so far is still in {self.path / 'best.safetensors'}; to tune again, "
-                "use another --out.",
+                f"Its best prompt so far is still in {self.path / BEST}; to tune again, use another "
+                "--out.",
             ) from error
+        file = self.path / HISTORY
+        return state, [parse_record(HistoryLine, parse_json(line, file), file) for line in lines]
 
     def _history_lines(self) -> list[str]:
-        file = self.path / "history.jsonl"
+        file = self.path / HISTORY
         return file.read_text("utf-8").splitlines(keepends=True) if file.is_file() else []
 
     def _check(self, config: Mapping[str, Any], resume: bool) -> None:
+        """Check that the directory is new or holds the run that is asked for."""
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path} is not a directory", "Choose another --out.")
-        file = self.path / "config.toml"
+        file = self.path / CONFIG
         if not file.is_file():
             if self.path.is_dir() and not all(map(_is_trace, self.path.iterdir())):
                 raise UsageError(
@@ -229,37 +174,24 @@ class RunDirectory:
 def first_difference(
     saved: Mapping[str, Any], asked: Mapping[str, Any], at: str = ""
 ) -> str | None:
-    """The first setting in which two configurations differ, in words, or None."""
+    """Return the first setting in which two configurations differ, in words, or None."""
     for key in [*saved, *(k for k in asked if k not in saved)]:
         name = f"{at}{key}"
-        here, there = saved.get(key), asked.get(key)
-        if isinstance(here, Mapping) and isinstance(there, Mapping):
-            inner = first_difference(here, there, f"{name}.")  # pyright: ignore[reportUnknownArgumentType]
+        there, here = saved.get(key), asked.get(key)
+        if isinstance(there, Mapping) and isinstance(here, Mapping):
+            inner = first_difference(
+                cast("Mapping[str, Any]", there), cast("Mapping[str, Any]", here), f"{name}."
+            )
             if inner:
                 return inner
-        elif here != there:
-            return f"{name} is {_shown(here)} there and {_shown(there)} here"
+        elif there != here:
+            shown = ["not set" if value is None else repr(value) for value in (there, here)]
+            return f"{name} is {shown[0]} there and {shown[1]} here"
     return None
 
 
-def _shown(value: object) -> str:
-    return "not set" if value is None else repr(value)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        read = json.loads(path.read_text("utf-8"))
-        if not isinstance(read, dict):
-            raise ValueError("it holds no object")
-        return cast("dict[str, Any]", read)
-    except (OSError, ValueError) as error:
-        raise FailureError(
-            f"{path} is missing or damaged: {error}", "Tune again with another --out."
-        ) from error
-
-
 def _read_arrays(file: Path) -> State:
-    """Reads a file of arrays; a damaged one can make numpy raise anything."""
+    """Read a file of arrays; a damaged one can make numpy raise anything."""
     try:
         with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as saved:
             return {name: saved[name] for name in saved.files}
@@ -268,7 +200,7 @@ def _read_arrays(file: Path) -> State:
 
 
 def _digest(state: State) -> np.ndarray:
-    """A hash over every array, so that a changed file is not taken for the saved one."""
+    """Return a hash over every array, so that a changed file is not taken for the saved one."""
     parts = [
         f"{name} {array.dtype.str} {array.shape} {_hash(np.ascontiguousarray(array).tobytes())}"
         for name, array in sorted(state.items())
@@ -285,13 +217,13 @@ def _hash(content: bytes) -> str:
 
 
 def _is_trace(path: Path) -> bool:
-    """Whether a file is what a run leaves that was killed before it had written its settings."""
-    return path.name == ".lock" or is_leftover(path, "config.toml")
+    """Return whether a file is left by a run that was killed before it had written its settings."""
+    return path.name == ".lock" or is_leftover(path, CONFIG)
 
 
 @contextmanager
 def _resumable() -> Generator[None]:
-    """Adds to a failed writing how the run goes on."""
+    """Add to a failed writing how the run goes on."""
     try:
         yield
     except FailureError as error:

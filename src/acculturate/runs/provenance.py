@@ -1,4 +1,4 @@
-"""What a record needs so that a number can be traced: versions, hashes, tables, commit."""
+"""The record that a number can be traced with: versions, hashes, tables, commit."""
 
 from __future__ import annotations
 
@@ -8,9 +8,17 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from acculturate.metrics.guard import guard_fingerprint
+from acculturate.runs.records import (
+    FORMAT,
+    Commit,
+    FormFingerprints,
+    InstrumentFacts,
+    Provenance,
+    TableFacts,
+    TargetScores,
+)
 from acculturate.survey.countries import Country, CountryTable
 from acculturate.survey.forms import Form, fingerprint
 from acculturate.survey.instrument import Instrument
@@ -19,7 +27,7 @@ from acculturate.survey.scoring import Scoring
 _PACKAGES = ("acculturate", "torch", "transformers", "numpy", "safetensors")
 
 
-def provenance(
+def record_provenance(
     model: Mapping[str, str],
     instrument: Instrument,
     target: Country,
@@ -28,36 +36,26 @@ def provenance(
     tuning: Sequence[Form],
     held_out: Sequence[Form],
     command: str,
-) -> dict[str, Any]:
-    """The record of what ran, for provenance.json."""
+) -> Provenance:
+    """Return the record of what runs."""
     keys = [dimension.key for dimension in scoring.dimensions]
-    return {
+    return Provenance(
         **{name: _version(name) for name in _PACKAGES},
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "model": dict(model),
-        "instrument": {
-            "key": instrument.key,
-            "title": instrument.title,
-            "fingerprint": instrument.fingerprint,
-            "warnings": list(instrument.warnings),
-        },
-        "forms": {
-            "tuning": fingerprint(tuning),
-            "held_out": fingerprint(held_out),
-            "guard": guard_fingerprint(),
-        },
-        "table": {
-            "key": target.table,
-            "source": None if table is None else table.source,
-            "terms": None if table is None else table.terms,
-        },
-        "target": {"country": target.name, "scores": {key: target.scores[key] for key in keys}},
-        "anchor": dict(zip(keys, scoring.constants.tolist(), strict=True)),
-        "command": command,
-        "git": _commit(),
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
+        python=platform.python_version(),
+        platform=platform.platform(),
+        model=dict(model),
+        instrument=InstrumentFacts(
+            instrument.key, instrument.title, instrument.fingerprint, tuple(instrument.warnings)
+        ),
+        forms=FormFingerprints(fingerprint(tuning), fingerprint(held_out), guard_fingerprint()),
+        table=TableFacts(target.table, table and table.source, table and table.terms),
+        target=TargetScores(target.name, {key: target.scores[key] for key in keys}),
+        anchor=dict(zip(keys, scoring.constants.tolist(), strict=True)),
+        command=command,
+        git=_commit(),
+        started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        format=FORMAT,
+    )
 
 
 def _version(package: str) -> str | None:
@@ -67,8 +65,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _commit() -> dict[str, Any] | None:
-    """The commit that acculturate itself runs from, where it runs from a checkout."""
+def _commit() -> Commit | None:
+    """Return the commit that acculturate itself runs from, where it runs from a checkout."""
     root = Path(__file__).parents[3]
     if not (root / ".git").exists():
         return None
@@ -85,4 +83,4 @@ def _commit() -> dict[str, Any] | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return {"commit": commit.strip(), "dirty": bool(status.strip())}
+    return Commit(commit.strip(), bool(status.strip()))

@@ -1,22 +1,43 @@
-"""A run, as everybody who reads one sees it: frozen data, no files.
+"""Everything that a run directory holds, as frozen records: its writer makes them, all readers get the same.
 
-What an interrupted run does not have yet is None or empty.
+A record's fields are the keys of its file. What an interrupted run does not have yet is None or empty.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Annotated, Any, cast
 
+from pydantic import AliasChoices, Field
+
+from acculturate.benchmarks.result import Result
 from acculturate.formatting import digits_for, loss_text
-from acculturate.runs.checks import NO_CHECKS, Checks
-from acculturate.runs.fields import clean
+from acculturate.metrics.extremes import Extremes
+from acculturate.metrics.held_out import HEADLINE, FormSetResult
+from acculturate.metrics.other_surveys import SurveyCheck
+from acculturate.metrics.respondents import Respondents
+from acculturate.metrics.side_effects import SideEffects
+from acculturate.metrics.specificity import Specificity
+from acculturate.metrics.written_answers import Generated
+from acculturate.record_files import Intervals, NanIfNull, Numbers, OptionalInterval, clean
+
+FORMAT = 2
+"""Of a run directory; raised when a reader of before could no longer read it. 1 has no such number."""
+
+OptionalNumber = float | None
+
+
+def _renamed(new: str, old: str) -> Any:
+    """Return what makes pydantic read a field under the name that it had in format 1 too."""
+    return Field(validation_alias=AliasChoices(new, old))
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One effective setting, as it is shown."""
+    """A setting or a fact as it is shown."""
 
     section: str
     key: str
@@ -24,75 +45,199 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Config:
-    """What the run was asked to do.
+class ModelSettings:
+    """The section [model] of config.toml.
 
     Attributes:
-        settings: Every setting, in the file's order.
-        model: Name the model was loaded by.
-        revision: Its revision, or None.
-        country: The target's name.
-        table: Key of the country table.
-        instrument: Key or path of the instrument.
-        budget: Candidates to evaluate.
-        tokens: Virtual tokens.
-        placement: Where the soft prompt goes.
-        max_divergence: Limit on the guard, in nats a token, or None.
+        name: Name or path that the model was loaded by.
+        revision: Its revision; empty where it has none.
+        dtype: Its precision.
     """
 
-    settings: tuple[Setting, ...]
-    model: str
-    revision: str | None
+    name: str
+    revision: str = ""
+    dtype: str = "auto"
+
+
+@dataclass(frozen=True)
+class SurveySettings:
+    """The section [survey] of config.toml, as far as a reader needs it.
+
+    Attributes:
+        country: The target's name.
+        table: Key of the country table.
+        instrument: Key of the questionnaire.
+        aggregate: How distances of scores make a loss.
+        reading: How answers become numbers.
+        forms: Tuning forms in all.
+        language: Of the forms.
+        anchor: A name, or the constant of each dimension.
+        variant: Variant of the scoring.
+        respondents: Of the reading "sampled".
+    """
+
     country: str
-    table: str | None
-    instrument: str | None
-    budget: int | None
-    tokens: int | None
-    placement: str | None
-    max_divergence: float | None
+    table: str
+    instrument: str
+    aggregate: str
+    reading: str
+    forms: int
+    language: str
+    anchor: str | dict[str, float] = "midpoint"
+    variant: str | None = None
+    respondents: int = 1
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """The section [search] of config.toml, as far as a reader needs it.
+
+    Attributes:
+        budget: Evaluations at most.
+        tokens: Virtual tokens.
+        placement: Where the soft prompt goes.
+        max_divergence: Limit on the divergence [nats a token].
+    """
+
+    budget: int
+    tokens: int
+    placement: str
+    max_divergence: OptionalNumber = None
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the run was asked to do: config.toml.
+
+    Attributes:
+        model: Who answers.
+        survey: What is asked.
+        search: How it is searched.
+        settings: Every setting of the file, in its order, as it is shown.
+    """
+
+    model: ModelSettings
+    survey: SurveySettings
+    search: SearchSettings
+    settings: tuple[Setting, ...] = ()
+
+
+@dataclass(frozen=True)
+class InstrumentFacts:
+    """The questionnaire of a run."""
+
+    key: str
+    title: str
+    fingerprint: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FormFingerprints:
+    """SHA-256 of everything shown on the forms, and of the texts of the guard."""
+
+    tuning: str
+    held_out: str
+    guard: str
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """The country table of a run; without source and terms where it was not given."""
+
+    key: str
+    source: str | None
+    terms: str | None
+
+
+@dataclass(frozen=True)
+class TargetScores:
+    """The country that a run is tuned towards, and its score in each dimension."""
+
+    country: str
+    scores: Numbers
+
+
+@dataclass(frozen=True)
+class Commit:
+    """The checkout that acculturate ran from, and whether anything in it was changed."""
+
+    commit: str
+    dirty: bool
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What ran, exactly.
+    """What ran, exactly: provenance.json.
 
     Attributes:
-        facts: Name and value of everything recorded, flattened.
-        command: The command line, or None.
-        warnings: The instrument's own warnings.
-        instrument_title: The instrument's title, or None.
-        table_source: Where the target's table comes from, or None.
+        acculturate: Its version, like those of the other packages.
         model: Facts on the model: name, revision, weights_hash, dtype, device, licence.
+        anchor: The constant of each dimension.
+        command: The command line; empty for a call from Python.
+        git: None where acculturate is installed.
+        started: Date and time.
+        format: See `FORMAT`.
     """
 
-    facts: tuple[Setting, ...]
-    command: str | None
-    warnings: tuple[str, ...]
-    instrument_title: str | None
-    table_source: str | None
-    model: Mapping[str, str]
+    acculturate: str | None
+    torch: str | None
+    transformers: str | None
+    numpy: str | None
+    safetensors: str | None
+    python: str
+    platform: str
+    model: dict[str, str]
+    instrument: InstrumentFacts
+    forms: FormFingerprints
+    table: TableFacts
+    target: TargetScores
+    anchor: dict[str, float]
+    command: str
+    git: Commit | None
+    started: str
+    format: int = 1
+
+    @property
+    def facts(self) -> tuple[Setting, ...]:
+        """All of it but what is shown elsewhere, as it is shown."""
+        facts = flat(asdict(self))
+        return tuple(f for f in facts if f.key not in ("warnings", "command", "format"))
 
 
 @dataclass(frozen=True)
 class Generation:
-    """One line of the history; losses are None where no candidate had a finite one.
+    """A line of history.jsonl.
 
     Attributes:
-        quantiles: The 5, 25, 50, 75 and 95 % quantiles of the generation's finite losses.
-        best_violation: How far the best is past the guard's limit; 0 within it.
-        search_seconds: Seconds of ask and tell.
+        generation: From 1.
+        evaluations: Spent so far.
+        best_loss: Loss of the best candidate so far; None while none was finite, as all of the best.
+        best_objective: Its objective, which is what the search minimises.
+        best_violation: Amount by which it is past the limits; 0 within them.
+        best_divergence: Its effect on ordinary text [nats a token].
+        best_perplexity: Of the guard's texts under it.
+        mean_loss: Of the generation's finite candidates.
+        quantiles: Their 5, 25, 50, 75 and 95 % quantiles.
+        invalid: Candidates of the generation whose answers were not finite.
+        seconds: Spent on the generation.
+        search_seconds: Spent by the optimiser alone.
+        scores: Of the best candidate, by dimension.
     """
 
     generation: int
     evaluations: int
-    best_loss: float | None
-    best_violation: float
-    best_divergence: float | None
-    best_perplexity: float | None
+    best_loss: OptionalNumber
+    best_objective: Annotated[OptionalNumber, _renamed("best_objective", "best_cost")]
+    best_violation: Annotated[OptionalNumber, _renamed("best_violation", "best_excess")]
+    best_divergence: OptionalNumber
+    best_perplexity: OptionalNumber
+    mean_loss: OptionalNumber
     quantiles: tuple[float, float, float, float, float] | None
     invalid: int
-    seconds: float | None
-    search_seconds: float | None = None
+    seconds: float
+    search_seconds: float
+    scores: dict[str, OptionalNumber]
 
 
 @dataclass(frozen=True)
@@ -100,18 +245,18 @@ class Outcome:
     """A method on one form set.
 
     Attributes:
-        loss: How far the scores are from the target's, as the evaluation's aggregate says.
-        interval: Bootstrap interval of the loss, or None.
+        loss: To the target; None where an answer was not finite.
+        interval: Its bootstrap interval over forms, or None.
         scores: Score of each dimension.
         intervals: Bootstrap interval of each score.
         valid_mass: Share of the next-token probability that the options take.
     """
 
-    loss: float | None
-    interval: tuple[float, float] | None
-    scores: Mapping[str, float]
-    intervals: Mapping[str, tuple[float, float]]
-    valid_mass: float | None
+    loss: OptionalNumber
+    interval: Annotated[OptionalInterval, _renamed("interval", "loss_interval")]
+    scores: Numbers
+    intervals: Intervals
+    valid_mass: OptionalNumber
 
 
 @dataclass(frozen=True)
@@ -119,25 +264,31 @@ class Method:
     """A row of the results: the model in one state, on both form sets and on ordinary text.
 
     Attributes:
-        key: "naive", "persona", "in-context", "constant", "random start" or "tuned".
-        divergence: On the guard's texts, nats a token.
+        method: "naive", "persona", "in-context", "constant", "random start" or "tuned".
+        label: In words.
+        tuning: On the tuning forms.
+        held_out: On the held-out forms.
+        divergence: On the guard's texts [nats a token]; None where it was not measured, as the next three.
+        perplexity: On the same texts.
         held_out_divergence: On texts that the search never read.
+        held_out_perplexity: On the same texts.
+        evaluations: Spent; None where nothing was searched.
     """
 
-    key: str
+    method: str
     label: str
     tuning: Outcome | None
     held_out: Outcome | None
-    divergence: float | None
-    perplexity: float | None
-    held_out_divergence: float | None
-    held_out_perplexity: float | None
-    evaluations: int | None
+    divergence: OptionalNumber = None
+    perplexity: OptionalNumber = None
+    held_out_divergence: OptionalNumber = None
+    held_out_perplexity: OptionalNumber = None
+    evaluations: int | None = None
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """A dimension's name and what its ends mean."""
+    """A dimension's name and the meaning of its ends."""
 
     key: str
     name: str
@@ -155,90 +306,215 @@ class Continuation:
 
 
 @dataclass(frozen=True)
+class Target(TargetScores):
+    """The target with the key of its table."""
+
+    table: str
+
+
+@dataclass(frozen=True)
+class FormCounts:
+    """Number of forms in each set."""
+
+    tuning: int
+    held_out: int
+
+
+@dataclass(frozen=True)
 class Evaluation:
-    """What the run was worth, measured after the search.
+    """The result table, measured after the search: evaluation/summary.json.
 
     Attributes:
+        target: The country.
+        dimensions: In the instrument's order.
+        rows: One a method.
         floor: Least loss that whole-number answers reach, or None where that means nothing.
+        constant_answer_loss: Loss of the same answer to everything.
+        baselines: Line of words that a baseline puts in front of every form: persona, in_context.
+        reading: How answers became numbers.
+        aggregate: How distances of scores make a loss.
+        forms: How many were asked.
         nearest: Countries by loss on the held-out forms, nearest first, for "naive" and "tuned".
-        lines: The line of words that a baseline puts in front of every form, by name.
-        forms: Number of forms in each set.
+        continuations: How the model goes on with ordinary texts.
     """
 
-    country: str
-    table: str
-    target: Mapping[str, float]
+    target: Target
     dimensions: tuple[Dimension, ...]
-    methods: tuple[Method, ...]
-    floor: float | None
-    constant_answer_loss: float | None
-    nearest: Mapping[str, tuple[tuple[str, float], ...]]
-    continuations: tuple[Continuation, ...]
-    lines: Mapping[str, str]
+    rows: tuple[Method, ...]
+    floor: OptionalNumber
+    constant_answer_loss: OptionalNumber
+    baselines: dict[str, str]
     reading: str
     aggregate: str
-    tuning_forms: int | None
-    held_out_forms: int | None
+    forms: FormCounts
+    nearest: dict[str, tuple[tuple[str, float], ...]] = field(default_factory=dict)
+    continuations: tuple[Continuation, ...] = ()
 
     @property
     def digits(self) -> int:
         """Decimals of a loss or score: two where the scores are small, as on a map."""
-        return digits_for(self.target.values())
+        return digits_for(self.target.scores.values())
 
     def text(self, value: float | None) -> str:
-        """A loss or score as it is shown."""
+        """Return a loss or score as it is shown."""
         return loss_text(value, self.digits)
 
     @property
     def intervals(self) -> bool:
         """Whether any loss has an interval."""
-        cells = [cell for method in self.methods for cell in (method.tuning, method.held_out)]
+        cells = [cell for row in self.rows for cell in (row.tuning, row.held_out)]
         return any(cell is not None and cell.interval is not None for cell in cells)
 
     def method(self, key: str) -> Method | None:
-        """The row of a method, or None where it was not measured."""
-        return next((row for row in self.methods if row.key == key), None)
-
-
-@dataclass(frozen=True)
-class FrontierPoint:
-    """A prompt that no other one beat in both loss and divergence.
-
-    Attributes:
-        loss: On the tuning forms.
-        divergence: On the guard's texts, nats a token.
-        held_out_loss: On the held-out forms, or None where it is not finite.
-        held_out_divergence: On texts that the search never read.
-    """
-
-    loss: float
-    divergence: float
-    held_out_loss: float | None
-    held_out_divergence: float | None
+        """Return the row of a method, or None where it was not measured."""
+        return next((row for row in self.rows if row.method == key), None)
 
 
 @dataclass(frozen=True)
 class Done:
-    """Why the run stopped, as a clause without its full stop, and its result in short."""
+    """Why the run stopped, and its result in short: DONE.json, the last file to be written.
+
+    Attributes:
+        stop_reason: As a clause without its full stop.
+        stop_code: "budget", "target" or "stall".
+        evaluations: Spent.
+        naive_loss: Of the untouched model, on the tuning forms.
+        best_loss: Of the tuned one.
+        held_out_naive_loss: Of the untouched model, on the held-out forms.
+        held_out_loss: Of the tuned one.
+        divergence: Of the tuned model from the untouched one, on the guard's texts [nats a token].
+        perplexity: Of the same texts, tuned.
+        naive_perplexity: Untouched.
+        held_out_divergence: On texts that the search never read.
+        held_out_perplexity: Of the same texts.
+        violation: Amount by which the best prompt is past the limits; 0 within them.
+        tokens: Read by the model while it searched.
+        seconds: Spent on the search, interrupted sessions included.
+    """
 
     stop_reason: str
     stop_code: str
     evaluations: int
-    naive_loss: float | None
-    best_loss: float | None
-    seconds: float | None
+    naive_loss: OptionalNumber
+    best_loss: OptionalNumber
+    held_out_naive_loss: OptionalNumber
+    held_out_loss: OptionalNumber
+    divergence: OptionalNumber
+    perplexity: OptionalNumber
+    naive_perplexity: OptionalNumber
+    held_out_divergence: OptionalNumber
+    held_out_perplexity: OptionalNumber
+    violation: Annotated[float, _renamed("violation", "excess")]
+    tokens: int
+    seconds: float
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run directory.
+class FrontierPoint:
+    """A prompt that no other candidate beats in loss and divergence together."""
+
+    loss: float
+    divergence: float
+    held_out_loss: OptionalNumber
+    held_out_divergence: OptionalNumber
+
+
+@dataclass(frozen=True)
+class FrontierPoints:
+    """The frontier of a search for both: evaluation/frontier.json; by rising loss."""
+
+    points: tuple[FrontierPoint, ...]
+
+
+@dataclass(frozen=True)
+class HeldOutRow(FormSetResult):
+    """A way of asking in evaluation/held_out.json.
 
     Attributes:
+        samples: Bootstrap losses, "naive" and "tuned"; on the headline's forms alone.
+        fingerprint: SHA-256 of all that it depends on.
+    """
+
+    samples: dict[str, tuple[NanIfNull, ...]] = field(default_factory=dict)
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The run asked in every other way: evaluation/held_out.json."""
+
+    rows: tuple[HeldOutRow, ...]
+
+
+@dataclass(frozen=True)
+class OtherSurveys:
+    """The run in surveys that its search knew nothing of: evaluation/other_surveys.json.
+
+    Attributes:
+        checks: One a survey.
+        missing: Tables of other surveys in which the target is not.
+        country: The target.
+    """
+
+    checks: tuple[SurveyCheck, ...]
+    missing: tuple[str, ...] = ()
+    country: str = ""
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What was asked of a finished run: the files under evaluation/.
+
+    Attributes:
+        rows: One a way of asking.
+        specificity: Where the target stands among countries.
+        extremes: Whether scores went towards the middle.
+        generated: Whether written answers say what the probabilities say.
+        surveys: Whether other surveys agree.
+        missing: Tables of other surveys in which the target is not.
+        respondents: Scores of a survey of respondents.
+        benchmarks: Scores in questions outside the survey.
+        side_effects: Effects of the prompt on ordinary text.
+    """
+
+    rows: tuple[HeldOutRow, ...] = ()
+    specificity: Specificity | None = None
+    extremes: Extremes | None = None
+    generated: Generated | None = None
+    surveys: tuple[SurveyCheck, ...] = ()
+    missing: tuple[str, ...] = ()
+    respondents: Respondents | None = None
+    benchmarks: tuple[Result, ...] = ()
+    side_effects: SideEffects | None = None
+
+    def row(self, key: str) -> HeldOutRow | None:
+        """Return the row of a way of asking, or None where it was not asked."""
+        return next((row for row in self.rows if row.key == key), None)
+
+    @property
+    def samples(self) -> tuple[float, ...]:
+        """Bootstrap losses of the tuned model on the headline's forms."""
+        row = self.row(HEADLINE)
+        return tuple(filter(math.isfinite, row.samples.get("tuned", ()) if row else ()))
+
+
+NO_CHECKS = Checks()
+"""Of a run that was not evaluated."""
+
+
+@dataclass(frozen=True)
+class RunRecords:
+    """All that a run directory holds but for tensors.
+
+    Attributes:
+        path: The directory.
+        config: What was asked.
         provenance: None where the run was stopped before it was written.
+        history: The generations.
         evaluation: None where the search was not finished or not evaluated.
         done: None where the run was interrupted.
         checks: What it was asked after it was finished.
-        frontier: Of a search of loss and divergence together; empty for other searches.
+        frontier: Prompts that no other candidate beats in loss and divergence together; of a search for both.
     """
 
     path: Path
@@ -260,19 +536,30 @@ class Run:
         """Decimals of a loss or score."""
         if self.evaluation is not None:
             return self.evaluation.digits
-        on_a_map = any(s.key == "aggregate" and s.value == "distance" for s in self.config.settings)
-        return 2 if on_a_map else 1
+        return 2 if self.config.survey.aggregate == "distance" else 1
 
     def text(self, value: float | None) -> str:
-        """A loss or score as it is shown."""
+        """Return a loss or score as it is shown."""
         return loss_text(value, self.digits)
 
-    @property
-    def model_name(self) -> str:
-        """The name its model was loaded by."""
-        return self.config.model
 
-    @property
-    def model_revision(self) -> str | None:
-        """The revision of that model, or None where none is recorded."""
-        return self.config.revision
+def flat(values: Mapping[str, Any], section: str = "") -> Iterator[Setting]:
+    """Yield the settings of nested tables as they are shown."""
+    for key, value in values.items():
+        if not isinstance(value, Mapping):
+            yield Setting(clean(section), clean(key), _shown(value))
+            continue
+        inner = cast("Mapping[str, Any]", value)
+        if len(inner) > 1 and all(type(one) in (int, float) for one in inner.values()):
+            numbers = ", ".join(f"{name} {number}" for name, number in inner.items())
+            yield Setting(clean(section), clean(key), clean(numbers))
+        else:
+            yield from flat(inner, f"{section} {key}".strip())
+
+
+def _shown(value: object) -> str:
+    if value is None or value == "":
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return clean(str(value))

@@ -7,7 +7,6 @@ evaluation/frontier.safetensors, whose rows belong together.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from safetensors.numpy import save
@@ -16,7 +15,8 @@ from acculturate.io import write_bytes
 from acculturate.metrics.measure import losses
 from acculturate.metrics.texts import HELD_OUT_TEXTS
 from acculturate.model.answers import AnswerModel, Query
-from acculturate.runs.directory import RunDirectory
+from acculturate.record_files import finite
+from acculturate.runs import FRONTIER, FrontierPoint, FrontierPoints, RunDirectory
 from acculturate.search import Frontier
 from acculturate.tuning.summary import SummaryInputs
 
@@ -27,16 +27,16 @@ MOST_POINTS = 20
 def write_frontier(
     directory: RunDirectory,
     model: AnswerModel,
-    question: SummaryInputs,
+    inputs: SummaryInputs,
     frontier: Frontier,
     prompts_of: Callable[[np.ndarray], np.ndarray],
 ) -> None:
-    """Measures the points on held-out forms and texts, and writes all of it.
+    """Measure the points on held-out forms and texts, and write all of it.
 
     Args:
         directory: Of the run.
         model: Who answers.
-        question: What is asked.
+        inputs: What is asked.
         frontier: By rising loss and falling divergence; not empty.
         prompts_of: Search vectors to soft prompts.
 
@@ -46,26 +46,26 @@ def write_frontier(
     ranks = np.linspace(0, len(frontier) - 1, min(len(frontier), MOST_POINTS)).round().astype(int)
     prompts = prompts_of(frontier.vectors[ranks])
     answers = model.ask(
-        prompts, Query(question.held_out, texts=HELD_OUT_TEXTS, placement=question.placement)
+        prompts, Query(inputs.held_out, texts=HELD_OUT_TEXTS, placement=inputs.placement)
     )
     held_out = losses(
         answers,
-        question.scoring,
-        question.target.vector(question.scoring.instrument),
-        question.reading,
-        question.respondents,
-        question.seed,
+        inputs.scoring,
+        inputs.target.vector(inputs.scoring.instrument),
+        inputs.reading,
+        inputs.respondents,
+        inputs.seed,
     )
     assert answers.divergence is not None
-    points: list[dict[str, Any]] = [
-        {
-            "loss": float(frontier.objective[rank]),
-            "divergence": float(frontier.secondary[rank]),
-            "held_out_loss": float(held_out[row]),
-            "held_out_divergence": float(answers.divergence[row]),
-        }
+    points = tuple(
+        FrontierPoint(
+            float(frontier.objective[rank]),
+            float(frontier.secondary[rank]),
+            finite(float(held_out[row])),
+            finite(float(answers.divergence[row])),
+        )
         for row, rank in enumerate(ranks)
-    ]
+    )
     tensor = np.ascontiguousarray(prompts, np.float32)
     write_bytes(directory.path / "evaluation/frontier.safetensors", save({"prompts": tensor}))
-    directory.write_json("evaluation/frontier.json", {"points": points})
+    directory.write_record(FRONTIER, FrontierPoints(points))

@@ -19,7 +19,8 @@ from acculturate.metrics.guard import read_guard
 from acculturate.metrics.texts import TUNING_TEXTS
 from acculturate.model.answers import AnswerModel
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.runs.directory import RunDirectory, State
+from acculturate.record_files import finite
+from acculturate.runs import Generation, RunDirectory, State
 from acculturate.search import GDE3, Fitness, Frontier, Optimizer
 from acculturate.tuning.objective import Evaluation, Objective, Prompts
 from acculturate.tuning.settings import Settings
@@ -132,7 +133,7 @@ class TuningLoop:
         self._space, first = start_search(
             model, settings, optimizer.population_size, self._stream(0)
         )
-        self._history: list[dict[str, Any]] = []
+        self._history: list[Generation] = []
         self.state = LoopState()
         saved = directory.read_state()
         if saved is None:
@@ -290,32 +291,33 @@ class TuningLoop:
 
     def _line(
         self, trials: Fitness, parents: Fitness | None, seconds: float, searching: float
-    ) -> dict[str, Any]:
+    ) -> Generation:
         """Return a generation's line: the population after selection, where the optimiser has one."""
         kept = trials
         if parents is not None:
             kept = Fitness.where(trials.not_worse(parents), trials, parents)
-        finite = kept.objective[kept.valid]
-        quantiles = np.quantile(finite, [0.05, 0.25, 0.5, 0.75, 0.95]) if len(finite) else None
+        objectives = kept.objective[kept.valid]
         state = self.state
         scores = np.full(len(self._dimensions), np.nan) if state.scores is None else state.scores
-        return {
-            "generation": state.generation,
-            "evaluations": state.evaluations,
-            "best_loss": _number(state.loss),
-            "best_cost": _number(state.objective),
-            "best_excess": _number(state.violation),
-            "best_divergence": _number(state.divergence),
-            "best_perplexity": _number(state.perplexity),
-            "mean_loss": float(finite.mean()) if len(finite) else None,
-            "quantiles": None if quantiles is None else [float(q) for q in quantiles],
-            "invalid": int((~trials.valid).sum()),
-            "seconds": seconds,
-            "search_seconds": searching,
-            "scores": {k: _number(v) for k, v in zip(self._dimensions, scores, strict=True)},
-        }
+        return Generation(
+            generation=state.generation,
+            evaluations=state.evaluations,
+            best_loss=finite(state.loss),
+            best_objective=finite(state.objective),
+            best_violation=finite(state.violation),
+            best_divergence=finite(state.divergence),
+            best_perplexity=finite(state.perplexity),
+            mean_loss=float(objectives.mean()) if len(objectives) else None,
+            quantiles=_quantiles(objectives) if len(objectives) else None,
+            invalid=int((~trials.valid).sum()),
+            seconds=seconds,
+            search_seconds=searching,
+            scores={k: finite(float(v)) for k, v in zip(self._dimensions, scores, strict=True)},
+        )
 
 
-def _number(value: float) -> float | None:
-    """Return a float for JSON; None where it is not finite."""
-    return float(value) if np.isfinite(value) else None
+def _quantiles(objectives: Float[np.ndarray, " valid"]) -> tuple[float, float, float, float, float]:
+    low, lower, middle, higher, high = np.quantile(
+        objectives, [0.05, 0.25, 0.5, 0.75, 0.95]
+    ).tolist()
+    return low, lower, middle, higher, high

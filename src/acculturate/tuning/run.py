@@ -16,8 +16,18 @@ import numpy as np
 from acculturate.errors import FailureError, UsageError
 from acculturate.metrics.measure import default_table
 from acculturate.model.answers import AnswerModel, DifferentiableModel
-from acculturate.runs.directory import Run, RunDirectory
-from acculturate.runs.provenance import provenance
+from acculturate.runs import (
+    DONE,
+    PROVENANCE,
+    SUMMARY,
+    Done,
+    Evaluation,
+    Provenance,
+    Run,
+    RunDirectory,
+    read_provenance,
+    record_provenance,
+)
 from acculturate.search import (
     COST_OF_A_GRADIENT,
     FIRST_POPULATION,
@@ -42,14 +52,14 @@ from acculturate.tuning.objective import Goal, Objective
 from acculturate.tuning.settings import Settings, to_toml
 from acculturate.tuning.summary import SummaryInputs, summarise
 
-_SAME_ON_RESUME = (
-    ("model's weights", "model", "weights_hash"),
-    ("instrument's contents", "instrument", "fingerprint"),
-    ("tuning forms", "forms", "tuning"),
-    ("held-out forms", "forms", "held_out"),
-    ("guard texts", "forms", "guard"),
-    ("target's scores", "target", "scores"),
-)
+_SAME_ON_RESUME: dict[str, Callable[[Provenance], object]] = {
+    "model's weights": lambda record: record.model.get("weights_hash"),
+    "instrument's contents": lambda record: record.instrument.fingerprint,
+    "tuning forms": lambda record: record.forms.tuning,
+    "held-out forms": lambda record: record.forms.held_out,
+    "guard texts": lambda record: record.forms.guard,
+    "target's scores": lambda record: record.target.scores,
+}
 
 
 def tune(
@@ -127,11 +137,11 @@ class _Task:
             self.settings, len(self.forms), self.about, instrument, target, self.optimizer
         )
 
-    def provenance(self, command: str) -> dict[str, Any]:
-        """Return the contents of provenance.json."""
+    def provenance(self, command: str) -> Provenance:
+        """Return the record of what runs."""
         scoring, summary = self.goal.scoring, self.summary
         asked = summary.target, summary.table, scoring, self.forms, summary.held_out
-        return provenance(self.about, scoring.instrument, *asked, command)
+        return record_provenance(self.about, scoring.instrument, *asked, command)
 
 
 def _prepare(
@@ -188,14 +198,14 @@ def _run(
     summary = summarise(
         model, task.summary, best, state.start, population, start_cost, state.evaluations
     )
-    directory.write_json("evaluation/summary.json", summary)
+    directory.write_record(SUMMARY, summary)
     frontier = loop.frontier()
     if frontier is not None and len(frontier):
         write_frontier(directory, model, task.summary, frontier, loop.prompts)
     # Every provenance() hashes the weights anew: this one is from after the search.
     if model.provenance()["weights_hash"] != task.about["weights_hash"]:
         raise FailureError("the model's weights changed during the run; its results are void")
-    directory.write_json("DONE.json", _outcome(reason, loop, summary))
+    directory.write_record(DONE, _outcome(reason, loop, summary))
 
 
 def _default_optimizer(model: AnswerModel, budget: int) -> Optimizer:
@@ -268,14 +278,14 @@ def make_objective(
     )
 
 
-def _begin_or_compare(directory: RunDirectory, record: dict[str, Any]) -> None:
+def _begin_or_compare(directory: RunDirectory, record: Provenance) -> None:
     """Write the provenance of a new run; a resumed one must meet the same model and forms."""
-    saved = directory.read_json("provenance.json")
-    if saved is None:
-        directory.write_json("provenance.json", record)
+    if not (directory.path / PROVENANCE).is_file():
+        directory.write_record(PROVENANCE, record)
         return
-    for subject, section, key in _SAME_ON_RESUME:
-        there, here = _entry(saved, section, key), _entry(record, section, key)
+    saved = read_provenance(directory.path)
+    for subject, of in _SAME_ON_RESUME.items():
+        there, here = of(saved), of(record)
         if there != here:
             raise FailureError(
                 f"the {subject} are not those that the run in {directory.path} started with "
@@ -285,31 +295,27 @@ def _begin_or_compare(directory: RunDirectory, record: dict[str, Any]) -> None:
             )
 
 
-def _outcome(reason: StopReason, loop: TuningLoop, summary: dict[str, Any]) -> dict[str, Any]:
-    rows = {row["method"]: row for row in summary["rows"]}
-    naive, tuned = rows["naive"], rows["tuned"]
-    return {
-        "stop_reason": reason.value,
-        "stop_code": reason.name.lower(),
-        "evaluations": loop.state.evaluations,
-        "naive_loss": naive["tuning"]["loss"],
-        "best_loss": tuned["tuning"]["loss"],
-        "held_out_naive_loss": naive["held_out"]["loss"],
-        "held_out_loss": tuned["held_out"]["loss"],
-        "divergence": tuned["divergence"],
-        "perplexity": tuned["perplexity"],
-        "naive_perplexity": naive["perplexity"],
-        "held_out_divergence": tuned["held_out_divergence"],
-        "held_out_perplexity": tuned["held_out_perplexity"],
-        "excess": loop.state.violation,
-        "tokens": loop.state.tokens,
-        "seconds": loop.state.seconds,
-    }
-
-
-def _entry(record: dict[str, Any], section: str, key: str) -> object:
-    inner: dict[str, object] | object = record.get(section)
-    return inner.get(key) if isinstance(inner, dict) else None
+def _outcome(reason: StopReason, loop: TuningLoop, summary: Evaluation) -> Done:
+    naive, tuned = summary.method("naive"), summary.method("tuned")
+    assert naive is not None and naive.tuning is not None and naive.held_out is not None
+    assert tuned is not None and tuned.tuning is not None and tuned.held_out is not None
+    return Done(
+        stop_reason=reason.value,
+        stop_code=reason.name.lower(),
+        evaluations=loop.state.evaluations,
+        naive_loss=naive.tuning.loss,
+        best_loss=tuned.tuning.loss,
+        held_out_naive_loss=naive.held_out.loss,
+        held_out_loss=tuned.held_out.loss,
+        divergence=tuned.divergence,
+        perplexity=tuned.perplexity,
+        naive_perplexity=naive.perplexity,
+        held_out_divergence=tuned.held_out_divergence,
+        held_out_perplexity=tuned.held_out_perplexity,
+        violation=loop.state.violation,
+        tokens=loop.state.tokens,
+        seconds=loop.state.seconds,
+    )
 
 
 def _short(value: object) -> str:

@@ -1,0 +1,284 @@
+"""Reading a run directory: each file as the record that its writer made.
+
+In: a directory. Out: a `Run` that is finished, or the `RunRecords` of any run. What is not there yet, because
+the run was interrupted, is None or empty; what is there and wrong is an error that names file and place.
+Knows nothing of how a report looks.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from acculturate.benchmarks.result import Result
+from acculturate.errors import FailureError, UsageError
+from acculturate.io import lock_folder
+from acculturate.metrics.extremes import Extremes
+from acculturate.metrics.respondents import Respondents
+from acculturate.metrics.side_effects import SideEffects
+from acculturate.metrics.specificity import Specificity
+from acculturate.metrics.written_answers import Generated
+from acculturate.model.answers import AnswerModel
+from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.record_files import (
+    MEND,
+    parse_json,
+    parse_record,
+    read_record,
+    read_records,
+    read_text,
+    write_record,
+)
+from acculturate.runs.records import (
+    FORMAT,
+    Checks,
+    Config,
+    Done,
+    Evaluation,
+    FrontierPoints,
+    Generation,
+    HeldOut,
+    OtherSurveys,
+    Provenance,
+    RunRecords,
+    flat,
+)
+
+T = TypeVar("T")
+
+CONFIG, PROVENANCE, HISTORY = "config.toml", "provenance.json", "history.jsonl"
+STATE, BEST, DONE = "state.npz", "best.safetensors", "DONE.json"
+SUMMARY, FRONTIER = "evaluation/summary.json", "evaluation/frontier.json"
+BENCHMARKS = "evaluation/benchmarks"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished tuning.
+
+    Attributes:
+        directory: Where it is.
+        soft_prompt: The best prompt within the limits.
+        outcome: Why it stopped and its result in short: DONE.json.
+        summary: The result table: evaluation/summary.json.
+    """
+
+    directory: Path
+    soft_prompt: SoftPrompt
+    outcome: Done
+    summary: Evaluation
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Run:
+        """Read a finished run.
+
+        Raises:
+            UsageError: There is no run, or it is not finished.
+            FailureError: One of its files is damaged.
+        """
+        path = Path(directory)
+        if not (path / CONFIG).is_file():
+            raise UsageError(
+                f"no run in {path}", "Give the directory that `acculturate tune` made."
+            )
+        if not (path / DONE).is_file():
+            raise UsageError(
+                f"the run in {path} is not finished", "Repeat its tune command with --resume first."
+            )
+        prompt = SoftPrompt.load(path / BEST)
+        return cls(path, prompt, read_record(Done, path / DONE), read_summary(path / SUMMARY))
+
+
+def read_run(path: Path) -> RunRecords:
+    """Read and check all records of a run directory.
+
+    Raises:
+        UsageError: It is no run directory.
+        FailureError: One of its files cannot be read or is damaged.
+    """
+    if not path.is_dir():
+        raise UsageError(
+            f"there is no run directory {path}", "Give the directory that `acculturate tune` wrote."
+        )
+    if not (path / CONFIG).is_file():
+        raise UsageError(
+            f"{path} is no run directory: it holds no config.toml",
+            "Give the directory that `acculturate tune` wrote, not one above or below it.",
+        )
+    frontier = _read_if_there(FrontierPoints, path / FRONTIER)
+    return RunRecords(
+        path=path,
+        config=read_config(path),
+        provenance=read_provenance(path) if (path / PROVENANCE).exists() else None,
+        history=read_records(Generation, path / HISTORY),
+        evaluation=_read_if_there(Evaluation, path / SUMMARY),
+        done=_read_if_there(Done, path / DONE),
+        checks=read_checks(path / "evaluation"),
+        frontier=frontier.points if frontier else (),
+    )
+
+
+def read_config(directory: Path) -> Config:
+    """Read the settings of a run.
+
+    Raises:
+        FailureError: The file is missing or damaged.
+    """
+    path = directory / CONFIG
+    try:
+        values = tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise FailureError(f"{path} is no valid TOML ({error})", MEND) from error
+    return replace(parse_record(Config, values, path), settings=tuple(flat(values)))
+
+
+def read_provenance(directory: Path) -> Provenance:
+    """Read the record of what ran.
+
+    Raises:
+        FailureError: The file is missing or damaged, or was written by a later version.
+    """
+    path = directory / PROVENANCE
+    record = read_record(Provenance, path)
+    if record.format > FORMAT:
+        raise FailureError(
+            f"{path} has format {record.format}, and this version reads up to {FORMAT}",
+            f"Use the version of acculturate that wrote it: {record.acculturate}.",
+        )
+    return record
+
+
+def read_summary(path: Path) -> Evaluation:
+    """Read a result table by itself, such as one of methods that search nothing.
+
+    Raises:
+        FailureError: It cannot be read or is damaged.
+    """
+    return read_record(Evaluation, path)
+
+
+def read_checks(folder: Path) -> Checks:
+    """Read what was asked of a finished run: the files of its folder evaluation/.
+
+    Raises:
+        FailureError: One of them cannot be read or is damaged.
+    """
+
+    def part(kind: type[T], name: str) -> T | None:
+        return _read_if_there(kind, folder / f"{name}.json")
+
+    try:
+        held_out, others = part(HeldOut, "held_out"), part(OtherSurveys, "other_surveys")
+        return Checks(
+            rows=held_out.rows if held_out else (),
+            specificity=part(Specificity, "specificity"),
+            extremes=part(Extremes, "extremes"),
+            generated=part(Generated, "generated"),
+            surveys=others.checks if others else (),
+            missing=others.missing if others else (),
+            respondents=part(Respondents, "respondents"),
+            benchmarks=read_benchmarks(folder / "benchmarks"),
+            side_effects=part(SideEffects, "fluency"),
+        )
+    except FailureError as error:
+        again = "Delete that file; `acculturate evaluate` makes it again."
+        raise FailureError(str(error), again) from error
+
+
+def read_benchmarks(folder: Path) -> tuple[Result, ...]:
+    """Read every benchmark result of a folder, in the order of their names.
+
+    Raises:
+        FailureError: A file cannot be read or is damaged.
+    """
+    return tuple(read_record(Result, path) for path in sorted(folder.glob("*.json")))
+
+
+@contextmanager
+def writing(directory: Path) -> Generator[None]:
+    """Hold the run directory's lock: it has one writer.
+
+    Raises:
+        UsageError: Another process is writing to it.
+    """
+    lock = lock_folder(directory)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def check_model(directory: Path, model: AnswerModel) -> str:
+    """Return the hash of a model's weights, after checking that the run was tuned on it.
+
+    Raises:
+        UsageError: It is another model.
+        FailureError: The run's record is damaged.
+    """
+    tuned_on, here = read_provenance(directory).model, model.provenance()["weights_hash"]
+    there = tuned_on["weights_hash"]
+    if here != there:
+        raise UsageError(
+            f"{model.name} is not the model that the run was tuned on (weights {here[:12]} here, "
+            f"{there[:12]} there)",
+            f"Load {tuned_on['name']} in {tuned_on['dtype']}.",
+        )
+    return here
+
+
+class Memo:
+    """The files under evaluation/: what one holds for the same fingerprints is not asked again.
+
+    Args:
+        directory: The run directory.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._folder = directory / "evaluation"
+        self.computed: list[str] = []
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        """Return the content of a file, or None where there is none that can be read."""
+        path = self._folder / f"{name}.json"
+        try:
+            value = parse_json(read_text(path), path)
+        except FailureError:
+            return None
+        return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+    def read_record(self, name: str, kind: type[T]) -> T | None:
+        """Return the record of a file, or None where there is none that can be read."""
+        try:
+            return _read_if_there(kind, self._folder / f"{name}.json")
+        except FailureError:
+            return None
+
+    def write(self, name: str, record: Any, **fingerprints: str | None) -> None:
+        """Write a file, unless it is there already, byte for byte."""
+        write_record(self._folder / f"{name}.json", record, **fingerprints)
+
+    def once(self, name: str, make: Callable[[], Any], **fingerprints: str | None) -> None:
+        """Make a file, unless it is there with these fingerprints.
+
+        Args:
+            name: Of the file, without its ending.
+            make: Returns the record.
+            fingerprints: SHA-256 of all that the record depends on, by key; None where anything will do.
+        """
+        there = self.read(name) or {}
+        if not all(mark is None or there.get(key) == mark for key, mark in fingerprints.items()):
+            self.write(name, make(), **fingerprints)
+            self.note(name)
+
+    def note(self, name: str) -> None:
+        """Note that a file was made anew."""
+        if name not in self.computed:
+            self.computed.append(name)
+
+
+def _read_if_there(kind: type[T], path: Path) -> T | None:
+    return read_record(kind, path) if path.exists() else None
