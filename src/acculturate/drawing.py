@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 import textwrap
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from xml.etree import ElementTree
 
@@ -44,11 +45,10 @@ on a page, the colour `blue` is the variable `--figure-blue` of its style sheet.
 
 _MARKERS = "oDs^vP"
 _WIDTH, _HEIGHT, _POINTS = 3.4, 2.1, 72  # inches: a column of a paper, and a chart; points an inch
-_FONT, _SMALL_FONT, _CHARACTER, _LINE, _LANE = 8.0, 7.0, 4.2, 11.5, 10.0  # points
-_LINE_CHARACTERS, _END_CHARACTERS, _HEADROOM = 54, 31, 1.04
-_DESCRIBED = 40
+_SMALL_FONT, _CHARACTER, _LINE, _LANE = 7.0, 4.2, 11.5, 10.0  # points
+_HEADROOM, _LONGEST_DESCRIPTION = 1.04, 4000
 _SVG, _LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
-_LOCK = threading.Lock()
+_STYLE, _LOCK = Path(__file__).with_suffix(".mplstyle"), threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,6 @@ class Series:
     bands: tuple[tuple[Sequence[float], Sequence[float]], ...] = ()
     steps: bool = False
     only_last: bool = False
-
-
-Mark = tuple[str, Look, float, float, str]
-"""Name of its series, look, x, y, and the mark in words."""
 
 
 @dataclass(frozen=True)
@@ -144,12 +140,9 @@ class Chart:
     @property
     def description(self) -> str:
         """Its content in words, for readers who do not see it."""
-        parts: list[str] = []
-        for series in self.series:
-            more = len(series.texts) - _DESCRIBED
-            texts = [*series.texts[:_DESCRIBED], *([f"and {more} more"] if more > 0 else [])]
-            parts.append(": ".join(filter(None, (series.name, "; ".join(texts)))))
-        return ". ".join(filter(None, parts)) + "."
+        parts = [(series.name, "; ".join(series.texts)) for series in self.series]
+        text = ". ".join(": ".join(filter(None, part)) for part in parts if any(part)) + "."
+        return textwrap.shorten(text, _LONGEST_DESCRIPTION, placeholder="; and more.")
 
 
 def look_of(number: int) -> Look:
@@ -168,13 +161,23 @@ def lane(row: int, number: float, lanes: int) -> float:
     return row * _row_height(lanes) + 1.4 + number
 
 
-def scatter(marks: Sequence[Mark]) -> tuple[Series, ...]:
-    """Return the series of some marks, in the order of their first ones."""
-    groups: dict[tuple[str, Look], list[Mark]] = {}
-    for mark in marks:
-        groups.setdefault(mark[:2], []).append(mark)
-    columns = {group: list(zip(*members, strict=True))[2:] for group, members in groups.items()}
-    return tuple(Series(*group, x, y, texts) for group, (x, y, texts) in columns.items())
+def merge(parts: Iterable[Series]) -> tuple[Series, ...]:
+    """Return one series for all parts of the same name and look, in the order of their first ones.
+
+    Lines of different parts are not joined.
+    """
+    groups: dict[tuple[str, Look], list[Series]] = {}
+    for part in parts:
+        groups.setdefault((part.name, part.look), []).append(part)
+    return tuple(
+        Series(
+            *group,
+            [x for part in members for x in (*part.x, math.nan)],
+            [y for part in members for y in (*part.y, math.nan)],
+            [text for part in members for text in part.texts],
+        )
+        for group, members in groups.items()
+    )
 
 
 def draw(charts: Sequence[Chart], kind: Format) -> bytes:
@@ -215,15 +218,15 @@ def inline_svg(chart: Chart, key: str) -> str:
 def _render(charts: Sequence[Chart], kind: Format, *, paper: bool) -> bytes:
     import matplotlib
 
-    # The settings are matplotlib's own, whatever a user's are; a name may hold letters that no font has.
+    # The settings are ours, whatever a user's are; a name may hold letters that no font has.
     with _LOCK, matplotlib.rc_context(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_settings())
+        matplotlib.rc_file(_STYLE)
+        matplotlib.rcParams["font.family"] = _fonts()
         from matplotlib.figure import Figure
 
         heights = [_height(chart) for chart in charts]
-        figure = Figure(figsize=(_WIDTH, sum(heights)), layout="constrained")
+        figure = Figure(figsize=(_WIDTH, sum(heights)))
         parts: Any = figure.subfigures(len(charts), 1, squeeze=False, height_ratios=heights)
         for part in (figure, *parts[:, 0]):
             part.patch.set_visible(paper)
@@ -231,29 +234,16 @@ def _render(charts: Sequence[Chart], kind: Format, *, paper: bool) -> bytes:
             _draw_chart(part, chart)
         buffer = io.BytesIO()
         no_date = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}[kind]
-        figure.savefig(buffer, format=kind, dpi=300, metadata=no_date)
+        figure.savefig(buffer, format=kind, metadata=no_date)
     return buffer.getvalue()
 
 
-@cache
-def _settings() -> Any:
-    """Return settings of matplotlib; the fonts are its own and installed ones for other scripts."""
+def _fonts() -> list[str]:
+    """Return the font that comes with matplotlib, and installed ones for other scripts."""
     from matplotlib.font_manager import fontManager
 
     others = {"Noto Sans", "Noto Sans CJK SC", "Noto Sans Arabic", "Noto Sans Devanagari"}
-    return {
-        "font.family": ["DejaVu Sans", *sorted(others.intersection(fontManager.get_font_names()))],
-        "font.size": _FONT,
-        "axes.labelcolor": COLOURS["soft"],
-        "axes.titlesize": _FONT,
-        "grid.color": COLOURS["rule"],
-        "grid.linewidth": 0.6,
-        "pdf.fonttype": 42,
-        "svg.fonttype": "none",
-        "svg.hashsalt": "acculturate",
-        "text.color": COLOURS["soft"],
-        "text.parse_math": False,
-    }
+    return ["DejaVu Sans", *sorted(others.intersection(fontManager.get_font_names()))]
 
 
 def _height(chart: Chart) -> float:
@@ -279,11 +269,15 @@ def _columns(chart: Chart) -> int:
 
 def _draw_chart(part: SubFigure, chart: Chart) -> None:
     from matplotlib.lines import Line2D
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axes = _add_axes(part)
-    heading = [_wrap(line, _LINE_CHARACTERS) for line in chart.y_label.split("\n")]
-    axes.set_title("\n".join(line for lines in heading for line in lines), loc="left")
-    axes.set_xlabel(_clean(chart.x_label), loc="right")
+    axes = part.add_subplot()
+    axes.patch.set_visible(False)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        axis.set_major_formatter(FuncFormatter(_tick_text))
+    axes.set_title("\n".join(_wrap(line, 54) for line in chart.y_label.split("\n")))
+    axes.set_xlabel(_clean(chart.x_label))
     for series in chart.series:
         _draw_series(axes, series)
     shown = axes.dataLim
@@ -292,33 +286,9 @@ def _draw_chart(part: SubFigure, chart: Chart) -> None:
         _draw_rows(axes, chart)
     elif not chart.zoomed:
         axes.set_ylim(min(0.0, shown.y0), _HEADROOM * max(chart.y_end, shown.y1) or 1.0)
-    part.legend(
-        [Line2D([], [], **_style(look)) for look in _legend(chart).values()],
-        list(_legend(chart)),
-        loc="outside lower left",
-        ncols=_columns(chart),
-        frameon=False,
-        handlelength=1.8,
-        columnspacing=1.0,
-        borderpad=0.2,
-        labelspacing=0.35,
-    )
-
-
-def _add_axes(part: SubFigure) -> Axes:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-    axes = part.add_subplot()
-    axes.patch.set_visible(False)
-    axes.spines[["top", "left", "right"]].set_visible(False)
-    axes.spines["bottom"].set_color(COLOURS["rule"])
-    axes.set_axisbelow(True)
-    axes.grid(axis="y")
-    axes.tick_params(bottom=False, left=False, labelcolor=COLOURS["soft"])
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-        axis.set_major_formatter(FuncFormatter(_tick_text))
-    return axes
+    legend = _legend(chart)
+    marks = [Line2D([], [], **_style(look)) for look in legend.values()]
+    part.legend(marks, list(legend), loc="outside lower left", ncols=_columns(chart))
 
 
 def _tick_text(value: float, _: object) -> str:
@@ -333,6 +303,7 @@ def _draw_series(axes: Axes, series: Series) -> None:
         series.x,
         series.y,
         clip_on=False,
+        zorder=3 if series.look.marker else 2,
         drawstyle="steps-post" if series.steps else "default",
         markevery=[len(series.x) - 1] if series.only_last else None,
         gid=json.dumps(series.texts[-1:] if series.only_last else series.texts),
@@ -348,18 +319,13 @@ def _draw_rows(axes: Axes, chart: Chart) -> None:
     axes.grid(axis="x")
     for number, row in enumerate(chart.rows):
         top, bottom = height * number + 0.2, lane(number, chart.lanes + 0.1, chart.lanes)
-        name: Any = {"color": COLOURS["ink"], "weight": "bold", "fontsize": _FONT}
-        note: Any = {"color": COLOURS["ink"], "fontsize": _FONT}
-        end: Any = {"fontsize": _SMALL_FONT, "linespacing": 1.1}
-        for x, y, text, font in (
-            (0, top, row.name, name),
-            (1, top, row.note, note),
-            (0, bottom, row.low, end),
-            (1, bottom, row.high, end),
-        ):
-            lines = _wrap(text, _END_CHARACTERS if font is end else _LINE_CHARACTERS)
-            place = {"transform": axes.get_yaxis_transform(), "ha": "right" if x else "left"}
-            axes.text(x, y, "\n".join(lines[:2]), va="top", **place, **font)
+        side: Any = {"transform": axes.get_yaxis_transform(), "va": "top"}
+        ink: Any = {**side, "color": COLOURS["ink"]}
+        small: Any = {**side, "fontsize": _SMALL_FONT, "linespacing": 1.1}
+        axes.text(0, top, _wrap(row.name, 40), weight="bold", **ink)
+        axes.text(1, top, _wrap(row.note, 40), ha="right", **ink)
+        axes.text(0, bottom, _wrap(row.low, 31), **small)
+        axes.text(1, bottom, _wrap(row.high, 31), ha="right", **small)
 
 
 def _style(look: Look) -> dict[str, Any]:
@@ -368,17 +334,14 @@ def _style(look: Look) -> dict[str, Any]:
         "color": colour,
         "linestyle": look.line or "none",
         "linewidth": look.width,
-        "alpha": None if look.opacity == 1 else look.opacity,
+        "alpha": look.opacity if look.opacity < 1 else None,
         "marker": look.marker or "none",
-        "markersize": 5,
         "markerfacecolor": COLOURS["paper"] if look.hollow else colour,
-        "markeredgewidth": 1.1,
-        "solid_capstyle": "round",
     }
 
 
-def _wrap(text: str, width: int) -> list[str]:
-    return textwrap.wrap(_clean(text), width, max_lines=3, placeholder="…")
+def _wrap(text: str, width: int) -> str:
+    return "\n".join(textwrap.wrap(_clean(text), width, max_lines=2, placeholder="…"))
 
 
 def _clean(text: str) -> str:

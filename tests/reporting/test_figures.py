@@ -128,7 +128,7 @@ def test_tradeoff_needs_two_runs(tmp_path):
     assert figures.tradeoff_chart(runs[:1]) is None
     chart = figures.tradeoff_chart(runs)
     assert names(chart) == ["untouched", "a", "b"]
-    assert chart.series[0].look.hollow
+    assert [series.look.hollow for series in chart.series] == [True, False, False]
     assert chart.series[1].look != chart.series[2].look
 
 

@@ -59,4 +59,5 @@ def _of_experiment(directory: Path) -> tuple[Chart, ...]:
     # Its paths start where it was started from. Scores in benchmarks are read from the cells.
     plan = load_experiment(directory / "experiment.toml", base=Path())
     prepared = prepare(plan.model_copy(update={"benchmarks": ()}))
-    return figures_of(collect(directory, prepared.cells, plan.baselines), plan.budget).all
+    figures = figures_of(collect(directory, prepared.cells, plan.baselines), plan.budget)
+    return tuple(chart for charts in figures.values() for chart in charts)

@@ -6,37 +6,30 @@ In: measured cells. Out: charts in which a method has the same colour and shape 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from acculturate.drawing import Chart, Look, Mark, Series, look_of, outline_of, scatter
+from acculturate.drawing import Chart, Look, Series, look_of, merge, outline_of
 from acculturate.experiment.plan import BASELINES
 from acculturate.experiment.results import Measured
-from acculturate.formatting import divergence_text, loss_text, short, slug
+from acculturate.formatting import short, slug
 from acculturate.reporting.figures import Scored, Span, level_lines, strips
 
 Looks = Mapping[str, Look]
+Axis = tuple[str, Callable[[Measured], float | None]]
+"""A label and the number of a cell, or None where it has none."""
+
+_TUNING: Axis = ("loss on tuning forms", lambda cell: cell.tuning)
+_HELD_OUT: Axis = ("loss on held-out forms", lambda cell: cell.held_out)
+_DIVERGENCE: Axis = ("divergence, nats a token", lambda cell: cell.row.divergence)
 
 
-@dataclass(frozen=True)
-class Figures:
-    """All figures of an experiment, those that its cells have numbers for."""
+def figures_of(measured: Sequence[Measured], budget: int) -> dict[str, tuple[Chart, ...]]:
+    """Return every figure of cells whose searches have a budget of evaluations, by what it shows.
 
-    scores: tuple[Chart, ...]
-    losses: tuple[Chart, ...]
-    held_out: tuple[Chart, ...]
-    frontier: tuple[Chart, ...]
-    benchmarks: tuple[Chart, ...]
-
-    @property
-    def all(self) -> tuple[Chart, ...]:
-        """All of them in a row."""
-        return *self.scores, *self.losses, *self.held_out, *self.frontier, *self.benchmarks
-
-
-def figures_of(measured: Sequence[Measured], budget: int) -> Figures:
-    """Return every figure of cells whose searches have a budget of evaluations."""
+    The keys are scores, losses, held_out, frontier and benchmarks.
+    """
     looks = _looks(measured)
     places: dict[str, list[Measured]] = {}
     for cell in measured:
@@ -46,30 +39,20 @@ def figures_of(measured: Sequence[Measured], budget: int) -> Figures:
         name = slug(place)
         files[place] = name if name not in files.values() else f"{name}-{len(files)}"
     losses = [_losses(place, cells, looks, budget, files[place]) for place, cells in places.items()]
-    shown = [chart for chart in losses if chart.series]
     # One scale for all, so that countries can be compared by eye.
-    lines = [series for chart in shown for series in chart.series]
-    ends = [
-        end
-        for line in lines
-        for end in (*line.y, *(high for band in line.bands for high in band[1]))
-    ]
+    lines = [series for chart in losses for series in chart.series]
+    ends = [max(*line.y, *(y for _, high in line.bands for y in high)) for line in lines]
+    searching = [cell for cell in measured if cell.run is not None]
+    title = "Held-out loss against divergence"
     keys = dict.fromkeys(key for cell in measured for key in cell.benchmarks)
-    benchmarks = [_benchmark(key, number, measured, looks) for number, key in enumerate(keys)]
-    frontier = _scatter(
-        "frontier",
-        "Held-out loss against divergence",
-        (_DIVERGENCE, _HELD_OUT),
-        [cell for cell in measured if cell.run is not None],
-        looks,
-    )
-    return Figures(
-        scores=tuple(_scores(place, own, looks, files[place]) for place, own in places.items()),
-        losses=tuple(replace(chart, y_end=max(ends)) for chart in shown),
-        held_out=tuple(chart for chart in [_held_out(measured, looks)] if chart.series),
-        frontier=tuple(chart for chart in [frontier] if chart.series),
-        benchmarks=tuple(chart for chart in benchmarks if chart.series),
-    )
+    figures = {
+        "scores": [_scores(place, own, looks, files[place]) for place, own in places.items()],
+        "losses": [replace(chart, y_end=max(ends)) for chart in losses if chart.series],
+        "held_out": [_held_out(measured, looks)],
+        "frontier": [_scatter("frontier", title, (_DIVERGENCE, _HELD_OUT), searching, looks)],
+        "benchmarks": [_benchmark(key, i, measured, looks) for i, key in enumerate(keys)],
+    }
+    return {name: tuple(c for c in charts if c.series) for name, charts in figures.items()}
 
 
 def _looks(measured: Sequence[Measured]) -> Looks:
@@ -163,62 +146,37 @@ def _band(cells: Sequence[Measured]) -> tuple[list[float], ...] | None:
     return tuple(column.tolist() for column in columns)
 
 
-@dataclass(frozen=True)
-class _Axis:
-    """A quantity of a cell: the axis' label, its name and text beside a mark, and its value."""
-
-    label: str
-    name: str
-    value: Callable[[Measured], float | None]
-    text: Callable[[Measured, float], str]
-
-
-def _loss_text(cell: Measured, loss: float) -> str:
-    return cell.evaluation.text(loss)
-
-
-_TUNING = _Axis("loss on tuning forms", "tuning loss", lambda cell: cell.tuning, _loss_text)
-_HELD_OUT = _Axis("loss on held-out forms", "held-out loss", lambda cell: cell.held_out, _loss_text)
-_DIVERGENCE = _Axis(
-    "divergence on ordinary text, nats a token",
-    "divergence",
-    lambda cell: cell.row.divergence,
-    lambda _, divergence: divergence_text(divergence),
-)
-
-
 def _held_out(measured: Sequence[Measured], looks: Looks) -> Chart:
     cells = [cell for cell in measured if cell.cell.method != "constant"]
     axes = _TUNING, _HELD_OUT
     chart = _scatter("held-out", "Tuning against held-out loss", axes, cells, looks)
-    end = max((max(*series.x, *series.y) for series in chart.series), default=0.0)
+    places = [value for series in chart.series for value in (*series.x, *series.y)]
+    end = max((value for value in places if not np.isnan(value)), default=0.0)
     diagonal = Series("the same loss on both", Look("grey", line="--"), (0, end), (0, end))
     return replace(chart, series=(*chart.series, diagonal)) if chart.series else chart
 
 
 def _benchmark(key: str, number: int, measured: Sequence[Measured], looks: Looks) -> Chart:
-    accuracy = _Axis(
-        f"right answers in {short(key, 30)}, %",
-        "right answers",
-        lambda cell: 100 * cell.benchmarks[key].score if key in cell.benchmarks else None,
-        lambda _, percent: f"{loss_text(percent)} %",
-    )
+    def percent(cell: Measured) -> float | None:
+        return 100 * cell.benchmarks[key].score if key in cell.benchmarks else None
+
+    axes = _HELD_OUT, (f"right answers in {short(key, 30)}, %", percent)
     title = f"Accuracy in {short(key)} against held-out loss"
-    chart = _scatter(f"benchmark-{number}", title, (_HELD_OUT, accuracy), measured, looks)
+    chart = _scatter(f"benchmark-{number}", title, axes, measured, looks)
     return replace(chart, zoomed=True)
 
 
 def _scatter(
-    key: str, title: str, axes: tuple[_Axis, _Axis], cells: Sequence[Measured], looks: Looks
+    key: str, title: str, axes: tuple[Axis, Axis], cells: Sequence[Measured], looks: Looks
 ) -> Chart:
     """Return a chart with a mark for each cell that has both numbers."""
-    across, up = axes
-    marks: list[Mark] = []
+    (x_label, x_of), (y_label, y_of) = axes
+    marks: list[Series] = []
     for cell in cells:
-        x, y = across.value(cell), up.value(cell)
+        x, y = x_of(cell), y_of(cell)
         if x is not None and y is not None:
-            seed = "" if cell.cell.seed is None else f", seed {cell.cell.seed}"
-            place = f"{_place(cell, cells)}{seed}"
-            text = f"{place}: {across.name} {across.text(cell, x)}, {up.name} {up.text(cell, y)}"
-            marks.append((short(cell.cell.method, 40), looks[cell.cell.method], x, y, text))
-    return Chart(key, title, across.label, up.label, scatter(marks))
+            method, seed = cell.cell.method, cell.cell.seed
+            place = _place(cell, cells) + ("" if seed is None else f", seed {seed}")
+            text = f"{place}: {x_label} {x:.3g}, {y_label} {y:.3g}"
+            marks.append(Series(short(method, 40), looks[method], (x,), (y,), (text,)))
+    return Chart(key, title, x_label, y_label, merge(marks))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -102,7 +103,7 @@ def publish(
             write_text(out / f"{name}.md", markdown(text))
             write_text(out / f"{name}.tex", latex(text, experiment.name))
     write_text(out / "comparisons.csv", csv_text(Difference, compared))
-    for chart in figures.all:
+    for chart in chain.from_iterable(figures.values()):
         write_bytes(out / "figures" / f"{chart.key}.svg", draw([chart], "svg"))
     complete = sum(is_complete(cell, out) for cell in cells)
     head = headline(experiment, measured, complete, len(cells))

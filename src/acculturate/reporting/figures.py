@@ -9,13 +9,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from acculturate.drawing import Chart, Look, Mark, Row, Series, lane, look_of, scatter
+from acculturate.drawing import Chart, Look, Row, Series, lane, look_of, merge, outline_of
 from acculturate.formatting import divergence_text, short
 from acculturate.metrics.side_effects import Reach
 from acculturate.runs import Evaluation, RunRecords
 
 _TUNING, _HELD_OUT = Look("blue", "o"), Look("vermilion", "D")
 _CURVE = Look("blue", "o", line="-", width=1.8)
+_TARGET, _JOIN = Look("ink", line="-"), Look("grey", line="-", width=0.8)
 _LINES = {"untouched": "-", "constant answer": "--", "floor": ":"}
 _OUTER_CUT = 1.2  # how far past everything else the outer band may stretch the axis
 
@@ -61,50 +62,31 @@ def strips(
 ) -> Chart:
     """Return a row a dimension with its target and lanes, each of which joins its scores."""
     rows: list[Row] = []
-    target, joins, intervals, marks = ([], []), ([], []), {}, []
+    parts: list[Series] = []
     for number, dimension in enumerate(evaluation.dimensions):
-        published = evaluation.target.scores.get(dimension.key)
-        rows.append(
-            Row(
-                f"{short(dimension.name, 30)} ({short(dimension.key.upper(), 12)})",
-                f"target {evaluation.text(published)}",
-                dimension.low and f"←\N{NO-BREAK SPACE}{short(dimension.low, 90)}",
-                dimension.high and f"{short(dimension.high, 90)}\N{NO-BREAK SPACE}→",
-            )
-        )
-        if published is not None:
-            edges = (lane(number, edge, len(lanes)) for edge in (0, len(lanes)))
-            _add_line(target, (published, published), tuple(edges))
-        for place, series in enumerate(lanes):
+        name, target = short(dimension.name, 30), evaluation.target.scores.get(dimension.key)
+        low = dimension.low and f"←\N{NO-BREAK SPACE}{short(dimension.low, 90)}"
+        high = dimension.high and f"{short(dimension.high, 90)}\N{NO-BREAK SPACE}→"
+        label = f"{name} ({short(dimension.key.upper(), 12)})"
+        rows.append(Row(label, f"target {evaluation.text(target)}", low, high))
+        if target is not None:
+            edges = tuple(lane(number, edge, len(lanes)) for edge in (0, len(lanes)))
+            text = f"{label} {evaluation.text(target)}"
+            parts.append(Series("target", _TARGET, (target, target), edges, (text,)))
+        for place, states in enumerate(lanes):
             y = lane(number, place + 0.5, len(lanes))
-            known = [(n, look, *s[dimension.key]) for n, look, s in series if dimension.key in s]
-            scores = [score for _, _, score, _ in known]
-            _add_line(joins, scores, [y] * len(scores))
-            for name, look, score, span in known:
-                text = f"{short(dimension.name, 30)} {evaluation.text(score)}"
+            known = [(n, look, *s[dimension.key]) for n, look, s in states if dimension.key in s]
+            parts.append(Series("", _JOIN, [score for _, _, score, _ in known], [y] * len(known)))
+            for state, look, score, span in known:
+                text = f"{name} {evaluation.text(score)}"
                 if span is not None:
                     text += f" ({evaluation.text(span[0])} to {evaluation.text(span[1])})"
-                    bars = intervals.setdefault(look.colour, ([], []))
-                    _add_line(bars, span, (y, y))
-                marks.append((name, look, score, y, text))
-    lines = [
-        Series("", Look(colour, line="-", width=4, opacity=0.28), *bars)
-        for colour, bars in intervals.items()
-    ]
-    lines.append(Series("", Look("grey", line="-", width=0.8), *joins))
-    texts = [f"{row.name} {row.note.removeprefix('target ')}" for row in rows]
-    lines.append(Series("target", Look("ink", line="-"), *target, texts))
+                    bar = Look(look.colour, line="-", width=4, opacity=0.28)
+                    parts.append(Series("", bar, span, (y, y)))
+                parts.append(Series(state, look, (score,), (y,), (text,)))
     usual = 100.0 if evaluation.digits == 1 else 0.0
-    series = (*lines, *scatter(marks))
+    series = merge(parts)
     return Chart(key, title, "", heading, series, usual, rows=tuple(rows), lanes=len(lanes))
-
-
-def _add_line(
-    places: tuple[list[float], list[float]], x: Sequence[float], y: Sequence[float]
-) -> None:
-    """Add a line to places, apart from the one before."""
-    places[0].extend((*x, math.nan))
-    places[1].extend((*y, math.nan))
 
 
 def loss_chart(run: RunRecords) -> Chart | None:
@@ -195,24 +177,22 @@ def _generations(run: RunRecords, others: Sequence[Series]) -> tuple[Series, ...
 
 def frontier_chart(run: RunRecords) -> Chart | None:
     """Return what a search of loss and divergence together found; None for other searches."""
-    joined = replace(_TUNING, line="-", width=0.8)
-    marks = [
-        (
-            f"{forms} forms and texts",
-            look,
-            x,
-            y,
-            f"loss {run.text(y)}, divergence {divergence_text(x)}",
-        )
-        for point in run.frontier
-        for forms, look, x, y in (
-            ("tuning", joined, point.divergence, point.loss),
-            ("held-out", _HELD_OUT, point.held_out_divergence, point.held_out_loss),
-        )
-        if x is not None and y is not None
-    ]
+    series: list[Series] = []
+    for name, look, points in (
+        ("tuning", replace(_TUNING, line="-"), [(p.divergence, p.loss) for p in run.frontier]),
+        ("held-out", _HELD_OUT, [(p.held_out_divergence, p.held_out_loss) for p in run.frontier]),
+    ):
+        known = [(x, y) for x, y in points if x is not None and y is not None]
+        texts = [f"loss {run.text(y)}, divergence {divergence_text(x)}" for x, y in known]
+        xs, ys = [x for x, _ in known], [y for _, y in known]
+        series.append(Series(f"{name} forms and texts", look, xs, ys, texts))
     title, label = "Loss against divergence on the frontier", "divergence, nats a token"
-    return Chart("frontier", title, label, "loss", scatter(marks)) if marks else None
+    return Chart("frontier", title, label, "loss", tuple(series)) if run.frontier else None
+
+
+def reach_key(reach: Reach) -> str:
+    """Return the key of a set of texts' figure."""
+    return f"reach-{reach.key}"
 
 
 def reach_chart(reach: Reach) -> Chart | None:
@@ -229,24 +209,24 @@ def reach_chart(reach: Reach) -> Chart | None:
     )
     title = f"How far into a text the prompt reaches: {short(reach.label)}"
     x_label = "tokens behind the place of the prompt"
-    return Chart(f"reach-{reach.key}", title, x_label, "divergence, nats", (mean,))
+    return Chart(reach_key(reach), title, x_label, "divergence, nats", (mean,))
 
 
 def tradeoff_chart(runs: Sequence[RunRecords]) -> Chart | None:
     """Return held-out loss against divergence, a mark a run; None for fewer than two that have both."""
-    marks: list[Mark] = []
-    untouched: list[Mark] = []
+    untouched: list[Series] = []
+    tuned: list[Series] = []
     for number, run in enumerate(runs):
         for row in run.evaluation.rows if run.evaluation else ():
             loss = row.held_out.loss if row.held_out else None
             text = f"held-out loss {run.text(loss)}"
             if row.method == "naive" and loss is not None:
-                look = Look("grey", "o", hollow=True)
-                untouched.append(("untouched", look, 0.0, loss, text))
+                untouched.append(Series("untouched", outline_of(0), (0,), (loss,), (text,)))
             if row.method == "tuned" and loss is not None and row.divergence is not None:
                 text = f"divergence {divergence_text(row.divergence)}, {text}"
-                marks.append((short(run.name, 40), look_of(number), row.divergence, loss, text))
-    series = scatter([*untouched, *marks])
+                name, place = short(run.name, 40), ((row.divergence,), (loss,))
+                tuned.append(Series(name, look_of(number), *place, (text,)))
+    series = merge([*untouched, *tuned])
     x_label, y_label = "divergence on ordinary text, nats a token", "loss on held-out forms"
     title = "Gain and cost of each run"
-    return Chart("tradeoff", title, x_label, y_label, series) if len(marks) > 1 else None
+    return Chart("tradeoff", title, x_label, y_label, series) if len(tuned) > 1 else None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from acculturate.drawing import Chart, Mark, look_of, scatter
+from acculturate.drawing import Chart, Look, Series, look_of, merge
 from acculturate.formatting import loss_text, short
 from acculturate.reporting.relate import SCORES, Benchmark, Related
 from acculturate.reporting.relate_narrative import coefficient_text
 
 _LOSS = "held-out"
+_ACROSS = "loss on the held-out forms (left is nearer to the target)"
 
 
 def relate_charts(related: Related) -> tuple[Chart, ...]:
@@ -25,28 +27,21 @@ def relate_charts(related: Related) -> tuple[Chart, ...]:
 def _chart(benchmark: Benchmark, score: str) -> Chart:
     points = [point for point in benchmark.points if score in point.score]
     groups = list(dict.fromkeys(point.group for point in points))
-    marks: dict[Mark, None] = {}
+    marks: dict[Series, None] = {}
     for point in points:
         name, look = short(point.group, 40), look_of(groups.index(point.group))
-        x, y = point.loss[_LOSS], point.score[score]
-        marks[name, look, x, y, f"{point.run}: {_mark_text(x, y)}"] = None
+        marks[_mark(name, look, point.loss, point.score[score], f"{point.run}: ")] = None
         if score in point.naive_score:
-            name, look = f"{name}, untouched", replace(look, hollow=True)
-            x, y = point.naive_loss[_LOSS], point.naive_score[score]
-            marks[name, look, x, y, _mark_text(x, y)] = None
+            outline, naive = replace(look, hollow=True), point.naive_score[score]
+            marks[_mark(f"{name}, untouched", outline, point.naive_loss, naive, "")] = None
     title = f"{short(benchmark.name, 50)}: {SCORES[score]}"
-    return Chart(
-        f"relate-{score}",
-        title,
-        "loss on the held-out forms (left is nearer to the target)",
-        f"{title}\n{_note(benchmark, score)}",
-        scatter(list(marks)),
-        zoomed=True,
-    )
+    label = f"{title}\n{_note(benchmark, score)}"
+    return Chart(f"relate-{score}", title, _ACROSS, label, merge(marks), zoomed=True)
 
 
-def _mark_text(loss: float, score: float) -> str:
-    return f"loss {loss_text(loss)}, score {loss_text(score, 3)}"
+def _mark(name: str, look: Look, losses: Mapping[str, float], score: float, run: str) -> Series:
+    text = f"{run}loss {loss_text(losses[_LOSS])}, score {loss_text(score, 3)}"
+    return Series(name, look, (losses[_LOSS],), (score,), (text,))
 
 
 def _note(benchmark: Benchmark, score: str) -> str:

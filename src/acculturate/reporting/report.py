@@ -71,10 +71,7 @@ class RunView:
     findings: tuple[narrative.Finding, ...]
     naive: Method | None
     tuned: Method | None
-    scores: Chart | None
-    curve: Chart | None
-    divergence: Chart | None
-    frontier: Chart | None
+    figures: Mapping[str, Chart]
     continuations: tuple[Continuation, ...]
     odd_interval: bool
     so_far: float | None
@@ -102,11 +99,11 @@ class CheckedWords:
 
 @dataclass(frozen=True)
 class SideEffectsView:
-    """What side effects say, and a figure for each set of longer texts, None where nothing is finite."""
+    """Sentences on side effects, and for each set of longer texts one and the key of its figure."""
 
     languages: str | None
     own_texts: str | None
-    reaches: tuple[tuple[str, Chart | None], ...]
+    reaches: tuple[tuple[str, str], ...]
     replies: str | None
 
 
@@ -180,10 +177,7 @@ def _view(run: RunRecords, anchor: str) -> RunView:
         findings=narrative.findings(run),
         naive=evaluation.method("naive") if evaluation else None,
         tuned=tuned,
-        scores=figures.score_chart(evaluation) if evaluation else None,
-        curve=figures.loss_chart(run),
-        divergence=figures.divergence_chart(run),
-        frontier=figures.frontier_chart(run),
+        figures={chart.key: chart for chart in figures.figures_of(run)},
         continuations=evaluation.continuations if evaluation else (),
         odd_interval=evaluation is not None and narrative.has_odd_interval(evaluation),
         so_far=run.history[-1].best_loss if run.history else None,
@@ -212,7 +206,7 @@ def _side_effects(found: SideEffects | None) -> SideEffectsView | None:
         languages=side_effects_narrative.languages(found),
         own_texts=side_effects_narrative.own_texts(found),
         reaches=tuple(
-            (side_effects_narrative.reach(one), figures.reach_chart(one)) for one in found.reaches
+            (side_effects_narrative.reach(one), figures.reach_key(one)) for one in found.reaches
         ),
         replies=side_effects_narrative.replies(found),
     )
