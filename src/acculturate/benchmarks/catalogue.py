@@ -12,11 +12,10 @@ from functools import cache
 from pathlib import Path
 
 from acculturate.benchmarks import cultural_bench, global_opinions
-from acculturate.benchmarks.hub import download
 from acculturate.benchmarks.mapping import load_mapping
 from acculturate.benchmarks.questions import Benchmark, Origin
 from acculturate.benchmarks.tables import Rows, read_rows
-from acculturate.errors import UsageError
+from acculturate.errors import FailureError, UsageError
 from acculturate.formatting import suggestion
 from acculturate.io import is_path
 
@@ -100,8 +99,36 @@ def _named(key: str, progress: Callable[[str], None]) -> Benchmark:
     if repository is None:
         return _read(key, DATA / file, "comes with acculturate")
     progress(f"fetching {repository} from the hub")
-    path, commit = download(repository, file, f"--on {key}=FILE.csv")
+    path, commit = _download(repository, file, f"--on {key}=FILE.csv")
     return _read(key, path, f"{repository}@{commit}")
+
+
+def _download(repository: str, file: str, instead: str) -> tuple[Path, str]:
+    """Fetch a file, or take the copy that an earlier call left.
+
+    Args:
+        repository: Data set on the hub, as owner/name.
+        file: Path in it.
+        instead: An option that gives a local file instead, for the message.
+
+    Returns:
+        The local copy, and the commit it is from.
+
+    Raises:
+        FailureError: There is no network, no such file, or no permission.
+    """
+    from huggingface_hub import hf_hub_download
+
+    try:
+        path = Path(hf_hub_download(repository, file, repo_type="dataset"))
+    except Exception as error:  # the hub's own, those of its transport, and the system's
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise FailureError(
+            f"{repository} cannot be fetched from the hub: {first}",
+            f"Check the network, or download {file} yourself and give it: {instead}",
+        ) from error
+    # .../snapshots/COMMIT/PATH
+    return path, path.parents[len(Path(file).parts) - 1].name
 
 
 def _read(key: str, path: Path, source: str) -> Benchmark:

@@ -111,7 +111,7 @@ class OpinionSet:
 
     origin: Origin
     questions: tuple[Opinion, ...]
-    left_out: Mapping[str, int]
+    left_out: dict[str, int]
 
     @property
     def countries(self) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from acculturate.metrics.records import Record
 from acculturate.record_files import NanIfNull
 
 
@@ -100,7 +99,7 @@ class Test(Change):
 
 
 @dataclass(frozen=True)
-class Result(Record):
+class Result:
     """A benchmark of one run.
 
     Attributes:

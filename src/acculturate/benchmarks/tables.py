@@ -168,7 +168,6 @@ def read_rows(path: Path) -> Rows:
 
 def _json_lines(text: str, path: Path) -> tuple[list[str], _Numbered]:
     rows: _Numbered = []
-    columns: dict[str, None] = {}
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
@@ -179,10 +178,8 @@ def _json_lines(text: str, path: Path) -> tuple[list[str], _Numbered]:
             raise UsageError(f"{path}, line {number} is no valid JSON: {error}", hint) from error
         if not isinstance(value, dict):
             raise UsageError(f"{path}, line {number} is {shown(value)}, not an object", hint)
-        cells = cast("dict[str, Any]", value)
-        rows.append((number, cells))
-        columns |= dict.fromkeys(cells)
-    return list(columns), rows
+        rows.append((number, cast("dict[str, Any]", value)))
+    return list(dict.fromkeys(column for _, cells in rows for column in cells)), rows
 
 
 def _parquet(raw: bytes, path: Path) -> tuple[list[str], _Numbered]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -99,7 +100,7 @@ def evaluate(
             {
                 "runs": [one.to_dict() for one in found],
                 "confusions": [shared.matrix.to_dict() for shared in matrices],
-                "seeds": [shared.spread.to_dict() for shared in seeds],
+                "seeds": [asdict(shared.spread) for shared in seeds],
             }
         )
     else:

@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.metrics.measure import RESPONDENTS, ask_state, score_answers
-from acculturate.metrics.records import Record
 from acculturate.metrics.statistics import (
     Interval,
     interval_around,
@@ -45,7 +44,7 @@ class ComparisonSettings:
 
 
 @dataclass(frozen=True)
-class State(Record):
+class State:
     """The model in one state, untouched or tuned, on some forms.
 
     Attributes:
@@ -64,7 +63,7 @@ class State(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StatePair(Record):
+class StatePair:
     """The untouched and the tuned model on the same forms.
 
     Attributes:

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from acculturate.metrics.comparison import Comparison
-from acculturate.metrics.records import Record
 from acculturate.metrics.statistics import Interval, interval_around
 from acculturate.record_files import NanIfNull, OptionalInterval
 
 
 @dataclass(frozen=True)
-class Extreme(Record):
+class Extreme:
     """One dimension on one set of forms.
 
     Attributes:
@@ -43,7 +42,7 @@ class Extreme(Record):
 
 
 @dataclass(frozen=True)
-class Extremes(Record):
+class Extremes:
     """All dimensions on both sets of forms.
 
     Attributes:

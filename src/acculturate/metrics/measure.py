@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import UsageError
-from acculturate.metrics.records import Record
 from acculturate.metrics.statistics import bootstrap_means, intervals_by_key, loss_interval
 from acculturate.model import AnswerModel, Answers, Query, SoftPrompt
 from acculturate.survey import (
@@ -41,7 +40,7 @@ FormChoice = Literal["all", "tuning", "held-out"]
 
 
 @dataclass(frozen=True)
-class Profile(Record):
+class Profile:
     """The dimension scores of a model, and how far they are from countries.
 
     Attributes:
@@ -86,7 +85,7 @@ class Profile(Record):
         of_target = ("country", "loss", "loss_interval", "floor", "constant_answer_loss")
         return {
             key: value
-            for key, value in super().to_dict().items()
+            for key, value in asdict(self).items()
             if self.country is not None or key not in of_target
         }
 

@@ -8,7 +8,6 @@ given a nationality.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +16,6 @@ from jaxtyping import Float, Int
 
 from acculturate.metrics.comparison import ComparisonSettings
 from acculturate.metrics.measure import SAMPLES, ask_state
-from acculturate.metrics.records import Record
 from acculturate.metrics.statistics import (
     bootstrap_means,
     bootstrap_weights,
@@ -51,31 +49,7 @@ OCCUPATIONS = (
 
 
 @dataclass(frozen=True)
-class Persona:
-    """A respondent in a few words; no nationality among them.
-
-    Attributes:
-        age: In years.
-        sex: "woman" or "man".
-        education: A verb phrase, such as "finished university".
-        occupation: Likewise, such as "work in a shop".
-    """
-
-    age: int
-    sex: str
-    education: str
-    occupation: str
-
-    @property
-    def line(self) -> str:
-        """Return the line that stands in front of a form."""
-        return (
-            f"You are a {self.age}-year-old {self.sex}. You {self.education} and {self.occupation}."
-        )
-
-
-@dataclass(frozen=True)
-class Sampled(Record):
+class Sampled:
     """The answers of the respondents of one state, untouched or tuned.
 
     Attributes:
@@ -96,7 +70,7 @@ class Sampled(Record):
 
 
 @dataclass(frozen=True)
-class Respondents(Record):
+class Respondents:
     """Both states, answered by the same respondents.
 
     Attributes:
@@ -138,8 +112,10 @@ class Survey:
     expected: Float[np.ndarray, "respondent item"]
 
 
-def personas(count: int, rng: np.random.Generator) -> tuple[Persona, ...]:
-    """Return a balanced design: every age, sex, education and occupation equally often, or one more.
+def persona_lines(count: int, rng: np.random.Generator) -> tuple[str, ...]:
+    """Return the lines of a balanced design, to stand in front of forms; no nationality is among them.
+
+    Every age, sex, education and occupation is there equally often, or once more.
 
     Args:
         count: Respondents.
@@ -147,7 +123,10 @@ def personas(count: int, rng: np.random.Generator) -> tuple[Persona, ...]:
     """
     attributes = (AGES, SEXES, EDUCATIONS, OCCUPATIONS)
     columns = [[levels[k] for k in _balanced(len(levels), count, rng)] for levels in attributes]
-    return tuple(itertools.starmap(Persona, zip(*columns, strict=True)))
+    return tuple(
+        f"You are a {age}-year-old {sex}. You {education} and {occupation}."
+        for age, sex, education, occupation in zip(*columns, strict=True)
+    )
 
 
 def respondents(
@@ -171,12 +150,12 @@ def respondents(
     """
     design, luck, drawing = np.random.SeedSequence(settings.seed).spawn(3)
     rng = np.random.default_rng(design)
-    people = personas(count, rng)
+    lines = persona_lines(count, rng)
     asked = _assignment(forms, settings.scoring, count, rng)
     uniform = np.random.default_rng(luck).random(asked.shape)
     naive, tuned = (
         _sampled(
-            interview(model, soft_prompt, forms, asked, uniform, people),
+            interview(model, soft_prompt, forms, asked, uniform, lines),
             settings,
             np.random.default_rng(drawing),
         )
@@ -189,7 +168,7 @@ def respondents(
         respondents=count,
         seed=settings.seed,
         language=forms[0].language,
-        example=people[0].line,
+        example=lines[0],
         naive=naive[0],
         tuned=tuned[0],
         gain=gain,
@@ -203,12 +182,12 @@ def interview(
     forms: Sequence[Form],
     asked: Int[np.ndarray, "respondent item"],
     uniform: Float[np.ndarray, "respondent item"],
-    people: Sequence[Persona],
+    lines: Sequence[str],
 ) -> Survey:
     """Ask each respondent its forms; `uniform` is their luck, one number in [0, 1) an answer."""
     answers, expected = np.full(asked.shape, np.nan), np.full(asked.shape, np.nan)
-    for row, persona in enumerate(people):
-        put = with_line([forms[index] for index in asked[row]], persona.line)
+    for row, line in enumerate(lines):
+        put = with_line([forms[index] for index in asked[row]], line)
         p = ask_state(model, prompt, put).probabilities[0]
         fine = np.isfinite(p.sum(axis=1))
         steps = np.cumsum(p[fine], axis=1)

@@ -7,19 +7,18 @@ outer level. Knows no model and no file.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from acculturate.metrics.records import Record
 from acculturate.metrics.statistics import Interval, interval_of
 
 SAMPLES = 1000
 
 
 @dataclass(frozen=True)
-class Confusion(Record):
+class Confusion:
     """Each run's loss to the targets of all runs, on held-out forms.
 
     Attributes:
@@ -49,11 +48,11 @@ class Confusion(Record):
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for JSON, with the nearest columns."""
-        return {**super().to_dict(), "nearest": list(self.nearest)}
+        return {**asdict(self), "nearest": list(self.nearest)}
 
 
 @dataclass(frozen=True)
-class SeedSpread(Record):
+class SeedSpread:
     """Runs that differ in their seed.
 
     Attributes:

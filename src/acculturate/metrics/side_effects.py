@@ -16,7 +16,6 @@ from jaxtyping import Float
 from acculturate.errors import UsageError
 from acculturate.metrics.held_out import language_name
 from acculturate.metrics.prose import Prose, measure_prose
-from acculturate.metrics.records import Record
 from acculturate.metrics.statistics import bootstrap_weights, percentile_interval
 from acculturate.metrics.texts import PASSAGES, QUESTIONS, SENTENCES
 from acculturate.model import ProseModel, SoftPrompt, TextReading
@@ -100,7 +99,7 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class SideEffects(Record):
+class SideEffects:
     """The effects of a soft prompt on ordinary text.
 
     Attributes:

@@ -12,14 +12,13 @@ import numpy as np
 
 from acculturate.metrics.comparison import Comparison
 from acculturate.metrics.measure import nearest_countries
-from acculturate.metrics.records import Record
 from acculturate.survey import Country, CountryTable
 
 Ranking = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
-class Standing(Record):
+class Standing:
     """The place of the model among countries, in one state.
 
     Attributes:
@@ -36,7 +35,7 @@ class Standing(Record):
 
 
 @dataclass(frozen=True)
-class Specificity(Record):
+class Specificity:
     """The place of the target among all countries, before and after.
 
     Attributes:

@@ -15,7 +15,6 @@ from typing import Literal, get_args
 import numpy as np
 
 from acculturate.metrics.comparison import ComparisonSettings, compare
-from acculturate.metrics.records import Record
 from acculturate.metrics.texts import REFUSALS
 from acculturate.model import Answers, GeneratingModel, SoftPrompt
 from acculturate.survey import Form, item_means
@@ -38,7 +37,7 @@ class Parsed:
 
 
 @dataclass(frozen=True)
-class Written(Record):
+class Written:
     """The written answers of one state, untouched or tuned.
 
     Attributes:
@@ -59,7 +58,7 @@ class Written(Record):
 
 
 @dataclass(frozen=True)
-class Generated(Record):
+class Generated:
     """Written answers of both states to the same forms.
 
     Attributes:
