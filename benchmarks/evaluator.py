@@ -26,7 +26,8 @@ from acculturate.commands.options import (
 )
 from acculturate.commands.shared import print_json
 from acculturate.errors import AcculturateError, UsageError
-from acculturate.model.language_model import LanguageModel, load_language_model
+from acculturate.model.language_model import LanguageModel
+from acculturate.model.pretrained import load_language_model
 from acculturate.progress_bars import step
 from acculturate.survey.instrument import Instrument, load_instrument
 from measuring import ways

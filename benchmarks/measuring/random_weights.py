@@ -18,12 +18,8 @@ from transformers import (
 )
 
 from acculturate.errors import FailureError
-from acculturate.model.language_model import (
-    Dtype,
-    LanguageModel,
-    resolve_device,
-    resolve_dtype,
-)
+from acculturate.model import Dtype, LanguageModel
+from acculturate.model.pretrained import resolve_device, resolve_dtype
 from acculturate.survey.forms import all_forms
 from acculturate.survey.instrument import Instrument
 
@@ -42,7 +38,7 @@ def load_random_model(
     Args:
         shape: Name of the shape.
         instrument: What it will be asked; its tokenizer learns the words.
-        dtype: Precision of the weights, as in `load_language_model`.
+        dtype: Precision of the weights, as in `load_model`.
         device: Where they are, likewise.
 
     Raises:

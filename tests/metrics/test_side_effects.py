@@ -29,7 +29,7 @@ class Scripted(FakeModel):
             made.append(TextReading(moved, np.full(count, 1.0 if prompt is None else 2.0)))
         return tuple(made)
 
-    def reply(self, questions, prompt=None, *, placement="front", max_tokens=60):
+    def reply(self, questions, prompt=None, *, max_tokens=60):
         said = "I cannot say." if prompt is not None else "Soak it in cold water."
         return (said,) * len(questions)
 

@@ -13,6 +13,7 @@ from acculturate.metrics.texts import TUNING_TEXTS
 from acculturate.model.answers import Answers, Query
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.prefix_tree import PrefixTree
+from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.model.tree_attention import TreeLayout, tree_attention
 from acculturate.survey.forms import Form
 from tiny_models import WINDOW, shared_model, tiny_model
@@ -82,7 +83,7 @@ def test_kept_rows_answer_as_running_everything_does(
     name: str, prompts: np.ndarray, toy_forms: tuple[Form, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = ask(shared_model(name), prompts, toy_forms)
-    monkeypatch.setattr(PrefixTree, "kept", property(lambda tree: np.zeros(len(tree), bool)))
+    monkeypatch.setattr(PrefixTree, "cacheable", property(lambda tree: np.zeros(len(tree), bool)))
     model = tiny_model(name)
     everything = ask(model, prompts, toy_forms)
     assert everything.tokens == sum(expected_rows(model, toy_forms))
@@ -163,21 +164,20 @@ def test_what_is_kept_that_does_not_fit_is_said(
 
 def test_a_layer_that_runs_twice_cannot_be_kept() -> None:
     tree = PrefixTree.build([(0, 1, 2, -1, 3), (0, 1, 4, -1, 3)])
-    layout = TreeLayout(tree, torch.device("cpu"), torch.float32, 8, tree.kept)
+    layout = TreeLayout(tree, torch.device("cpu"), torch.float32, 8, tree.cacheable)
     beginning = layout.prefix_layout()
     assert beginning is not None
     layer, rows = torch.nn.Identity(), torch.randn(1, 2, len(beginning.tree), 4)
     tree_attention(layer, rows, rows, rows, None, tree_layout=beginning)
-    assert [key.shape for key, _ in layout.kept.values()] == [rows.shape]
+    assert [key.shape for key, _ in layout.prefix_cache.values()] == [rows.shape]
     with pytest.raises(FailureError, match="twice"):
         tree_attention(layer, rows, rows, rows, None, tree_layout=beginning)
 
 
 def test_a_text_goes_on_behind_the_soft_prompt(prompts: np.ndarray) -> None:
     model = shared_model("llama")
-    found = model.continue_text(
-        "A short survey.", prompts[0], placement="before-answer", max_tokens=5
-    )
+    soft = SoftPrompt(prompts[0], "before-answer", model.name)
+    found = model.continue_text("A short survey.", soft, max_tokens=5)
     words = model.embed_ids(model.encode_text("A short survey."))
     rows = torch.from_numpy(np.concatenate([words, prompts[0]]))[None]
     made: list[int] = []

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from acculturate.model.answers import Query
-from acculturate.model.compilation import CompiledLayers
 from acculturate.model.encoding import FormEncoder
-from acculturate.model.population import PopulationEvaluator
+from acculturate.model.evaluator import PopulationEvaluator
+from acculturate.model.layers import CompiledLayers
 from acculturate.survey.forms import Form
 from tiny_models import tiny_model
 
@@ -27,7 +27,7 @@ def test_compiled_layers_change_nothing(name: str, toy_forms: tuple[Form, ...]) 
     plain, compiled = (evaluator(name, choice) for choice in (False, True))
     asked = PROMPTS, Query(toy_forms, valid_mass=True)
     expected, found = plain.ask(*asked), compiled.ask(*asked)
-    assert compiled._compiled is not None, "the layers were not compiled"
+    assert compiled._forward._compiled is not None, "the layers were not compiled"
     np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
     again = plain.ask(*asked)
     assert again.probabilities.tobytes() == expected.probabilities.tobytes()

@@ -118,10 +118,9 @@ def test_a_beginning_that_the_tokenizer_never_puts_is_none_either() -> None:
 def test_a_chat_model_reads_the_form_as_a_message_and_answers_behind_the_cue(form: Form) -> None:
     tokenizer = tiny_tokenizer(chat_template=CHAT_TEMPLATE)
     encoder = FormEncoder(tokenizer)
-    assert encoder.chat
+
     shown = tokenizer.decode(encoder.encode(form).tokens)
     assert shown == f"<bos>[user] {form.text}\n[assistant] {form.cue} "
-    assert not FormEncoder(tiny_tokenizer()).chat
 
 
 def test_a_template_gives_the_same_tokens_every_day_and_opens_no_thought(form: Form) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from acculturate.errors import UsageError
+from acculturate.errors import FailureError, UsageError
 from acculturate.metrics.texts import TUNING_TEXTS
 from acculturate.model import vocabulary
 from acculturate.model.answers import Answers, Cotangent, DifferentiableModel, Placement, Query
@@ -227,30 +227,22 @@ def test_several_candidates_have_the_gradients_that_each_has_alone(
 
 
 @pytest.mark.parametrize("where", ["forward", "backward"])
-def test_ways_back_that_do_not_fit_together_are_taken_one_after_another(
+def test_a_gradient_that_does_not_fit_is_said(
     where: str, toy_forms: tuple[Form, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = tiny_model("llama")
-    _, each = gradients(model, toy_forms)
-    evaluator: Any = model._evaluator
-    outcome, differentiate = evaluator._outcome, torch.autograd.grad
+    answers, backward = model.ask_with_gradient(start(model)[None], Query(toy_forms, texts=TEXTS))
 
-    def small_forward(plan: Any, hidden: torch.Tensor, *rest: Any) -> Any:
-        if hidden.requires_grad and len(hidden) > 1:
-            raise torch.OutOfMemoryError
-        return outcome(plan, hidden, *rest)
+    def too_large(*_: Any, **__: Any) -> Any:
+        raise torch.OutOfMemoryError
 
-    def small_backward(total: torch.Tensor, leaf: torch.Tensor) -> Any:
-        if len(leaf) > 1:
-            raise torch.OutOfMemoryError
-        return differentiate(total, leaf)
-
-    if where == "forward":
-        monkeypatch.setattr(evaluator, "_outcome", small_forward)
-    else:
-        monkeypatch.setattr(torch.autograd, "grad", small_backward)
-    together, _ = gradients(model, toy_forms)
-    np.testing.assert_array_equal(together, each)
+    with pytest.raises(FailureError, match="does not fit"):
+        if where == "forward":
+            monkeypatch.setattr(model.network.get_decoder(), "forward", too_large)
+            model.ask_with_gradient(start(model)[None], Query(toy_forms, texts=TEXTS))
+        else:
+            monkeypatch.setattr(torch.autograd, "grad", too_large)
+            backward(cotangent(answers, "probabilities"))
 
 
 def gradients(model: DifferentiableModel, forms: tuple[Form, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -259,9 +251,12 @@ def gradients(model: DifferentiableModel, forms: tuple[Form, ...]) -> tuple[np.n
     answers, backward = model.ask_with_gradient(prompts, Query(forms, texts=TEXTS, valid_mass=True))
     given = cotangent(answers, "all")
     each: list[np.ndarray] = []
-    for one in (slice(at, at + 1) for at in range(3)):
-        _, back = model.ask_with_gradient(prompts[one], Query(forms, texts=TEXTS, valid_mass=True))
-        each.append(back(given.of(one)))
+    for at in range(3):
+        prompt = prompts[at : at + 1]
+        _, back = model.ask_with_gradient(prompt, Query(forms, texts=TEXTS, valid_mass=True))
+        each.append(
+            back(Cotangent(**{name: part[at : at + 1] for name, part in vars(given).items()}))
+        )
     return backward(given), np.concatenate(each)
 
 

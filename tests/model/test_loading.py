@@ -11,7 +11,7 @@ import torch
 import transformers
 
 from acculturate.errors import AcculturateError, FailureError, UsageError
-from acculturate.model import language_model
+from acculturate.model import pretrained
 from acculturate.model.answers import AnswerModel, Query
 from acculturate.model.fake import FakeModel
 from acculturate.model.language_model import LanguageModel
@@ -214,11 +214,9 @@ def test_an_unknown_device_is_said_before_loading(device: str) -> None:
         load("nobody/no-such-model", device=device)
 
 
-def test_an_unknown_precision_is_said_before_loading(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_precision_is_said_before_loading() -> None:
     with pytest.raises(UsageError, match="unknown dtype 'float8'") as caught:
-        language_model.load_language_model.__wrapped__(  # past the check of its types
-            "nobody/no-such-model", dtype="float8"
-        )
+        pretrained.load_language_model("nobody/no-such-model", dtype="float8")
     assert "bfloat16" in str(caught.value.hint)
 
 
@@ -226,7 +224,7 @@ def test_no_memory_to_load_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch
     def refuse(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("pretend")
 
-    monkeypatch.setattr(language_model.AutoModelForCausalLM, "from_pretrained", refuse)
+    monkeypatch.setattr(pretrained.AutoModelForCausalLM, "from_pretrained", refuse)
     with pytest.raises(FailureError, match="does not fit into the memory of cpu") as caught:
         load(folder)
     assert caught.value.hint is not None
@@ -239,7 +237,7 @@ def test_a_missing_package_is_said_with_its_install_line(
         raise ImportError("needs gguf")
 
     (tmp_path / "a.gguf").write_bytes(b"GGUF")
-    monkeypatch.setattr(language_model.AutoTokenizer, "from_pretrained", refuse)
+    monkeypatch.setattr(pretrained.AutoTokenizer, "from_pretrained", refuse)
     with pytest.raises(UsageError, match="not installed: needs gguf") as caught:
         load(tmp_path / "a.gguf")
     assert caught.value.hint == "pip install 'acculturate[gguf]'"

@@ -11,7 +11,7 @@ from plain_transformers import plain_answers
 from acculturate.errors import FailureError
 from acculturate.model.answers import Placement, Query
 from acculturate.model.language_model import LanguageModel
-from acculturate.model.proof import TEXTS
+from acculturate.model.verification import TEXTS
 from acculturate.survey.forms import Form
 from tiny_models import tiny_tokenizer
 
@@ -125,6 +125,6 @@ def test_numbers_that_are_not_finite_are_refused(toy_forms: tuple[Form, ...]) ->
         model.ask(None, Query(toy_forms))
 
 
-def test_the_proof_reads_texts_that_would_foretell_each_other() -> None:
+def test_the_verification_reads_texts_that_would_foretell_each_other() -> None:
     first, second = (text.split(maxsplit=1)[1] for text in TEXTS)
     assert first == second and TEXTS[0] != TEXTS[1]

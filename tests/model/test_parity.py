@@ -5,7 +5,7 @@ import pytest
 from plain_transformers import plain_answers, plain_guard
 
 from acculturate.metrics.texts import TUNING_TEXTS
-from acculturate.model import population, vocabulary
+from acculturate.model import forward, vocabulary
 from acculturate.model.answers import Placement, Query
 from acculturate.survey.forms import Form
 from tiny_models import ARCHITECTURES, WINDOW, shared_model, tiny_model, tiny_network
@@ -76,7 +76,7 @@ def test_any_cut_into_tiles(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected = shared_model(name).ask(prompts, Query(toy_forms, placement=placement)).probabilities
-    monkeypatch.setattr(population, "_TILE_ON_CPU", tile)
+    monkeypatch.setattr(forward, "_TILE_ON_CPU", tile)
     ours = tiny_model(name).ask(prompts, Query(toy_forms, placement=placement)).probabilities
     np.testing.assert_allclose(ours, expected, atol=2e-6)
 

@@ -11,6 +11,7 @@ from acculturate.errors import FailureError, UsageError
 from acculturate.metrics.texts import TUNING_TEXTS
 from acculturate.model.answers import Answers, Placement, Query
 from acculturate.model.language_model import LanguageModel
+from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.forms import Form, balanced_forms
 from acculturate.survey.instrument import Instrument
 from tiny_models import shared_model, tiny_model
@@ -216,7 +217,8 @@ def test_a_prompt_of_another_width_is_refused(toy_forms: tuple[Form, ...]) -> No
 def test_a_text_goes_on_behind_a_soft_prompt(placement: Any, prompts: np.ndarray) -> None:
     model = shared_model("llama")
     plain = model.continue_text("A short survey.", max_tokens=8)
-    prompted = model.continue_text("A short survey.", prompts[0], placement=placement, max_tokens=8)
+    soft = SoftPrompt(prompts[0], placement, model.name)
+    prompted = model.continue_text("A short survey.", soft, max_tokens=8)
     ids = torch.tensor([model.encode_text("A short survey.")])
     with torch.inference_mode():
         for _ in range(8):
@@ -246,7 +248,7 @@ def test_many_forms_are_asked_frame_by_frame(asked, toy_forms, prompts, monkeypa
     texts = TEXTS if asked else ()
     query = Query(toy_forms, texts, valid_mass=True)
     whole = model._evaluator.ask(given, query)
-    monkeypatch.setattr("acculturate.model.population._FORMS_IN_CACHE", 3)
+    monkeypatch.setattr("acculturate.model.evaluator._FORMS_IN_CACHE", 3)
     parts = model._evaluator.ask(given, query)
     assert parts.forms == whole.forms == toy_forms
     assert parts.tokens > whole.tokens  # beginnings that several rows share are computed in each

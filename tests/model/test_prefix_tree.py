@@ -89,7 +89,7 @@ def test_what_no_virtual_token_stands_before_is_frozen(sequences: list[list[int]
     tree = PrefixTree.build(sequences)
     for row, above in enumerate(ancestors_or_self(tree)):
         assert tree.frozen[row] == (tree.tokens[above] >= 0).all()
-    assert tree.kept.tolist() in ([False] * len(tree), tree.frozen.tolist())
+    assert tree.cacheable.tolist() in ([False] * len(tree), tree.frozen.tolist())
 
 
 @given(sequences_of_tokens)
@@ -107,10 +107,10 @@ def test_the_frozen_part_is_a_tree_of_the_beginnings(sequences: list[list[int]])
 
 def test_a_lone_beginning_is_not_worth_keeping() -> None:
     forms = [[0, -1, -2, 10, 11], [0, -1, -2, 20, 21]]
-    assert not PrefixTree.build(forms).kept.any()
-    assert not PrefixTree.build([[0, 10, 11]]).kept.any()
+    assert not PrefixTree.build(forms).cacheable.any()
+    assert not PrefixTree.build([[0, 10, 11]]).cacheable.any()
     behind = PrefixTree.build([[0, 10, 11, -1, 12], [0, 20, 21, -1, 12]])
-    assert behind.tokens[behind.kept].tolist() == [0, 10, 11, 20, 21]
+    assert behind.tokens[behind.cacheable].tolist() == [0, 10, 11, 20, 21]
 
 
 def test_a_family_of_forms_shares_its_frame() -> None:

@@ -9,6 +9,7 @@ from acculturate.errors import UsageError
 from acculturate.model.answers import LONGEST_READ, ProseModel, Query
 from acculturate.model.fake import FakeModel
 from acculturate.model.language_model import LanguageModel
+from acculturate.model.soft_prompt import SoftPrompt
 from tiny_models import CHAT_TEMPLATE, shared_model, tiny_network, tiny_tokenizer
 
 TEXTS = (
@@ -92,7 +93,7 @@ def test_a_reply_is_what_a_whole_pass_for_every_token_would_write(template, plac
         if made[-1] == 1:
             break
     expected = model.tokenizer.decode(made, skip_special_tokens=True).strip()
-    (reply,) = model.reply([asked], prompt, placement=placement, max_tokens=8)
+    (reply,) = model.reply([asked], SoftPrompt(prompt, placement, "tiny"), max_tokens=8)
     assert reply == expected
 
 
@@ -106,9 +107,11 @@ def test_a_reply_ends_where_the_next_question_begins(monkeypatch):
 
 
 def test_a_prompt_of_another_width():
-    for call in (shared_model("llama").read_texts, shared_model("llama").reply):
-        with pytest.raises(UsageError, match="wide"):
-            call(TEXTS, np.zeros((2, 31), np.float32))
+    model, narrow = shared_model("llama"), np.zeros((2, 31), np.float32)
+    with pytest.raises(UsageError, match="wide"):
+        model.read_texts(TEXTS, narrow)
+    with pytest.raises(UsageError, match="wide"):
+        model.reply(TEXTS, SoftPrompt(narrow, "front", "tiny"))
 
 
 def test_the_fake_model_reads_as_its_guard_says():

@@ -113,12 +113,7 @@ def ask(
 def _written(model: AnswerModel, forms: Sequence[Form], prompt: SoftPrompt | None) -> Shares:
     if not isinstance(model, GeneratingModel):
         raise TypeError(f"{model.name} writes no text")
-    texts = model.generate_answers(
-        forms,
-        None if prompt is None else prompt.embeddings,
-        placement="front" if prompt is None else prompt.placement,
-        max_tokens=MAX_TOKENS,
-    )
+    texts = model.generate_answers(forms, prompt, max_tokens=MAX_TOKENS)
     shares = np.zeros((len(forms), max(len(form.options) for form in forms)))
     for row, (text, form) in enumerate(zip(texts, forms, strict=True)):
         option = parse_answer(text, form).option

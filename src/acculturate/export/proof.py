@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 
 from acculturate.errors import FailureError
-from acculturate.model.answers import Query
+from acculturate.metrics.measure import ask_state
 from acculturate.model.encoding import EncodedForm
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.soft_prompt import SoftPrompt
@@ -65,10 +65,8 @@ def prove(
     # Every form begins with the token that an after-bos adapter carries itself.
     carried = 1 if prompt.placement == "after-bos" else 0
     rows = [form.tokens[carried:] for form in encoded]
-    own = model.ask(
-        prompt.embeddings[None], Query(forms, placement=prompt.placement)
-    ).probabilities[0]
-    untouched = model.ask(None, Query(forms)).probabilities[0]
+    own = ask_state(model, prompt, forms).probabilities[0]
+    untouched = ask_state(model, None, forms).probabilities[0]
     try:
         with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore")

@@ -154,10 +154,7 @@ def side_effects(
         if key in (PASSAGES_KEY, OWN_KEY):
             reaches.append(reach(key, label, [reading.divergence for reading in tuned], of_reach))
     progress(f"answering {len(QUESTIONS)} everyday questions")
-    answers = [
-        model.reply(QUESTIONS, soft, placement=prompt.placement, max_tokens=MAX_TOKENS)
-        for soft in (None, prompt.embeddings)
-    ]
+    answers = [model.reply(QUESTIONS, soft, max_tokens=MAX_TOKENS) for soft in (None, prompt)]
     return SideEffects(
         sets=tuple(sets),
         reaches=tuple(reaches),

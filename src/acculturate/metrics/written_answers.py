@@ -97,10 +97,8 @@ def generated(
     """
     probabilities = compare(model, prompt, forms, settings).answers
     states: list[Written] = []
-    for answers, soft in zip(probabilities, (None, prompt.embeddings), strict=True):
-        texts = model.generate_answers(
-            forms, soft, placement=prompt.placement, max_tokens=max_tokens, seed=seed
-        )
+    for answers, soft in zip(probabilities, (None, prompt), strict=True):
+        texts = model.generate_answers(forms, soft, max_tokens=max_tokens, seed=seed)
         states.append(read_texts(texts, answers, settings))
     return Generated(len(forms), max_tokens, seed, states[0], states[1])
 

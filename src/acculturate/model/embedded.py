@@ -30,16 +30,14 @@ Progress = Callable[[str], None]
 
 
 def cache_folder() -> Path:
-    """The user's cache folder for this package: ACCULTURATE_CACHE, else the XDG one."""
-    own = os.environ.get("ACCULTURATE_CACHE")
-    if own:
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "acculturate"
+    """Return the user's cache folder for this package: ACCULTURATE_CACHE, else the XDG one."""
+    if folder := os.environ.get("ACCULTURATE_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "acculturate"
 
 
 def embedded_folder(progress: Progress = lambda _: None) -> Path:
-    """The converted model's folder, made on first use (under a minute).
+    """Return the converted model's folder, made on first use (under a minute).
 
     Args:
         progress: Called with a sentence at every step of a conversion.
@@ -115,7 +113,7 @@ def _intact(folder: Path) -> bool:
 
 
 def _remove_abandoned(cache: Path) -> None:
-    """Removes what a killed conversion left behind: half a gigabyte each."""
+    """Remove what a killed conversion left behind: half a gigabyte each."""
     for scratch in cache.glob(f"{_SCRATCH}*"):
         with suppress(FileNotFoundError):  # another process may just have finished
             if time.time() - scratch.stat().st_mtime > _ABANDONED_AFTER:

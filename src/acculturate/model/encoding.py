@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import Placement
 from acculturate.model.prefix_tree import shared_length
+from acculturate.model.soft_prompt import Placement
 from acculturate.survey.forms import Form
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 QUESTION, ANSWER = "Question:", "Answer:"
-"""What a model without a chat template is shown around a question that it answers in words."""
+"""Shown to a model without a chat template around a question that it answers in words."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class EncodedForm:
         tokens: Everything up to the answer, the beginning-of-sequence token included where the model
             has one. The answer is the very next token.
         options: The answer token of each option, in the item's own order.
-        cue: How many of the tokens, at their end, belong to the answer cue.
+        cue: Number of the tokens, at their end, that belong to the answer cue.
     """
 
     tokens: tuple[int, ...]
@@ -39,36 +39,32 @@ class EncodedForm:
     cue: int
 
     def prompt_at(self, placement: Placement) -> int:
-        """How many of the tokens stand before a soft prompt."""
+        """Count the tokens that stand before a soft prompt."""
         return _prompt_at(placement, len(self.tokens) - self.cue)
 
 
 class FormEncoder:
-    """Encodes forms for one tokenizer: through its chat template if it has one, else as plain text.
+    """Encodes forms for one tokenizer.
 
-    A chat model sees the form as the user's message and the answer cue as the beginning of its own
-    reply, so that the next token is the label for both kinds of model.
+    Chat models get the form in their template and begin the reply with the answer cue; other models
+    get the text and the cue on the next line. The answer is always the token right after the cue, so
+    that the same token is the label for both kinds of model.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer: Any = tokenizer
         self.bos: int | None = self._bos()
 
-    @property
-    def chat(self) -> bool:
-        """Whether forms go through a chat template."""
-        return bool(self._tokenizer.chat_template)
-
     def encode(self, form: Form) -> EncodedForm:
-        """Encodes one form.
+        """Encode one form.
 
         Raises:
             UsageError: An option label is not a single token in its place, or two labels share one.
         """
         prompt = self._message(form.text)
-        whole = [self._ids(prompt, f"{form.cue} {label}") for label in form.labels]
-        stem = whole[0][:-1]
-        for label, ids in zip(form.labels, whole, strict=True):
+        labelled = [self._ids(prompt, f"{form.cue} {label}") for label in form.labels]
+        stem = labelled[0][:-1]
+        for label, ids in zip(form.labels, labelled, strict=True):
             if ids[:-1] != stem or self._tokenizer.decode(ids[-1:]).strip() != label:
                 shown = self._tokenizer.convert_ids_to_tokens(ids[-4:])
                 raise UsageError(
@@ -76,7 +72,7 @@ class FormEncoder:
                     f"the tokens {shown}",
                     "Use other labels, or another model: answers are read from one token's probability.",
                 )
-        answers = [ids[-1] for ids in whole]
+        answers = [ids[-1] for ids in labelled]
         if len(set(answers)) != len(answers):
             raise UsageError(
                 f"the option labels {list(form.labels)} are not told apart by this tokenizer: their "
@@ -84,29 +80,21 @@ class FormEncoder:
                 "Use other labels, or a model whose tokenizer knows them.",
             )
         in_item_order = sorted(zip(form.options, answers, strict=True))
-        return EncodedForm(
-            tokens=tuple(stem),
-            options=tuple(token for _, token in in_item_order),
-            # A tokenizer may join the end of the question with the cue: that token is the cue's.
-            cue=len(stem) - shared_length(self._ids(prompt, ""), stem),
-        )
+        return self._encoded(prompt, stem, tuple(token for _, token in in_item_order))
 
     def encode_text(self, text: str) -> tuple[int, ...]:
-        """Token ids of a plain text, behind the beginning-of-sequence token where there is one."""
+        """Return the tokens of a plain text, behind the beginning-of-sequence token if there is one."""
         return tuple(self._ids("" if self.bos is None else self._tokenizer.bos_token, text))
 
     def encode_question(self, text: str) -> EncodedForm:
-        """A question to answer in words: no options, and the next token begins the answer."""
+        """Encode a question to answer in words: no options, and the next token begins the answer."""
         prompt, cue = self._message(text), ""
-        if not self.chat:
+        if not self._tokenizer.chat_template:
             prompt, cue = self._message(f"{QUESTION} {text}"), ANSWER
-        tokens = self._ids(prompt, cue)
-        return EncodedForm(
-            tuple(tokens), (), len(tokens) - shared_length(self._ids(prompt, ""), tokens)
-        )
+        return self._encoded(prompt, self._ids(prompt, cue), ())
 
     def prompt_at(self, tokens: Sequence[int], placement: Placement) -> int:
-        """How many tokens of a plain text stand before a soft prompt.
+        """Count the tokens of a plain text that stand before a soft prompt.
 
         A text has no answer cue: "before-answer" puts the soft prompt behind the first third of the
         tokens that follow the beginning-of-sequence token, behind one at least.
@@ -115,10 +103,15 @@ class FormEncoder:
         third = max(1, (len(tokens) - start) // 3)
         return _prompt_at(placement, min(start + third, len(tokens) - 1))
 
+    def _encoded(self, prompt: str, tokens: list[int], options: tuple[int, ...]) -> EncodedForm:
+        # A tokenizer may join the end of the question with the cue: that token is the cue's.
+        cue = len(tokens) - shared_length(self._ids(prompt, ""), tokens)
+        return EncodedForm(tuple(tokens), options, cue)
+
     def _message(self, text: str) -> str:
-        """What a text is shown as, up to the reply."""
+        """Show a text as the model is shown it, up to the reply."""
         start = "" if self.bos is None else self._tokenizer.bos_token
-        if not self.chat:
+        if not self._tokenizer.chat_template:
             return f"{start}{text}\n"
         prompt = str(
             self._tokenizer.apply_chat_template(

@@ -1,7 +1,4 @@
-"""A model whose answers are a formula with a known optimum, for tests, docs and dry runs.
-
-In: forms and a population of soft prompts. Out: `Answers`, as `answers.py` has them. This file knows no torch.
-"""
+"""A model whose answers are a formula with a known optimum, for tests, docs and dry runs."""
 
 from __future__ import annotations
 
@@ -17,10 +14,10 @@ from acculturate.model.answers import (
     Answers,
     Backward,
     Cotangent,
-    Placement,
     Query,
     TextReading,
 )
+from acculturate.model.soft_prompt import Placement, Prompt, Prompts, SoftPrompt
 from acculturate.survey.forms import Form
 
 
@@ -65,21 +62,17 @@ class FakeModel:
         """See `AnswerModel.embedding_scale`; 1 by construction."""
         return 1.0
 
-    def embed_text(self, text: str) -> Float[np.ndarray, "token hidden"]:
+    def embed_text(self, text: str) -> Prompt:
         """See `AnswerModel.embed_text`; a fixed random vector a word."""
         words = [self._stream("word", word).normal(size=self.hidden_size) for word in text.split()]
         return np.array(words).reshape(-1, self.hidden_size)
 
-    def embed_random_tokens(
-        self, count: int, rng: np.random.Generator
-    ) -> Float[np.ndarray, "count hidden"]:
+    def embed_random_tokens(self, count: int, rng: np.random.Generator) -> Prompt:
         """See `AnswerModel.embed_random_tokens`."""
         return rng.normal(size=(count, self.hidden_size))
 
-    def optimum(
-        self, means: dict[str, float], tokens: int, options: int = 5
-    ) -> Float[np.ndarray, "token hidden"]:
-        """The smallest prompt whose expected answers are `means`, form effects aside.
+    def optimum(self, means: dict[str, float], tokens: int, options: int = 5) -> Prompt:
+        """Return the smallest prompt whose expected answers are `means`, form effects aside.
 
         Args:
             means: Item to wanted mean answer, strictly between 1 and `options`.
@@ -100,11 +93,7 @@ class FakeModel:
         directions = np.stack([self._direction(item, tokens) for item in means])
         return (np.linalg.pinv(directions) @ np.array(wanted)).reshape(tokens, self.hidden_size)
 
-    def ask(
-        self,
-        prompts: Float[np.ndarray, "candidate token hidden"] | None,
-        query: Query,
-    ) -> Answers:
+    def ask(self, prompts: Prompts | None, query: Query) -> Answers:
         """See `AnswerModel.ask`."""
         population = np.zeros((1, 1, self.hidden_size)) if prompts is None else prompts
         if population.shape[2] != self.hidden_size:
@@ -119,8 +108,8 @@ class FakeModel:
         for column, form in enumerate(query.forms):
             nudge = self._form_effect * self._stream("form", form.text).normal()
             # A sum a row, not a matrix product, whose bits depend on how many rows there are.
-            moved = (flat * self._direction(form.item, tokens)).sum(axis=1)
-            logit = self._bias(form.item) + nudge + _GAIN * moved
+            along = (flat * self._direction(form.item, tokens)).sum(axis=1)
+            logit = self._bias(form.item) + nudge + _GAIN * along
             probabilities[:, column, : len(form.options)] = _binomial(logit, len(form.options))
         divergence = self._harm * (flat**2).mean(axis=1) if query.texts else None
         return Answers(
@@ -134,15 +123,11 @@ class FakeModel:
             ),
         )
 
-    def ask_with_gradient(
-        self,
-        prompts: Float[np.ndarray, "candidate token hidden"],
-        query: Query,
-    ) -> tuple[Answers, Backward]:
+    def ask_with_gradient(self, prompts: Prompts, query: Query) -> tuple[Answers, Backward]:
         """See `DifferentiableModel.ask_with_gradient`."""
         answers = self.ask(prompts, query)
 
-        def backward(cotangent: Cotangent) -> Float[np.ndarray, "candidate token hidden"]:
+        def backward(cotangent: Cotangent) -> Prompts:
             flat = prompts.reshape(len(prompts), -1)
             gradient = np.zeros(flat.shape)
             for column, form in enumerate(query.forms):
@@ -150,8 +135,8 @@ class FakeModel:
                 successes = np.arange(p.shape[1])
                 # Of a binomial: dp/dlogit = p (successes - their mean). Sums a row, as in `ask`.
                 slope = p * (successes - (p * successes).sum(axis=1, keepdims=True))
-                moved = (cotangent.probabilities[:, column] * slope).sum(axis=1)
-                gradient += _GAIN * moved[:, None] * self._direction(form.item, prompts.shape[1])
+                along = (cotangent.probabilities[:, column] * slope).sum(axis=1)
+                gradient += _GAIN * along[:, None] * self._direction(form.item, prompts.shape[1])
             if cotangent.divergence is not None:
                 steep = cotangent.divergence[:, None] * self._harm * 2
                 gradient += steep * flat / flat.shape[1]
@@ -160,12 +145,7 @@ class FakeModel:
         return answers, backward
 
     def continue_text(
-        self,
-        text: str,
-        prompt: Float[np.ndarray, "token hidden"] | None = None,
-        *,
-        placement: Placement = "front",
-        max_tokens: int = 40,
+        self, text: str, prompt: SoftPrompt | None = None, *, max_tokens: int = 40
     ) -> str:
         """See `AnswerModel.continue_text`; a fixed phrase."""
         return "(the fake model writes nothing)"
@@ -173,16 +153,16 @@ class FakeModel:
     def generate_answers(
         self,
         forms: Sequence[Form],
-        prompt: Float[np.ndarray, "token hidden"] | None = None,
+        prompt: SoftPrompt | None = None,
         *,
-        placement: Placement = "front",
         max_tokens: int = 12,
         seed: int | None = None,
     ) -> tuple[str, ...]:
         """See `GeneratingModel.generate_answers`; the label of an option, the likeliest or a drawn one."""
-        answers = self.ask(
-            None if prompt is None else prompt[None], Query(forms, placement=placement)
-        )
+        if prompt is None:
+            answers = self.ask(None, Query(forms))
+        else:
+            answers = self.ask(prompt.embeddings[None], Query(forms, placement=prompt.placement))
         rng = None if seed is None else np.random.default_rng(seed)
         texts: list[str] = []
         for form, p in zip(forms, answers.probabilities[0], strict=True):
@@ -191,30 +171,20 @@ class FakeModel:
         return tuple(texts)
 
     def read_texts(
-        self,
-        texts: Sequence[str],
-        prompt: Float[np.ndarray, "token hidden"] | None = None,
-        *,
-        placement: Placement = "front",
+        self, texts: Sequence[str], prompt: Prompt | None = None, *, placement: Placement = "front"
     ) -> tuple[TextReading, ...]:
         """See `ProseModel.read_texts`; every letter behind the first diverges as the whole text does."""
-        population = None if prompt is None else prompt[None]
-        divergence = self.ask(population, Query(texts=("text",))).divergence
-        moved = 0.0 if divergence is None else float(divergence[0])
+        guard = self.ask(None if prompt is None else prompt[None], Query(texts=("text",)))
+        divergence = 0.0 if guard.divergence is None else float(guard.divergence[0])
+        surprise = float(np.log(17.0)) + divergence
         counts = [max(0, min(len(text), LONGEST_READ) - 1) for text in texts]
-        surprise = float(np.log(17.0)) + moved
-        return tuple(TextReading(np.full(n, moved), np.full(n, surprise)) for n in counts)
+        return tuple(TextReading(np.full(n, divergence), np.full(n, surprise)) for n in counts)
 
     def reply(
-        self,
-        questions: Sequence[str],
-        prompt: Float[np.ndarray, "token hidden"] | None = None,
-        *,
-        placement: Placement = "front",
-        max_tokens: int = 60,
+        self, questions: Sequence[str], prompt: SoftPrompt | None = None, *, max_tokens: int = 60
     ) -> tuple[str, ...]:
         """See `ProseModel.reply`; the same phrase to every question."""
-        return (self.continue_text("", prompt, placement=placement),) * len(questions)
+        return (self.continue_text("", prompt),) * len(questions)
 
     def _stream(self, *key: str) -> np.random.Generator:
         digest = hashlib.sha256("\0".join((str(self._seed), *key)).encode()).digest()

@@ -1,16 +1,15 @@
-"""One way to get a model by name: a real one, or the fake."""
+"""Models by name: a real one, or the fake."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
 from acculturate.model.answers import AnswerModel
 from acculturate.model.fake import FakeModel
 
-if TYPE_CHECKING:
-    from acculturate.model.language_model import Dtype
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 def load_model(
@@ -22,14 +21,14 @@ def load_model(
     trust_remote_code: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> AnswerModel:
-    """Loads whoever answers.
+    """Load a model and freeze it.
 
     Args:
         name: "embedded" (Gemma 3 270M from the package index), a Hugging Face hub name, a local
             folder, a GGUF file, or "fake" for a formula with a known optimum.
         revision: Branch, tag or commit of a hub name.
-        dtype: "auto", "float32", "bfloat16" or "float16"; "auto" takes bfloat16 where the processor
-            or GPU computes in it.
+        dtype: Precision; "auto" takes bfloat16 where the processor or GPU computes in it, else
+            float32.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         trust_remote_code: Whether a hub repository may run its own Python code here.
         progress: Called with a sentence at every slow step.
@@ -40,7 +39,7 @@ def load_model(
     """
     if name == "fake":
         return FakeModel()
-    from acculturate.model.language_model import load_language_model
+    from acculturate.model.pretrained import load_language_model
 
     return load_language_model(
         name,

@@ -1,9 +1,23 @@
 """Many token sequences in one row, every shared beginning once.
 
 In: token sequences. Out: a `PrefixTree`: the sequences merged into a tree of tokens and laid out depth
-first in one row, and the tiles in which attention is computed. Because the layout is depth first, what
-a token may see is plain arithmetic: token i sees token j exactly when `j <= i < end[j]`, where `end[j]`
-is the row's index behind the last descendant of j.
+first in one row, and the tiles in which attention is computed. Three sequences that begin alike, with a
+soft prompt of one virtual token (-1):
+
+    A = 7 -1 4 5        7 --- -1 -+- 4 -+- 5    A
+    B = 7 -1 4 6                  |     +- 6    B
+    C = 7 -1 8                    +- 8          C
+
+    row        0   1   2   3   4   5            sees:  0 1 2 3 4 5
+    token      7  -1   4   5   6   8        row 0      x
+    position   0   1   2   3   3   2            1      x x
+    end        6   6   5   4   5   6            2      x x x
+                                                3 (A)  x x x x
+    A is read at the rows 0 1 2 3,              4 (B)  x x x . x
+    B at 0 1 2 4, and C at 0 1 5.               5 (C)  x x . . . x
+
+Because the layout is depth first, what a token sees is plain arithmetic: row i sees row j exactly when
+`j <= i < end[j]`, where `end[j]` is the index behind the last descendant of j.
 """
 
 from __future__ import annotations
@@ -15,7 +29,9 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Int
 
-_WORTH_KEEPING = 0.25  # share of the row; below it, keeping keys and values saves too little
+Range = tuple[int, int]
+"""Rows from the first to behind the last."""
+_WORTH_CACHING = 0.25  # share of the row; below it, caching keys and values saves too little
 
 
 @dataclass(frozen=True)
@@ -31,7 +47,7 @@ class Tile:
 
     start: int
     stop: int
-    ancestors: tuple[tuple[int, int], ...]
+    ancestors: tuple[Range, ...]
 
     @cached_property
     def keys(self) -> Int[np.ndarray, " key"]:
@@ -61,7 +77,7 @@ class PrefixTree:
 
     @classmethod
     def build(cls, sequences: Sequence[Sequence[int]]) -> PrefixTree:
-        """Merges sequences. Sorted sequences share what each shares with its neighbour."""
+        """Merge sequences: sorted, each shares with its neighbour all that it shares with any."""
         order = sorted(range(len(sequences)), key=lambda index: tuple(sequences[index]))
         tokens: list[int] = []
         positions: list[int] = []
@@ -88,20 +104,20 @@ class PrefixTree:
 
     @cached_property
     def frozen(self) -> Bool[np.ndarray, " row"]:
-        """Which tokens no virtual token stands before: they are the same for every candidate."""
+        """Tokens that no virtual token stands before: they are the same for every candidate."""
         frozen = np.ones(len(self), bool)
         for row in np.flatnonzero(self.tokens < 0):
             frozen[row : self.end[row]] = False
         return frozen
 
     @cached_property
-    def kept(self) -> Bool[np.ndarray, " row"]:
-        """Which tokens are computed once for all candidates: the frozen ones, if that saves much."""
-        worth_it = _WORTH_KEEPING < self.frozen.mean() < 1
+    def cacheable(self) -> Bool[np.ndarray, " row"]:
+        """Tokens that are computed once for all candidates: the frozen ones, if that saves much."""
+        worth_it = _WORTH_CACHING < self.frozen.mean() < 1
         return self.frozen if worth_it else np.zeros(len(self), bool)
 
     def part(self, rows: Bool[np.ndarray, " row"]) -> PrefixTree:
-        """The tree of some tokens; with a token, all that stand before it have to be among them."""
+        """Return the tree of some tokens; with a token, all that stand before it have to be among them."""
         before = np.append(0, rows.cumsum())
         return PrefixTree(
             self.tokens[rows],
@@ -111,13 +127,13 @@ class PrefixTree:
         )
 
     def tiles(self, size: int) -> tuple[Tile, ...]:
-        """Cuts the row into tiles of at most about `size` tokens.
+        """Cut the row into tiles of at most about `size` tokens.
 
         Neighbouring subtrees under one parent share a tile while they fit; an unbranched run is one
         tile however long it is.
         """
-        found: list[Tile] = []
-        pending: list[tuple[int, int, tuple[tuple[int, int], ...]]] = [(0, len(self), ())]
+        tiles: list[Tile] = []
+        pending: list[tuple[int, int, tuple[Range, ...]]] = [(0, len(self), ())]
         while pending:
             start, stop, ancestors = pending.pop()
             row = start
@@ -126,19 +142,19 @@ class PrefixTree:
                 while behind < stop and int(self.end[behind]) - row <= size:
                     behind = int(self.end[behind])
                 if behind - row <= size or behind > self.end[row]:
-                    found.append(Tile(row, behind, ancestors))
+                    tiles.append(Tile(row, behind, ancestors))
                 else:
                     branch = row + 1
                     while branch < behind and self.end[branch] == behind:
                         branch += 1
-                    found.append(Tile(row, branch, ancestors))
+                    tiles.append(Tile(row, branch, ancestors))
                     if branch < behind:
                         pending.append((branch, behind, _joined(ancestors, (row, branch))))
                 row = behind
-        return tuple(sorted(found, key=lambda tile: tile.start))
+        return tuple(sorted(tiles, key=lambda tile: tile.start))
 
     def mask(self, tile: Tile, window: int | None) -> Bool[np.ndarray, "query key"]:
-        """Which keys of a tile its queries see; `window` limits how far back a sliding layer looks."""
+        """Return the keys of a tile that its queries see, at most `window` positions back."""
         queries = np.arange(tile.start, tile.stop)[:, None]
         keys = tile.keys[None, :]
         seen = (keys <= queries) & (queries < self.end[keys])
@@ -148,18 +164,12 @@ class PrefixTree:
 
 
 def shared_length(left: Sequence[int], right: Sequence[int]) -> int:
-    """How many tokens two sequences have in common at their beginning."""
-    length = 0
-    for a, b in zip(left, right, strict=False):
-        if a != b:
-            break
-        length += 1
-    return length
+    """Count the tokens that two sequences have in common at their beginning."""
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(left), len(right)))
 
 
-def _joined(
-    ranges: tuple[tuple[int, int], ...], last: tuple[int, int]
-) -> tuple[tuple[int, int], ...]:
+def _joined(ranges: tuple[Range, ...], last: Range) -> tuple[Range, ...]:
     if ranges and ranges[-1][1] == last[0]:
         return (*ranges[:-1], (ranges[-1][0], last[1]))
     return (*ranges, last)

@@ -3,7 +3,7 @@
 In: one layer's queries, keys and values for a row laid out by `PrefixTree`. Out: what its attention
 would give for every sequence by itself. It is registered with transformers as an attention
 implementation, so norms, rotary positions, grouped queries, sliding windows and soft-capping stay the
-model's own code; only who sees whom is ours.
+model's own code; only who sees whom is ours. `prefix_tree.py` has a picture of it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 
 from acculturate.errors import FailureError
-from acculturate.model.prefix_tree import PrefixTree, Tile
+from acculturate.model.prefix_tree import PrefixTree, Range, Tile
 
 NAME = "acculturate_tree"
 PrefixCache = dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor]]
-"""Attention layer -> keys and values of the rows that are kept, each `[1, key head, row, width]`."""
+"""Attention layer -> keys and values of the cached rows, each `[1, key head, row, width]`."""
 _HANDLED = {
     "dropout",
     "is_causal",
@@ -40,39 +40,37 @@ class Block:
     """A tile as a layer computes it.
 
     Attributes:
-        start: First of its queries among the rows that run.
-        stop: Behind its last.
-        kept: Ranges of its keys among the rows that are kept.
-        run: Ranges of its keys among the rows that run.
-        mask: Added to the scores, `[query, key]`; kept keys come first.
+        queries: Its queries among the rows that run.
+        cached_keys: Ranges of its keys among the cached rows.
+        run_keys: Ranges of its keys among the rows that run.
+        mask: Added to the scores, `[query, key]`; cached keys come first.
     """
 
-    start: int
-    stop: int
-    kept: list[tuple[int, int]]
-    run: list[tuple[int, int]]
+    queries: Range
+    cached_keys: list[Range]
+    run_keys: list[Range]
     mask: torch.Tensor
 
 
 class TreeLayout:
     """A prefix tree's tiles as tensors, made once for all layers, candidates and generations.
 
-    Rows that are the same for every candidate may be kept: one pass over the `beginning` leaves their
-    keys and values here, and every further pass runs only the other rows, behind them.
+    Rows that are the same for every candidate may be cached: one pass over the `prefix_layout` leaves
+    their keys and values here, and every further pass runs only the other rows, behind them.
 
     Args:
         tree: The merged sequences.
         device: Where the model runs.
         dtype: The model's precision, in which masks are added to the scores.
         tile: Tokens a tile holds at most; what a tile computes for nothing stays below this.
-        keep: Which rows of the tree are kept, each with all that stands before it; none if None.
+        cached: Rows of the tree that are cached, each with all that stands before it; none if None.
 
     Attributes:
         tree: The merged sequences.
         run: The rows of the tree that run, in order.
         positions: Their positions.
-        kept: What each attention layer attends to of the rows that are kept.
-        record: Where a pass leaves the keys and values of all its rows; nowhere if None.
+        prefix_cache: What each attention layer attends to of the rows that are cached.
+        record_into: Where a pass leaves the keys and values of all its rows; nowhere if None.
     """
 
     def __init__(
@@ -81,17 +79,14 @@ class TreeLayout:
         device: torch.device,
         dtype: torch.dtype,
         tile: int,
-        keep: Bool[np.ndarray, " row"] | None = None,
+        cached: Bool[np.ndarray, " row"] | None = None,
     ) -> None:
-        self._keep = np.zeros(len(tree), bool) if keep is None else keep
+        self._cached = np.zeros(len(tree), bool) if cached is None else cached
         self.tree = tree
-        self.run = np.flatnonzero(~self._keep)
+        self.run = np.flatnonzero(~self._cached)
         self.positions = torch.from_numpy(tree.positions[self.run]).to(device)
-        self.kept: PrefixCache = {}
+        self.prefix_cache: PrefixCache = {}
         self.record_into: PrefixCache | None = None
-        self._tiles = [
-            one for one in tree.tiles(tile) if not self._keep[one.start : one.stop].all()
-        ]
         self._tile = tile
         self._longest = int(tree.positions.max()) + 1
         self._device = device
@@ -99,15 +94,15 @@ class TreeLayout:
         self._blocks: dict[tuple[int | None, int], list[Block]] = {}
 
     def prefix_layout(self) -> TreeLayout | None:
-        """The layout of the rows that are kept, if there are any; a pass over it fills `kept`."""
-        if not self._keep.any():
+        """Return the layout of the cached rows, if there are any; a pass over it fills `prefix_cache`."""
+        if not self._cached.any():
             return None
-        layout = TreeLayout(self.tree.part(self._keep), self._device, self._dtype, self._tile)
-        layout.record_into = self.kept
+        layout = TreeLayout(self.tree.part(self._cached), self._device, self._dtype, self._tile)
+        layout.record_into = self.prefix_cache
         return layout
 
     def blocks(self, window: int | None, repeat: int) -> list[Block]:
-        """Every tile that has something to run.
+        """Return every tile that has something to run.
 
         Args:
             window: How many positions back the layer looks; masks nothing where none is so far back.
@@ -115,31 +110,28 @@ class TreeLayout:
         """
         limit = window if window is not None and window < self._longest else None
         if (limit, repeat) not in self._blocks:
-            self._blocks[limit, repeat] = [self._block(one, limit, repeat) for one in self._tiles]
+            self._blocks[limit, repeat] = [
+                self._block(tile, limit, repeat)
+                for tile in self.tree.tiles(self._tile)
+                if not self._cached[tile.start : tile.stop].all()
+            ]
         return self._blocks[limit, repeat]
 
     def _block(self, tile: Tile, window: int | None, repeat: int) -> Block:
-        kept_first = np.argsort(~self._keep[tile.keys], kind="stable")
-        running = ~self._keep[tile.start : tile.stop]
-        seen = torch.from_numpy(self.tree.mask(tile, window)[running][:, kept_first])
-        mask = torch.where(
-            seen.to(self._device),
-            torch.zeros((), dtype=self._dtype, device=self._device),
-            torch.full((), -torch.inf, dtype=self._dtype, device=self._device),
-        )
+        cached_first = np.argsort(~self._cached[tile.keys], kind="stable")
+        running = ~self._cached[tile.start : tile.stop]
+        seen = torch.from_numpy(self.tree.mask(tile, window)[running][:, cached_first])
+        mask = torch.zeros(seen.shape, dtype=self._dtype).masked_fill(~seen, -torch.inf)
         ranges = [*tile.ancestors, (tile.start, tile.stop)]
-        run = _ranges_among(~self._keep, ranges)
-        start, stop = _ranges_among(~self._keep, ranges[-1:])[0]
-        return Block(start, stop, _ranges_among(self._keep, ranges), run, mask.repeat(repeat, 1))
+        cached, run = (_ranges_among(rows, ranges) for rows in (self._cached, ~self._cached))
+        return Block(run[-1], cached, run, mask.to(self._device).repeat(repeat, 1))
 
 
-def _ranges_among(
-    rows: Bool[np.ndarray, " row"], ranges: list[tuple[int, int]]
-) -> list[tuple[int, int]]:
-    """Ranges counted in some of the rows alone; those that hold none of them are left out."""
+def _ranges_among(rows: Bool[np.ndarray, " row"], ranges: list[Range]) -> list[Range]:
+    """Count ranges in some of the rows alone; those that hold none of them are left out."""
     before = np.append(0, rows.cumsum())
-    found = [(int(before[start]), int(before[stop])) for start, stop in ranges]
-    return [(start, stop) for start, stop in found if start < stop]
+    counted = [(int(before[start]), int(before[stop])) for start, stop in ranges]
+    return [(start, stop) for start, stop in counted if start < stop]
 
 
 def tree_attention(
@@ -155,7 +147,7 @@ def tree_attention(
     softcap: float | None = None,
     **other: Any,
 ) -> tuple[torch.Tensor, None]:
-    """One layer's attention.
+    """Compute one layer's attention.
 
     Args:
         module: The layer.
@@ -180,37 +172,40 @@ def tree_attention(
     parts: list[torch.Tensor] = []
     if tree_layout.record_into is not None:
         _record(tree_layout.record_into, module, key, value)
-    kept_key, kept_value = tree_layout.kept.get(module, (key[:1], value[:1]))
+    cached_key, cached_value = tree_layout.prefix_cache.get(module, (key[:1], value[:1]))
     for block in tree_layout.blocks(sliding_window, heads // groups):
+        start, stop = block.queries
         # Query heads that share a key head go in as more queries of that head: larger products.
-        q = query[:, :, block.start : block.stop].reshape(candidates, groups, -1, query.shape[-1])
-        k, v = _keys(block, kept_key, key), _keys(block, kept_value, value)
+        q = query[:, :, start:stop].reshape(candidates, groups, -1, query.shape[-1])
+        k, v = _keys(block, cached_key, key), _keys(block, cached_value, value)
         if softcap is None:
             part = scaled_dot_product_attention(q, k, v, attn_mask=block.mask, scale=scaling)
         else:
             part = _softcapped(q, k, v, block.mask, scaling, softcap)
-        part = part.reshape(candidates, heads, block.stop - block.start, -1)
+        part = part.reshape(candidates, heads, stop - start, -1)
         parts.append(part.transpose(1, 2))
     return torch.cat(parts, dim=1), None  # the blocks follow on one another
 
 
-def _keys(block: Block, kept: torch.Tensor, run: torch.Tensor) -> torch.Tensor:
-    """A block's keys, or its values: the kept ones, which all candidates share, then their own."""
-    parts = [kept[:, :, start:stop].expand(len(run), -1, -1, -1) for start, stop in block.kept]
-    parts += [run[:, :, start:stop] for start, stop in block.run]
+def _keys(block: Block, cached: torch.Tensor, run: torch.Tensor) -> torch.Tensor:
+    """Return a block's keys, or its values: the cached ones, which all candidates share, first."""
+    parts = [
+        cached[:, :, start:stop].expand(len(run), -1, -1, -1) for start, stop in block.cached_keys
+    ]
+    parts += [run[:, :, start:stop] for start, stop in block.run_keys]
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
 
 
 def _record(
-    kept: PrefixCache, module: torch.nn.Module, key: torch.Tensor, value: torch.Tensor
+    cache: PrefixCache, module: torch.nn.Module, key: torch.Tensor, value: torch.Tensor
 ) -> None:
-    if module in kept:
+    if module in cache:
         raise FailureError(
             "this model runs one attention layer twice, so that its keys and values cannot be kept",
             "Use --placement front.",
         )
     # Copies: a view would hold on to all that the layer projected.
-    kept[module] = key.clone(), value.clone()
+    cache[module] = key.clone(), value.clone()
 
 
 def _softcapped(
@@ -231,7 +226,7 @@ AttentionInterface.register(NAME, tree_attention)
 
 @contextmanager
 def attending_over_trees(network: PreTrainedModel) -> Generator[None]:
-    """Switches a model to `tree_attention` and back."""
+    """Switch a model to `tree_attention` and back."""
     config: Any = network.config
     before = config._attn_implementation
     config._attn_implementation = NAME

@@ -5,6 +5,7 @@ In: final hidden states. Out: logits in float32, capped and scaled as the model 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -35,24 +36,24 @@ class Vocabulary:
         )
 
     def of_tokens(self, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Weights and biases of some tokens in float32, `[token, hidden]` and `[token]`."""
+        """Return the weights and biases of some tokens in float32, `[token, hidden]` and `[token]`."""
         weight = self.weight[tokens].float()
         if self._bias is None:
             return weight, torch.zeros(len(tokens), device=weight.device)
         return weight, self._bias[tokens].float()
 
     def logits(self, states: torch.Tensor, part: slice) -> torch.Tensor:
-        """Logits of a part of the vocabulary, `[..., token]`."""
+        """Return the logits of a part of the vocabulary, `[..., token]`."""
         bias = None if self._bias is None else self._bias[part]
         return self.cap(torch.nn.functional.linear(states, self.weight[part], bias).float())
 
     def logit_of_each(self, states: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-        """The logit of one token at each position, `[..., position]`."""
+        """Return the logit of one token at each position, `[..., position]`."""
         logits = (states.float() * self.weight[tokens].float()).sum(-1)
         return self.cap(logits if self._bias is None else logits + self._bias[tokens])
 
     def cap(self, logits: torch.Tensor) -> torch.Tensor:
-        """Logits as the model scales and caps them."""
+        """Scale and cap logits as the model does."""
         logits = logits * self._scale
         if self._softcap is None:
             return logits
@@ -61,7 +62,7 @@ class Vocabulary:
     def sums(
         self, states: torch.Tensor, weights: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Sums over the vocabulary, taken slice by slice so that logits never leave the cache.
+        """Sum over the vocabulary, slice by slice so that logits never leave the cache.
 
         Where gradients are kept, a slice's logits are computed again for them instead of being kept.
 
@@ -75,12 +76,13 @@ class Vocabulary:
         """
         total = torch.full(states.shape[:2], -torch.inf, device=states.device)
         weighted = torch.zeros(states.shape[:2], device=states.device)
+        slice_sums: Any = self._slice_sums
+        if states.requires_grad:
+            slice_sums = partial(checkpoint, slice_sums, use_reentrant=False)
         for start in range(0, len(self.weight), _SLICE):
-            part = slice(start, start + _SLICE)
-            ask = self._slice_sums if not states.requires_grad else self._slice_sums_again
-            log_sum, of_part = ask(states, weights, part)
+            log_sum, weighted_sum = slice_sums(states, weights, slice(start, start + _SLICE))
             total = torch.logaddexp(total, log_sum)
-            weighted = weighted + of_part
+            weighted = weighted + weighted_sum
         return total, weighted
 
     def _slice_sums(
@@ -90,7 +92,3 @@ class Vocabulary:
         if weights is None:
             return logits.logsumexp(-1), torch.zeros(states.shape[:2], device=states.device)
         return logits.logsumexp(-1), torch.linalg.vecdot(logits, weights[:, part])
-
-    def _slice_sums_again(self, *given: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        made: Any = checkpoint(self._slice_sums, *given, use_reentrant=False)
-        return made

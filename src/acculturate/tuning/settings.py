@@ -23,7 +23,7 @@ from pydantic.fields import FieldInfo
 from acculturate.errors import UsageError
 from acculturate.formatting import suggestion
 from acculturate.model.answers import Placement
-from acculturate.model.soft_prompt import Init
+from acculturate.model.start import Init
 from acculturate.search import Adam, Optimizer, read_name
 from acculturate.survey.countries import Country
 from acculturate.survey.forms import forms_asked_once

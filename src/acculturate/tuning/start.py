@@ -12,7 +12,8 @@ from jaxtyping import Float
 
 from acculturate.errors import UsageError
 from acculturate.model.answers import AnswerModel
-from acculturate.model.soft_prompt import SoftPrompt, start_population
+from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model.start import start_population
 from acculturate.search import Full, LowRank, Mixture, Space, read_name
 from acculturate.tuning.settings import Settings
 

@@ -15,6 +15,7 @@ from acculturate.metrics.guard import read_guard
 from acculturate.metrics.measure import Profile, profile
 from acculturate.metrics.texts import HELD_OUT_TEXTS, OPENINGS, TUNING_TEXTS
 from acculturate.model.answers import AnswerModel, Placement, Query
+from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.record_files import finite
 from acculturate.runs import (
     Continuation,
@@ -88,12 +89,9 @@ def summarise(
         row, _ = _measure(model, inputs, "random start", label, prompt=start)
         rows.append(replace(row, evaluations=start_cost))
     row, after = _measure(model, inputs, "tuned", "Tuned soft prompt", prompt=tuned)
+    soft_prompt = SoftPrompt(tuned, inputs.placement, model.name)
     continuations = tuple(
-        Continuation(
-            text,
-            model.continue_text(text),
-            model.continue_text(text, tuned, placement=inputs.placement),
-        )
+        Continuation(text, model.continue_text(text), model.continue_text(text, soft_prompt))
         for text in OPENINGS
     )
     return replace(

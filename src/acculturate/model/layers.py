@@ -1,4 +1,4 @@
-"""Decoder layers in other clothes: compiled for a GPU, or forgetting what they computed to save memory.
+"""Decoder layers that run differently: compiled for a GPU, or recomputed to save memory.
 
 What stands between a layer's matrix products (norms, rotary positions, activations, residuals) moves all
 states once a step and multiplies nothing. Compiled, those steps become a few kernels. Attention stays
@@ -6,13 +6,13 @@ outside, a call of ours in the middle of a layer: who sees whom changes with the
 compile anything anew.
 
 A pass that keeps gradients keeps all that every layer computed. Where that is too much, a layer keeps its
-input alone and computes the rest again on the way back: a third more work, a tenth of the memory.
+input alone and computes the rest again in the backward pass: a third more work, a tenth of the memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -33,38 +33,38 @@ class CompiledLayers:
 
     def __init__(self, network: PreTrainedModel) -> None:
         AttentionInterface.register(NAME, torch.compiler.disable(tree_attention))
-        self._layers: list[tuple[Any, Any]] = [
-            (one, torch.compile(one.forward)) for one in _layers(network)
-        ]
+        self._compiled = {layer: torch.compile(layer.forward) for layer in _layers(network)}
 
-    @contextmanager
-    def running(self) -> Generator[None]:
-        """Puts the compiled layers in place, and takes them away again."""
-        for layer, compiled in self._layers:
-            layer.forward = compiled
-        try:
-            yield
-        finally:
-            for layer, _ in self._layers:
-                del layer.forward
+    def running(self) -> AbstractContextManager[None]:
+        """Put the compiled layers in place for a while."""
+        return _replaced_forwards(list(self._compiled), self._compiled.__getitem__)
+
+
+def checkpointed_layers(network: PreTrainedModel) -> AbstractContextManager[None]:
+    """Let layers keep their inputs alone for a while; takes effect where gradients are kept."""
+
+    def checkpointed(layer: Any) -> Callable[..., Any]:
+        return partial(checkpoint, layer.forward, use_reentrant=False)
+
+    return _replaced_forwards(_layers(network), checkpointed)
 
 
 @contextmanager
-def forgetting_layers(network: PreTrainedModel) -> Generator[None]:
-    """Lets layers keep their inputs alone for the way back; takes effect where gradients are kept."""
-    layers = _layers(network)
+def _replaced_forwards(
+    layers: Sequence[Any], replacement: Callable[[Any], Callable[..., Any]]
+) -> Generator[None]:
     before = [vars(layer).get("forward") for layer in layers]
     for layer in layers:
-        layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
+        layer.forward = replacement(layer)
     try:
         yield
     finally:
-        for layer, own in zip(layers, before, strict=True):
+        for layer, forward in zip(layers, before, strict=True):
             del layer.forward
-            if own is not None:
-                layer.forward = own
+            if forward is not None:
+                layer.forward = forward
 
 
 def _layers(network: PreTrainedModel) -> list[Any]:
     decoder: Any = network.get_decoder()
-    return [one for one in decoder.modules() if isinstance(one, GradientCheckpointingLayer)]
+    return [part for part in decoder.modules() if isinstance(part, GradientCheckpointingLayer)]

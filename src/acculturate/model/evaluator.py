@@ -1,0 +1,246 @@
+"""THE HOT PATH: many soft prompts x all forms -> Answers.
+
+Nearly all time goes here. A candidate costs one packed row (see `plan.py`): the forms' tokens merged by
+their shared beginnings, the guard texts among them, no padding, no attention between unrelated forms, and
+logits of the option tokens only. Behind the question, a soft prompt leaves the question itself as it is:
+that runs once, for the whole query. Candidates are taken in chunks, so that on a processor the
+activations stay in cache and on a GPU they fit; a chunk that does not fit is halved.
+
+The result of a candidate does not depend on the others of its population.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from acculturate.model.answers import (
+    LONGEST_READ,
+    Answers,
+    Backward,
+    Query,
+    TextReading,
+)
+from acculturate.model.encoding import FormEncoder
+from acculturate.model.forward import Forward, does_not_fit
+from acculturate.model.gradient import backward
+from acculturate.model.plan import Plan, Planner
+from acculturate.model.soft_prompt import Placement, Prompt, Prompts
+from acculturate.model.vocabulary import Vocabulary
+
+_ROWS_ON_CPU = 512
+_ROWS_ON_GPU = 65536
+_PLANS_KEPT = 8
+_FORMS_IN_CACHE = 192
+"""Forms of a row on a processor: what is computed for many more falls out of its cache."""
+
+_Reference = tuple[torch.Tensor, torch.Tensor]
+"""The untouched model where texts are read: probabilities of all tokens, and their negative entropy."""
+
+
+class PopulationEvaluator:
+    """Runs populations of soft prompts through one frozen model.
+
+    Args:
+        network: The frozen model.
+        encoder: Encodes forms for it.
+        rows: Tokens a chunk of candidates holds at most, one candidate at least; chosen by device if
+            None.
+        compiled: Whether the layers are compiled; see `Forward`.
+    """
+
+    def __init__(
+        self,
+        network: PreTrainedModel,
+        encoder: FormEncoder,
+        rows: int | None = None,
+        compiled: bool | None = None,
+    ) -> None:
+        self._network: Any = network
+        self._encoder = encoder
+        self._forward = Forward(network, compiled)
+        self._vocabulary = Vocabulary(network)
+        self._planner = Planner(encoder, self._forward, self._vocabulary)
+        self._plan = lru_cache(_PLANS_KEPT)(self._planner.plan)
+        self._references: dict[Query, _Reference] = {}
+        self._on_cpu = self._forward.device.type == "cpu"
+        self._rows = rows or (_ROWS_ON_CPU if self._on_cpu else _ROWS_ON_GPU)
+
+    def run_sequentially(self) -> None:
+        """Run one sequence after another from now on, for a model that takes no attention from us."""
+        self._forward.over_trees = False
+        self._references.clear()
+
+    @torch.no_grad()
+    def ask(self, prompts: Prompts | None, query: Query) -> Answers:
+        """See `AnswerModel.ask`."""
+        if self._on_cpu and len(query.forms) > _FORMS_IN_CACHE:
+            return self._ask_by_frame(prompts, query)
+        population = self._population(prompts)
+        plan = self._plan(query, population.shape[1])
+        reference = self._reference(query)
+        outcomes: list[Sequence[torch.Tensor]] = []
+        chunk_size, start = max(1, self._rows // len(plan.tokens)), 0
+        while start < len(population):
+            chunk = population[start : start + chunk_size]
+            try:
+                outcomes.append(self._outcome(plan, chunk, reference, query.valid_mass))
+            except torch.OutOfMemoryError as error:
+                if chunk_size == 1:
+                    raise does_not_fit(len(plan.tokens)) from error
+                chunk_size = max(1, chunk_size // 2)
+                self._rows = chunk_size * len(
+                    plan.tokens
+                )  # the next generation starts where it fits
+                torch.cuda.empty_cache()
+            else:
+                start += len(chunk)
+        return _answers(plan, query, outcomes)
+
+    def _ask_by_frame(self, prompts: Prompts | None, query: Query) -> Answers:
+        """Ask the same in several rows, each of forms that begin alike."""
+        by_frame: dict[object, list[int]] = {}
+        for index, form in enumerate(query.forms):
+            by_frame.setdefault((form.language, form.frame), []).append(index)
+        parts = [
+            indices[start : start + _FORMS_IN_CACHE]
+            for indices in by_frame.values()
+            for start in range(0, len(indices), _FORMS_IN_CACHE)
+        ]
+        texts = [query.texts, *[()] * (len(parts) - 1)]
+        answers = [
+            self.ask(prompts, replace(query, forms=[query.forms[i] for i in part], texts=read))
+            for part, read in zip(parts, texts, strict=True)
+        ]
+        widest = max(part.probabilities.shape[2] for part in answers)
+        probabilities = np.zeros((len(answers[0].probabilities), len(query.forms), widest))
+        valid_mass = np.zeros(probabilities.shape[:2]) if query.valid_mass else None
+        for indices, part in zip(parts, answers, strict=True):
+            probabilities[:, indices, : part.probabilities.shape[2]] = part.probabilities
+            if valid_mass is not None:
+                valid_mass[:, indices] = part.valid_mass
+        return replace(
+            answers[0],
+            forms=tuple(query.forms),
+            probabilities=probabilities,
+            valid_mass=valid_mass,
+            tokens=sum(part.tokens for part in answers),
+        )
+
+    @torch.no_grad()
+    def ask_with_gradient(self, prompts: Prompts, query: Query) -> tuple[Answers, Backward]:
+        """See `DifferentiableModel.ask_with_gradient`."""
+        population = self._population(prompts).requires_grad_()
+        plan = self._plan(query, population.shape[1])
+        reference = self._reference(query)
+        try:
+            with torch.enable_grad():
+                outcome = self._outcome(plan, population, reference, query.valid_mass)
+        except torch.OutOfMemoryError as error:
+            raise does_not_fit(len(plan.tokens)) from error
+        answers = _answers(plan, query, [outcome])
+        return answers, partial(backward, self._network, population, outcome)
+
+    @torch.no_grad()
+    def read_texts(
+        self, texts: Sequence[str], prompt: Prompt | None, placement: Placement
+    ) -> tuple[TextReading, ...]:
+        """See `ProseModel.read_texts`. A text at a time: a reference holds its tokens x the vocabulary."""
+        population = self._population(None if prompt is None else prompt[None])
+        readings: list[TextReading] = []
+        for text in texts:
+            ids = self._encoder.encode_text(text)[:LONGEST_READ]
+            if len(ids) < 2:  # nothing stands before a first token
+                readings.append(TextReading(np.empty(0), np.empty(0)))
+                continue
+            untouched = self._planner.pack((), (ids,), placement, 0)
+            reference = self._compute_reference(untouched)
+            plan = self._planner.pack((), (ids,), placement, population.shape[1])
+            by_token = self._read(plan, self._hidden(plan, population), reference)
+            readings.append(TextReading(*(_array(part[0]) for part in by_token)))
+        return tuple(readings)
+
+    def _population(self, prompts: Prompts | None) -> torch.Tensor:
+        """Put soft prompts on the device; the untouched model is a candidate of no virtual tokens."""
+        if prompts is None:
+            prompts = np.empty((1, 0, self._forward.embed.weight.shape[1]))
+        return self._forward.tensor(np.array(prompts, np.float32))
+
+    def _hidden(self, plan: Plan, chunk: torch.Tensor) -> torch.Tensor:
+        """Compute the final hidden states of some candidates, `[candidate, row, hidden]`."""
+        rows = self._forward.embed(plan.tokens).repeat(len(chunk), 1, 1)
+        rows[:, plan.virtual] = chunk[:, plan.virtual_index].to(rows.dtype)
+        return self._forward(rows, plan.layout)
+
+    def _outcome(
+        self, plan: Plan, chunk: torch.Tensor, reference: _Reference | None, valid_mass: bool
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Compute probabilities of the options, their valid mass, divergence and perplexity of the texts."""
+        hidden, candidates = self._hidden(plan, chunk), len(chunk)
+        answered = hidden[:, plan.asked]
+        logits = self._vocabulary.cap(answered.float() @ plan.option_head.T + plan.option_bias)
+        index = plan.option_index.clamp(min=0).expand(candidates, -1, -1)
+        logits = logits.gather(2, index).masked_fill(plan.option_index < 0, -torch.inf)
+        mass = torch.zeros(candidates, len(plan.asked))
+        if valid_mass and len(plan.asked):
+            whole, _ = self._vocabulary.sums(answered)
+            mass = (logits.logsumexp(-1) - whole).exp()
+        divergence = perplexity = torch.zeros(candidates)
+        if reference is not None:
+            by_token, surprise = self._read(plan, hidden, reference)
+            # Rounding can leave a hair below zero where the divergence is zero.
+            divergence = by_token.mean(-1).clamp(min=0)
+            perplexity = surprise.mean(-1).exp()
+        return logits.softmax(dim=-1), mass, divergence, perplexity
+
+    def _read(
+        self, plan: Plan, hidden: torch.Tensor, reference: _Reference
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Compute divergence and surprise of every token of the texts, `[candidate, text position]`."""
+        probabilities, negative_entropy = reference
+        states = hidden[:, plan.read]
+        whole, expected = self._vocabulary.sums(states, probabilities)
+        follows = self._vocabulary.logit_of_each(states, plan.following)
+        return negative_entropy - expected + whole, whole - follows
+
+    def _reference(self, query: Query) -> _Reference | None:
+        """Return the reference of a query's texts, of which the last two are kept."""
+        if not query.texts:
+            return None
+        key = Query(texts=query.texts, placement=query.placement)
+        if key not in self._references:
+            while len(self._references) > 1:
+                self._references.pop(next(iter(self._references)))
+            self._references[key] = self._compute_reference(self._plan(key, 0))
+        return self._references[key]
+
+    def _compute_reference(self, plan: Plan) -> _Reference:
+        hidden = self._hidden(plan, self._population(None))
+        logged = self._vocabulary.logits(hidden[0, plan.read], slice(None)).log_softmax(-1)
+        probabilities = logged.exp()
+        return probabilities, torch.linalg.vecdot(probabilities, logged)
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().double().cpu().numpy()
+
+
+def _answers(plan: Plan, query: Query, outcomes: Sequence[Sequence[torch.Tensor]]) -> Answers:
+    """Join the outcomes of chunks of candidates; what was not asked for is None."""
+    probabilities, mass, divergence, perplexity = (
+        np.concatenate([_array(part) for part in column]) for column in zip(*outcomes, strict=True)
+    )
+    return Answers(
+        forms=tuple(query.forms),
+        probabilities=probabilities,
+        valid_mass=mass if query.valid_mass else None,
+        divergence=divergence if query.texts else None,
+        perplexity=perplexity if query.texts else None,
+        tokens=len(plan.tokens),
+    )
