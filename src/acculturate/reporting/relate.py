@@ -105,7 +105,7 @@ def relate(directories: Sequence[Path], seed: int = 0) -> Related:
     """Relates the survey losses of runs to their scores in benchmarks.
 
     Args:
-        directories: RunRecords directories; one that is given twice counts once.
+        directories: Run directories; one that is given twice counts once.
         seed: Of the bootstrap. Every correlation has a stream of its own.
 
     Raises:

@@ -120,7 +120,7 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
     """Writes the report of one run, or of several side by side.
 
     Args:
-        runs: RunRecords directories; unfinished ones are shown as far as they got.
+        runs: Run directories; unfinished ones are shown as far as they got.
         out: The file to write; `report.html` in the run's directory if None, and for several runs in
             the folder that holds them all.
 
