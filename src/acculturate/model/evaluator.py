@@ -20,13 +20,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from acculturate.model.answers import (
-    LONGEST_READ,
-    Answers,
-    Backward,
-    Query,
-    TextReading,
-)
+from acculturate.model.answers import LONGEST_READ, Answers, Backward, Query, TextReading
 from acculturate.model.encoding import FormEncoder
 from acculturate.model.forward import Forward, does_not_fit
 from acculturate.model.gradient import backward
@@ -95,9 +89,8 @@ class PopulationEvaluator:
                 if chunk_size == 1:
                     raise does_not_fit(len(plan.tokens)) from error
                 chunk_size = max(1, chunk_size // 2)
-                self._rows = chunk_size * len(
-                    plan.tokens
-                )  # the next generation starts where it fits
+                # The next generation starts where this one fits.
+                self._rows = chunk_size * len(plan.tokens)
                 torch.cuda.empty_cache()
             else:
                 start += len(chunk)

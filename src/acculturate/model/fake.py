@@ -9,14 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import (
-    LONGEST_READ,
-    Answers,
-    Backward,
-    Cotangent,
-    Query,
-    TextReading,
-)
+from acculturate.model.answers import LONGEST_READ, Answers, Backward, Cotangent, Query, TextReading
 from acculturate.model.soft_prompt import Placement, Prompt, Prompts, SoftPrompt
 from acculturate.survey.forms import Form
 
@@ -25,7 +18,7 @@ class FakeModel:
     """A model whose answers are a formula, for tests, docs and dry runs.
 
     Every item's answer is binomial on its scale with success rate
-    `sigmoid(bias[item] + gain * direction[item] . prompt + nudge[form])`, so that the expected answer
+    `sigmoid(bias[item] + direction[item] . prompt + nudge[form])`, so that the expected answer
     is a monotone function of one projection of the prompt and any item means strictly inside the
     scale are reached by `optimum`. Divergence on guard texts is the mean square of the prompt, in units of the
     embedding scale (1), times `harm`.
@@ -89,7 +82,7 @@ class FakeModel:
                     f"item {item}: a mean of {mean} is not strictly between 1 and {options}"
                 )
             rate = (mean - 1) / (options - 1)
-            wanted.append((np.log(rate / (1 - rate)) - self._bias(item)) / _GAIN)
+            wanted.append(np.log(rate / (1 - rate)) - self._bias(item))
         directions = np.stack([self._direction(item, tokens) for item in means])
         return (np.linalg.pinv(directions) @ np.array(wanted)).reshape(tokens, self.hidden_size)
 
@@ -109,7 +102,7 @@ class FakeModel:
             nudge = self._form_effect * self._stream("form", form.text).normal()
             # A sum a row, not a matrix product, whose bits depend on how many rows there are.
             along = (flat * self._direction(form.item, tokens)).sum(axis=1)
-            logit = self._bias(form.item) + nudge + _GAIN * along
+            logit = self._bias(form.item) + nudge + along
             probabilities[:, column, : len(form.options)] = _binomial(logit, len(form.options))
         divergence = self._harm * (flat**2).mean(axis=1) if query.texts else None
         return Answers(
@@ -136,7 +129,7 @@ class FakeModel:
                 # Of a binomial: dp/dlogit = p (successes - their mean). Sums a row, as in `ask`.
                 slope = p * (successes - (p * successes).sum(axis=1, keepdims=True))
                 along = (cotangent.probabilities[:, column] * slope).sum(axis=1)
-                gradient += _GAIN * along[:, None] * self._direction(form.item, prompts.shape[1])
+                gradient += along[:, None] * self._direction(form.item, prompts.shape[1])
             if cotangent.divergence is not None:
                 steep = cotangent.divergence[:, None] * self._harm * 2
                 gradient += steep * flat / flat.shape[1]
@@ -196,9 +189,6 @@ class FakeModel:
     def _direction(self, item: str, tokens: int) -> Float[np.ndarray, " entry"]:
         vector = self._stream("direction", item).normal(size=tokens * self.hidden_size)
         return vector / np.linalg.norm(vector)
-
-
-_GAIN = 1.0
 
 
 def _binomial(

@@ -33,6 +33,7 @@ _HANDLED = {
     "use_cache",
     "output_attentions",
 }
+"""Arguments of the model's attention that change nothing here."""
 
 
 @dataclass(frozen=True)
