@@ -248,9 +248,13 @@ def _fonts() -> list[str]:
 
 def _height(chart: Chart) -> float:
     """Return the height of a chart in inches."""
-    lines = -(-len(_legend(chart)) // _columns(chart))
+    lines = -(-len(_legend(chart)) // _columns(chart)) + _heading(chart).count("\n")
     rows = len(chart.rows) * _row_height(chart.lanes) * _LANE + 3 * _LINE
     return (lines * _LINE + (rows if chart.rows else _HEIGHT * _POINTS)) / _POINTS
+
+
+def _heading(chart: Chart) -> str:
+    return "\n".join(_wrap(line, 54) for line in chart.y_label.split("\n"))
 
 
 def _row_height(lanes: int) -> float:
@@ -276,7 +280,7 @@ def _draw_chart(part: SubFigure, chart: Chart) -> None:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         axis.set_major_formatter(FuncFormatter(_tick_text))
-    axes.set_title("\n".join(_wrap(line, 54) for line in chart.y_label.split("\n")))
+    axes.set_title(_heading(chart))
     axes.set_xlabel(_clean(chart.x_label))
     for series in chart.series:
         _draw_series(axes, series)

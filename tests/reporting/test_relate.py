@@ -160,7 +160,7 @@ def test_marks_stand_where_their_numbers_are(tmp_path):
     tuned, untouched = chart.series
     assert tuned.name == "United States" and untouched.look.hollow
     assert tuned.texts[0] == "us-0: loss 10.0, score 0.400"
-    assert untouched.texts == ["loss 21.7, score 0.300"]
+    assert untouched.texts == ["United States, untouched: loss 21.7, score 0.300"]
     assert np.allclose(tuned.x[::2], np.arange(10, 16))
     assert np.allclose(tuned.y[::2], 0.4 - 0.01 * np.arange(6))
 

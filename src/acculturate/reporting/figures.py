@@ -17,7 +17,12 @@ from acculturate.runs import Evaluation, RunRecords
 _TUNING, _HELD_OUT = Look("blue", "o"), Look("vermilion", "D")
 _CURVE = Look("blue", "o", line="-", width=1.8)
 _TARGET, _JOIN = Look("ink", line="-"), Look("grey", line="-", width=0.8)
-_LINES = {"untouched": "-", "constant answer": "--", "floor": ":"}
+_LINES = {
+    "untouched": Look("grey", line="-"),
+    "constant answer": Look("grey", line="--"),
+    "floor": Look("grey", line=":"),
+    "limit": Look("red", line="--"),
+}
 _OUTER_CUT = 1.2  # how far past everything else the outer band may stretch the axis
 
 Text = Callable[[float | None], str]
@@ -109,31 +114,19 @@ def loss_chart(run: RunRecords) -> Chart | None:
 def divergence_chart(run: RunRecords) -> Chart | None:
     """Return the best candidate's divergence against evaluations; None where it was not measured."""
     best = _best_so_far(run, [line.best_divergence for line in run.history], divergence_text)
-    limit = run.config.search.max_divergence
-    lines = level_lines({"limit": limit}, divergence_text, _end(run), Look("red", line="--"))
+    limit = {"limit": run.config.search.max_divergence}
+    series = (*best, *level_lines(limit, divergence_text, _end(run)))
     title = "Divergence of the best candidate while the search went on"
-    label = "divergence, nats a token"
-    series = (*best, *lines)
-    return (
-        Chart("divergence", title, "candidates evaluated", label, series, _end(run))
-        if best
-        else None
-    )
+    labels = "candidates evaluated", "divergence, nats a token"
+    return Chart("divergence", title, *labels, series, _end(run)) if best else None
 
 
-def level_lines(
-    levels: Mapping[str, float | None], text: Text, end: float, look: Look | None = None
-) -> tuple[Series, ...]:
+def level_lines(levels: Mapping[str, float | None], text: Text, end: float) -> tuple[Series, ...]:
     """Return reference lines up to the end of the horizontal axis, those that are known."""
+    known = [(name, value) for name, value in levels.items() if value is not None]
     return tuple(
-        Series(
-            f"{name} {text(value)}",
-            look or Look("grey", line=_LINES[name]),
-            (0.0, end),
-            (value, value),
-        )
-        for name, value in levels.items()
-        if value is not None
+        Series(f"{name} {text(value)}", _LINES[name], (0.0, end), (value, value))
+        for name, value in known
     )
 
 

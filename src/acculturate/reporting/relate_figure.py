@@ -30,17 +30,17 @@ def _chart(benchmark: Benchmark, score: str) -> Chart:
     marks: dict[Series, None] = {}
     for point in points:
         name, look = short(point.group, 40), look_of(groups.index(point.group))
-        marks[_mark(name, look, point.loss, point.score[score], f"{point.run}: ")] = None
+        marks[_mark(name, look, point.loss, point.score[score], point.run)] = None
         if score in point.naive_score:
             outline, naive = replace(look, hollow=True), point.naive_score[score]
-            marks[_mark(f"{name}, untouched", outline, point.naive_loss, naive, "")] = None
+            marks[_mark("", outline, point.naive_loss, naive, f"{name}, untouched")] = None
     title = f"{short(benchmark.name, 50)}: {SCORES[score]}"
     label = f"{title}\n{_note(benchmark, score)}"
     return Chart(f"relate-{score}", title, _ACROSS, label, merge(marks), zoomed=True)
 
 
-def _mark(name: str, look: Look, losses: Mapping[str, float], score: float, run: str) -> Series:
-    text = f"{run}loss {loss_text(losses[_LOSS])}, score {loss_text(score, 3)}"
+def _mark(name: str, look: Look, losses: Mapping[str, float], score: float, words: str) -> Series:
+    text = f"{words}: loss {loss_text(losses[_LOSS])}, score {loss_text(score, 3)}"
     return Series(name, look, (losses[_LOSS],), (score,), (text,))
 
 
@@ -48,4 +48,6 @@ def _note(benchmark: Benchmark, score: str) -> str:
     """Return the pooled coefficients, or why there are none."""
     pooled = next(r.pooled for r in benchmark.relations if (r.loss, r.score) == (_LOSS, score))
     spearman, pearson = coefficient_text(pooled.spearman), coefficient_text(pooled.pearson)
-    return pooled.why or f"within countries: Spearman {spearman}, Pearson {pearson}"
+    return pooled.why or (
+        f"within countries: Spearman {spearman}, Pearson {pearson}; hollow: untouched"
+    )
