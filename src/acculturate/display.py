@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from acculturate.benchmarks.result import Result
     from acculturate.evaluation.evaluate import RunEvaluation
     from acculturate.evaluation.examine import Examined
-    from acculturate.experiment.estimate import Estimate
-    from acculturate.experiment.report import Published
+    from acculturate.experiment import Estimate, Published
     from acculturate.metrics.correlation import Coefficient
     from acculturate.metrics.measure import Profile
     from acculturate.metrics.side_effects import SideEffects
@@ -27,21 +26,22 @@ if TYPE_CHECKING:
     from acculturate.survey.instrument import Instrument
 
 
-def show_estimates(found: Sequence[Estimate], machine: str) -> None:
-    """The cells of an experiment with what each takes, and all together."""
+def show_estimates(found: Sequence[Estimate], trials: int) -> None:
+    """Show the cells of an experiment with the work of each, and all together; trials are not counted."""
     table = Table(title="Cells")
     for name in ("cell", "evaluations", "tokens", "time"):
         table.add_column(name, justify="left" if name == "cell" else "right")
     for one in found:
-        spent = "complete" if one.done else duration(one.seconds)
+        spent = "complete" if one.complete else duration(one.seconds)
         table.add_row(one.cell.title, str(one.evaluations or "-"), f"{one.tokens:,}", spent)
     console = open_console()
     console.print(table)
-    left = [one for one in found if not one.done]
+    left = [one for one in found if not one.complete]
     console.print(
         f"{len(left)} of {len(found)} cells to run: {sum(one.evaluations for one in left):,} evaluations, "
         f"{sum(one.tokens for one in left):,} tokens, about "
-        f"{duration(sum(one.seconds for one in left))} {machine}",
+        f"{duration(sum(one.seconds for one in left))} on this machine, cell after cell"
+        f"{f'; not counted: {trials} trials of the search' if trials else ''}.",
         soft_wrap=True,
     )
 

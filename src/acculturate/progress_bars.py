@@ -25,8 +25,7 @@ from acculturate.display import duration, open_console, say
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from acculturate.experiment.prepared import Cell
-    from acculturate.experiment.worker import ProgressListener
+    from acculturate.experiment import Cell, ProgressListener
     from acculturate.tuning import Progress
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 
 import numpy as np
@@ -48,18 +47,18 @@ def test_trials_are_cells_and_go_on(tmp_path: Path):
     out = tmp_path / "stopped" / "out"
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "stopped", text=SEARCH, listener=Stop(1))
-    with (out / "search.jsonl").open("a") as journal:
-        journal.write('{"op_code": 4, "half')  # as kill -9 leaves it
     run(tmp_path / "stopped", text=SEARCH)
     assert tables(out) == tables(tmp_path / "whole" / "out")
-    for line in (out / "search.jsonl").read_text().splitlines():
-        json.loads(line)
+    with (out / "trials.csv").open(newline="") as file:
+        trials = list(csv.DictReader(file))
+    assert [trial["method"] for trial in trials] == ["de trial 0", "de trial 1", "de trial 2"]
     with (out / "results.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["measure"] == "held_out_loss"]
     means = [
         np.mean([float(row["value"]) for row in rows if row["method"] == f"de trial {number}"])
         for number in range(3)
     ]
+    assert [float(trial["loss"]) for trial in trials] == means
     page = (out / "report.html").read_text()
     best = page[page.index("Settings that were tried") :]
     strong = best[best.index('class="strong"') :].split("</tr>")[0]

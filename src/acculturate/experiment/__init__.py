@@ -1,45 +1,8 @@
-"""Experiments: methods x countries x seeds on one model, from a file to a table, figures and a report."""
+"""Experiments: methods x countries x seeds on one model, from a file to a table, figures and a report.
 
-from acculturate.experiment.comparisons import Difference, differences
-from acculturate.experiment.estimate import Estimate, estimate
-from acculturate.experiment.figures import figures_of
-from acculturate.experiment.narrative import findings
-from acculturate.experiment.plan import (
-    PRESETS,
-    Experiment,
-    load_experiment,
-    preset_names,
-)
-from acculturate.experiment.prepared import Cell, PreparedExperiment, prepare
-from acculturate.experiment.ray_workers import RayOptions
-from acculturate.experiment.report import Published, publish
-from acculturate.experiment.results import Measured, collect
-from acculturate.experiment.run import run_experiment
-from acculturate.experiment.settings_search import needs_optuna
-from acculturate.experiment.tables import paper_table
-from acculturate.experiment.worker import ProgressListener
+The public names are in `__init__.pyi`; a name is loaded when it is first used.
+"""
 
-__all__ = [
-    "PRESETS",
-    "Cell",
-    "Difference",
-    "Estimate",
-    "Experiment",
-    "Measured",
-    "PreparedExperiment",
-    "ProgressListener",
-    "Published",
-    "RayOptions",
-    "collect",
-    "differences",
-    "estimate",
-    "figures_of",
-    "findings",
-    "load_experiment",
-    "needs_optuna",
-    "paper_table",
-    "prepare",
-    "preset_names",
-    "publish",
-    "run_experiment",
-]
+from lazy_loader import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -8,7 +8,7 @@ import numpy as np
 
 from acculturate.experiment.comparisons import LOSS, Difference
 from acculturate.experiment.plan import BASELINES, Experiment
-from acculturate.experiment.results import Measured
+from acculturate.experiment.results import Measured, grouped
 from acculturate.formatting import LEVEL, divergence_text, loss_text, share_text, short
 from acculturate.reporting.narrative import Finding, writer_words
 
@@ -27,7 +27,7 @@ def headline(
     state += f", {countries} {'country' if countries == 1 else 'countries'}."
     losses = {
         method: mean
-        for method, own in _by_method(measured).items()
+        for method, own in grouped(measured, lambda one: one.cell.method).items()
         if (mean := _mean(one.held_out for one in own)) is not None
     }
     if not losses:
@@ -56,10 +56,11 @@ def findings(
     digits = measured[0].evaluation.digits if measured else 1
     searched = [one for one in compared if one.method not in BASELINES]
     tuned = [one for one in measured if one.run is not None]
+    by_method = grouped(tuned, lambda one: one.cell.method)
     return (
         *([Finding("bad", failures, others)] if failed else []),
         *(_against_naive(one, digits) for one in searched if one.measure == LOSS),
-        *(_carried_over(method, own) for method, own in _by_method(tuned).items()),
+        *(_carried_over(method, own) for method, own in by_method.items()),
         *(_on_benchmark(one) for one in searched if one.measure != LOSS),
         *_degradation(tuned),
     )
@@ -141,13 +142,6 @@ def _degradation(tuned: Sequence[Measured]) -> Iterator[Finding]:
 def p_text(p: float) -> str:
     """Return a p-value with as many decimals as it is worth."""
     return "under 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
-
-
-def _by_method(measured: Sequence[Measured]) -> dict[str, list[Measured]]:
-    groups: dict[str, list[Measured]] = {}
-    for one in measured:
-        groups.setdefault(one.cell.method, []).append(one)
-    return groups
 
 
 def _naive_loss(one: Measured) -> float | None:

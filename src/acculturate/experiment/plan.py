@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_serializer, model_validator
 
 from acculturate.errors import UsageError
 from acculturate.formatting import suggestion
 from acculturate.io import is_path, parse_toml, read_bytes
 from acculturate.schema import Flag, Section, Text, Whole, fault, validated
 from acculturate.tuning import Method, Settings, make_method, setting_fields
+
+T = TypeVar("T")
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -31,7 +34,6 @@ BASELINES: Mapping[str, str] = {
 }
 """Methods without a search; each is measured once a country."""
 
-_SAME_FOR_ALL = ("budget", "seed")
 _LONGEST_NAME = 100
 
 
@@ -43,57 +45,49 @@ def _printable(text: str) -> str:
     return text
 
 
-def _different(names: tuple[str, ...]) -> tuple[str, ...]:
-    for place, name in enumerate(names):
-        if name in names[:place]:
-            raise fault(f'is "{name}" again', "Write each one once.", place)
-    return names
+def _different(values: tuple[T, ...]) -> tuple[T, ...]:
+    for place, value in enumerate(values):
+        if value in values[:place]:
+            raise fault(f"is {value!r} again", "Write each one once.", place)
+    return values
 
 
 def _named(model: object) -> object:
     return {"name": model} if isinstance(model, str) else model
 
 
-def _end(number: Any) -> int | float:
-    if type(number) not in (int, float) or not math.isfinite(number):
-        raise fault(f"is {number!r}", "Write a finite number.")
-    return number
+def _same_for_all(given: Mapping[str, Any], *at: str) -> None:
+    for key in {"budget", "seed"} & given.keys():
+        raise fault("is the same for all methods", "Set it at the top of the file.", *at, key)
 
 
-def _seeds(given: object) -> object:
-    entries: list[Any] = given if isinstance(given, list) else []
-    whole = {seed for seed in entries if type(seed) is int and seed >= 0}
-    if not entries or len(whole) < len(entries):
-        raise fault(f"is {given!r}", "Write different whole numbers from 0, as in [0, 1, 2].")
-    return given
+@contextmanager
+def _placed(what: str, *at: str) -> Generator[None]:
+    """Give the place of a setting that cannot be used."""
+    try:
+        yield
+    except UsageError as error:
+        raise fault(f"{what}: {error}", error.hint or "", *at) from error
 
 
-def _shared_settings(given: dict[str, Any]) -> dict[str, Any]:
+def _check_settings(given: dict[str, Any]) -> dict[str, Any]:
+    _same_for_all(given)
     for key in given:
-        if key in _SAME_FOR_ALL:
-            raise fault("stands at the top of the file", f"Move {key} there.", key)
         if key not in setting_fields():
             raise fault("is not known", suggestion(key, setting_fields(), "Known here"), key)
-    try:
+    with _placed("cannot be used"):
         Settings(**given)
-    except UsageError as error:
-        raise fault(f"cannot be used: {error}", error.hint or "") from error
     return given
 
 
 def _check_methods(given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     for name, table in given.items():
-        if name in BASELINES:
-            if table:
-                raise fault("takes no settings", f"Write {name} = {{}}.", name)
-            continue
-        for key in _SAME_FOR_ALL:
-            if key in table:
-                raise fault("is the same for all methods", f"Move {key} to the top.", name, key)
-        try:
-            _method(name, table)
-        except UsageError as error:
-            raise fault(f"cannot be run: {error}", error.hint or "", name) from error
+        _same_for_all(table, name)
+        if name in BASELINES and table:
+            raise fault("takes no settings", f"Write {name} = {{}}.", name)
+        if name not in BASELINES:
+            with _placed("cannot be run", name):
+                _method(name, table)
     return given
 
 
@@ -106,6 +100,7 @@ Name = Annotated[Text, AfterValidator(_printable)]
 Names = Annotated[tuple[Name, ...], AfterValidator(_different)]
 SomeNames = Annotated[Names, Field(min_length=1)]
 Count = Annotated[Whole, Field(ge=1)]
+Seed = Annotated[Whole, Field(ge=0)]
 
 
 class ModelChoice(Section):
@@ -120,36 +115,31 @@ class Range(Section):
     """Values of a setting that a search tries: some choices, or numbers between two ends.
 
     Attributes:
-        choices: One of these; None where it is a number.
+        choices: One of these; empty where it is a number.
         low: The least.
         high: The largest; between two whole numbers all are whole.
         log: Whether small numbers are tried as densely as large ones.
     """
 
-    choices: Annotated[tuple[Any, ...], Field(min_length=1)] | None = None
-    low: Annotated[Any, AfterValidator(_end)] = None
-    high: Annotated[Any, AfterValidator(_end)] = None
+    choices: tuple[Any, ...] = ()
+    low: Any = None
+    high: Any = None
     log: Flag = False
 
     @model_validator(mode="after")
     def _check(self) -> Range:
-        if self.choices is not None:
-            for key in self.model_fields_set - {"choices"}:
-                raise fault("stands beside choices", "Take one of them out.", key)
-            return self
-        for key in ("low", "high"):
-            if getattr(self, key) is None:
-                raise fault("is missing", "Write low and high, or a list of choices.", key)
-        if not self.low < self.high or (self.log and self.low <= 0):
-            hint = "Write low < high, above 0 with log = true."
-            raise fault(f"is {self.high:g}", hint, "high")
+        ends = self.low, self.high
+        numbers = all(type(end) in (int, float) and math.isfinite(end) for end in ends)
+        between = numbers and self.low < self.high and (self.low > 0 or not self.log)
+        if between == bool(self.choices):
+            hint = "Write numbers low < high, above 0 with log = true, or else choices = [...]."
+            raise fault(f"is from {self.low!r} to {self.high!r}", hint)
         return self
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as the file would say it."""
-        if self.choices is not None:
-            return {"choices": list(self.choices)}
-        return {"low": self.low, "high": self.high, "log": self.log}
+    @model_serializer
+    def _as_written(self) -> dict[str, Any]:
+        names = ("choices",) if self.choices else ("low", "high", "log")
+        return {name: getattr(self, name) for name in names}
 
 
 class SettingsSearch(Section):
@@ -164,7 +154,7 @@ class SettingsSearch(Section):
 
     method: Text
     trials: Count
-    seed: Whole = 0
+    seed: Seed = 0
     ranges: Annotated[dict[str, Range], Field(min_length=1)]
 
 
@@ -200,12 +190,10 @@ class Experiment(Section):
         Field(min_length=1, alias="methods"),
         AfterValidator(_check_methods),
     ]
-    seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds)] = (0,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_different)] = (0,)
     budget: Count = 1
-    goal: str | float | None = None
-    settings: Annotated[dict[str, Any], AfterValidator(_shared_settings)] = Field(
-        default_factory=dict
-    )
+    goal: Any = None
+    settings: Annotated[dict[str, Any], AfterValidator(_check_settings)] = {}  # noqa: RUF012  # copied
     evaluate: Flag = False
     languages: Names | None = None
     benchmarks: Names = ()
@@ -232,9 +220,11 @@ class Experiment(Section):
             raise fault(
                 "is set and evaluate is not", "Add evaluate = true, or take it out.", "languages"
             )
-        if isinstance(self.goal, str) and self.goal not in labels:
-            hint = suggestion(self.goal, labels, "Write a loss, or one of")
-            raise fault(f'is "{self.goal}", which is no method that searches', hint, "goal")
+        if not isinstance(self.goal, int | float | None) and self.goal not in labels:
+            hint = suggestion(str(self.goal), labels, "Write a loss, or one of")
+            raise fault(
+                f"is {self.goal!r}, neither a loss nor a method that searches", hint, "goal"
+            )
         if self.search is not None:
             self._check_search(self.search, labels)
         return self
@@ -243,32 +233,21 @@ class Experiment(Section):
         if search.method not in labels:
             hint = suggestion(search.method, labels, "Write one of") if labels else "Add a method."
             raise fault(f'is "{search.method}"', hint, "search", "method")
+        _same_for_all(search.ranges, "search", "ranges")
         base = self.methods[labels.index(search.method)]
         for key, tried in search.ranges.items():
-            where = "search", "ranges", key
-            if key in _SAME_FOR_ALL:
-                raise fault("is the same for all methods", "Take it out.", *where)
-            for value in tried.choices or (tried.low, tried.high):
-                try:
+            with _placed("cannot be tried", "search", "ranges", key):
+                for value in tried.choices or (tried.low, tried.high):
                     changed(base, "a trial", {key: value})
-                except UsageError as error:
-                    raise fault(f"cannot be tried: {error}", error.hint or "", *where) from error
 
     def to_dict(self) -> dict[str, Any]:
         """Return all that decides the results, for experiment.toml; what is not set is left out."""
         methods: dict[str, Any] = {name: {} for name in self.baselines}
         for method in self.methods:
-            methods[method.label] = {
-                "optimizer": method.optimizer,
-                **method.own,
-                **method.settings,
-            }
-        left_out = {"about", "chosen", "search"}
-        search = self.search and vars(self.search) | {
-            "ranges": {key: tried.to_dict() for key, tried in self.search.ranges.items()}
-        }
-        everything = self.model_dump(exclude=left_out, exclude_none=True, mode="json")
-        return everything | {"methods": methods} | ({"search": search} if search else {})
+            own = {"optimizer": method.optimizer, **method.own, **method.settings}
+            methods[method.label] = own
+        plan = self.model_dump(mode="json", exclude={"about", "chosen"}, exclude_none=True)
+        return plan | {"methods": methods}
 
 
 def preset_names() -> tuple[str, ...]:
@@ -301,16 +280,11 @@ def load_experiment(name_or_path: str | Path, base: Path | None = None) -> Exper
     plan = validated(Experiment, parse_toml(read_bytes(path, what), path, what), path)
 
     def local(given: str, suffix: str) -> str:
-        if folder is None or not is_path(given, suffix) or Path(given).is_absolute():
-            return given
-        return str(folder / given)
+        return str(folder / given) if folder is not None and is_path(given, suffix) else given
 
-    located = {
-        "name": plan.name or path.stem,
-        "instrument": local(plan.instrument, ".toml"),
-        "tables": tuple(local(table, ".csv") for table in plan.tables),
-    }
-    return plan.model_copy(update=located)
+    tables = tuple(local(table, ".csv") for table in plan.tables)
+    instrument, name = local(plan.instrument, ".toml"), plan.name or path.stem
+    return plan.model_copy(update={"name": name, "instrument": instrument, "tables": tables})
 
 
 def changed(method: Method, label: str, values: Mapping[str, Any]) -> Method:

@@ -1,13 +1,13 @@
 """An experiment with all it names loaded and checked: nothing runs where something cannot.
 
-In: an `Experiment`. Out: `PreparedExperiment`: the questionnaire, the tables,
-the cells, and each cell's settings.
+In: an `Experiment`. Out: a `PreparedExperiment`: questionnaire, tables, cells, and each cell's settings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from acculturate.benchmarks.catalogue import load_benchmarks
@@ -23,17 +23,17 @@ from acculturate.survey.scoring import Scoring
 from acculturate.tuning import Method, Settings, tuning_forms
 
 BASELINE_CELL = "baselines"
-"""Names the cell that measures what searches nothing."""
+"""Method of the cell that measures the baselines of a country."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run, or what searches nothing towards one country.
+    """One run, or the baselines of one country.
 
     Attributes:
         table: Key of the country table.
         country: The target's name.
-        method: Label of the method; `BASELINE_CELL` for those that search nothing.
+        method: Label of the method; `BASELINE_CELL` for the baselines.
         seed: None where nothing is random.
     """
 
@@ -44,7 +44,7 @@ class Cell:
 
     @property
     def folder(self) -> Path:
-        """Where it lies in the experiment's directory."""
+        """Its folder in the experiment's directory."""
         place = Path("cells") / slug(self.table) / slug(self.country) / slug(self.method)
         return place if self.seed is None else place / f"seed-{self.seed}"
 
@@ -55,7 +55,7 @@ class Cell:
 
     @property
     def title(self) -> str:
-        """What a line of progress calls it."""
+        """Its name in a line of progress."""
         seed = "" if self.seed is None else f", seed {self.seed}"
         return f"{self.country}, {self.method}{seed}"
 
@@ -65,11 +65,9 @@ class PreparedExperiment:
     """Everything an experiment needs but the model.
 
     Attributes:
-        experiment: What is asked for.
+        experiment: The experiment.
         instrument: The questionnaire.
         tables: The country tables by key.
-        cells: Country by country; baselines first, then methods and seeds. The trials of a search over
-            settings are not among them.
         exam: Its benchmarks, or None.
         known: Answers to them that several cells share, such as the untouched model's.
     """
@@ -77,12 +75,39 @@ class PreparedExperiment:
     experiment: Experiment
     instrument: Instrument
     tables: Mapping[str, CountryTable]
-    cells: tuple[Cell, ...] = field(default=())
-    exam: Exam | None = None
+    exam: Exam | None
     known: Known = field(default_factory=dict, compare=False)
 
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """All cells but trials of settings, country by country: baselines, then methods and seeds."""
+        plan = self.experiment
+        cells: list[Cell] = []
+        for place in self.places:
+            cells += [Cell(*place, BASELINE_CELL)] if plan.baselines else []
+            cells += [Cell(*place, method.label, s) for method in plan.methods for s in plan.seeds]
+        return tuple(cells)
+
+    @property
+    def cell_count(self) -> int:
+        """Number of cells with those of all trials of settings."""
+        search, seeds = self.experiment.search, len(self.experiment.seeds)
+        trials = search.trials if search else 0
+        return len(self.cells) + trials * len(self.places) * seeds
+
+    @property
+    def places(self) -> list[tuple[str, str]]:
+        """Every table with each country in it."""
+        countries = self.experiment.countries
+        return [(key, table[c].name) for key, table in self.tables.items() for c in countries]
+
+    def cells_of(self, label: str) -> tuple[Cell, ...]:
+        """Return the cells of a method that searches: every table, country and seed."""
+        seeds = self.experiment.seeds
+        return tuple(Cell(*place, label, seed) for place in self.places for seed in seeds)
+
     def target(self, cell: Cell) -> Country:
-        """The country that a cell moves the model towards."""
+        """Return the country that a cell moves the model towards."""
         return self.tables[cell.table][cell.country]
 
     def method(self, cell: Cell) -> Method | None:
@@ -90,7 +115,7 @@ class PreparedExperiment:
         return next((m for m in self.experiment.methods if m.label == cell.method), None)
 
     def settings(self, method: Method, seed: int) -> Settings:
-        """The settings of a run, checked and resolved."""
+        """Return the settings of a run, checked and resolved."""
         return method.chosen(self.experiment.settings, self.experiment.budget, seed=seed)
 
     @property
@@ -99,25 +124,16 @@ class PreparedExperiment:
         return Settings(**self.experiment.settings)
 
     def other_languages(self, settings: Settings) -> tuple[str, ...]:
-        """Languages that runs are asked in beside their own."""
+        """Return the languages that runs are asked in beside their own."""
         return other_languages(self.instrument, settings.language, self.experiment.languages)
 
     def scoring(self, settings: Settings) -> Scoring:
-        """Weights, anchor and loss of some settings."""
+        """Return weights, anchor and loss of some settings."""
         return Scoring(self.instrument, settings.anchor, settings.aggregate, settings.variant)
-
-    def cells_of(self, method: Method) -> tuple[Cell, ...]:
-        """The cells of one method: every table, country and seed."""
-        return tuple(
-            Cell(key, table[country].name, method.label, seed)
-            for key, table in self.tables.items()
-            for country in self.experiment.countries
-            for seed in self.experiment.seeds
-        )
 
 
 def prepare(experiment: Experiment) -> PreparedExperiment:
-    """Loads what an experiment names and checks that every cell can run.
+    """Load what an experiment names and check that every cell can run.
 
     Raises:
         UsageError: A name is unknown, a country has no score, a setting cannot be run, or two names
@@ -126,46 +142,32 @@ def prepare(experiment: Experiment) -> PreparedExperiment:
     """
     instrument = load_instrument(experiment.instrument)
     tables = [load_countries(name) for name in experiment.tables]
-    _different("tables", (table.key for table in tables))
-    prepared = PreparedExperiment(experiment, instrument, {table.key: table for table in tables})
+    _check_folders("tables", (table.key for table in tables))
     for table in tables:
         names = [table[country].name for country in experiment.countries]
-        _different("countries", names)
+        _check_folders("countries", names)
         for name in names:
             table[name].vector(instrument)
-    _different("methods", [BASELINE_CELL, *(method.label for method in experiment.methods)])
-    for method in experiment.methods:
-        for seed in experiment.seeds:
-            chosen = prepared.settings(method, seed)
-            tuning_forms(instrument, chosen)
-            prepared.scoring(chosen)
-    shared = prepared.shared
-    tuning_forms(instrument, shared)
-    prepared.scoring(shared)
+    _check_folders("methods", [BASELINE_CELL, *(method.label for method in experiment.methods)])
+    exam = Exam(load_benchmarks(experiment.benchmarks)) if experiment.benchmarks else None
+    by_key = {table.key: table for table in tables}
+    prepared = PreparedExperiment(experiment, instrument, by_key, exam)
+    runs = [prepared.settings(m, seed) for m in experiment.methods for seed in experiment.seeds]
+    for settings in (*runs, prepared.shared):
+        tuning_forms(instrument, settings)
+        prepared.scoring(settings)
     if experiment.languages:
         all_forms(instrument, experiment.languages, split="held-out")
-    cells: list[Cell] = []
-    for key, table in prepared.tables.items():
-        for country in experiment.countries:
-            name = table[country].name
-            if experiment.baselines:
-                cells.append(Cell(key, name, BASELINE_CELL))
-            cells += [
-                Cell(key, name, method.label, seed)
-                for method in experiment.methods
-                for seed in experiment.seeds
-            ]
-    exam = Exam(load_benchmarks(experiment.benchmarks)) if experiment.benchmarks else None
-    return PreparedExperiment(experiment, instrument, prepared.tables, tuple(cells), exam)
+    return prepared
 
 
-def _different(what: str, names: Iterable[str]) -> None:
-    seen: dict[str, str] = {}
+def _check_folders(what: str, names: Iterable[str]) -> None:
+    folders: dict[str, str] = {}
     for name in names:
         folder = slug(name)
-        if folder in seen:
+        if folder in folders:
             raise UsageError(
-                f'{what}: "{seen[folder]}" and "{name}" would share the folder {folder}',
+                f'{what}: "{folders[folder]}" and "{name}" would share the folder {folder}',
                 "Take one out, or rename it.",
             )
-        seen[folder] = name
+        folders[folder] = name

@@ -16,8 +16,7 @@ from typing import Any, cast
 
 from acculturate.errors import AcculturateError, FailureError, UsageError
 from acculturate.experiment.prepared import Cell
-from acculturate.experiment.worker import CellFailure, CellWorker, ProgressListener
-from acculturate.tuning import Method
+from acculturate.experiment.worker import CellFailure, CellWorker, Execute, Job, ProgressListener
 
 _RETRIES = 5
 _POLL = 0.5
@@ -42,9 +41,7 @@ class RayOptions:
 @contextmanager
 def ray_workers(
     worker: CellWorker, options: RayOptions, listener: ProgressListener
-) -> Generator[
-    Callable[[Sequence[tuple[Cell, Method | None]]], Iterator[tuple[Cell, CellFailure | None]]]
-]:
+) -> Generator[Execute]:
     """Start Ray, or join it, with a copy of a worker in every process.
 
     Args:
@@ -58,15 +55,12 @@ def ray_workers(
     """
     ray = _start(options.address)
     try:
-        count, cores = _share(ray, options)
         from ray.util.queue import Queue  # pyright: ignore[reportMissingImports]
 
+        count, resources = _share(ray, options)
         messages = Queue(actor_options={"num_cpus": 0})
         actor = ray.remote(CellWorker).options(
-            num_cpus=cores,
-            num_gpus=options.gpus_per_worker,
-            max_restarts=-1,
-            max_task_retries=_RETRIES,
+            max_restarts=-1, max_task_retries=_RETRIES, **resources
         )
         given = worker.prepared, worker.load, worker.out.absolute(), worker.command
         actors = [actor.remote(*given) for _ in range(count)]
@@ -95,8 +89,8 @@ def _start(address: str) -> Any:
     return ray
 
 
-def _share(ray: Any, options: RayOptions) -> tuple[int, int]:
-    """Return the number of workers and the cores of each."""
+def _share(ray: Any, options: RayOptions) -> tuple[int, dict[str, float]]:
+    """Return the number of workers and the resources of each."""
     there = cast("dict[str, float]", ray.cluster_resources())
     gpus, each = there.get("GPU", 0.0), options.gpus_per_worker
     count = options.workers or max(1, int(gpus / each) if each else len(ray.nodes()))
@@ -105,7 +99,8 @@ def _share(ray: Any, options: RayOptions) -> tuple[int, int]:
             f"{count} workers with {each:g} GPUs each need more than the {gpus:g} that Ray has",
             "Use fewer --workers, or a smaller --gpus-per-worker.",
         )
-    return count, 1 if each else max(1, int(there.get("CPU", 1.0)) // count)
+    cores = 1 if each else max(1, int(there.get("CPU", 1.0)) // count)
+    return count, {"num_cpus": cores, "num_gpus": each}
 
 
 class _Messenger:
@@ -121,13 +116,9 @@ class _Messenger:
 
 
 def _run_in(
-    ray: Any,
-    actors: Sequence[Any],
-    messages: Any,
-    listener: ProgressListener,
-    jobs: Sequence[tuple[Cell, Method | None]],
+    ray: Any, actors: Sequence[Any], messages: Any, listener: ProgressListener, jobs: Sequence[Job]
 ) -> Iterator[tuple[Cell, CellFailure | None]]:
-    """Yield each cell when it is done, with why it failed or None."""
+    """See `Execute`."""
     idle, waiting = list(actors), deque(jobs)
     running: dict[Any, tuple[Any, Cell]] = {}
     while waiting or running:
@@ -144,25 +135,20 @@ def _run_in(
 
 
 def _result(ray: Any, reference: Any, cell: Cell, listener: ProgressListener) -> CellFailure | None:
-    from ray.exceptions import (  # pyright: ignore[reportMissingImports]
-        RayActorError,
-        RayError,
-        RayTaskError,
-    )
-
+    errors = ray.exceptions
     try:
         return ray.get(reference)
-    except RayTaskError as error:
+    except errors.RayTaskError as error:
         cause: object = error.cause
         if isinstance(cause, AcculturateError):
             raise cause from None
         raise FailureError(f"a Ray worker failed: {cause}", "See Ray's logs.") from error
-    except RayActorError as error:
+    except errors.RayActorError as error:
         why = f"its Ray worker died {_RETRIES + 1} times; it may be out of memory: use fewer "
         why += "--workers, or more --gpus-per-worker"
         listener.on_end(cell, why, False)
         return CellFailure(why, str(error))
-    except RayError as error:
+    except errors.RayError as error:
         raise FailureError(
             f"Ray failed: {str(error).partition(chr(10))[0]}",
             "Is the same version of acculturate installed on every machine of the cluster?",

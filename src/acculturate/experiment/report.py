@@ -13,15 +13,21 @@ from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from acculturate.drawing import draw
 from acculturate.experiment.comparisons import Difference, differences
 from acculturate.experiment.figures import figures_of
 from acculturate.experiment.narrative import findings, headline, p_text
 from acculturate.experiment.plan import Experiment
-from acculturate.experiment.prepared import BASELINE_CELL, Cell, PreparedExperiment
-from acculturate.experiment.results import Measured, collect, csv_text, write_results
+from acculturate.experiment.prepared import Cell, PreparedExperiment
+from acculturate.experiment.results import (
+    Measured,
+    collect,
+    csv_text,
+    grouped,
+    place_names,
+    write_results,
+)
 from acculturate.experiment.settings_search import Trial
 from acculturate.experiment.tables import (
     TextTable,
@@ -58,23 +64,6 @@ class Published:
     missing: int
 
 
-@dataclass(frozen=True)
-class CellLine:
-    """A cell in the list of all.
-
-    Attributes:
-        cell: The cell.
-        measured: Its results, where it is complete.
-        state: Why there are none, or empty.
-        link: Link to its own report, or empty.
-    """
-
-    cell: Cell
-    measured: Measured | None
-    state: str
-    link: str
-
-
 def publish(
     prepared: PreparedExperiment,
     out: Path,
@@ -93,7 +82,7 @@ def publish(
         FailureError: A file is damaged or cannot be written.
     """
     experiment, cells = prepared.experiment, prepared.cells
-    trial_cells = [cell for trial in trials for cell in trial.cells]
+    trial_cells = [cell for trial in trials for cell in prepared.cells_of(trial.method)]
     measured = collect(out, cells, experiment.baselines)
     write_results(experiment, (*measured, *collect(out, trial_cells, ())), out)
     table, compared = paper_table(measured), differences(measured)
@@ -103,14 +92,14 @@ def publish(
             write_text(out / f"{name}.md", markdown(text))
             write_text(out / f"{name}.tex", latex(text, experiment.name))
     write_text(out / "comparisons.csv", csv_text(Difference, compared))
+    if trials:
+        write_text(out / "trials.csv", csv_text(Trial, trials))
     for chart in chain.from_iterable(figures.values()):
         write_bytes(out / "figures" / f"{chart.key}.svg", draw([chart], "svg"))
     complete = sum(is_complete(cell, out) for cell in cells)
     head = headline(experiment, measured, complete, len(cells))
     found = findings(measured, compared, len(failures))
-    shown = {
-        "experiment": experiment,
-        "title": experiment.name,
+    shown = _facts_of(prepared, measured, failures) | {
         "headline": head,
         "findings": found,
         "table": table,
@@ -118,13 +107,6 @@ def publish(
         "compared": compared,
         "drawn": figures,
         "trials": trials,
-        "groups": _groups(cells, measured, failures),
-        "facts": _facts(experiment),
-        "p_text": p_text,
-        "version": version("acculturate"),
-        "instruments": warnings_of([one.run for one in measured if one.run is not None]),
-        "hofstede": "vsm" in experiment.instrument.lower(),
-        "aggregate": measured[0].evaluation.aggregate if measured else "mean",
     }
     templates = environment("acculturate.experiment")
     for file, template in (("table.html", "table"), ("report.html", "experiment")):
@@ -136,26 +118,32 @@ def publish(
         out / "report.html",
         out / "results.csv",
         {cell.title: why.error for cell, why in failures.items()},
-        sum(not is_complete(cell, out) for cell in (*cells, *trial_cells)),
+        len(cells) - complete + sum(not is_complete(cell, out) for cell in trial_cells),
     )
 
 
-def _groups(
-    cells: Sequence[Cell], measured: Sequence[Measured], failures: Mapping[Cell, CellFailure]
-) -> dict[str, list[CellLine]]:
-    """Return all cells that search, country by country."""
-    by_cell = {one.cell: one for one in measured}
-    several = len({cell.table for cell in cells}) > 1
-    groups: dict[str, list[CellLine]] = {}
-    for cell in cells:
-        if cell.method == BASELINE_CELL:
-            continue
-        state = f"failed: {failures[cell].error}" if cell in failures else "not complete"
-        link = quote((cell.folder / "report.html").as_posix())
-        line = CellLine(cell, by_cell.get(cell), state, link)
-        place = f"{cell.country} ({cell.table})" if several else cell.country
-        groups.setdefault(place, []).append(line)
-    return groups
+def _facts_of(
+    prepared: PreparedExperiment,
+    measured: Sequence[Measured],
+    failures: Mapping[Cell, CellFailure],
+) -> dict[str, Any]:
+    """Return what the page says of the experiment and its cells."""
+    experiment, cells = prepared.experiment, prepared.cells
+    searching = (cell for cell in cells if cell.seed is not None)
+    return {
+        "experiment": experiment,
+        "title": experiment.name,
+        "groups": grouped(searching, lambda cell: cell.place),
+        "names": place_names(cells),
+        "by_cell": {one.cell: one for one in measured},
+        "failures": failures,
+        "facts": _facts(experiment),
+        "p_text": p_text,
+        "version": version("acculturate"),
+        "instruments": warnings_of([one.run for one in measured if one.run is not None]),
+        "hofstede": "vsm" in experiment.instrument.lower(),
+        "aggregate": measured[0].evaluation.aggregate if measured else "mean",
+    }
 
 
 def _facts(experiment: Experiment) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,6 +35,7 @@ from acculturate.runs import (
 )
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,21 @@ class Measured:
             and generation.best_loss <= goal
         )
         return next(reached, None)
+
+
+def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """Return items by their key, in the order of their first ones."""
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
+def place_names(cells: Iterable[Cell]) -> dict[tuple[str, str], str]:
+    """Return the name of every place: the country, with its table where there are several."""
+    places = dict.fromkeys(cell.place for cell in cells)
+    several = len({table for table, _ in places}) > 1
+    return {at: f"{at[1]} ({at[0]})" if several else at[1] for at in places}
 
 
 def collect(out: Path, cells: Sequence[Cell], baselines: Sequence[str]) -> tuple[Measured, ...]:

@@ -7,7 +7,7 @@ process writes to it at a time; kill -9 at any moment costs a generation.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -22,7 +22,14 @@ from acculturate.experiment.prepared import Cell, PreparedExperiment, prepare
 from acculturate.experiment.ray_workers import RayOptions, ray_workers
 from acculturate.experiment.report import Published, publish
 from acculturate.experiment.settings_search import search_settings
-from acculturate.experiment.worker import CellFailure, CellWorker, ProgressListener, is_complete
+from acculturate.experiment.worker import (
+    CellFailure,
+    CellWorker,
+    Execute,
+    Job,
+    ProgressListener,
+    is_complete,
+)
 from acculturate.io import (
     is_leftover,
     json_text,
@@ -34,26 +41,13 @@ from acculturate.io import (
 from acculturate.model.answers import AnswerModel
 from acculturate.model.load import load_model
 from acculturate.runs import first_difference
-from acculturate.tuning import Method, Progress
 
 _PLAN = "experiment.toml"
 _FAILURES = "failures.json"
 
 
-class SilentListener:
+class _SilentListener(ProgressListener):
     """A listener that shows nothing."""
-
-    def on_start(self, cell: Cell) -> None:
-        """See `ProgressListener.on_start`."""
-
-    def on_step(self, cell: Cell, at: Progress) -> None:
-        """See `ProgressListener.on_step`."""
-
-    def on_end(self, cell: Cell, error: str | None, before: bool) -> None:
-        """See `ProgressListener.on_end`."""
-
-    def on_retry(self, cell: Cell, error: str) -> None:
-        """See `ProgressListener.on_retry`."""
 
 
 def run_experiment(
@@ -84,7 +78,7 @@ def run_experiment(
         KeyboardInterrupt: Ctrl-C; the same call goes on.
     """
     prepared = prepare(experiment) if isinstance(experiment, Experiment) else experiment
-    plan, folder, heard = prepared.experiment, Path(out), listener or SilentListener()
+    plan, folder, heard = prepared.experiment, Path(out), listener or _SilentListener()
     named = partial(
         load_model,
         plan.model.name,
@@ -107,10 +101,6 @@ def run_experiment(
         return publish(prepared, folder, failures, trials)
 
 
-Job = tuple[Cell, Method | None]
-Execute = Callable[[Sequence[Job]], Iterator[tuple[Cell, CellFailure | None]]]
-
-
 def _run_missing(
     out: Path,
     execute: Execute,
@@ -119,14 +109,12 @@ def _run_missing(
     jobs: Sequence[Job],
 ) -> None:
     """Run those of some cells that are not complete, and note the failures."""
-    missing: list[Job] = []
-    for cell, method in jobs:
-        if is_complete(cell, out):
-            listener.on_end(cell, None, True)
-        else:
-            missing.append((cell, method))
-    if missing:
-        failures |= {cell: failure for cell, failure in execute(missing) if failure is not None}
+    complete = [cell for cell, _ in jobs if is_complete(cell, out)]
+    for cell in complete:
+        listener.on_end(cell, None, True)
+    for cell, failure in execute([job for job in jobs if job[0] not in complete]):
+        if failure is not None:
+            failures[cell] = failure
 
 
 def _executor(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from acculturate.experiment.results import Measured
+from acculturate.experiment.results import Measured, grouped, place_names
 from acculturate.formatting import MISSING, divergence_text, loss_text
 from acculturate.metrics import Interval, State, bootstrap_means, interval_of
 
@@ -95,10 +95,7 @@ class PaperTable:
     @property
     def groups(self) -> dict[str, list[Line]]:
         """The lines of each country."""
-        groups: dict[str, list[Line]] = {}
-        for line in self.lines:
-            groups.setdefault(line.place, []).append(line)
-        return groups
+        return grouped(self.lines, lambda line: line.place)
 
     @property
     def text(self) -> TextTable:
@@ -127,32 +124,22 @@ class TextTable:
 
     @property
     def groups(self) -> dict[str, list[tuple[str, ...]]]:
-        """The lines of each country, without its name."""
-        groups: dict[str, list[tuple[str, ...]]] = {}
-        for place, *texts in self.lines:
-            groups.setdefault(place, []).append(tuple(texts))
-        return groups
+        """The lines of each country."""
+        return grouped(self.lines, lambda line: line[0])
 
 
 def paper_table(measured: Sequence[Measured]) -> PaperTable:
     """Return the table of some measured cells, in their order."""
     benchmarks = tuple(dict.fromkeys(key for one in measured for key in one.benchmarks))
-    several = len({one.cell.table for one in measured}) > 1
-    groups: dict[tuple[str, str, str], list[Measured]] = {}
-    for one in measured:
-        groups.setdefault((*one.cell.place, one.cell.method), []).append(one)
+    names = place_names(one.cell for one in measured)
     lines: list[Line] = []
-    for (table, country, _), members in groups.items():
-        lines.append(_line(f"{country} ({table})" if several else country, members, benchmarks))
-    least: dict[str, float] = {}
-    for line in lines:
-        if line.held_out.value is not None:
-            least[line.place] = min(least.get(line.place, np.inf), line.held_out.value)
-    best = (line.held_out.value == least.get(line.place) for line in lines)
-    return PaperTable(
-        benchmarks,
-        tuple(replace(line, best=is_best) for line, is_best in zip(lines, best, strict=True)),
-    )
+    for place, here in grouped(measured, lambda one: one.cell.place).items():
+        by_method = grouped(here, lambda one: one.cell.method).values()
+        own = [_line(names[place], members, benchmarks) for members in by_method]
+        losses = [line.held_out.value for line in own if line.held_out.value is not None]
+        least = min(losses, default=None)
+        lines += [replace(line, best=line.held_out.value == least is not None) for line in own]
+    return PaperTable(benchmarks, tuple(lines))
 
 
 def _line(place: str, members: Sequence[Measured], benchmarks: Sequence[str]) -> Line:

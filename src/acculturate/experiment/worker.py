@@ -7,7 +7,7 @@ interrupted cell goes on where it stopped.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -52,19 +52,15 @@ class ProgressListener(Protocol):
 
     def on_start(self, cell: Cell) -> None:
         """Note that a cell starts or goes on."""
-        ...
 
     def on_step(self, cell: Cell, at: Progress) -> None:
         """Note that a generation of a cell is done."""
-        ...
 
     def on_end(self, cell: Cell, error: str | None, before: bool) -> None:
         """Note that a cell is done, just now or before, or that it failed again."""
-        ...
 
     def on_retry(self, cell: Cell, error: str) -> None:
         """Note that a cell failed and is run once more."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -78,6 +74,12 @@ class CellFailure:
 
     error: str
     trace: str
+
+
+Job = tuple[Cell, Method | None]
+"""A cell, and its method; None for a cell of baselines."""
+Execute = Callable[[Sequence[Job]], Iterator[tuple[Cell, CellFailure | None]]]
+"""Runs cells, and yields each when it is done, with why it failed or None."""
 
 
 @dataclass
