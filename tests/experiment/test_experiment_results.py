@@ -60,6 +60,45 @@ def test_every_number_is_in_the_file_it_names(finished: Path):
     assert checked == 2 * 2 * (3 * 2 + 3)
 
 
+@pytest.mark.parametrize("goal", ['"adam"', "30.5"])
+def test_evaluations_to_a_goal_by_hand(goal: str, tmp_path: Path):
+    run(tmp_path, text=PLAN.replace("budget = 24", f"budget = 24\ngoal = {goal}"))
+    out = tmp_path / "out"
+    found = rows(out)
+
+    def values(country: str, method: str, measure: str) -> dict[str, float]:
+        where = country, method, measure
+        names = ("country", "method", "measure")
+        own = [row for row in found if tuple(row[name] for name in names) == where]
+        return {row["seed"]: float(row["value"]) for row in own}
+
+    for country, folder in (("Toyland", "toyland"), (ODD, "a-b-i-_-x")):
+        losses = list(values(country, "adam", "tuning_loss").values())
+        reach = float(np.median(losses)) if goal == '"adam"' else 30.5
+        for method in ("adam", "random"):
+            expected: dict[str, float] = {}
+            for seed in ("0", "1"):
+                file = out / "cells" / "toy" / folder / method / f"seed-{seed}" / "history.jsonl"
+                for line in map(json.loads, file.read_text().splitlines()):
+                    if line["best_loss"] <= reach:
+                        expected[seed] = line["evaluations"]
+                        break
+            assert values(country, method, "evaluations_to_goal") == expected
+    assert not values("Toyland", "persona", "evaluations_to_goal")
+
+
+def test_times_are_in_a_file_of_their_own(finished: Path):
+    with (finished / "times.csv").open(newline="") as file:
+        times = list(csv.DictReader(file))
+    assert list(times[0]) == list(rows(finished)[0])
+    assert {row["measure"] for row in times} == {"seconds", "search_seconds"}
+    # Two countries, three methods with two seeds, two measures.
+    assert len(times) == 2 * 3 * 2 * 2
+    for row in times:
+        assert float(row["value"]) > 0 and (finished / row["source"]).is_file()
+    assert "seconds" not in {row["measure"] for row in rows(finished)}
+
+
 def test_parquet_holds_the_same(finished: Path):
     parquet = pytest.importorskip("pyarrow.parquet")
     table = parquet.read_table(finished / "results.parquet").to_pylist()

@@ -345,11 +345,8 @@ def _times(one: Measured) -> Iterator[Number]:
     """Yield the seconds of a search, and the median of those that one ask and tell take."""
     if one.run is not None and one.run.done is not None:
         yield from _number("seconds", one.run.done.seconds, one.cell.folder / "DONE.json")
-        asking = [
-            each.search_seconds for each in one.run.history if each.search_seconds is not None
-        ]
-        history = one.cell.folder / "history.jsonl"
-        yield from _number("search_seconds", float(np.median(asking or [np.nan])), history)
+        seconds = float(np.median([each.search_seconds for each in one.run.history]))
+        yield from _number("search_seconds", seconds, one.cell.folder / "history.jsonl")
 
 
 def _goals(
@@ -360,7 +357,7 @@ def _goals(
     for place in dict.fromkeys(one.cell.place for one in measured):
         runs = [one for one in measured if one.cell.place == place and one.cell.method == goal]
         losses = [one.tuning for one in runs if one.tuning is not None]
-        if isinstance(goal, float):
+        if isinstance(goal, int | float):
             goals[place] = goal
         elif losses and all(one.run and not one.run.history[-1].best_violation for one in runs):
             goals[place] = float(np.median(losses))
