@@ -1,10 +1,11 @@
-"""Numbers and names as text, the same everywhere in a report."""
+"""Numbers and names as text, the same on a terminal and in a report."""
 
 from __future__ import annotations
 
 import difflib
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 MISSING = "–"
 LEVEL = "95\N{NO-BREAK SPACE}%"
@@ -15,40 +16,50 @@ _SMALL_SCALE = 10.0
 
 
 def digits_for(target: Iterable[float]) -> int:
-    """Decimals of scores and losses: two where the target's scores are small, as on a map."""
-    found = [abs(score) for score in target]
-    return 2 if found and max(found) < _SMALL_SCALE else 1
+    """Return the decimals of scores and losses: two where the target's are small, as on a map."""
+    sizes = [abs(score) for score in target]
+    return 2 if sizes and max(sizes) < _SMALL_SCALE else 1
 
 
 def loss_text(value: float | None, digits: int = 1) -> str:
-    """A loss or a score with a true minus sign; a small scale, such as a map, takes two decimals."""
-    if value is None:
+    """Return a loss, a score or another number with a true minus sign; a dash where there is none."""
+    if value is None or not math.isfinite(value):
         return MISSING
     text = f"{value:.{digits}f}"
     return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
+def interval_text(ends: Sequence[float | None] | None, digits: int = 1, missing: str = "") -> str:
+    """Return an interval as "low to high", or what stands for one that is missing."""
+    if ends is None or None in ends:
+        return missing
+    return " to ".join(loss_text(end, digits) for end in ends)
+
+
 def divergence_text(value: float | None) -> str:
-    """A divergence in nats a token with two decimals; what rounds to nothing is "under 0.01"."""
-    if value is None:
-        return MISSING
-    return "under 0.01" if 0 < value < 0.005 else f"{value:.2f}"
+    """Return a divergence [nats a token]; what rounds to nothing is "under 0.01"."""
+    return "under 0.01" if value is not None and 0 < value < 0.005 else loss_text(value, 2)
 
 
 def perplexity_text(value: float | None) -> str:
-    """A perplexity with one decimal, above a thousand with none."""
-    if value is None:
+    """Return a perplexity with one decimal, above a thousand with none."""
+    return loss_text(value) if value is None or not value >= 1000 else f"{value:,.0f}"
+
+
+def share_text(value: float | None, digits: int = 0) -> str:
+    """Return a share as a percentage."""
+    if value is None or not math.isfinite(value):
         return MISSING
-    return f"{value:.1f}" if value < 1000 else f"{value:,.0f}"
+    return f"{loss_text(100 * value, digits)}\N{NO-BREAK SPACE}%"
 
 
-def share_text(value: float | None) -> str:
-    """A share as a whole percentage."""
-    return MISSING if value is None else f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
+def p_text(value: float | None) -> str:
+    """Return a p-value."""
+    return "under 0.001" if value is not None and value < 0.001 else loss_text(value, 3)
 
 
 def seconds_text(seconds: float | None) -> str:
-    """A time in the unit a person would choose."""
+    """Return a time in the unit a person would choose."""
     if seconds is None:
         return MISSING
     if seconds < 90:
@@ -58,14 +69,14 @@ def seconds_text(seconds: float | None) -> str:
 
 
 def measure_text(aggregate: str) -> str:
-    """What a loss measures between the model's scores and a country's."""
+    """Return the name of the distance between the model's scores and a country's."""
     return {"mean": "Mean absolute distance", "distance": "Distance in a straight line"}.get(
         aggregate, "Summed absolute distance"
     )
 
 
 def short(name: str, longest: int = _LONGEST_NAME) -> str:
-    """A name on one line, cut where it would take over the sentence."""
+    """Return a name on one line, cut where it would take over the sentence."""
     flat = " ".join(name.split())
     return flat if len(flat) <= longest else flat[: longest - 1] + "…"
 
@@ -82,12 +93,12 @@ def slug(name: str, otherwise: str = "unnamed") -> str:
 
 
 def label_name(label: str) -> str:
-    """The name in a label such as "Persona: answers as somebody from there"."""
+    """Return the name in a label such as "Persona: answers as somebody from there"."""
     return short(label.partition(": ")[0], 40)
 
 
 def label_detail(label: str) -> str:
-    """What such a label says about the name; empty where it says nothing."""
+    """Return the text of such a label behind its name; empty where it has none."""
     return short(label.partition(": ")[2], 60)
 
 

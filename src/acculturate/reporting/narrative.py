@@ -47,6 +47,19 @@ def country(run: RunRecords) -> str:
     return short(run.evaluation.target.country if run.evaluation else run.config.survey.country)
 
 
+def title(run: RunRecords) -> str:
+    """Return the title of a run's report."""
+    return f"{model_name(run)}, moved towards {country(run)}"
+
+
+def subtitle(run: RunRecords) -> str:
+    """Return the directory, the questionnaire and the table of a run."""
+    survey = run.config.survey
+    instrument = run.provenance.instrument.title if run.provenance else survey.instrument
+    parts = f"Run {short(run.name)}", instrument, f"table {survey.table}"
+    return " · ".join(map(short, parts))
+
+
 def model_name(run: RunRecords) -> str:
     """The model's name, as a reader knows it."""
     known = {"embedded": "Gemma 3 270M", "fake": "The fake model"}

@@ -6,7 +6,6 @@ came from a file escaped. The words are those of the narratives, the figures `fi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +21,6 @@ from acculturate.drawing import Chart, inline_svg
 from acculturate.errors import UsageError
 from acculturate.io import write_text
 from acculturate.metrics.measure import NEAREST
-from acculturate.metrics.side_effects import SideEffects
 from acculturate.metrics.specificity import Specificity
 from acculturate.reporting import (
     benchmarks_narrative,
@@ -32,92 +30,28 @@ from acculturate.reporting import (
     run_comparison,
     side_effects_narrative,
 )
-from acculturate.runs import Continuation, Method, RunRecords, read_run
+from acculturate.runs import RunRecords, read_run
 
 _LONGEST_EXCERPT = 1200
-_FILTERS = {
-    "loss": formatting.loss_text,
-    "measure": formatting.measure_text,
-    "divergence": formatting.divergence_text,
-    "perplexity": formatting.perplexity_text,
-    "share": formatting.share_text,
-    "seconds": formatting.seconds_text,
-    "short": formatting.short,
-    "p_value": benchmarks_narrative.p_text,
-    "label_name": formatting.label_name,
-    "label_detail": formatting.label_detail,
-}
 
 
 @dataclass(frozen=True)
 class RunView:
-    """A run with all that its sections show.
+    """A run on a page.
 
     Attributes:
         id: Anchor, unique on the page.
-        odd_interval: Whether the interval of some loss lies beside the loss itself.
-        so_far: Best loss of the search on the tuning forms.
-        writer: What the divergence means for ordinary text, or None where it was not measured.
-        invalid: Candidates whose answers were not finite.
+        run: What its sections show.
+        figures: Charts by their keys.
     """
 
     id: str
     run: RunRecords
-    title: str
-    subtitle: str
-    country: str
-    headline: str
-    verdict: narrative.Finding | None
-    findings: tuple[narrative.Finding, ...]
-    naive: Method | None
-    tuned: Method | None
     figures: Mapping[str, Chart]
-    continuations: tuple[Continuation, ...]
-    odd_interval: bool
-    so_far: float | None
-    writer: str | None
-    invalid: int
-    resume: str
-    checked: CheckedWords
-    ranks: tuple[Rank, ...]
-    benchmarks: tuple[benchmarks_narrative.Section, ...]
-    side_effects: SideEffectsView | None
-
-
-@dataclass(frozen=True)
-class CheckedWords:
-    """What each check says; None where it was not made."""
-
-    held_out: str | None
-    other_ways: str | None
-    specificity: str | None
-    extremes: str | None
-    generated: str | None
-    other_surveys: str | None
-    respondents: str | None
-
-
-@dataclass(frozen=True)
-class SideEffectsView:
-    """Sentences on side effects, and for each set of longer texts one and the key of its figure."""
-
-    languages: str | None
-    own_texts: str | None
-    reaches: tuple[tuple[str, str], ...]
-    replies: str | None
-
-
-@dataclass(frozen=True)
-class Rank:
-    """A line of the countries by loss: who is there untouched and who tuned, with their losses."""
-
-    rank: int
-    naive: tuple[str, float] | None
-    tuned: tuple[str, float] | None
 
 
 def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
-    """Writes the report of one run, or of several side by side.
+    """Write the report of one run, or of several side by side.
 
     Args:
         runs: Run directories; unfinished ones are shown as far as they got.
@@ -142,9 +76,12 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
 
 
 def render_report(runs: Sequence[RunRecords]) -> str:
-    """The page of runs that are already read."""
-    views = [_view(run, f"run-{number}") for number, run in enumerate(runs, 1)]
-    title = views[0].title if len(views) == 1 else f"{len(views)} runs compared"
+    """Return the page of runs that are already read."""
+    views = [
+        RunView(f"run-{number}", run, {chart.key: chart for chart in figures.figures_of(run)})
+        for number, run in enumerate(runs, 1)
+    ]
+    title = narrative.title(runs[0]) if len(runs) == 1 else f"{len(runs)} runs compared"
     return (
         environment()
         .get_template("report.html.j2")
@@ -157,124 +94,75 @@ def render_report(runs: Sequence[RunRecords]) -> str:
             confusions=run_comparison.confusions(runs),
             spreads=run_comparison.spreads(runs),
             instruments=warnings_of(runs),
-            hofstede=any("vsm" in (run.config.survey.instrument or "").lower() for run in runs),
+            hofstede=any("vsm" in run.config.survey.instrument.lower() for run in runs),
         )
     )
 
 
-def _view(run: RunRecords, anchor: str) -> RunView:
-    evaluation = run.evaluation
-    tuned = evaluation.method("tuned") if evaluation else None
-    divergence = tuned.divergence if tuned else None
-    return RunView(
-        id=anchor,
-        run=run,
-        title=f"{narrative.model_name(run)}, moved towards {narrative.country(run)}",
-        subtitle=_subtitle(run),
-        country=narrative.country(run),
-        headline=narrative.headline(run),
-        verdict=narrative.verdict(run),
-        findings=narrative.findings(run),
-        naive=evaluation.method("naive") if evaluation else None,
-        tuned=tuned,
-        figures={chart.key: chart for chart in figures.figures_of(run)},
-        continuations=evaluation.continuations if evaluation else (),
-        odd_interval=evaluation is not None and narrative.has_odd_interval(evaluation),
-        so_far=run.history[-1].best_loss if run.history else None,
-        writer=None if divergence is None else narrative.writer_words(divergence),
-        invalid=sum(line.invalid for line in run.history),
-        resume=narrative.resume_command(run),
-        checked=CheckedWords(
-            held_out=checks_narrative.held_out(run),
-            other_ways=checks_narrative.other_ways(run),
-            specificity=checks_narrative.specificity(run),
-            extremes=checks_narrative.extremes(run),
-            generated=checks_narrative.generated(run),
-            other_surveys=checks_narrative.other_surveys(run),
-            respondents=checks_narrative.respondents(run),
-        ),
-        ranks=_ranks(run.checks.specificity),
-        benchmarks=tuple(benchmarks_narrative.section(one) for one in run.checks.benchmarks),
-        side_effects=_side_effects(run.checks.side_effects),
-    )
-
-
-def _side_effects(found: SideEffects | None) -> SideEffectsView | None:
-    if found is None:
-        return None
-    return SideEffectsView(
-        languages=side_effects_narrative.languages(found),
-        own_texts=side_effects_narrative.own_texts(found),
-        reaches=tuple(
-            (side_effects_narrative.reach(one), figures.reach_key(one)) for one in found.reaches
-        ),
-        replies=side_effects_narrative.replies(found),
-    )
-
-
-def _ranks(found: Specificity | None) -> tuple[Rank, ...]:
-    """The nearest countries, and the target wherever it stands."""
-    if found is None:
-        return ()
-    sides = [dict(enumerate(s.losses, 1)) for s in (found.naive, found.tuned)]
-    shown = [
-        {rank for rank, (name, _) in side.items() if rank <= NEAREST or name == found.country}
-        for side in sides
+def ranks(
+    found: Specificity,
+) -> list[tuple[int, tuple[str, float] | None, tuple[str, float] | None]]:
+    """Return the nearest countries untouched and tuned by rank, and the target wherever it stands."""
+    sides = [
+        {
+            rank: (name, loss)
+            for rank, (name, loss) in enumerate(standing.losses, 1)
+            if rank <= NEAREST or name == found.country
+        }
+        for standing in (found.naive, found.tuned)
     ]
-    return tuple(
-        Rank(
-            rank,
-            *(
-                side.get(rank) if rank in own else None
-                for side, own in zip(sides, shown, strict=True)
-            ),
-        )
-        for rank in sorted(shown[0] | shown[1])
-    )
-
-
-def _subtitle(run: RunRecords) -> str:
-    instrument = run.provenance.instrument.title if run.provenance else None
-    parts = [
-        f"Run {formatting.short(run.name)}",
-        instrument or run.config.survey.instrument,
-        f"table {run.config.survey.table}" if run.config.survey.table else None,
+    return [
+        (rank, sides[0].get(rank), sides[1].get(rank)) for rank in sorted({*sides[0], *sides[1]})
     ]
-    return " · ".join(formatting.short(part) for part in parts if part)
 
 
 def warnings_of(runs: Sequence[RunRecords]) -> list[tuple[str, tuple[str, ...]]]:
-    """The warnings of every instrument, each instrument once."""
-    found: dict[tuple[str, ...], str] = {}
-    for run in runs:
-        if run.provenance and run.provenance.instrument.warnings:
-            title = run.provenance.instrument.title or "the instrument"
-            found.setdefault(run.provenance.instrument.warnings, title)
-    return [(title, warnings) for warnings, title in found.items()]
+    """Return the warnings of every instrument, each instrument once."""
+    instruments = [run.provenance.instrument for run in runs if run.provenance]
+    titles = {one.warnings: one.title for one in reversed(instruments) if one.warnings}
+    return [(title, warnings) for warnings, title in reversed(titles.items())]
 
 
 @cache
 def environment(package: str | None = None) -> Environment:
-    """Templates that escape all they are given, compiled once a process.
+    """Return templates that escape all they are given, compiled once a process.
 
     Args:
-        package: One whose own templates come before those of this room.
+        package: One whose own templates come before those of this subpackage.
     """
-    rooms = [PackageLoader(name) for name in (package, "acculturate.reporting") if name]
+    folders = [PackageLoader(name) for name in (package, "acculturate.reporting") if name]
     environment = Environment(
-        loader=ChoiceLoader(rooms),
+        loader=ChoiceLoader(folders),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     filters = cast("dict[str, Callable[..., str]]", environment.filters)
-    filters.update(_FILTERS)
-    filters["excerpt"] = _excerpt
-    filters["drawn"] = _drawn
-    filters["kappa"] = _kappa
-    filters["digits"] = _digits  # pyright: ignore[reportArgumentType]
-    filters["finite"] = _finite  # pyright: ignore[reportArgumentType]
+    filters |= {
+        "loss": formatting.loss_text,
+        "span": formatting.interval_text,
+        "measure": formatting.measure_text,
+        "divergence": formatting.divergence_text,
+        "perplexity": formatting.perplexity_text,
+        "share": formatting.share_text,
+        "seconds": formatting.seconds_text,
+        "p_value": formatting.p_text,
+        "short": formatting.short,
+        "label_name": formatting.label_name,
+        "label_detail": formatting.label_detail,
+        "excerpt": _excerpt,
+        "drawn": _drawn,
+    }
+    environment.globals |= {
+        "narrative": narrative,
+        "said": checks_narrative,
+        "effects": side_effects_narrative,
+        "benchmark_section": benchmarks_narrative.section,
+        "digits_for": formatting.digits_for,
+        "ranks": ranks,
+        "reach_key": figures.reach_key,
+    }
     return environment
 
 
@@ -283,23 +171,9 @@ def _drawn(chart: Chart, key: str) -> Markup:
 
 
 def _excerpt(text: str) -> str:
-    """A continuation as it is shown; an empty one says so."""
-    if not text.strip():
-        return "(nothing)"
-    kept = text.strip()
+    """Return a continuation as it is shown; an empty one says so."""
+    kept = text.strip() or "(nothing)"
     return kept if len(kept) <= _LONGEST_EXCERPT else kept[:_LONGEST_EXCERPT] + " …"
-
-
-def _kappa(value: float | None) -> str:
-    return formatting.loss_text(value, 2)
-
-
-def _digits(target: Mapping[str, float]) -> int:
-    return formatting.digits_for(target.values())
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
 
 
 def _default_out(runs: Sequence[Path]) -> Path:

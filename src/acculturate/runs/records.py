@@ -526,6 +526,10 @@ class RunRecords:
     checks: Checks = NO_CHECKS
     frontier: tuple[FrontierPoint, ...] = ()
 
+    def method(self, key: str) -> Method | None:
+        """Return a method's row of the result table, or None where there is none."""
+        return self.evaluation.method(key) if self.evaluation else None
+
     @property
     def name(self) -> str:
         """The directory's own name."""
