@@ -44,8 +44,8 @@ COLOURS = {
 on a page, the colour `blue` is the variable `--figure-blue` of its style sheet."""
 
 _MARKERS = "oDs^vP"
-_WIDTH, _HEIGHT, _POINTS = 3.4, 2.1, 72  # inches: a column of a paper, and a chart; points an inch
-_SMALL_FONT, _CHARACTER, _LINE, _LANE = 7.0, 4.2, 11.5, 10.0  # points
+_WIDTH, _POINTS = 3.4, 72  # inches, a column of a paper; points an inch
+_HEIGHT, _SMALL_FONT, _CHARACTER, _LINE, _LANE = 110.0, 7.0, 4.4, 11.5, 10.0  # points
 _HEADROOM, _LONGEST_DESCRIPTION = 1.04, 4000
 _SVG, _LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
 _STYLE, _LOCK = Path(__file__).with_suffix(".mplstyle"), threading.Lock()
@@ -225,7 +225,7 @@ def _render(charts: Sequence[Chart], kind: Format, *, paper: bool) -> bytes:
         matplotlib.rcParams["font.family"] = _fonts()
         from matplotlib.figure import Figure
 
-        heights = [_height(chart) for chart in charts]
+        heights = [sum(_heights(chart)) / _POINTS for chart in charts]
         figure = Figure(figsize=(_WIDTH, sum(heights)))
         parts: Any = figure.subfigures(len(charts), 1, squeeze=False, height_ratios=heights)
         for part in (figure, *parts[:, 0]):
@@ -246,11 +246,12 @@ def _fonts() -> list[str]:
     return ["DejaVu Sans", *sorted(others.intersection(fontManager.get_font_names()))]
 
 
-def _height(chart: Chart) -> float:
-    """Return the height of a chart in inches."""
-    lines = -(-len(_legend(chart)) // _columns(chart)) + _heading(chart).count("\n")
-    rows = len(chart.rows) * _row_height(chart.lanes) * _LANE + 3 * _LINE
-    return (lines * _LINE + (rows if chart.rows else _HEIGHT * _POINTS)) / _POINTS
+def _heights(chart: Chart) -> tuple[float, float, float]:
+    """Return the points below the axes of a chart, of its axes and above them."""
+    legend_lines = -(-len(_legend(chart)) // _columns(chart))
+    rows = len(chart.rows) * _row_height(chart.lanes) * _LANE
+    below = 22 + _LINE * (legend_lines + bool(chart.x_label))
+    return below, rows or _HEIGHT, 6 + _LINE * len(_heading(chart).splitlines())
 
 
 def _heading(chart: Chart) -> str:
@@ -268,7 +269,7 @@ def _legend(chart: Chart) -> dict[str, Look]:
 def _columns(chart: Chart) -> int:
     """Return how many names of the legend stand side by side."""
     longest = max(map(len, _legend(chart)), default=1)
-    return max(1, int((_WIDTH * _POINTS - 4) // (longest * _CHARACTER + 26)))
+    return max(1, int((_WIDTH * _POINTS - 4) // (longest * _CHARACTER + 22)))
 
 
 def _draw_chart(part: SubFigure, chart: Chart) -> None:
@@ -290,9 +291,14 @@ def _draw_chart(part: SubFigure, chart: Chart) -> None:
         _draw_rows(axes, chart)
     elif not chart.zoomed:
         axes.set_ylim(min(0.0, shown.y0), _HEADROOM * max(chart.y_end, shown.y1) or 1.0)
+    below, height, above = _heights(chart)
+    ticks = [] if chart.rows else [tick for tick in axes.get_yticks() if tick <= axes.get_ylim()[1]]
+    left = max((_CHARACTER * len(_tick_text(tick, None)) for tick in ticks), default=0.0) + 9
+    width, whole = _WIDTH * _POINTS, below + height + above
+    axes.set_position((left / width, below / whole, 1 - (left + 12) / width, height / whole))
     legend = _legend(chart)
     marks = [Line2D([], [], **_style(look)) for look in legend.values()]
-    part.legend(marks, list(legend), loc="outside lower left", ncols=_columns(chart))
+    part.legend(marks, list(legend), loc="lower left", ncols=_columns(chart))
 
 
 def _tick_text(value: float, _: object) -> str:
