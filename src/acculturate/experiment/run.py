@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import tomli_w
 
-from acculturate.errors import FailureError, UsageError
+from acculturate.errors import UsageError
 from acculturate.experiment.plan import Experiment
 from acculturate.experiment.prepared import Cell, PreparedExperiment, prepare
 from acculturate.experiment.ray_workers import RayOptions, ray_workers
@@ -30,17 +30,10 @@ from acculturate.experiment.worker import (
     ProgressListener,
     is_complete,
 )
-from acculturate.io import (
-    is_leftover,
-    json_text,
-    lock_folder,
-    remove_leftovers,
-    write_bytes,
-    write_text,
-)
+from acculturate.io import json_text, remove_leftovers, write_text
 from acculturate.model.answers import AnswerModel
 from acculturate.model.load import load_model
-from acculturate.runs import first_difference
+from acculturate.runs import first_difference, open_directory
 
 _PLAN = "experiment.toml"
 _FAILURES = "failures.json"
@@ -148,45 +141,19 @@ def _opened(out: Path, plan: Mapping[str, Any]) -> Generator[None]:
         UsageError: It holds something else, or another process is writing to it.
         FailureError: It cannot be written.
     """
-    file = out / _PLAN
+    saved, lock = open_directory(out, _PLAN, "experiment")
     try:
-        if out.exists() and not out.is_dir():
-            raise UsageError(f"{out} is not a directory", "Choose another --out.")
-        if not file.is_file() and out.is_dir() and not all(map(_is_trace, out.iterdir())):
+        remove_leftovers(out / _PLAN)
+        text = tomli_w.dumps(dict(plan))
+        # Written and read once, so that what TOML makes of a value is on both sides.
+        difference = saved and first_difference(saved, tomllib.loads(text))
+        if difference:
             raise UsageError(
-                f"{out} holds files and no experiment", "Choose an empty or new directory."
+                f"{out} holds another experiment: {difference}",
+                "Use another --out, or the file of that experiment to go on with it.",
             )
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FailureError(
-            f"cannot make {out}: {error.strerror}", "Choose another --out."
-        ) from error
-    lock = lock_folder(out)
-    try:
-        remove_leftovers(file)
-        if file.is_file():
-            _compare(file, plan)
-        else:
-            write_bytes(file, tomli_w.dumps(dict(plan)).encode())
+        if saved is None:
+            write_text(out / _PLAN, text)
         yield
     finally:
         lock.release()
-
-
-def _compare(file: Path, plan: Mapping[str, Any]) -> None:
-    try:
-        saved = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise FailureError(f"{file} is damaged: {error}", "Use another --out.") from error
-    # Written and read once, so that what TOML makes of a value is on both sides.
-    difference = first_difference(saved, tomllib.loads(tomli_w.dumps(dict(plan))))
-    if difference:
-        raise UsageError(
-            f"{file.parent} holds another experiment: {difference}",
-            "Use another --out, or the file of that experiment to go on with it.",
-        )
-
-
-def _is_trace(path: Path) -> bool:
-    """Return whether a file is left by an experiment that was killed before it had written its plan."""
-    return path.name == ".lock" or is_leftover(path, _PLAN)

@@ -2,6 +2,7 @@ from .directory import FILES as FILES
 from .directory import RunDirectory as RunDirectory
 from .directory import State as State
 from .directory import first_difference as first_difference
+from .directory import open_directory as open_directory
 from .provenance import record_provenance as record_provenance
 from .records import FORMAT as FORMAT
 from .records import NO_CHECKS as NO_CHECKS

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import numpy as np
 import tomli_w
+from filelock import BaseFileLock
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.io import is_leftover, lock_folder, remove_leftovers, write_bytes
@@ -50,16 +51,11 @@ class RunDirectory:
 
     def __init__(self, path: str | Path, config: Mapping[str, Any], *, resume: bool) -> None:
         self.path = Path(path)
-        try:
-            self._check(config, resume)
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise FailureError(
-                f"cannot make {self.path}: {error.strerror}", "Choose another --out."
-            ) from error
-        self._lock = lock_folder(self.path)
+        saved, self._lock = open_directory(self.path, CONFIG, "run")
         self._config = tomli_w.dumps(dict(config)).encode()
         try:
+            if saved is not None:
+                self._check(saved, config, resume)
             for name in FILES:
                 remove_leftovers(self.path / name)
             if not (self.path / CONFIG).is_file():
@@ -136,21 +132,8 @@ class RunDirectory:
         file = self.path / HISTORY
         return file.read_text("utf-8").splitlines(keepends=True) if file.is_file() else []
 
-    def _check(self, config: Mapping[str, Any], resume: bool) -> None:
-        """Check that the directory is new or holds the run that is asked for."""
-        if self.path.exists() and not self.path.is_dir():
-            raise UsageError(f"{self.path} is not a directory", "Choose another --out.")
-        file = self.path / CONFIG
-        if not file.is_file():
-            if self.path.is_dir() and not all(map(_is_trace, self.path.iterdir())):
-                raise UsageError(
-                    f"{self.path} holds files and no run", "Choose an empty or new directory."
-                )
-            return
-        try:
-            saved = tomllib.loads(file.read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise FailureError(f"{file} is damaged: {error}", "Use another --out.") from error
+    def _check(self, saved: Mapping[str, Any], config: Mapping[str, Any], resume: bool) -> None:
+        """Check that the directory holds the run that is asked for."""
         search = saved.get("search", {})
         earlier = [search.pop(name) for name in _OF_EARLIER_VERSIONS if name in search]
         difference = first_difference(saved, config)
@@ -169,6 +152,44 @@ class RunDirectory:
                 f"{self.path} already holds this run",
                 "Add --resume to go on, or use another --out.",
             )
+
+
+def open_directory(path: Path, file: str, what: str) -> tuple[dict[str, Any] | None, BaseFileLock]:
+    """Lock a directory that is new or holds what its settings say.
+
+    Args:
+        path: The directory; made where it is missing.
+        file: Name of the file with its settings.
+        what: Kind of the directory, for messages: "run" or "experiment".
+
+    Returns:
+        The settings saved in it, or None where it is new, and the lock.
+
+    Raises:
+        UsageError: It holds something else, or another process is writing to it.
+        FailureError: It cannot be written, or its settings are damaged.
+    """
+    try:
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{path} is not a directory", "Choose another --out.")
+        is_new = not (path / file).is_file()
+        # A process that was killed before it had written the settings leaves these.
+        left = [p.name == ".lock" or is_leftover(p, file) for p in path.glob("*") if is_new]
+        if not all(left):
+            raise UsageError(
+                f"{path} holds files and no {what}", "Choose an empty or new directory."
+            )
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FailureError(
+            f"cannot make {path}: {error.strerror}", "Choose another --out."
+        ) from error
+    lock = lock_folder(path)
+    try:
+        return None if is_new else tomllib.loads((path / file).read_text("utf-8")), lock
+    except (OSError, ValueError) as error:
+        lock.release()
+        raise FailureError(f"{path / file} is damaged: {error}", "Use another --out.") from error
 
 
 def first_difference(
@@ -214,11 +235,6 @@ def _text_hash(text: str) -> np.ndarray:
 
 def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _is_trace(path: Path) -> bool:
-    """Return whether a file is left by a run that was killed before it had written its settings."""
-    return path.name == ".lock" or is_leftover(path, CONFIG)
 
 
 @contextmanager
