@@ -10,7 +10,7 @@ SAMPLES = 4000
 
 
 def draw(values: np.ndarray, groups: list[np.ndarray], seed: int = 0) -> np.ndarray:
-    columns = [[group] if len(group) else [] for group in groups]
+    columns = [[group.tolist()] if len(group) else [] for group in groups]
     return bootstrap_means(values, columns, SAMPLES, np.random.default_rng(seed))
 
 
