@@ -11,9 +11,10 @@ from acculturate.benchmarks.exam import Exam
 from acculturate.benchmarks.result import Change, MethodScore, Part, Result, Test
 from acculturate.errors import FailureError
 from acculturate.evaluation.examine import examine
+from acculturate.formatting import p_text
 from acculturate.model.fake import FakeModel
 from acculturate.reporting import read_run, write_report
-from acculturate.reporting.benchmarks_narrative import meaning, p_text, section
+from acculturate.reporting.benchmarks_narrative import meaning, section
 from acculturate.survey.countries import load_countries
 from acculturate.tuning import tune
 from answering import Oracle, write_csv
@@ -79,7 +80,7 @@ def test_sentences_without_the_country_or_a_number():
     assert "Nobody from China was asked" in meaning(result(rows=rows, kind="opinions"))
     broken = tuple(replace(one, score=float("nan")) for one in rows)
     assert "answers are not finite" in meaning(result(rows=broken))
-    assert section(result(rows=broken)).lines[0].cells[0].value == "–"
+    assert section(result(rows=broken)).methods["Untouched"][0][0] == "–"
     assert (p_text(0.0001), p_text(None)) == ("under 0.001", "–")
 
 

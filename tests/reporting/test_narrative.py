@@ -28,10 +28,10 @@ def between(share):
     return {key: (1 - share) * NAIVE[key] + share * TUNED[key] for key in NAIVE}
 
 
-def test_headline_says_before_after_and_price(tmp_path):
+def test_headline_says_before_after_and_cost(tmp_path):
     assert narrative.headline(told(tmp_path / "r")) == (
         "Tuning brought the loss to United States from 21.7 to 4.8 on 48 tuning forms; on forms it never saw "
-        "it went from 21.7 to 5.2. The price: divergence 0.19 nats a token, perplexity 17.1 to 22.2."
+        "it went from 21.7 to 5.2. Cost on ordinary text: divergence 0.19 nats a token, perplexity 17.1 to 22.2."
     )
 
 

@@ -6,10 +6,20 @@ In: a `Result`. Out: sentences and the lines of its tables, for the report and t
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from acculturate.benchmarks.result import Change, MethodScore, Part, Result, Test
-from acculturate.formatting import LEVEL, MISSING, loss_text, share_text, short
+from acculturate.formatting import (
+    LEVEL,
+    MISSING,
+    interval_text,
+    loss_text,
+    p_text,
+    share_text,
+    short,
+)
 
 _SURE = 0.05
 METHODS = {
@@ -18,34 +28,10 @@ METHODS = {
     "in-context": "In-context: the scores in words",
     "tuned": "Tuned",
 }
+_similarity = partial(loss_text, digits=3)
 
-
-@dataclass(frozen=True)
-class Cell:
-    """A score as it is shown.
-
-    Attributes:
-        value: The score.
-        span: Its interval; empty where there is none.
-    """
-
-    value: str
-    span: str = ""
-
-
-@dataclass(frozen=True)
-class Line:
-    """A method in the table of a benchmark.
-
-    Attributes:
-        name: Of the method.
-        tuned: Whether it is the tuned model.
-        cells: In the order of `Section.columns`.
-    """
-
-    name: str
-    tuned: bool
-    cells: tuple[Cell, ...]
+Cell = tuple[str, str]
+"""A score and its interval as they are shown; empty where there is none."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +40,12 @@ class Section:
 
     Attributes:
         title: In full.
-        meaning: What it says.
+        meaning: The result in words.
         about: What was asked and how; the table's caption.
         terms: Where the questions are from and their licence, and what a reader must know.
         columns: Their names.
-        lines: One a method.
-        countries: Name, number of questions, untouched and tuned score of each country.
+        methods: Cells of each method, in the order of the columns.
+        countries: Number of questions, untouched and tuned score of each country.
     """
 
     title: str
@@ -67,30 +53,32 @@ class Section:
     about: str
     terms: str
     columns: tuple[str, ...]
-    lines: tuple[Line, ...]
-    countries: tuple[tuple[str, int, Cell, Cell], ...]
+    methods: Mapping[str, tuple[Cell, ...]]
+    countries: Mapping[str, tuple[int, Cell, Cell]]
 
 
 def section(result: Result) -> Section:
-    """All that a section shows."""
+    """Return all that a section shows."""
     return Section(
         title=short(result.title),
         meaning=meaning(result),
         about=_about(result),
         terms=terms(result),
         columns=_columns(result),
-        lines=tuple(_line(row, result) for row in result.rows),
+        methods={
+            METHODS.get(row.method, short(row.method)): _cells(row, result) for row in result.rows
+        },
         countries=_countries(result),
     )
 
 
 def sentences(result: Result) -> tuple[str, ...]:
-    """What a benchmark says, and its terms."""
+    """Return what a benchmark says, and its terms."""
     return meaning(result), terms(result)
 
 
 def meaning(result: Result) -> str:
-    """What the tuned model's score means beside the untouched one's."""
+    """Say what the tuned model's score means beside the untouched one's."""
     naive, tuned, test = result.row("naive"), result.row("tuned"), result.against("naive")
     if naive is None or tuned is None or test is None:
         return f"{short(result.title)} was not asked of both models."
@@ -102,7 +90,7 @@ def meaning(result: Result) -> str:
 
 
 def terms(result: Result) -> str:
-    """Where the questions are from, their licence, and what else has to be known."""
+    """Say where the questions are from, their licence, and what else has to be known."""
     left = "; ".join(f"{short(why)}: {count}" for why, count in result.left_out.items())
     said = [
         f"{short(result.title)}: {short(result.source, 120)}. Licence: {short(result.licence, 120)}.",
@@ -110,13 +98,6 @@ def terms(result: Result) -> str:
         f"Left out: {left}." if left else "",
     ]
     return " ".join(part for part in said if part)
-
-
-def p_text(value: float | None) -> str:
-    """A p-value."""
-    if value is None:
-        return MISSING
-    return "under 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _of_questions(result: Result, naive: MethodScore, tuned: MethodScore, test: Test) -> str:
@@ -146,18 +127,19 @@ def _of_opinions(result: Result, naive: MethodScore, tuned: MethodScore, test: T
     if tuned.target is None:
         return (
             f"Nobody from {country} was asked these questions. The mean similarity to the countries that were "
-            f"is {_plain(tuned.score)} instead of {_plain(naive.score)} untouched."
+            f"is {_similarity(tuned.score)} instead of {_similarity(naive.score)} untouched."
         )
     moved = "nearer to" if change.gain > 0 else "farther from"
-    span = f"{LEVEL}: {loss_text(change.low, 3)} to {loss_text(change.high, 3)}"
+    span = f"{LEVEL}: {interval_text((change.low, change.high), 3)}"
     sure = change.p is not None and change.p < _SURE
     certain = (
         "more than other questions would explain" if sure else "which other questions could undo"
     )
     return (
         f"Tuned, its opinions are {moved} those of people in {country}: a similarity of "
-        f"{_plain(tuned.score)} instead of {_plain(naive.score)}, {certain} ({span}). {country} is number "
-        f"{tuned.rank} of {tuned.ranked} countries; untouched it was number {naive.rank}."
+        f"{_similarity(tuned.score)} instead of {_similarity(naive.score)}, {certain} ({span}). "
+        f"{country} is number {tuned.rank} of {tuned.ranked} countries; untouched it was number "
+        f"{naive.rank}."
     )
 
 
@@ -200,43 +182,35 @@ def _columns(result: Result) -> tuple[str, ...]:
     return "right", f"about {country}", "about others", *single, "no answer", "p"
 
 
-def _line(row: MethodScore, result: Result) -> Line:
+def _cells(row: MethodScore, result: Result) -> tuple[Cell, ...]:
     test = result.against(row.method)
-    p = Cell("" if row.method == "tuned" else p_text(test.p if test else None))
+    p = "" if row.method == "tuned" else p_text(test.p if test else None), ""
     score = _cell(Part(row.score, row.low, row.high, result.questions), result)
-    others = _cell(row.others, result)
+    target, others = _cell(row.target, result), _cell(row.others, result)
     if result.kind == "opinions":
-        rank = Cell(MISSING if row.rank is None else f"{row.rank} of {row.ranked}")
-        cells = score, rank, others, p
-    else:
-        single = (Cell(share_text(row.judgements)),) if result.kind == "judged" else ()
-        cells = score, _cell(row.target, result), others, *single, Cell(str(row.unanswered)), p
-    return Line(METHODS.get(row.method, short(row.method)), row.method == "tuned", cells)
+        rank = MISSING if row.rank is None else f"{row.rank} of {row.ranked}"
+        return score, (rank, ""), others, p
+    single = ((share_text(row.judgements), ""),) if result.kind == "judged" else ()
+    return score, target, others, *single, (str(row.unanswered), ""), p
 
 
-def _countries(result: Result) -> tuple[tuple[str, int, Cell, Cell], ...]:
+def _countries(result: Result) -> dict[str, tuple[int, Cell, Cell]]:
     naive, tuned = result.row("naive"), result.row("tuned")
     if naive is None or tuned is None:
-        return ()
-    return tuple(
-        (
-            short(name, 40),
+        return {}
+    return {
+        short(name, 40): (
             part.questions,
             _cell(naive.by_country.get(name), result),
             _cell(part, result),
         )
         for name, part in tuned.by_country.items()
-    )
+    }
 
 
 def _cell(part: Part | None, result: Result) -> Cell:
     if part is None or not math.isfinite(part.score):
-        return Cell(MISSING)
-    text = _plain if result.kind == "opinions" else share_text
-    if not (math.isfinite(part.low) and math.isfinite(part.high)):
-        return Cell(text(part.score))
-    return Cell(text(part.score), f"{text(part.low)} to {text(part.high)}")
-
-
-def _plain(value: float) -> str:
-    return loss_text(value, 3)
+        return MISSING, ""
+    text = _similarity if result.kind == "opinions" else share_text
+    ends = f"{text(part.low)} to {text(part.high)}"
+    return text(part.score), ends if math.isfinite(part.low + part.high) else ""

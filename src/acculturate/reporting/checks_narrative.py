@@ -1,4 +1,4 @@
-"""What the checks of a finished run say, each in one or two plain sentences computed from its numbers.
+"""The checks of a finished run, each in one or two plain sentences computed from its numbers.
 
 In: a `RunRecords` with its `Checks`. Out: sentences, or None where a check was not made.
 """
@@ -8,7 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from acculturate.formatting import LEVEL, digits_for, loss_text, share_text, short
+from acculturate.formatting import (
+    LEVEL,
+    digits_for,
+    interval_text,
+    loss_text,
+    share_text,
+    short,
+)
 from acculturate.metrics.extremes import Extreme, mean_distance
 from acculturate.metrics.held_out import HEADLINE, FormSetResult
 from acculturate.metrics.other_surveys import SurveyCheck
@@ -16,38 +23,31 @@ from acculturate.reporting.narrative import country
 from acculturate.runs import RunRecords
 
 
-def gap(run: RunRecords) -> float | None:
-    """How much larger the tuned loss is on held-out forms than on those it was tuned on."""
+def held_out(run: RunRecords) -> str | None:
+    """Say whether the result holds on forms that the search never saw, and how large the gap is."""
     seen, unseen = run.checks.row("tuning"), run.checks.row(HEADLINE)
     if seen is None or unseen is None:
         return None
     apart = unseen.tuned.loss - seen.tuned.loss
-    return apart if math.isfinite(apart) else None
-
-
-def held_out(run: RunRecords) -> str | None:
-    """Whether the result holds on forms that the search never saw, and how large the gap is."""
-    seen, unseen = run.checks.row("tuning"), run.checks.row(HEADLINE)
-    if seen is None or unseen is None:
-        return None
-    text, apart = run.text, gap(run)
-    if apart is None:
+    if not math.isfinite(apart):
         return "On questions worded in ways it never saw the tuned model gave answers that are not finite."
-    said = (
-        f"On questions worded in ways it never saw the loss is {text(unseen.tuned.loss)} instead of "
-        f"{text(unseen.naive.loss)} untouched. On the forms it was tuned on it is "
-        f"{text(seen.tuned.loss)}: {_gap_words(apart, text(abs(apart)))}."
+    text = (
+        f"On questions worded in ways it never saw the loss is {run.text(unseen.tuned.loss)} instead of "
+        f"{run.text(unseen.naive.loss)} untouched. On the forms it was tuned on it is "
+        f"{run.text(seen.tuned.loss)}: {_gap(apart, run.text(abs(apart)))}."
     )
-    return f"{said} {_sure(unseen, run)}".strip()
+    return f"{text} {_sure(unseen, run)}".strip()
 
 
 def other_ways(run: RunRecords) -> str | None:
-    """In how many of the other ways of asking the loss fell, and where least."""
-    others = [row for row in run.checks.rows if row.key not in ("tuning", HEADLINE)]
-    others = [row for row in others if math.isfinite(row.gain)]
+    """Say in how many of the other ways of asking the loss fell, and where least."""
+    others = [
+        row
+        for row in run.checks.rows
+        if row.key not in ("tuning", HEADLINE) and math.isfinite(row.gain)
+    ]
     if not others:
         return None
-    fell = sum(row.gain > 0 for row in others)
     least = min(others, key=lambda row: row.gain)
     label = short(least.label).removeprefix("…")
     name = label[:1].lower() + label[1:]  # a language keeps its capital
@@ -55,13 +55,14 @@ def other_ways(run: RunRecords) -> str | None:
         f"fell by {run.text(least.gain)}" if least.gain > 0 else f"rose by {run.text(-least.gain)}"
     )
     return (
-        f"Asked in {len(others)} other ways, the loss is lower than untouched in {fell}. The least gain is "
+        f"Asked in {len(others)} other ways, the loss is lower than untouched in "
+        f"{sum(row.gain > 0 for row in others)}. The least gain is "
         f"with “{name}”, where the loss {went}."
     )
 
 
 def specificity(run: RunRecords) -> str | None:
-    """Whether the model came nearer to its target than to other countries."""
+    """Say whether the model came nearer to its target than to other countries."""
     found = run.checks.specificity
     if found is None:
         return None
@@ -86,7 +87,7 @@ def specificity(run: RunRecords) -> str | None:
 
 
 def extremes(run: RunRecords) -> str | None:
-    """Whether scores far from the middle moved inward."""
+    """Say whether scores far from the middle moved inward."""
     found = run.checks.extremes
     if found is None or not _known(found.held_out):
         return None
@@ -105,7 +106,7 @@ def extremes(run: RunRecords) -> str | None:
 
 
 def generated(run: RunRecords) -> str | None:
-    """Whether the model writes what its probabilities say."""
+    """Say whether the model writes what its probabilities say."""
     found = run.checks.generated
     if found is None:
         return None
@@ -122,7 +123,7 @@ def generated(run: RunRecords) -> str | None:
 
 
 def other_surveys(run: RunRecords) -> str | None:
-    """Whether surveys that the search knew nothing of agree."""
+    """Say whether surveys that the search knew nothing of agree."""
     said = [_in_survey(check) for check in run.checks.surveys]
     said += [
         f"{short(country(run))} is not in the table {short(table)}, so that survey says nothing here."
@@ -132,69 +133,65 @@ def other_surveys(run: RunRecords) -> str | None:
 
 
 def respondents(run: RunRecords) -> str | None:
-    """What a survey of respondents would have found."""
+    """Say what a survey of respondents would have found."""
     found = run.checks.respondents
     if found is None:
         return None
     if not math.isfinite(found.gain):
         return "Among the respondents some answers were not finite."
-    low, high = found.tuned.interval
-    said = (
-        f"A survey of {found.respondents} respondents would put the tuned model "
-        f"{run.text(found.tuned.loss)} from {short(country(run))} ({LEVEL}: {run.text(low)} to "
-        f"{run.text(high)}), and the same respondents the untouched one {run.text(found.naive.loss)}."
-    )
     sure = found.gain_interval[0] > 0 or found.gain_interval[1] < 0
-    if sure:
-        return f"{said} So many respondents are enough to tell the two apart."
-    return f"{said} So many respondents are not enough to tell the two apart."
+    return (
+        f"A survey of {found.respondents} respondents would put the tuned model "
+        f"{run.text(found.tuned.loss)} from {short(country(run))} ({LEVEL}: "
+        f"{interval_text(found.tuned.interval, run.digits)}), and the same respondents the untouched one "
+        f"{run.text(found.naive.loss)}. So many respondents are {'' if sure else 'not '}enough to tell the "
+        "two apart."
+    )
 
 
 def sentences(run: RunRecords) -> tuple[str, ...]:
-    """All that the checks of a run say."""
+    """Return all that the checks of a run say."""
     checks = (held_out, other_ways, specificity, other_surveys, extremes, respondents, generated)
     said = (check(run) for check in checks)
     return tuple(sentence for sentence in said if sentence is not None)
 
 
 def _in_survey(check: SurveyCheck) -> str:
-    digits = digits_for(check.target.values())
-    naive, tuned, title = check.naive.loss, check.tuned.loss, short(check.title)
+    digits, title = digits_for(check.target.values()), short(check.title)
     if not math.isfinite(check.gain):
         return f"Asked {title}, the model gave answers that are not finite."
-    nearer = check.gain > 0
     certain = ""
     if check.gain_interval is not None:
         low, high = check.gain_interval
+        sure = low > 0 or high < 0
         certain = (
-            ", more than other forms would explain"
-            if low > 0 or high < 0
-            else ", and other forms could undo that"
+            ", more than other forms would explain" if sure else ", and other forms could undo that"
         )
     return (
         f"In a survey that the search knew nothing of ({title}), the tuned model is "
-        f"{loss_text(tuned, digits)} from {short(check.country)} instead of {loss_text(naive, digits)} "
-        f"untouched: it moved {'towards' if nearer else 'away from'} it{certain}."
+        f"{loss_text(check.tuned.loss, digits)} from {short(check.country)} instead of "
+        f"{loss_text(check.naive.loss, digits)} untouched: it moved "
+        f"{'towards' if check.gain > 0 else 'away from'} it{certain}."
     )
 
 
-def _gap_words(apart: float, text: str) -> str:
-    if float(text.replace("−", "-")) == 0:
+def _gap(apart: float, text: str) -> str:
+    if not float(text.replace("−", "-")):
         return "no gap between the two"
     return f"a gap of {text}" if apart > 0 else f"{text} more than on new ones"
 
 
 def _sure(row: FormSetResult, run: RunRecords) -> str:
-    """Whether the gain can be chance, as far as the forms go."""
+    """Say whether the gain can be chance, as far as the forms go."""
     if row.gain_interval is None:
         return ""
     low, high = row.gain_interval
-    span = f"{loss_text(low, run.digits)} to {loss_text(high, run.digits)}"
+    span = f"({LEVEL}: {interval_text(row.gain_interval, run.digits)})"
     if low > 0:
-        return f"The gain of {run.text(row.gain)} is larger than other forms would explain ({LEVEL}: {span})."
+        return f"The gain of {run.text(row.gain)} is larger than other forms would explain {span}."
     if high < 0:
-        return f"The loss of ground is larger than other forms would explain ({LEVEL}: {span})."
-    return f"Other forms could undo the difference of {run.text(row.gain)} ({LEVEL}: {span})."
+        return f"The loss of ground is larger than other forms would explain {span}."
+    return f"Other forms could undo the difference of {run.text(row.gain)} {span}."
 
 
 def _known(rows: Sequence[Extreme]) -> bool:

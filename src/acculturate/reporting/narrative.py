@@ -1,7 +1,7 @@
 """What a run's numbers say, in plain words: a headline and findings.
 
 In: a `RunRecords`. Out: sentences. The findings are honest before they are kind: a result that a constant
-answer beats, that does not hold on unseen forms, or that breaks the model as a writer says so first.
+answer beats, that does not hold on unseen forms, or that degrades ordinary text says so first.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Literal
 from acculturate.formatting import (
     divergence_text,
     label_name,
-    loss_text,
     perplexity_text,
     share_text,
     short,
@@ -43,7 +42,7 @@ class Finding:
 
 
 def country(run: RunRecords) -> str:
-    """The target's name, short enough for a sentence."""
+    """Return the target's name, short enough for a sentence."""
     return short(run.evaluation.target.country if run.evaluation else run.config.survey.country)
 
 
@@ -61,13 +60,13 @@ def subtitle(run: RunRecords) -> str:
 
 
 def model_name(run: RunRecords) -> str:
-    """The model's name, as a reader knows it."""
+    """Return the model's name, as a reader knows it."""
     known = {"embedded": "Gemma 3 270M", "fake": "The fake model"}
     return known.get(run.config.model.name, short(run.config.model.name))
 
 
 def resume_command(run: RunRecords) -> str:
-    """What to type to go on with an interrupted run."""
+    """Return the command that goes on with an interrupted run."""
     command = run.provenance.command if run.provenance else None
     if not command:
         known = shlex.join(["--country", run.config.survey.country, "--out", str(run.path)])
@@ -77,29 +76,23 @@ def resume_command(run: RunRecords) -> str:
 
 
 def headline(run: RunRecords) -> str:
-    """The run in two or three sentences: what changed, whether it holds, what it costs."""
-    tuned = run.evaluation.method("tuned") if run.evaluation else None
-    naive = run.evaluation.method("naive") if run.evaluation else None
+    """Tell the run in two or three sentences: what changed, whether it holds, what it costs."""
+    naive, tuned = run.method("naive"), run.method("tuned")
     if run.evaluation is None or tuned is None or naive is None:
         return _unfinished_headline(run)
-    forms = run.evaluation.forms.tuning
-    asked = f" on {forms} tuning forms" if forms else ""
-    before, after = _loss(naive, "tuning"), _loss(tuned, "tuning")
-    sentence = f"Tuning {_moved(before, after, country(run), run.digits)}{asked}"
-    unseen_before, unseen_after = _loss(naive, "held-out"), _loss(tuned, "held-out")
-    if unseen_after is None:
-        sentence += "; on forms it never saw it was not measured."
-    else:
-        sentence += f"; on forms it never saw {_unseen(unseen_before, unseen_after, run.digits)}."
-    return f"{sentence} {_price(naive, tuned)}"
+    moved = _moved(run, _loss(naive, "tuning"), _loss(tuned, "tuning"))
+    unseen = _unseen(run, _loss(naive, "held-out"), _loss(tuned, "held-out"))
+    return (
+        f"Tuning {moved} on {run.evaluation.forms.tuning} tuning forms; on forms it never saw {unseen}. "
+        f"{_cost(naive, tuned)}"
+    )
 
 
 def comparison_headline(runs: Sequence[RunRecords]) -> str:
-    """Several runs in two sentences: how many are finished, and in how many the gain holds."""
+    """Tell several runs in two sentences: how many are finished, and in how many the gain holds."""
     finished = held = beating = 0
     for run in runs:
-        tuned = run.evaluation.method("tuned") if run.evaluation else None
-        naive = run.evaluation.method("naive") if run.evaluation else None
+        naive, tuned = run.method("naive"), run.method("tuned")
         if run.evaluation is None or tuned is None or naive is None:
             continue
         finished += 1
@@ -117,10 +110,8 @@ def comparison_headline(runs: Sequence[RunRecords]) -> str:
 
 
 def findings(run: RunRecords) -> tuple[Finding, ...]:
-    """What the evaluation means, most important first; empty where there is none."""
-    evaluation = run.evaluation
-    tuned = evaluation.method("tuned") if evaluation else None
-    naive = evaluation.method("naive") if evaluation else None
+    """Return what the evaluation means, most important first; empty where there is none."""
+    evaluation, naive, tuned = run.evaluation, run.method("naive"), run.method("tuned")
     if evaluation is None or tuned is None or naive is None:
         return ()
     found = (
@@ -135,7 +126,7 @@ def findings(run: RunRecords) -> tuple[Finding, ...]:
 
 
 def verdict(run: RunRecords) -> Finding | None:
-    """The finding to remember: the first bad one, else the first."""
+    """Return the finding to remember: the first bad one, else the first."""
     found = findings(run)
     return next(
         (finding for finding in found if finding.tone == "bad"), found[0] if found else None
@@ -143,7 +134,7 @@ def verdict(run: RunRecords) -> Finding | None:
 
 
 def has_odd_interval(evaluation: Evaluation) -> bool:
-    """Whether the interval of some loss lies beside the loss itself."""
+    """Return whether the interval of some loss lies beside the loss itself."""
     return any(
         outcome.loss is not None
         and outcome.interval is not None
@@ -155,7 +146,7 @@ def has_odd_interval(evaluation: Evaluation) -> bool:
 
 
 def writer_words(divergence: float) -> str:
-    """What a divergence on ordinary text means for somebody who reads the model's text."""
+    """Say what a divergence on ordinary text means for somebody who reads the model's text."""
     if divergence < _NOTICED_DIVERGENCE:
         return "hardly changed"
     if divergence < _HARMFUL_DIVERGENCE:
@@ -163,32 +154,35 @@ def writer_words(divergence: float) -> str:
     return "clearly changed" if divergence < _BREAKING_DIVERGENCE else "probably broken"
 
 
-def _moved(before: float | None, after: float | None, target: str, digits: int) -> str:
-    if before is None or loss_text(before, digits) == loss_text(after, digits):
-        return f"left the loss to {target} at {loss_text(after, digits)}"
+def _moved(run: RunRecords, before: float | None, after: float | None) -> str:
+    old, new = run.text(before), run.text(after)
+    if before is None or old == new:
+        return f"left the loss to {country(run)} at {new}"
     verb = "raised" if after is None or after > before else "brought"
-    return f"{verb} the loss to {target} from {loss_text(before, digits)} to {loss_text(after, digits)}"
+    return f"{verb} the loss to {country(run)} from {old} to {new}"
 
 
-def _unseen(before: float | None, after: float, digits: int) -> str:
+def _unseen(run: RunRecords, before: float | None, after: float | None) -> str:
+    old, new = run.text(before), run.text(after)
+    if after is None:
+        return "it was not measured"
     if before is None:
-        return f"it is {loss_text(after, digits)}"
-    if loss_text(before, digits) == loss_text(after, digits):
-        return f"it stayed at {loss_text(after, digits)}"
-    went = "rose" if after > before else "went"
-    return f"it {went} from {loss_text(before, digits)} to {loss_text(after, digits)}"
-
-
-def _price(naive: Method, tuned: Method) -> str:
-    if tuned.divergence is None:
-        return "What it does to ordinary text was not measured."
-    text = f"The price: divergence {divergence_text(tuned.divergence)} nats a token"
-    if naive.perplexity is None or tuned.perplexity is None:
-        return text + "."
+        return f"it is {new}"
     return (
-        f"{text}, perplexity {perplexity_text(naive.perplexity)} to "
-        f"{perplexity_text(tuned.perplexity)}."
+        f"it stayed at {new}"
+        if old == new
+        else f"it {'rose' if after > before else 'went'} from {old} to {new}"
     )
+
+
+def _cost(naive: Method, tuned: Method) -> str:
+    if tuned.divergence is None:
+        return "Degradation on ordinary text was not measured."
+    text = f"Cost on ordinary text: divergence {divergence_text(tuned.divergence)} nats a token"
+    if naive.perplexity is None or tuned.perplexity is None:
+        return f"{text}."
+    perplexities = perplexity_text(naive.perplexity), perplexity_text(tuned.perplexity)
+    return f"{text}, perplexity {' to '.join(perplexities)}."
 
 
 def _unfinished_headline(run: RunRecords) -> str:
@@ -222,35 +216,24 @@ def _carried_over(run: RunRecords, naive: Method, tuned: Method) -> Finding | No
             f"On forms that the search never saw, the tuned model is no nearer to the target than the "
             f"untouched one: {numbers}. What fell is a fit to the tuning forms.",
         )
-    share = ""
+    text, kept = f"On forms that the search never saw the loss is {numbers}", 1.0
     if seen_before is not None and seen_after is not None and seen_after < seen_before:
         kept = (before - after) / (seen_before - seen_after)
-        share = f", {share_text(kept)} of the gain on the tuning forms"
+        text += f", {share_text(kept)} of the gain on the tuning forms"
     if seen_after is not None and after > seen_after:
-        share += f"; the gap to the forms it was tuned on is {run.text(after - seen_after)}"
+        text += f"; the gap to the forms it was tuned on is {run.text(after - seen_after)}"
     if apart is False:
-        return Finding(
-            "caution",
-            "It may carry over.",
-            f"On forms that the search never saw the loss is {numbers}{share}. The intervals overlap: "
-            "with so few forms the gain can be chance.",
-        )
-    partly = (
-        seen_before is not None
-        and seen_after is not None
-        and (before - after < 0.5 * (seen_before - seen_after))
-    )
-    return Finding(
-        "caution" if partly else "good",
-        "It carries over in part." if partly else "It carries over.",
-        f"On forms that the search never saw the loss is {numbers}{share}.",
-    )
+        text += ". The intervals overlap: with so few forms the gain can be chance."
+        return Finding("caution", "It may carry over.", text)
+    if kept < 0.5:
+        return Finding("caution", "It carries over in part.", f"{text}.")
+    return Finding("good", "It carries over.", f"{text}.")
 
 
 def _held_out(
     run: RunRecords, naive: Method, tuned: Method
 ) -> tuple[float | None, float | None, bool | None]:
-    """The losses on held-out forms, and whether they are apart; of the evaluation where there is one."""
+    """Return the losses on held-out forms, and whether they are apart; of the evaluation where there is one."""
     row = run.checks.row(HEADLINE)
     if row is None or not math.isfinite(row.gain):
         return _loss(naive, "held-out"), _loss(tuned, "held-out"), _apart(naive, tuned)
@@ -271,19 +254,16 @@ def _against_constant(evaluation: Evaluation, tuned: Method) -> Finding | None:
     if constant is None or reached is None:
         return None
     where = "the tuning forms" if held_out is None else "forms it never saw"
-    if reached >= constant:
-        return Finding(
-            "bad",
-            "It does not beat a constant answer.",
-            f"Whoever gives the same answer to every question has a loss of {evaluation.text(constant)}; the "
-            f"tuned model has {evaluation.text(reached)} on {where}. A result that does not beat that says "
-            "nothing about values.",
-        )
+    numbers = (
+        f"the same answer to every question has a loss of {evaluation.text(constant)}; the tuned model "
+        f"has {evaluation.text(reached)} on {where}."
+    )
+    if reached < constant:
+        return Finding("good", "It beats a constant answer.", f"Giving {numbers}")
     return Finding(
-        "good",
-        "It beats a constant answer.",
-        f"Giving the same answer to every question has a loss of {evaluation.text(constant)}; the tuned model "
-        f"has {evaluation.text(reached)} on {where}.",
+        "bad",
+        "It does not beat a constant answer.",
+        f"Whoever gives {numbers} A result that does not beat that says nothing about values.",
     )
 
 
@@ -321,19 +301,15 @@ def _specific(run: RunRecords, evaluation: Evaluation) -> Finding | None:
     after = checked.tuned.losses if checked else evaluation.nearest.get("tuned", ())
     if not after:
         return None
-    nearest, loss = after[0]
+    (nearest, loss), *others = after
     if nearest.casefold() == evaluation.target.country.casefold():
-        second = (
-            f"; next comes {short(after[1][0])} at {evaluation.text(after[1][1])}"
-            if after[1:]
-            else ""
-        )
-        return Finding(
-            "good",
-            "It is nearest to its target.",
+        text = (
             f"On the held-out forms no country in the table is nearer than {country(run)}, at "
-            f"{evaluation.text(loss)}{second}.",
+            f"{evaluation.text(loss)}"
         )
+        if others:
+            text += f"; next comes {short(others[0][0])} at {evaluation.text(others[0][1])}"
+        return Finding("good", "It is nearest to its target.", f"{text}.")
     return Finding(
         "caution",
         "Another country is nearer.",

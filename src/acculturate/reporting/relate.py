@@ -1,4 +1,4 @@
-"""Does a lower survey loss go with a higher downstream score? Many runs, from their files alone.
+"""Survey losses and downstream scores of many runs, from their files alone.
 
 In: run directories with summary.json and benchmarks/*.json under evaluation/. Out: `Related`: the pairs, and
 their correlations within countries and over all. Nothing is asked of a model.
@@ -97,12 +97,12 @@ class Related:
     samples: int = SAMPLES
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return it as a value for JSON."""
         return asdict(self)
 
 
 def relate(directories: Sequence[Path], seed: int = 0) -> Related:
-    """Relates the survey losses of runs to their scores in benchmarks.
+    """Relate the survey losses of runs to their scores in benchmarks.
 
     Args:
         directories: Run directories; one that is given twice counts once.
@@ -112,15 +112,14 @@ def relate(directories: Sequence[Path], seed: int = 0) -> Related:
         UsageError: A directory is no run, or none of the runs was asked a benchmark.
         FailureError: A file of a run is damaged.
     """
-    own = list({path.resolve(): path for path in directories}.values())
-    runs = [read_run(path) for path in own]
+    runs = [read_run(path) for path in {path.resolve(): path for path in directories}.values()]
     left_out: dict[str, str] = {}
-    kept: list[tuple[RunRecords, list[Result]]] = []
-    for run in runs:
+    kept: dict[int, list[Result]] = {}
+    for number, run in enumerate(runs):
         asked = [
-            one
-            for one in run.checks.benchmarks
-            if "all" in _scores(one, "naive") and "all" in _scores(one, "tuned")
+            result
+            for result in run.checks.benchmarks
+            if "all" in _scores(result, "naive") and "all" in _scores(result, "tuned")
         ]
         if run.done is None or run.evaluation is None:
             left_out[str(run.path)] = "it is not finished"
@@ -129,27 +128,19 @@ def relate(directories: Sequence[Path], seed: int = 0) -> Related:
         elif not asked:
             left_out[str(run.path)] = "it was asked no benchmark"
         else:
-            kept.append((run, asked))
+            kept[number] = asked
     if not kept:
         why = "; ".join(f"{path}: {reason}" for path, reason in left_out.items()) or "none given"
         raise UsageError(
             f"no run to relate ({why})",
             "Ask them first: `acculturate evaluate RUN --on BENCHMARK`.",
         )
-    groups = _groups([run for run, _ in kept])
+    groups = _groups([runs[number] for number in kept])
     found: dict[tuple[str, int], list[Point]] = {}
-    for (run, asked), group in zip(kept, groups, strict=True):
-        for one in asked:
-            point = Point(
-                run=run.name,
-                group=group,
-                loss=_losses(run, "tuned"),
-                naive_loss=_losses(run, "naive"),
-                score=_scores(one, "tuned"),
-                naive_score=_scores(one, "naive"),
-                interval=_interval(one),
-            )
-            found.setdefault((one.benchmark, one.questions), []).append(point)
+    for (number, asked), group in zip(kept.items(), groups, strict=True):
+        for result in asked:
+            point = _point(runs[number], group, result)
+            found.setdefault((result.benchmark, result.questions), []).append(point)
     benchmarks = tuple(
         Benchmark(name, questions, tuple(points), _relations(points, (seed, index)))
         for index, ((name, questions), points) in enumerate(sorted(found.items()))
@@ -157,69 +148,65 @@ def relate(directories: Sequence[Path], seed: int = 0) -> Related:
     return Related(benchmarks, left_out, seed)
 
 
+def _point(run: RunRecords, group: str, result: Result) -> Point:
+    row = result.row("tuned")
+    return Point(
+        run=run.name,
+        group=group,
+        loss=_losses(run, "tuned"),
+        naive_loss=_losses(run, "naive"),
+        score=_scores(result, "tuned"),
+        naive_score=_scores(result, "naive"),
+        interval=(row.low, row.high) if row and np.isfinite(row.low + row.high) else None,
+    )
+
+
 def _scores(result: Result, method: str) -> dict[str, float]:
-    """A method's scores that there are, by the keys of `SCORES`."""
+    """Return a method's finite scores by the keys of `SCORES`."""
     row = result.row(method)
-    if row is None:
-        return {}
-    scores = {"all": row.score} | ({} if row.target is None else {"own": row.target.score})
+    scores = {"all": row.score} if row else {}
+    if row and row.target:
+        scores["own"] = row.target.score
     return {key: score for key, score in scores.items() if np.isfinite(score)}
 
 
-def _interval(result: Result) -> Interval | None:
-    row = result.row("tuned")
-    return (row.low, row.high) if row and np.isfinite([row.low, row.high]).all() else None
-
-
 def _losses(run: RunRecords, method: str) -> dict[str, float]:
-    row = run.evaluation.method(method) if run.evaluation else None
+    row = run.method(method)
     cells = {"tuning": row.tuning, "held-out": row.held_out} if row else {}
     return {key: cell.loss for key, cell in cells.items() if cell and cell.loss is not None}
 
 
 def _groups(runs: Sequence[RunRecords]) -> list[str]:
-    """Each run's country, and whatever else makes losses incomparable and is not the same in all runs."""
+    """Return each run's country, and whatever else makes losses incomparable and is not the same in all."""
     facts = [
-        (
-            run.config.survey.country,
-            run.config.model.name,
-            run.config.survey.instrument or "",
-            run.config.survey.table or "",
-            run.evaluation.aggregate if run.evaluation else "",
-        )
+        (survey.country, run.config.model.name, survey.instrument, survey.table, survey.aggregate)
         for run in runs
+        for survey in [run.config.survey]
     ]
-    differs = [len(set(column)) > 1 for column in zip(*facts, strict=True)]
+    differs = [True, *(len(set(column)) > 1 for column in list(zip(*facts, strict=True))[1:])]
     return [
-        ", ".join(
-            [own[0], *(part for part, shown in zip(own[1:], differs[1:], strict=True) if shown)]
-        )
-        for own in facts
+        ", ".join(part for part, shown in zip(own, differs, strict=True) if shown) for own in facts
     ]
 
 
 def _relations(points: Sequence[Point], key: tuple[int, int]) -> tuple[Relation, ...]:
     seed, benchmark = key
-    found: list[Relation] = []
+    relations: list[Relation] = []
     for x, loss in enumerate(LOSSES):
         for y, score in enumerate(SCORES):
             groups: dict[str, list[tuple[float, float]]] = {}
             for point in points:
                 if score in point.score:
-                    groups.setdefault(point.group, []).append(
-                        (point.loss[loss], point.score[score])
-                    )
+                    pair = point.loss[loss], point.score[score]
+                    groups.setdefault(point.group, []).append(pair)
             if not groups:
                 continue
+            root = np.random.SeedSequence(seed, spawn_key=(benchmark, x, y))
+            first, *others = map(np.random.default_rng, root.spawn(len(groups) + 1))
             pairs = {name: np.array(values) for name, values in groups.items()}
-            streams = np.random.SeedSequence(seed, spawn_key=(benchmark, x, y)).spawn(
-                len(pairs) + 1
-            )
-            rngs = [np.random.default_rng(stream) for stream in streams]
             within = {
                 name: correlate([values], rng)
-                for (name, values), rng in zip(pairs.items(), rngs[1:], strict=True)
+                for (name, values), rng in zip(pairs.items(), others, strict=True)
             }
-            pooled = correlate(list(pairs.values()), rngs[0])
-            found.append(Relation(loss, score, pooled, within))
-    return tuple(found)
+            relations.append(Relation(loss, score, correlate(list(pairs.values()), first), within))
+    return tuple(relations)

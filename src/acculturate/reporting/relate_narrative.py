@@ -1,11 +1,11 @@
-"""What many runs say together about losses and scores, in sentences computed from the numbers.
+"""Sentences on many runs together, about losses and scores, in sentences computed from the numbers.
 
 In: `Related`. Out: sentences.
 """
 
 from __future__ import annotations
 
-from acculturate.formatting import LEVEL, MISSING, loss_text, short
+from acculturate.formatting import LEVEL, MISSING, interval_text, loss_text, short
 from acculturate.metrics.correlation import Coefficient, Correlation
 from acculturate.reporting.relate import LOSSES, SCORES, Benchmark, Related, Relation
 
@@ -17,17 +17,14 @@ METHOD = (
 
 
 def coefficient_text(one: Coefficient | None) -> str:
-    """A coefficient with its interval, such as "−0.41 (−0.80 to 0.12)"."""
+    """Return a coefficient with its interval, such as "−0.41 (−0.80 to 0.12)"."""
     if one is None:
         return MISSING
-    if one.interval is None:
-        return f"{loss_text(one.value, 2)} (no interval)"
-    low, high = one.interval
-    return f"{loss_text(one.value, 2)} ({loss_text(low, 2)} to {loss_text(high, 2)})"
+    return f"{loss_text(one.value, 2)} ({interval_text(one.interval, 2, 'no interval')})"
 
 
 def relation(benchmark: Benchmark, found: Relation) -> str:
-    """Whether a lower loss goes with a higher score."""
+    """Say whether a lower loss goes with a higher score."""
     pooled = found.pooled
     loss, score = LOSSES[found.loss], SCORES[found.score]
     name = short(benchmark.name, 40)
@@ -37,14 +34,12 @@ def relation(benchmark: Benchmark, found: Relation) -> str:
         f"{name}, {pooled.runs} runs in {_groups(pooled)}: {_verdict(pooled.spearman, loss, score)} "
         f"(Spearman {loss_text(pooled.spearman.value, 2)}"
     )
-    if pooled.spearman.interval is None:
-        return f"{said}, no interval)."
-    low, high = pooled.spearman.interval
-    return f"{said}, {LEVEL} {loss_text(low, 2)} to {loss_text(high, 2)})."
+    ends = interval_text(pooled.spearman.interval, 2)
+    return f"{said}, {LEVEL} {ends})." if ends else f"{said}, no interval)."
 
 
 def sentences(found: Related) -> tuple[str, ...]:
-    """All that runs say together, then which say nothing."""
+    """Return all that runs say together, then which say nothing."""
     said = [relation(one, each) for one in found.benchmarks for each in one.relations]
     left_out = [f"{short(name, 80)} is left out: {why}." for name, why in found.left_out.items()]
     return (*said, METHOD, *left_out)

@@ -1,4 +1,4 @@
-"""Several evaluated runs on one page: who is nearest to whom, and what other seeds give.
+"""Several evaluated runs on one page: the country nearest to each, and the spread over seeds.
 
 In: runs with their checks. Out: a confusion matrix for each survey and table that they share, and the spread
 of runs that differ in nothing but their seed. Runs that were not evaluated are left out.
@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from acculturate.formatting import LEVEL, loss_text, short
+from acculturate.formatting import LEVEL, interval_text, loss_text, short
 from acculturate.metrics.held_out import HEADLINE
 from acculturate.metrics.run_comparison import Confusion, SeedSpread, confusion, seed_spread
 from acculturate.runs import RunRecords
@@ -49,7 +49,7 @@ class SharedSpread:
 
 
 def confusions(runs: Sequence[RunRecords]) -> tuple[SharedConfusion, ...]:
-    """The confusion matrices of runs, one for each survey, scoring and table with several targets."""
+    """Return the confusion matrices of runs, one for each survey, scoring and table with several targets."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for index, run in enumerate(runs):
         if run.checks.specificity is not None:
@@ -78,7 +78,7 @@ def confusions(runs: Sequence[RunRecords]) -> tuple[SharedConfusion, ...]:
 
 
 def spreads(runs: Sequence[RunRecords]) -> tuple[SharedSpread, ...]:
-    """What runs that differ in their seed alone give together, over forms and over respondents."""
+    """Return what runs that differ in their seed alone give together, over forms and over respondents."""
     groups: dict[object, list[RunRecords]] = {}
     for run in runs:
         alike = tuple(s for s in run.config.settings if (s.section, s.key) != ("search", "seed"))
@@ -108,7 +108,7 @@ def spreads(runs: Sequence[RunRecords]) -> tuple[SharedSpread, ...]:
 
 
 def _scored_alike(run: RunRecords) -> tuple[object, ...]:
-    """What two runs must share so that their losses to a country can stand in one column."""
+    """Return what two runs must share so that their losses to a country can stand in one column."""
     special = run.checks.specificity
     survey = tuple(
         (s.section, s.key, s.value)
@@ -125,10 +125,8 @@ def _spread_words(spread: SeedSpread, digits: int) -> str:
     def text(value: float) -> str:
         return loss_text(value, digits)
 
-    span = ""
-    if spread.interval is not None:
-        low, high = (text(end) for end in spread.interval)
-        span = f" ({LEVEL} over seeds and {spread.over}: {low} to {high})"
+    ends = interval_text(spread.interval, digits)
+    span = f" ({LEVEL} over seeds and {spread.over}: {ends})" if ends else ""
     return (
         f"{len(spread.runs)} runs towards {short(spread.country)} that differ in their seed alone have a "
         f"mean held-out loss of {text(spread.tuned)}{span}, from {text(spread.least)} to "

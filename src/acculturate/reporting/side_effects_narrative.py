@@ -1,4 +1,4 @@
-"""What a soft prompt does to ordinary text, in sentences computed from the numbers.
+"""The effects of a soft prompt on ordinary text, in sentences computed from the numbers.
 
 In: `SideEffects`. Out: sentences, or None where there is nothing to say.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from acculturate.formatting import LEVEL, divergence_text, loss_text, share_text
+from acculturate.formatting import LEVEL, divergence_text, interval_text, loss_text, share_text
 from acculturate.metrics.prose import REPEATED
 from acculturate.metrics.side_effects import OWN_KEY, PASSAGES_KEY, Reach, SideEffects, TextSet
 
@@ -15,7 +15,7 @@ _BROKEN = "the tuned model gives no finite number there"
 
 
 def languages(found: SideEffects) -> str | None:
-    """How far the tuned model is from the untouched one on each language's sentences, and what it costs."""
+    """Say how far the tuned model is from the untouched one on each language's sentences, and at what cost."""
     sets = [one for one in found.sets if one.key not in (PASSAGES_KEY, OWN_KEY)]
     if not sets:
         return None
@@ -38,7 +38,7 @@ def languages(found: SideEffects) -> str | None:
 
 
 def own_texts(found: SideEffects) -> str | None:
-    """The same on the texts that a user gave."""
+    """Say the same of the texts that a user gave."""
     one = next((one for one in found.sets if one.key == OWN_KEY), None)
     if one is None:
         return None
@@ -51,7 +51,7 @@ def own_texts(found: SideEffects) -> str | None:
 
 
 def reach(found: Reach) -> str:
-    """Whether the effect wears off further into a text."""
+    """Say whether the effect wears off further into a text."""
     length = len(found.divergence)
     fifth = max(1, length // 5)
     if not math.isfinite(found.faded.value):
@@ -72,7 +72,7 @@ def reach(found: Reach) -> str:
 
 
 def replies(found: SideEffects) -> str | None:
-    """What the answers to everyday questions are like, beside the untouched model's."""
+    """Describe the answers to everyday questions beside the untouched model's."""
     if not found.replies:
         return None
     tuned, naive = found.tuned, found.naive
@@ -94,17 +94,15 @@ def replies(found: SideEffects) -> str | None:
 
 
 def sentences(found: SideEffects) -> tuple[str, ...]:
-    """All that side effects say."""
+    """Return all that side effects say."""
     said = (languages(found), own_texts(found), *map(reach, found.reaches), replies(found))
     return tuple(sentence for sentence in said if sentence is not None)
 
 
 def _times(one: TextSet) -> str:
-    """The ratio of perplexities with its interval, in words."""
-    span = ""
-    if one.ratio.interval is not None:
-        low, high = one.ratio.interval
-        span = f" ({LEVEL}: {loss_text(low, 2)} to {loss_text(high, 2)})"
+    """Return the ratio of perplexities with its interval, in words."""
+    ends = interval_text(one.ratio.interval, 2)
+    span = f" ({LEVEL}: {ends})" if ends else ""
     return f"{loss_text(one.ratio.value, 2)} times the untouched model’s{span}"
 
 
