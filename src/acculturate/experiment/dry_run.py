@@ -20,7 +20,6 @@ from acculturate.survey.forms import all_forms
 from acculturate.tuning import (
     Method,
     Settings,
-    make_goal,
     make_objective,
     measured_forms,
     start_search,
@@ -83,8 +82,7 @@ def _search(prepared: PreparedExperiment, model: AnswerModel, method: Method) ->
     """
     settings = prepared.settings(method, prepared.experiment.seeds[0])
     optimizer = method.make(prepared.experiment.budget)
-    target = prepared.target(prepared.cells[0])
-    goal = make_goal(prepared.instrument, target, settings)
+    goal = prepared.goal(prepared.cells[0], settings)
     objective = make_objective(model, goal, optimizer, settings)
     rng = np.random.default_rng(0)
     space, first = start_search(model, settings, optimizer.population_size, rng)

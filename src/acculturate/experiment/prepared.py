@@ -6,7 +6,7 @@ In: an `Experiment`. Out: a `PreparedExperiment`: questionnaire, tables, cells, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,8 +19,7 @@ from acculturate.metrics.held_out import other_languages
 from acculturate.survey.countries import Country, CountryTable, load_countries
 from acculturate.survey.forms import all_forms
 from acculturate.survey.instrument import Instrument, load_instrument
-from acculturate.survey.scoring import Scoring
-from acculturate.tuning import Method, Settings, tuning_forms
+from acculturate.tuning import Goal, Method, Settings, make_goal, tuning_forms
 
 BASELINE_CELL = "baselines"
 """Method of the cell that measures the baselines of a country."""
@@ -75,7 +74,7 @@ class PreparedExperiment:
     experiment: Experiment
     instrument: Instrument
     tables: Mapping[str, CountryTable]
-    exam: Exam | None
+    exam: Exam | None = None
     known: Known = field(default_factory=dict, compare=False)
 
     @cached_property
@@ -91,9 +90,8 @@ class PreparedExperiment:
     @property
     def cell_count(self) -> int:
         """Number of cells with those of all trials of settings."""
-        search, seeds = self.experiment.search, len(self.experiment.seeds)
-        trials = search.trials if search else 0
-        return len(self.cells) + trials * len(self.places) * seeds
+        search = self.experiment.search
+        return len(self.cells) + (search.trials * len(self.cells_of("")) if search else 0)
 
     @property
     def places(self) -> list[tuple[str, str]]:
@@ -127,9 +125,9 @@ class PreparedExperiment:
         """Return the languages that runs are asked in beside their own."""
         return other_languages(self.instrument, settings.language, self.experiment.languages)
 
-    def scoring(self, settings: Settings) -> Scoring:
-        """Return weights, anchor and loss of some settings."""
-        return Scoring(self.instrument, settings.anchor, settings.aggregate, settings.variant)
+    def goal(self, cell: Cell, settings: Settings) -> Goal:
+        """Return the scores that a cell moves the model towards, and how they are computed."""
+        return make_goal(self.instrument, self.target(cell), settings)
 
 
 def prepare(experiment: Experiment) -> PreparedExperiment:
@@ -144,21 +142,19 @@ def prepare(experiment: Experiment) -> PreparedExperiment:
     tables = [load_countries(name) for name in experiment.tables]
     _check_folders("tables", (table.key for table in tables))
     for table in tables:
-        names = [table[country].name for country in experiment.countries]
-        _check_folders("countries", names)
-        for name in names:
-            table[name].vector(instrument)
+        _check_folders("countries", (table[country].name for country in experiment.countries))
     _check_folders("methods", [BASELINE_CELL, *(method.label for method in experiment.methods)])
-    exam = Exam(load_benchmarks(experiment.benchmarks)) if experiment.benchmarks else None
-    by_key = {table.key: table for table in tables}
-    prepared = PreparedExperiment(experiment, instrument, by_key, exam)
-    runs = [prepared.settings(m, seed) for m in experiment.methods for seed in experiment.seeds]
+    prepared = PreparedExperiment(experiment, instrument, {table.key: table for table in tables})
+    runs = [prepared.settings(method, experiment.seeds[0]) for method in experiment.methods]
     for settings in (*runs, prepared.shared):
         tuning_forms(instrument, settings)
-        prepared.scoring(settings)
+        for place in prepared.places:
+            prepared.goal(Cell(*place, ""), settings)
     if experiment.languages:
         all_forms(instrument, experiment.languages, split="held-out")
-    return prepared
+    if not experiment.benchmarks:
+        return prepared
+    return replace(prepared, exam=Exam(load_benchmarks(experiment.benchmarks)))
 
 
 def _check_folders(what: str, names: Iterable[str]) -> None:

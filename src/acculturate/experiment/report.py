@@ -7,8 +7,8 @@ The same cells give the same tables. Templates and styles are shared with the re
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -18,7 +18,6 @@ from acculturate.drawing import draw
 from acculturate.experiment.comparisons import Difference, differences
 from acculturate.experiment.figures import figures_of
 from acculturate.experiment.narrative import findings, headline, p_text
-from acculturate.experiment.plan import Experiment
 from acculturate.experiment.prepared import Cell, PreparedExperiment
 from acculturate.experiment.results import (
     Measured,
@@ -91,15 +90,15 @@ def publish(
         if text is not None:
             write_text(out / f"{name}.md", markdown(text))
             write_text(out / f"{name}.tex", latex(text, experiment.name))
-    write_text(out / "comparisons.csv", csv_text(Difference, compared))
+    write_text(out / "comparisons.csv", _csv(Difference, compared))
     if trials:
-        write_text(out / "trials.csv", csv_text(Trial, trials))
+        write_text(out / "trials.csv", _csv(Trial, trials))
     for chart in chain.from_iterable(figures.values()):
         write_bytes(out / "figures" / f"{chart.key}.svg", draw([chart], "svg"))
     complete = sum(is_complete(cell, out) for cell in cells)
     head = headline(experiment, measured, complete, len(cells))
     found = findings(measured, compared, len(failures))
-    shown = _facts_of(prepared, measured, failures) | {
+    shown = _cells_and_facts(prepared, measured, failures) | {
         "headline": head,
         "findings": found,
         "table": table,
@@ -122,7 +121,7 @@ def publish(
     )
 
 
-def _facts_of(
+def _cells_and_facts(
     prepared: PreparedExperiment,
     measured: Sequence[Measured],
     failures: Mapping[Cell, CellFailure],
@@ -137,7 +136,6 @@ def _facts_of(
         "names": place_names(cells),
         "by_cell": {one.cell: one for one in measured},
         "failures": failures,
-        "facts": _facts(experiment),
         "p_text": p_text,
         "version": version("acculturate"),
         "instruments": warnings_of([one.run for one in measured if one.run is not None]),
@@ -146,24 +144,5 @@ def _facts_of(
     }
 
 
-def _facts(experiment: Experiment) -> dict[str, str]:
-    """Return what was asked for, as names and values."""
-    model = experiment.model
-    revision = f", revision {model.revision}" if model.revision else ""
-    return {
-        "model": f"{model.name}{revision}, {model.dtype}",
-        "questionnaire": experiment.instrument,
-        "tables": ", ".join(experiment.tables),
-        "countries": ", ".join(experiment.countries),
-        "seeds": ", ".join(map(str, experiment.seeds)) if experiment.methods else "none",
-        "evaluations a run": str(experiment.budget) if experiment.methods else "none",
-        "shared settings": _settings_text(experiment.settings),
-        **{
-            f"method {method.label}": _settings_text({**method.own, **method.settings})
-            for method in experiment.methods
-        },
-    }
-
-
-def _settings_text(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in settings.items()) or "the defaults"
+def _csv(kind: type, records: Iterable[Any]) -> str:
+    return csv_text([field.name for field in fields(kind)], map(astuple, records))

@@ -10,7 +10,7 @@ import csv
 import io
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,7 +27,6 @@ from acculturate.runs import (
     Checks,
     Evaluation,
     Method,
-    Outcome,
     RunRecords,
     read_checks,
     read_run,
@@ -38,33 +37,11 @@ T = TypeVar("T")
 K = TypeVar("K")
 
 
-@dataclass(frozen=True)
-class TidyRow:
-    """One number.
-
-    Attributes:
-        experiment: Name of the experiment.
-        table: Key of the country table.
-        country: The target.
-        method: Label of the method.
-        seed: None where nothing is random.
-        measure: The quantity; docs/experiments.md lists them.
-        value: The number.
-        low: Lower end of its 95% interval, or None.
-        high: Upper end.
-        source: The file it was read from, in the experiment's directory.
-    """
-
-    experiment: str
-    table: str
-    country: str
-    method: str
-    seed: int | None
-    measure: str
-    value: float
-    low: float | None
-    high: float | None
-    source: str
+COLUMNS = (
+    *("experiment", "table", "country", "method", "seed"),
+    *("measure", "value", "low", "high", "source"),
+)
+"""Columns of the tidy table; docs/experiments.md says what they hold."""
 
 
 @dataclass(frozen=True)
@@ -243,40 +220,37 @@ def write_results(experiment: Experiment, measured: Sequence[Measured], out: Pat
         FailureError: A file cannot be written.
     """
     goals = _goals(experiment.goal, measured)
-    results: list[TidyRow] = []
-    times: list[TidyRow] = []
+    results: list[tuple[Any, ...]] = []
+    times: list[tuple[Any, ...]] = []
     for one in measured:
         where = experiment.name, *one.cell.place, one.cell.method, one.cell.seed
-        results += [TidyRow(*where, *each) for each in _numbers(one, goals.get(one.cell.place))]
-        times += [TidyRow(*where, *each) for each in _times(one)]
-    write_text(out / "results.csv", csv_text(TidyRow, results))
-    write_text(out / "times.csv", csv_text(TidyRow, times))
+        results += [(*where, *each) for each in _numbers(one, goals.get(one.cell.place))]
+        times += [(*where, *each) for each in _times(one)]
+    write_text(out / "results.csv", csv_text(COLUMNS, results))
+    write_text(out / "times.csv", csv_text(COLUMNS, times))
     if find_spec("pyarrow") is not None:
         write_bytes(out / "results.parquet", _parquet(results))
 
 
-def csv_text(kind: type, rows: Sequence[Any]) -> str:
-    """Return dataclass instances as CSV, a column a field; what is None is left empty."""
+def csv_text(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """Return a table as CSV; what is None is left empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(field.name for field in fields(kind))
-    writer.writerows(["" if value is None else value for value in astuple(row)] for row in rows)
+    writer.writerow(columns)
+    writer.writerows(["" if value is None else value for value in row] for row in rows)
     return text.getvalue()
 
 
-def _parquet(rows: Sequence[TidyRow]) -> bytes:
+def _parquet(rows: Sequence[tuple[Any, ...]]) -> bytes:
     import pyarrow as pa  # pyright: ignore[reportMissingImports]
     import pyarrow.parquet as pq  # pyright: ignore[reportMissingImports]
 
     kinds: dict[str, Any] = {"seed": pa.int64()}
     kinds |= dict.fromkeys(("value", "low", "high"), pa.float64())
-    names = [field.name for field in fields(TidyRow)]
-    columns = {
-        name: pa.array([getattr(row, name) for row in rows], kinds.get(name, pa.string()))
-        for name in names
-    }
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
+    records = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
     buffer = io.BytesIO()
-    pq.write_table(pa.table(columns), buffer)
+    pq.write_table(pa.Table.from_pylist(records, schema), buffer)
     return buffer.getvalue()
 
 
@@ -295,19 +269,20 @@ def _number(
 
 def _numbers(one: Measured, goal: float | None) -> Iterator[Number]:
     """Yield a cell's results."""
-    row, source = one.row, one.source
+    row, source, naive = one.row, one.source, one.naive
     outcomes = {"tuning": row.tuning, "held_out": row.held_out}
-    naive = {"tuning": one.naive.tuning, "held_out": one.naive.held_out} if one.naive else {}
-    for prefix, losses in (("", outcomes), ("naive_", naive)):
-        for name, outcome in losses.items():
-            if outcome is not None:
-                measure = f"{prefix}{name}_loss"
-                yield from _number(measure, outcome.loss, source, outcome.interval)
+    losses = outcomes | {f"naive_{name}": getattr(naive, name, None) for name in outcomes}
+    for name, outcome in losses.items():
+        if outcome is not None:
+            yield from _number(f"{name}_loss", outcome.loss, source, outcome.interval)
     for name in ("divergence", "perplexity", "held_out_divergence", "held_out_perplexity"):
         yield from _number(name, getattr(row, name), source)
     for name, outcome in outcomes.items():
         if outcome is not None:
-            yield from _scores_of(name, outcome, source)
+            yield from _number(f"{name}_valid_mass", outcome.valid_mass, source)
+            for key, score in outcome.scores.items():
+                interval = outcome.intervals.get(key)
+                yield from _number(f"{name}_score:{key}", score, source, interval)
     for key, score in one.evaluation.target.scores.items():
         yield from _number(f"target:{key}", score, source)
     yield from _number("evaluations", row.evaluations, source)
@@ -317,12 +292,6 @@ def _numbers(one: Measured, goal: float | None) -> Iterator[Number]:
     for key, score in one.benchmarks.items():
         yield from _number(f"benchmark:{key}", score.score, score.source, score.interval)
     yield from _other_ways(one)
-
-
-def _scores_of(name: str, outcome: Outcome, source: Path) -> Iterator[Number]:
-    yield from _number(f"{name}_valid_mass", outcome.valid_mass, source)
-    for key, score in outcome.scores.items():
-        yield from _number(f"{name}_score:{key}", score, source, outcome.intervals.get(key))
 
 
 def _other_ways(one: Measured) -> Iterator[Number]:

@@ -104,7 +104,7 @@ class PaperTable:
         return TextTable(
             ("country", "method", "seeds", *losses, *self.benchmarks),
             tuple(line.texts for line in self.lines),
-            frozenset(index for index, line in enumerate(self.lines) if line.best),
+            frozenset(line.texts for line in self.lines if line.best),
         )
 
 
@@ -115,12 +115,12 @@ class TextTable:
     Attributes:
         header: Names of the columns.
         lines: Its lines, country by country.
-        bold: Numbers of the lines whose held-out loss is the country's smallest.
+        bold: Those of the lines whose held-out loss is the country's smallest.
     """
 
     header: tuple[str, ...]
     lines: tuple[tuple[str, ...], ...]
-    bold: frozenset[int] = frozenset()
+    bold: frozenset[tuple[str, ...]] = frozenset()
 
     @property
     def groups(self) -> dict[str, list[tuple[str, ...]]]:
@@ -226,15 +226,13 @@ def latex(table: TextTable, experiment: str) -> str:
     columns = "ll" + "r" * (len(table.header) - 2)
     lines = ["% \\usepackage{booktabs}", f"\\begin{{tabular}}{{{columns}}}", "\\toprule"]
     lines.append(" & ".join(map(_latex_text, table.header)) + " \\\\")
-    before = ""
-    for number, line in enumerate(table.lines):
-        lines += ["\\midrule"] if line[0] != before else []
-        texts = [_latex_text(text) for text in line]
-        if number in table.bold:
-            texts[4] = f"\\textbf{{{texts[4]}}}"
-        texts[0] = "" if line[0] == before else texts[0]
-        before = line[0]
-        lines.append(" & ".join(texts) + " \\\\")
+    for own in table.groups.values():
+        lines.append("\\midrule")
+        for number, line in enumerate(own):
+            texts = [_latex_text(text) for text in line]
+            texts[0] = "" if number else texts[0]
+            texts[4] = f"\\textbf{{{texts[4]}}}" if line in table.bold else texts[4]
+            lines.append(" & ".join(texts) + " \\\\")
     name = _latex_text(experiment)
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", f"% experiment {name}", ""])
 

@@ -25,13 +25,11 @@ from acculturate.model.answers import AnswerModel
 from acculturate.record_files import write_record
 from acculturate.reporting.report import write_report
 from acculturate.runs import HeldOut, HeldOutRow, OtherSurveys
-from acculturate.survey.forms import all_forms
 from acculturate.tuning import (
     Method,
     Progress,
-    SummaryInputs,
     measure_baselines,
-    measured_forms,
+    summary_inputs,
     tune,
     tuning_forms,
 )
@@ -184,18 +182,8 @@ def measure_cell(prepared: PreparedExperiment, model: AnswerModel, cell: Cell, o
     Raises:
         FailureError: The answers are not finite, or the summary cannot be written.
     """
-    settings = prepared.shared
-    inputs = SummaryInputs(
-        prepared.scoring(settings),
-        prepared.target(cell),
-        prepared.tables[cell.table],
-        measured_forms(prepared.instrument, settings),
-        all_forms(prepared.instrument, (settings.language,), split="held-out"),
-        settings.placement,
-        settings.reading,
-        settings.respondents,
-        settings.seed,
-    )
+    target, table = prepared.target(cell), prepared.tables[cell.table]
+    inputs = summary_inputs(prepared.instrument, target, table, prepared.shared)
     summary = measure_baselines(model, inputs)
     if prepared.experiment.evaluate:
         for method in LINES:
@@ -211,10 +199,9 @@ def _evaluate_line(
 ) -> dict[str, HeldOut | Specificity | OtherSurveys]:
     """Ask a line of words in the ways in which `evaluate` asks a soft prompt; return files by name."""
     settings, instrument = prepared.shared, prepared.instrument
-    target, table = prepared.target(cell), prepared.tables[cell.table]
-    scoring = prepared.scoring(settings)
+    goal, target = prepared.goal(cell, settings), prepared.target(cell)
     comparing = ComparisonSettings(
-        scoring, target.vector(instrument), settings.reading, settings.respondents, settings.seed
+        goal.scoring, goal.scores, settings.reading, settings.respondents, settings.seed
     )
     tuning = tuning_forms(instrument, settings)
     sets = form_sets(instrument, tuning, settings.language, prepared.other_languages(settings))
@@ -228,6 +215,6 @@ def _evaluate_line(
     )
     return {
         "held_out": HeldOut(tuple(HeldOutRow(**vars(asked)) for asked in rows)),
-        "specificity": specificity(compared[HEADLINE], target.name, table),
+        "specificity": specificity(compared[HEADLINE], target.name, prepared.tables[cell.table]),
         "other_surveys": OtherSurveys(surveys),
     }

@@ -4,7 +4,14 @@ from .loop import Progress, StopReason, TuningLoop
 from .methods import Method, make_method
 from .objective import Evaluation, Goal, Objective
 from .penalty import PenalisedLoss, questionnaires
-from .run import make_goal, make_objective, measured_forms, tune, tuning_forms
+from .run import (
+    make_goal,
+    make_objective,
+    measured_forms,
+    summary_inputs,
+    tune,
+    tuning_forms,
+)
 from .settings import (
     Settings,
     allowed_values,
@@ -38,6 +45,7 @@ __all__ = [
     "setting_fields",
     "start_search",
     "summarise",
+    "summary_inputs",
     "to_toml",
     "tune",
     "tuning_forms",

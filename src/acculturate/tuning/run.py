@@ -160,17 +160,8 @@ def _prepare(
         )
     settings = settings.resolved(optimizer)
     goal = make_goal(instrument, target, settings)
-    summary = SummaryInputs(
-        scoring=goal.scoring,
-        target=target,
-        table=table or default_table(instrument, target),
-        tuning=measured_forms(instrument, settings),
-        held_out=all_forms(instrument, (settings.language,), split="held-out"),
-        placement=settings.placement,
-        reading=settings.reading,
-        respondents=settings.respondents,
-        seed=settings.seed,
-    )
+    table = table or default_table(instrument, target)
+    summary = summary_inputs(instrument, target, table, settings)
     forms = tuning_forms(instrument, settings)
     return _Task(model.provenance(), goal, optimizer, settings, forms, summary)
 
@@ -214,6 +205,27 @@ def _default_optimizer(model: AnswerModel, budget: int) -> Optimizer:
         return Adam(max(budget, COST_OF_A_GRADIENT))
     budget = max(budget, SMALLEST_POPULATION)
     return LSHADE(budget, min(FIRST_POPULATION, budget))
+
+
+def summary_inputs(
+    instrument: Instrument, target: Country, table: CountryTable | None, settings: Settings
+) -> SummaryInputs:
+    """Return everything that the rows of a result table are asked and scored by.
+
+    Raises:
+        UsageError: As `tuning_forms`.
+    """
+    return SummaryInputs(
+        scoring=make_goal(instrument, target, settings).scoring,
+        target=target,
+        table=table,
+        tuning=measured_forms(instrument, settings),
+        held_out=all_forms(instrument, (settings.language,), split="held-out"),
+        placement=settings.placement,
+        reading=settings.reading,
+        respondents=settings.respondents,
+        seed=settings.seed,
+    )
 
 
 def tuning_forms(instrument: Instrument, settings: Settings) -> tuple[Form, ...]:
