@@ -104,8 +104,8 @@ def evaluate(
             }
         )
     else:
-        for one, run in zip(found, read, strict=True):
-            display.show_evaluation(one, checks_narrative.sentences(run))
+        for run in read:
+            display.show_evaluation(run, checks_narrative.sentences(run))
         for shared in (*matrices, *seeds):
             display.show_line(shared.words)
         say_report(runs)
