@@ -26,7 +26,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes to a temporary file beside `path` and renames it.
+    """Write to a temporary file beside `path` and rename it.
 
     Args:
         path: The file; its folder is made where it is missing. What it held before stays until the new
@@ -64,7 +64,7 @@ def write_text(path: Path, content: str) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Removes what a `write_bytes` to `path` left when its process was killed; nobody may be writing."""
+    """Remove what a `write_bytes` to `path` left when its process was killed; nobody may be writing."""
     for left in path.parent.glob(f".{path.name}-*"):
         left.unlink(missing_ok=True)
 

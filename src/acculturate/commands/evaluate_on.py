@@ -1,4 +1,4 @@
-"""`acculturate evaluate --on`: what is asked of a finished run outside the survey."""
+"""`acculturate evaluate --on`: questions to a finished run outside the survey."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ FLUENCY = "fluency"
 
 
 @dataclass(frozen=True)
-class Outside:
-    """What --on asks.
+class Asked:
+    """The value of --on.
 
     Attributes:
         exam: Benchmarks, or None.
@@ -34,10 +34,10 @@ class Outside:
     texts: tuple[str, ...]
 
 
-def read_outside(
+def read_on(
     on: Sequence[str] | None, texts: Path | None, permute: int, written: bool
-) -> Outside | None:
-    """What --on, --texts, --permute and --written say; None without --on.
+) -> Asked | None:
+    """Read --on, --texts, --permute and --written; None without --on.
 
     Raises:
         UsageError: A name is unknown, or an option belongs to something that is not asked.
@@ -66,38 +66,38 @@ def read_outside(
     if benchmarks:
         with progress_bars.step("loading the benchmarks") as progress:
             exam = Exam(load_benchmarks(benchmarks, progress), permute, written)
-    return Outside(exam, fluency, own)
+    return Asked(exam, fluency, own)
 
 
-def evaluate_outside(runs: Sequence[Run], asked: Outside, models: Models, as_json: bool) -> None:
-    """Asks finished runs and prints what came out."""
+def evaluate_on(runs: Sequence[Run], asked: Asked, models: Models, as_json: bool) -> None:
+    """Ask finished runs and print the results."""
     import acculturate as ac
     from acculturate.evaluation.fluency import evaluate_fluency
     from acculturate.reporting import benchmarks_narrative, side_effects_narrative
     from acculturate.runs import read_run
 
     known: Known = {}
-    found: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     for run in runs:
         model = models.of(run)
-        said: dict[str, Any] = {"run": str(run.directory)}
+        result: dict[str, Any] = {"run": str(run.directory)}
         if asked.fluency:
-            with progress_bars.step(
-                f"reading texts under the prompt of {run.directory}"
-            ) as progress:
-                said |= evaluate_fluency(run, model, texts=asked.texts, progress=progress).to_dict()
+            title = f"reading texts under the prompt of {run.directory}"
+            with progress_bars.step(title) as progress:
+                measured = evaluate_fluency(run, model, texts=asked.texts, progress=progress)
+            result |= measured.to_dict()
             effects = read_run(run.directory).checks.side_effects
             if effects is not None and not as_json:
-                words = side_effects_narrative.sentences(effects)
-                display.show_side_effects(run.directory, effects, words)
+                sentences = side_effects_narrative.sentences(effects)
+                display.show_side_effects(run.directory, effects, sentences)
         if asked.exam is not None:
-            with progress_bars.question_bar() as asking:
-                examined = ac.examine(run, model, asked.exam, known=known, progress=asking)
-            said["benchmarks"] = examined.to_dict()
+            with progress_bars.question_bar() as progress:
+                examined = ac.examine(run, model, asked.exam, known=known, progress=progress)
+            result["benchmarks"] = examined.to_dict()
             if not as_json:
                 display.show_examined(examined, benchmarks_narrative.sentences)
-        found.append(said)
+        results.append(result)
     if as_json:
-        print_json({"runs": found})
+        print_json({"runs": results})
     else:
         say_report([run.directory for run in runs])

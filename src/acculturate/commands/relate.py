@@ -1,4 +1,4 @@
-"""`acculturate relate`: does a lower survey loss go with a higher downstream score?"""
+"""`acculturate relate`: survey losses against downstream scores of many runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def relate(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for relate.json and relate.svg.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap over runs.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the bootstrap over runs.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Relate the survey losses of many runs to their scores in benchmarks, from their files alone."""

@@ -154,15 +154,17 @@ def environment(package: str | None = None) -> Environment:
         "excerpt": _excerpt,
         "drawn": _drawn,
     }
-    environment.globals |= {
-        "narrative": narrative,
-        "said": checks_narrative,
-        "effects": side_effects_narrative,
-        "benchmark_section": benchmarks_narrative.section,
-        "digits_for": formatting.digits_for,
-        "ranks": ranks,
-        "reach_key": figures.reach_key,
-    }
+    cast("dict[str, object]", environment.globals).update(
+        {
+            "narrative": narrative,
+            "said": checks_narrative,
+            "effects": side_effects_narrative,
+            "benchmark_section": benchmarks_narrative.section,
+            "digits_for": formatting.digits_for,
+            "ranks": ranks,
+            "reach_key": figures.reach_key,
+        }
+    )
     return environment
 
 

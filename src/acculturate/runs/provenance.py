@@ -48,7 +48,11 @@ def record_provenance(
             instrument.key, instrument.title, instrument.fingerprint, tuple(instrument.warnings)
         ),
         forms=FormFingerprints(fingerprint(tuning), fingerprint(held_out), guard_fingerprint()),
-        table=TableFacts(target.table, table and table.source, table and table.terms),
+        table=TableFacts(
+            target.table,
+            None if table is None else table.source,
+            None if table is None else table.terms,
+        ),
         target=TargetScores(target.name, {key: target.scores[key] for key in keys}),
         anchor=dict(zip(keys, scoring.constants.tolist(), strict=True)),
         command=command,

@@ -137,7 +137,7 @@ def _measure_baselines(model: AnswerModel, inputs: SummaryInputs) -> tuple[Evalu
         constant_answer_loss=constant,
         baselines={"persona": persona, "in_context": in_context},
         reading=inputs.reading,
-        aggregate=scoring.aggregate,
+        aggregate=scoring.aggregate or "mean",
         forms=FormCounts(len(inputs.tuning), len(inputs.held_out)),
     )
     return evaluation, naive
