@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,16 +23,15 @@ from tuning_runs import (
 from acculturate.errors import UsageError
 from acculturate.model.fake import FakeModel
 from acculturate.survey.forms import all_forms
-from acculturate.survey.scoring import Scoring
-from acculturate.tuning import Evaluation, Goal, Objective, Settings, tune
+from acculturate.tuning import Evaluation, Objective, Settings, make_task, tune
 
 LIMITS = {"max_divergence": 0.2, "min_valid_mass": 0.5, "divergence_weight": 3.0}
 FORMS = all_forms(TOY, split="tuning")
 
 
 def objective(model: Any = None, aggregate: Any = "mean", **settings: Any) -> Objective:
-    goal = Goal(Scoring(TOY, aggregate=aggregate), TOYLAND.vector(TOY))
-    return Objective(model or FakeModel(HIDDEN), goal, Settings(**settings), FORMS)
+    task = make_task(TOY, TOYLAND, Settings(aggregate=aggregate, **settings))
+    return Objective(model or FakeModel(HIDDEN), replace(task, forms=FORMS))
 
 
 def prompts(count: int = 3, scale: float = 1.0) -> np.ndarray:

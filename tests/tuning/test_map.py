@@ -7,18 +7,15 @@ import pytest
 
 from acculturate.model.fake import FakeModel
 from acculturate.survey.countries import load_countries
-from acculturate.survey.forms import balanced_forms
 from acculturate.survey.instrument import load_instrument
-from acculturate.survey.scoring import Scoring
-from acculturate.tuning import Goal, Objective, Settings, in_context_line
+from acculturate.tuning import Objective, Settings, in_context_line, make_task
 
 MAP = load_instrument("inglehart-welzel")
 SWEDEN = load_countries("inglehart-welzel-2024")["Sweden"]
 
 
 def test_the_loss_is_the_distance_on_the_map():
-    goal = Goal(Scoring(MAP), SWEDEN.vector(MAP))
-    objective = Objective(FakeModel(8), goal, Settings(), balanced_forms(MAP, "tuning"))
+    objective = Objective(FakeModel(8), make_task(MAP, SWEDEN, Settings()))
     prompts = np.random.default_rng(0).normal(size=(6, 2, 8)).astype(np.float32)
     found = objective.evaluate(prompts, np.random.default_rng(0))
     assert found.loss == pytest.approx(np.hypot(*(found.scores - SWEDEN.vector(MAP)).T), abs=1e-12)

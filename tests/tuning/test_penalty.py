@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from tuning_runs import DESCENTS, HIDDEN, TOKENS, TOY, TOYLAND, optimizer, read_
 from acculturate.model.fake import FakeModel
 from acculturate.survey.forms import all_forms
 from acculturate.survey.scoring import Scoring
-from acculturate.tuning import Goal, Objective, PenalisedLoss, Settings, questionnaires
+from acculturate.tuning import Objective, PenalisedLoss, Settings, make_task, questionnaires
 
 FORMS = all_forms(TOY, split="tuning")
 TARGET = TOYLAND.vector(TOY)
@@ -76,8 +77,8 @@ def test_the_slope_is_that_of_the_cost(penalty: str, aggregate: str):
 
 def test_the_reported_loss_stays_that_of_the_mean_scores():
     def evaluated(penalty: Any):
-        goal = Goal(Scoring(TOY), TARGET)
-        made = Objective(FakeModel(HIDDEN), goal, Settings(penalty=penalty), FORMS)
+        task = replace(make_task(TOY, TOYLAND, Settings(penalty=penalty)), forms=FORMS)
+        made = Objective(FakeModel(HIDDEN), task)
         prompts = np.random.default_rng(1).normal(size=(4, TOKENS, HIDDEN))
         return made.evaluate(prompts, np.random.default_rng(0))
 

@@ -26,15 +26,15 @@ from acculturate.model.fake import FakeModel
 from acculturate.reporting.report import write_report
 from acculturate.search import OPTIMIZERS
 from acculturate.survey.forms import all_forms, balanced_forms
-from acculturate.survey.scoring import Scoring
-from acculturate.tuning import Goal, Objective, Settings
+from acculturate.tuning import Objective, Settings, make_task
 
 HARM = 0.2
 
 
 def objective(model: FakeModel, **settings: Any) -> Objective:
     forms = settings.pop("forms", balanced_forms(TOY, "tuning"))
-    return Objective(model, Goal(Scoring(TOY), TOYLAND.vector(TOY)), Settings(**settings), forms)
+    task = make_task(TOY, TOYLAND, Settings(**settings))
+    return Objective(model, replace(task, forms=forms))
 
 
 def population(count: int = 8, scale: float = 1.0) -> np.ndarray:

@@ -11,12 +11,14 @@ import pytest
 from tuning_runs import HIDDEN, TOY, TOYLAND, Recorder, optimizer, read_history, tune_toy
 
 from acculturate.survey.forms import Form, all_forms, balanced_forms
-from acculturate.survey.scoring import Scoring
-from acculturate.tuning import Goal, Objective, Settings, measured_forms, tuning_forms
+from acculturate.tuning import Objective, Settings, make_task
 
 POOL = all_forms(TOY, split="tuning")
-GOAL = Goal(Scoring(TOY), TOYLAND.vector(TOY))
-MEASURED = measured_forms(TOY, Settings(sample=True))
+MEASURED = make_task(TOY, TOYLAND, Settings(sample=True)).measured
+
+
+def objective(model: Recorder, asked: tuple[Form, ...], **settings: Any) -> Objective:
+    return Objective(model, replace(make_task(TOY, TOYLAND, Settings(**settings)), forms=asked))
 
 
 def drawn(model: Recorder, candidates: int) -> list[tuple[Form, ...]]:
@@ -80,9 +82,12 @@ def test_a_descent_draws_its_forms_unless_losses_are_compared():
 
 def test_the_pool_is_every_tuning_form_where_they_are_sampled():
     settings = Settings(sample=False)
-    assert tuning_forms(TOY, settings) == balanced_forms(TOY, "tuning")
-    assert tuning_forms(TOY, replace(settings, sample=True)) == POOL
-    assert tuning_forms(TOY, replace(settings, forms=16)) == balanced_forms(TOY, "tuning", 16)
+    for changes, forms in (
+        ({}, balanced_forms(TOY, "tuning")),
+        ({"sample": True}, POOL),
+        ({"forms": 16}, balanced_forms(TOY, "tuning", 16)),
+    ):
+        assert make_task(TOY, TOYLAND, replace(settings, **changes)).forms == forms
     assert len(POOL) > 16
 
 
@@ -97,8 +102,8 @@ def test_a_result_is_measured_in_every_frame_and_order():
     }
     assert set(MEASURED) < set(POOL)
     for count in (None, 16):
-        settings = Settings(sample=False, forms=count)
-        assert measured_forms(TOY, settings) == tuning_forms(TOY, settings)
+        task = make_task(TOY, TOYLAND, Settings(sample=False, forms=count))
+        assert task.measured == task.forms
 
 
 def test_of_the_last_leaders_the_best_on_the_same_forms_is_taken(tmp_path):
@@ -107,9 +112,7 @@ def test_of_the_last_leaders_the_best_on_the_same_forms_is_taken(tmp_path):
     last = model.searched[-1]
     assert last.prompts is not None and len(last.prompts) == 2
     scores = [
-        Objective(model, GOAL, Settings(), MEASURED)
-        .evaluate(prompt[None], np.random.default_rng(0))
-        .loss[0]
+        objective(model, MEASURED).evaluate(prompt[None], np.random.default_rng(0)).loss[0]
         for prompt in last.prompts
     ]
     best = last.prompts[int(np.argmin(scores))]
@@ -121,7 +124,7 @@ def test_the_table_and_the_outcome_are_of_the_same_forms(tmp_path):
     """The sample is what the search sees; what the run says in the end it measured elsewhere."""
     run = tune_toy(tmp_path, sample=True, budget=60)
     assert run.summary.forms.tuning == len(MEASURED)
-    whole = Objective(Recorder(HIDDEN), GOAL, Settings(), MEASURED).evaluate(
+    whole = objective(Recorder(HIDDEN), MEASURED).evaluate(
         run.soft_prompt.embeddings[None], np.random.default_rng(0)
     )
     assert run.outcome.best_loss == pytest.approx(whole.loss[0])
@@ -132,9 +135,7 @@ def test_an_objective_without_a_sample_asks_everything():
     prompts = np.zeros((2, 2, HIDDEN))
 
     def forms_of(**settings: Any) -> int:
-        Objective(model, GOAL, Settings(**settings), POOL).evaluate(
-            prompts, np.random.default_rng(0)
-        )
+        objective(model, POOL, **settings).evaluate(prompts, np.random.default_rng(0))
         return len(model.record[-1].splits)
 
     assert forms_of() == len(POOL)

@@ -60,15 +60,14 @@ def tune(
 ) -> None:
     """Search a soft prompt that moves a model's survey scores towards a country's."""
     import acculturate as ac
-    from acculturate.tuning import make_goal, tuning_forms
+    from acculturate.tuning import make_task
 
     survey, countries = ac.load_instrument(instrument), ac.load_countries(table)
     target = countries[country]
     settings["anchor"] = read_anchor(settings["anchor"])
     chosen = _make_optimizer(optimizer, population, settings["budget"])
     resolved = ac.Settings(**settings).resolved(chosen)
-    make_goal(survey, target, resolved)
-    tuning_forms(survey, resolved)
+    make_task(survey, target, resolved)
     folder = out or Path("runs") / f"{slug(target.name)}-{resolved.seed}"
     answering = load(model, revision, dtype, device, trust_remote_code)
     try:

@@ -16,15 +16,7 @@ from acculturate.experiment.prepared import Cell, PreparedExperiment
 from acculturate.experiment.worker import LINES, is_complete
 from acculturate.metrics import form_sets
 from acculturate.model.answers import AnswerModel, Query
-from acculturate.survey.forms import all_forms
-from acculturate.tuning import (
-    Method,
-    Settings,
-    make_objective,
-    measured_forms,
-    start_search,
-    tuning_forms,
-)
+from acculturate.tuning import Method, Objective, Task, start_search
 
 _TIMED = 2
 """Candidates that are timed."""
@@ -63,7 +55,8 @@ def estimate(prepared: PreparedExperiment, model: AnswerModel, out: Path) -> tup
     """
     plan = prepared.experiment
     lines = sum(method in LINES for method in plan.baselines)
-    baselines = _asking(prepared, model, prepared.shared, _TABLE_ROWS - 1, lines)
+    shared = prepared.task(*prepared.places[0], prepared.shared)
+    baselines = _asking(prepared, model, shared, _TABLE_ROWS - 1, lines)
     searches = {method.label: _search(prepared, model, method) for method in plan.methods}
     estimates: list[Estimate] = []
     for cell in prepared.cells:
@@ -82,8 +75,8 @@ def _search(prepared: PreparedExperiment, model: AnswerModel, method: Method) ->
     """
     settings = prepared.settings(method, prepared.experiment.seeds[0])
     optimizer = method.make(prepared.experiment.budget)
-    goal = prepared.goal(prepared.cells[0], settings)
-    objective = make_objective(model, goal, optimizer, settings)
+    task = prepared.task(*prepared.places[0], settings)
+    objective = Objective(model, task, reads_guard="secondary" in optimizer.requires)
     rng = np.random.default_rng(0)
     space, first = start_search(model, settings, optimizer.population_size, rng)
     prompts = space.prompts(first)[:_TIMED]
@@ -93,24 +86,22 @@ def _search(prepared: PreparedExperiment, model: AnswerModel, method: Method) ->
     began = time.monotonic()
     tokens = ask(prompts, np.random.default_rng(0)).tokens
     cost = np.array([tokens, time.monotonic() - began])
-    after = _asking(prepared, model, settings, _TABLE_ROWS, 2)
+    after = _asking(prepared, model, task, _TABLE_ROWS, 2)
     return cost / (len(prompts) * optimizer.evaluations_per_candidate), after
 
 
 def _asking(
-    prepared: PreparedExperiment, model: AnswerModel, settings: Settings, rows: int, evaluated: int
+    prepared: PreparedExperiment, model: AnswerModel, task: Task, rows: int, evaluated: int
 ) -> Cost:
     """Return the cost of some rows of a result table, and of evaluating so many states of the model.
 
     A model may remember what it said without a prompt, which is then less.
     """
-    instrument = prepared.instrument
-    tuning = measured_forms(instrument, settings)
-    held_out = all_forms(instrument, (settings.language,), split="held-out")
-    forms = rows * (len(tuning) + len(held_out))
+    settings, tuning = task.settings, task.measured
+    forms = rows * (len(tuning) + len(task.held_out))
     if prepared.experiment.evaluate:
-        pool, others = tuning_forms(instrument, settings), prepared.other_languages(settings)
-        sets = form_sets(instrument, pool, settings.language, others)
+        others = prepared.other_languages(settings)
+        sets = form_sets(prepared.instrument, task.forms, settings.language, others)
         forms += evaluated * sum(len(each.forms) for each in sets)
     prompt = np.zeros((1, settings.tokens, model.hidden_size), np.float32)
     began = time.monotonic()

@@ -19,7 +19,7 @@ from acculturate.metrics.held_out import other_languages
 from acculturate.survey.countries import Country, CountryTable, load_countries
 from acculturate.survey.forms import all_forms
 from acculturate.survey.instrument import Instrument, load_instrument
-from acculturate.tuning import Goal, Method, Settings, make_goal, tuning_forms
+from acculturate.tuning import Method, Settings, Task, make_task
 
 BASELINE_CELL = "baselines"
 """Method of the cell that measures the baselines of a country."""
@@ -125,9 +125,10 @@ class PreparedExperiment:
         """Return the languages that runs are asked in beside their own."""
         return other_languages(self.instrument, settings.language, self.experiment.languages)
 
-    def goal(self, cell: Cell, settings: Settings) -> Goal:
-        """Return the scores that a cell moves the model towards, and how they are computed."""
-        return make_goal(self.instrument, self.target(cell), settings)
+    def task(self, table: str, country: str, settings: Settings) -> Task:
+        """Return forms and scores to reach of the cells of one country."""
+        countries = self.tables[table]
+        return make_task(self.instrument, countries[country], settings, countries)
 
 
 def prepare(experiment: Experiment) -> PreparedExperiment:
@@ -146,10 +147,10 @@ def prepare(experiment: Experiment) -> PreparedExperiment:
     _check_folders("methods", [BASELINE_CELL, *(method.label for method in experiment.methods)])
     prepared = PreparedExperiment(experiment, instrument, {table.key: table for table in tables})
     runs = [prepared.settings(method, experiment.seeds[0]) for method in experiment.methods]
-    for settings in (*runs, prepared.shared):
-        tuning_forms(instrument, settings)
-        for place in prepared.places:
-            prepared.goal(Cell(*place, ""), settings)
+    for settings in runs:
+        prepared.task(*prepared.places[0], settings)
+    for place in prepared.places:
+        prepared.task(*place, prepared.shared)
     if experiment.languages:
         all_forms(instrument, experiment.languages, split="held-out")
     if not experiment.benchmarks:

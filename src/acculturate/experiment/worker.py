@@ -25,14 +25,7 @@ from acculturate.model.answers import AnswerModel
 from acculturate.record_files import write_record
 from acculturate.reporting.report import write_report
 from acculturate.runs import HeldOut, HeldOutRow, OtherSurveys
-from acculturate.tuning import (
-    Method,
-    Progress,
-    measure_baselines,
-    summary_inputs,
-    tune,
-    tuning_forms,
-)
+from acculturate.tuning import Method, Progress, Task, measure_baselines, tune
 
 LINES = {"persona": "persona", "in-context": "in_context"}
 """Baselines that put a line of words in front of every form, and the line's key in a summary."""
@@ -182,29 +175,27 @@ def measure_cell(prepared: PreparedExperiment, model: AnswerModel, cell: Cell, o
     Raises:
         FailureError: The answers are not finite, or the summary cannot be written.
     """
-    target, table = prepared.target(cell), prepared.tables[cell.table]
-    inputs = summary_inputs(prepared.instrument, target, table, prepared.shared)
-    summary = measure_baselines(model, inputs)
+    task = prepared.task(*cell.place, prepared.shared)
+    summary = measure_baselines(model, task)
     if prepared.experiment.evaluate:
         for method in LINES:
             if method in prepared.experiment.baselines:
                 line = summary.baselines[LINES[method]]
-                for name, part in _evaluate_line(prepared, model, cell, line).items():
+                for name, part in _evaluate_line(prepared, model, task, line).items():
                     write_record(out / checks_folder(cell, method) / f"{name}.json", part)
     write_record(out / cell.folder / SUMMARY, summary)
 
 
 def _evaluate_line(
-    prepared: PreparedExperiment, model: AnswerModel, cell: Cell, line: str
+    prepared: PreparedExperiment, model: AnswerModel, task: Task, line: str
 ) -> dict[str, HeldOut | Specificity | OtherSurveys]:
     """Ask a line of words in the ways in which `evaluate` asks a soft prompt; return files by name."""
-    settings, instrument = prepared.shared, prepared.instrument
-    goal, target = prepared.goal(cell, settings), prepared.target(cell)
+    settings, instrument, target = task.settings, prepared.instrument, task.target
     comparing = ComparisonSettings(
-        goal.scoring, goal.scores, settings.reading, settings.respondents, settings.seed
+        task.scoring, task.scores, settings.reading, settings.respondents, settings.seed
     )
-    tuning = tuning_forms(instrument, settings)
-    sets = form_sets(instrument, tuning, settings.language, prepared.other_languages(settings))
+    others = prepared.other_languages(settings)
+    sets = form_sets(instrument, task.forms, settings.language, others)
     compared = {one.key: compare(model, line, one.forms, comparing) for one in sets}
     rows = [row(one.key, one.label, compared[one.key]) for one in sets]
     rows += by_order(compared[HEADLINE])
@@ -215,6 +206,6 @@ def _evaluate_line(
     )
     return {
         "held_out": HeldOut(tuple(HeldOutRow(**vars(asked)) for asked in rows)),
-        "specificity": specificity(compared[HEADLINE], target.name, prepared.tables[cell.table]),
+        "specificity": specificity(compared[HEADLINE], target.name, prepared.tables[target.table]),
         "other_surveys": OtherSurveys(surveys),
     }

@@ -21,7 +21,6 @@ from acculturate.runs.records import (
 )
 from acculturate.survey.countries import Country, CountryTable
 from acculturate.survey.forms import Form, fingerprint
-from acculturate.survey.instrument import Instrument
 from acculturate.survey.scoring import Scoring
 
 _PACKAGES = ("acculturate", "torch", "transformers", "numpy", "safetensors")
@@ -29,7 +28,6 @@ _PACKAGES = ("acculturate", "torch", "transformers", "numpy", "safetensors")
 
 def record_provenance(
     model: Mapping[str, str],
-    instrument: Instrument,
     target: Country,
     table: CountryTable | None,
     scoring: Scoring,
@@ -38,7 +36,7 @@ def record_provenance(
     command: str,
 ) -> Provenance:
     """Return the record of what runs."""
-    keys = [dimension.key for dimension in scoring.dimensions]
+    instrument = scoring.instrument
     return Provenance(
         **{name: _version(name) for name in _PACKAGES},
         python=platform.python_version(),
@@ -49,12 +47,10 @@ def record_provenance(
         ),
         forms=FormFingerprints(fingerprint(tuning), fingerprint(held_out), guard_fingerprint()),
         table=TableFacts(
-            target.table,
-            None if table is None else table.source,
-            None if table is None else table.terms,
+            target.table, table.source if table else None, table.terms if table else None
         ),
-        target=TargetScores(target.name, {key: target.scores[key] for key in keys}),
-        anchor=dict(zip(keys, scoring.constants.tolist(), strict=True)),
+        target=TargetScores(target.name, scoring.by_key(target.vector(instrument))),
+        anchor=scoring.by_key(scoring.constants),
         command=command,
         git=_commit(),
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -74,17 +70,11 @@ def _commit() -> Commit | None:
     root = Path(__file__).parents[3]
     if not (root / ".git").exists():
         return None
+    command = ["git", "-C", str(root), "status", "--porcelain=v2", "--branch"]
     try:
-        commit, status = (
-            subprocess.run(
-                ["git", "-C", str(root), *arguments],
-                capture_output=True,
-                text=True,
-                check=True,
-                timeout=10,
-            ).stdout
-            for arguments in (("rev-parse", "HEAD"), ("status", "--porcelain"))
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return None
-    return Commit(commit.strip(), bool(status.strip()))
+    lines = done.stdout.splitlines()
+    commit = lines[0].removeprefix("# branch.oid ")
+    return Commit(commit, any(not line.startswith("#") for line in lines))

@@ -1,52 +1,17 @@
-from .baselines import in_context_line, persona_line
-from .constraints import Constraints
-from .loop import Progress, StopReason, TuningLoop
-from .methods import Method, make_method
-from .objective import Evaluation, Goal, Objective
-from .penalty import PenalisedLoss, questionnaires
-from .run import (
-    make_goal,
-    make_objective,
-    measured_forms,
-    summary_inputs,
-    tune,
-    tuning_forms,
-)
-from .settings import (
-    Settings,
-    allowed_values,
-    setting_fields,
-    to_toml,
-)
-from .start import start_search
-from .summary import SummaryInputs, measure_baselines, summarise
-
-__all__ = [
-    "Constraints",
-    "Evaluation",
-    "Goal",
-    "Method",
-    "Objective",
-    "PenalisedLoss",
-    "Progress",
-    "Settings",
-    "StopReason",
-    "SummaryInputs",
-    "TuningLoop",
-    "allowed_values",
-    "in_context_line",
-    "make_goal",
-    "make_method",
-    "make_objective",
-    "measure_baselines",
-    "measured_forms",
-    "persona_line",
-    "questionnaires",
-    "setting_fields",
-    "start_search",
-    "summarise",
-    "summary_inputs",
-    "to_toml",
-    "tune",
-    "tuning_forms",
-]
+from .baselines import in_context_line as in_context_line
+from .constraints import Constraints as Constraints
+from .loop import Progress as Progress
+from .methods import Method as Method
+from .methods import make_method as make_method
+from .objective import Evaluation as Evaluation
+from .objective import Objective as Objective
+from .penalty import PenalisedLoss as PenalisedLoss
+from .penalty import questionnaires as questionnaires
+from .run import tune as tune
+from .settings import Settings as Settings
+from .settings import allowed_values as allowed_values
+from .settings import setting_fields as setting_fields
+from .start import start_search as start_search
+from .summary import measure_baselines as measure_baselines
+from .task import Task as Task
+from .task import make_task as make_task

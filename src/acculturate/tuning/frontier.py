@@ -12,13 +12,12 @@ import numpy as np
 from safetensors.numpy import save
 
 from acculturate.io import write_bytes
-from acculturate.metrics.measure import losses
 from acculturate.metrics.texts import HELD_OUT_TEXTS
 from acculturate.model.answers import AnswerModel, Query
 from acculturate.record_files import finite
 from acculturate.runs import FRONTIER, FrontierPoint, FrontierPoints, RunDirectory
 from acculturate.search import Frontier
-from acculturate.tuning.summary import SummaryInputs
+from acculturate.tuning.task import Task
 
 MOST_POINTS = 20
 """How many points are measured; of more, those at evenly spaced ranks."""
@@ -27,7 +26,7 @@ MOST_POINTS = 20
 def write_frontier(
     directory: RunDirectory,
     model: AnswerModel,
-    inputs: SummaryInputs,
+    task: Task,
     frontier: Frontier,
     prompts_of: Callable[[np.ndarray], np.ndarray],
 ) -> None:
@@ -35,8 +34,8 @@ def write_frontier(
 
     Args:
         directory: Of the run.
-        model: Who answers.
-        inputs: What is asked.
+        model: Answers the forms.
+        task: Forms and scores to reach.
         frontier: By rising loss and falling divergence; not empty.
         prompts_of: Search vectors to soft prompts.
 
@@ -46,16 +45,10 @@ def write_frontier(
     ranks = np.linspace(0, len(frontier) - 1, min(len(frontier), MOST_POINTS)).round().astype(int)
     prompts = prompts_of(frontier.vectors[ranks])
     answers = model.ask(
-        prompts, Query(inputs.held_out, texts=HELD_OUT_TEXTS, placement=inputs.placement)
+        prompts, Query(task.held_out, texts=HELD_OUT_TEXTS, placement=task.settings.placement)
     )
-    held_out = losses(
-        answers,
-        inputs.scoring,
-        inputs.target.vector(inputs.scoring.instrument),
-        inputs.reading,
-        inputs.respondents,
-        inputs.seed,
-    )
+    values = task.values(answers, np.random.default_rng(task.settings.seed))
+    held_out = task.scoring.loss(task.scoring.scores_of(values, answers.forms), task.scores)
     assert answers.divergence is not None
     points = tuple(
         FrontierPoint(

@@ -18,13 +18,13 @@ from jaxtyping import Float
 from acculturate.metrics.guard import read_guard
 from acculturate.metrics.texts import TUNING_TEXTS
 from acculturate.model.answers import AnswerModel
-from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model.soft_prompt import Prompt, Prompts, SoftPrompt
 from acculturate.record_files import finite
 from acculturate.runs import Generation, RunDirectory, State
 from acculturate.search import GDE3, Fitness, Frontier, Optimizer
-from acculturate.tuning.objective import Evaluation, Objective, Prompts
-from acculturate.tuning.settings import Settings
+from acculturate.tuning.objective import Evaluation, Objective
 from acculturate.tuning.start import start_search
+from acculturate.tuning.task import Task
 
 _COMPARED_LEADERS = 2
 """Leaders of the last generations that are compared in the end, where forms are sampled."""
@@ -88,8 +88,8 @@ class LoopState:
     divergence: float = np.nan
     perplexity: float = np.nan
     scores: Float[np.ndarray, " dimension"] | None = None
-    leaders: Float[np.ndarray, "recent token hidden"] | None = None
-    start: Float[np.ndarray, "token hidden"] | None = None
+    leaders: Prompts | None = None
+    start: Prompt | None = None
 
     def dump(self) -> State:
         """Return the state as arrays."""
@@ -108,30 +108,19 @@ class TuningLoop:
 
     Args:
         model: Answers the forms.
-        objective: The objective to minimise.
+        task: Forms, scores to reach, and settings resolved for the optimiser.
         optimizer: Chooses the candidates; not started yet.
-        settings: Resolved for the optimiser.
         directory: Keeps the run.
-        dimensions: Keys of the instrument's dimensions.
     """
 
     def __init__(
-        self,
-        model: AnswerModel,
-        objective: Objective,
-        optimizer: Optimizer,
-        settings: Settings,
-        directory: RunDirectory,
-        dimensions: tuple[str, ...],
+        self, model: AnswerModel, task: Task, optimizer: Optimizer, directory: RunDirectory
     ) -> None:
-        self._model = model
-        self._objective = objective
-        self._optimizer = optimizer
-        self._settings = settings
-        self._directory = directory
-        self._dimensions = dimensions
-        self._space, first = start_search(
-            model, settings, optimizer.population_size, self._stream(0)
+        self._model, self._optimizer, self._directory = model, optimizer, directory
+        self._scoring, self._settings = task.scoring, task.settings
+        self._objective = Objective(model, task, reads_guard="secondary" in optimizer.requires)
+        self.space, first = start_search(
+            model, task.settings, optimizer.population_size, self._stream(0)
         )
         self._history: list[Generation] = []
         self.state = LoopState()
@@ -165,17 +154,13 @@ class TuningLoop:
         """Return the candidates that none beats in loss and divergence together, if they are kept."""
         return self._optimizer.frontier() if isinstance(self._optimizer, GDE3) else None
 
-    def prompts(self, vectors: Float[np.ndarray, "candidate entry"]) -> Prompts:
-        """Return the soft prompts of search vectors."""
-        return self._space.prompts(vectors)
-
     def _run_generation(self) -> None:
         state, began = self.state, time.monotonic()
         candidates = self._optimizer.ask()
         cost = len(candidates) * self._optimizer.evaluations_per_candidate
         parents = self._optimizer.parents()
         searching = time.monotonic() - began
-        prompts = self._space.prompts(candidates)
+        prompts = self.space.prompts(candidates)
         evaluation = self._evaluate(prompts)
         fitness = self._fitness(candidates, evaluation)
         evaluated = time.monotonic()
@@ -227,7 +212,7 @@ class TuningLoop:
             evaluation.objective,
             evaluation.violation,
             secondary=evaluation.divergence,
-            gradient=None if gradient is None else self._space.backward(candidates, gradient),
+            gradient=None if gradient is None else self.space.backward(candidates, gradient),
         )
 
     def _leads(self, violation: float, objective: float) -> bool:
@@ -267,11 +252,7 @@ class TuningLoop:
         return None
 
     def _take_leader(
-        self,
-        evaluation: Evaluation,
-        fitness: Fitness,
-        leader: int,
-        prompt: Float[np.ndarray, "token hidden"],
+        self, evaluation: Evaluation, fitness: Fitness, leader: int, prompt: Prompt
     ) -> None:
         """Keep a leader with its scores; where no limit needs the guard, it is read for the leader alone."""
         state = self.state
@@ -298,7 +279,7 @@ class TuningLoop:
             kept = Fitness.where(trials.not_worse(parents), trials, parents)
         objectives = kept.objective[kept.valid]
         state = self.state
-        scores = np.full(len(self._dimensions), np.nan) if state.scores is None else state.scores
+        assert state.scores is not None
         return Generation(
             generation=state.generation,
             evaluations=state.evaluations,
@@ -312,7 +293,7 @@ class TuningLoop:
             invalid=int((~trials.valid).sum()),
             seconds=seconds,
             search_seconds=searching,
-            scores={k: finite(float(v)) for k, v in zip(self._dimensions, scores, strict=True)},
+            scores={k: finite(v) for k, v in self._scoring.by_key(state.scores).items()},
         )
 
 

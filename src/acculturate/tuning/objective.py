@@ -6,7 +6,6 @@ candidate, or a sample of them that is drawn anew for every generation and is th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,25 +20,11 @@ from acculturate.model.answers import (
     Query,
     join_answers,
 )
+from acculturate.model.soft_prompt import Prompts
 from acculturate.survey.forms import Form, draw_forms
-from acculturate.survey.scoring import Scoring, item_values
+from acculturate.survey.scoring import item_values
 from acculturate.tuning.penalty import PenalisedLoss
-from acculturate.tuning.settings import Settings
-
-Prompts = Float[np.ndarray, "candidate token hidden"]
-
-
-@dataclass(frozen=True)
-class Goal:
-    """The scores that a search moves a model towards.
-
-    Attributes:
-        scoring: Weights, anchor and loss.
-        scores: Scores to reach, in the instrument's order.
-    """
-
-    scoring: Scoring
-    scores: Float[np.ndarray, " dimension"]
+from acculturate.tuning.task import Task
 
 
 @dataclass(frozen=True)
@@ -74,34 +59,20 @@ class Objective:
 
     Args:
         model: Answers the forms.
-        goal: Scores to reach, and how they are computed.
-        settings: Settings of the run: placement, reading, penalty, limits, size of the sample, ...
-        forms: Tuning forms.
-        measured: Forms on which candidates of different generations are compared; None takes all.
+        task: Forms, scores to reach, settings.
         reads_guard: Whether the guard texts are read even where no limit needs them.
 
     Raises:
         ValueError: A form is held out.
     """
 
-    def __init__(
-        self,
-        model: AnswerModel,
-        goal: Goal,
-        settings: Settings,
-        forms: Sequence[Form],
-        *,
-        measured: Sequence[Form] | None = None,
-        reads_guard: bool = False,
-    ) -> None:
-        if any(form.split != "tuning" for form in (*forms, *(measured or ()))):
+    def __init__(self, model: AnswerModel, task: Task, *, reads_guard: bool = False) -> None:
+        if any(form.split != "tuning" for form in (*task.forms, *task.measured)):
             raise ValueError("the objective never sees a held-out form")
-        self._model, self._goal, self._settings = model, goal, settings
-        self._forms = tuple(forms)
-        self._measured = self._forms if measured is None else tuple(measured)
-        self._constraints = settings.constraints
+        self._model, self._task = model, task
+        self._constraints = task.settings.constraints
         self._texts = TUNING_TEXTS if reads_guard or self._constraints.reads_guard else ()
-        self._sample = settings.sample_size(goal.scoring.instrument)
+        self._sample = task.settings.sample_size(task.scoring.instrument)
 
     def evaluate(self, prompts: Prompts, rng: np.random.Generator) -> Evaluation:
         """Evaluate a population; the stream draws forms and the respondents of reading "sampled"."""
@@ -109,7 +80,7 @@ class Objective:
 
     def measure(self, prompts: Prompts, rng: np.random.Generator) -> Evaluation:
         """Evaluate on the forms that do not change from generation to generation."""
-        return self._evaluate_on(self._measured, prompts, rng)
+        return self._evaluate_on(self._task.measured, prompts, rng)
 
     def evaluate_with_gradient(self, prompts: Prompts, rng: np.random.Generator) -> Evaluation:
         """Evaluate a population and differentiate the objective in every prompt.
@@ -134,7 +105,8 @@ class Objective:
         return self._score(join_answers(answers), forms, rng, np.concatenate(gradients))
 
     def _draw(self, rng: np.random.Generator) -> tuple[Form, ...]:
-        return self._forms if self._sample is None else draw_forms(self._forms, self._sample, rng)
+        pool = self._task.forms
+        return pool if self._sample is None else draw_forms(pool, self._sample, rng)
 
     def _evaluate_on(
         self, forms: tuple[Form, ...], prompts: Prompts, rng: np.random.Generator
@@ -145,7 +117,7 @@ class Objective:
         return Query(
             forms,
             texts=self._texts,
-            placement=self._settings.placement,
+            placement=self._task.settings.placement,
             valid_mass=self._constraints.reads_mass,
         )
 
@@ -156,11 +128,12 @@ class Objective:
         rng: np.random.Generator,
         gradient: Prompts | None = None,
     ) -> Evaluation:
-        reading, scoring, target = self._settings.reading, self._goal.scoring, self._goal.scores
-        respondents = self._settings.respondents if reading == "sampled" else None
-        values = item_values(answers.probabilities, reading, rng, respondents)
+        scoring, values = self._task.scoring, self._task.values(answers, rng)
         scores = scoring.scores_of(values, forms)
-        loss, penalised = scoring.loss(scores, target), self._penalised(forms).value(values)
+        loss, penalised = (
+            scoring.loss(scores, self._task.scores),
+            self._penalised(forms).value(values),
+        )
         broken = ~np.isfinite(values).all(axis=1)
         loss[broken], penalised[broken] = np.inf, np.inf
         mass = None if answers.valid_mass is None else answers.valid_mass.mean(axis=1)
@@ -191,4 +164,5 @@ class Objective:
         )
 
     def _penalised(self, forms: tuple[Form, ...]) -> PenalisedLoss:
-        return PenalisedLoss(self._goal.scoring, self._goal.scores, forms, self._settings.penalty)
+        task = self._task
+        return PenalisedLoss(task.scoring, task.scores, forms, task.settings.penalty)

@@ -1,13 +1,12 @@
 """The settings of a tuning run, each said once: name, type, bounds, default and help.
 
-The command line, experiment files, config.toml and docs/settings.md are made from `Settings`.
+The command line, experiment files and docs/settings.md are made from `Settings`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import (
     ConfigDict,
@@ -25,7 +24,6 @@ from acculturate.formatting import suggestion
 from acculturate.model.answers import Placement
 from acculturate.model.start import Init
 from acculturate.search import Adam, Optimizer, read_name
-from acculturate.survey.countries import Country
 from acculturate.survey.forms import forms_asked_once
 from acculturate.survey.instrument import Aggregate, Instrument
 from acculturate.survey.scoring import Anchor, Reading
@@ -38,27 +36,20 @@ WEIGHT_FOR_GRADIENTS = 10.0
 SPACE_FOR_ANSWERS = "mixture:64"
 """The space in which a search without gradients gets furthest: docs/choosing-an-optimizer.md."""
 
-_SURVEY = (
-    *("anchor", "aggregate", "variant", "reading", "respondents", "forms", "sample", "penalty"),
-    "language",
-)
-"""Settings that config.toml holds in its table survey."""
-
-
 _KINDS = {
     "boolean": "true or false",
     "integer": "a whole number",
     "number": "a number",
     "string": "a text",
 }
-_AMOUNT: dict[str, Any] = {"ge": 0, "allow_inf_nan": False}
+_Amount = Annotated[float | None, Field(ge=0, allow_inf_nan=False)]
+_Count = Annotated[int, Field(ge=1)]
+_OptionalCount = Annotated[int | None, Field(ge=1)]
+
+_CONFIG = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
 
 
-def _setting(default: Any, description: str, **bounds: Any) -> Any:
-    return Field(default, description=description, **bounds)
-
-
-@dataclass(frozen=True, kw_only=True, config=ConfigDict(strict=True, extra="forbid"))
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class Settings:
     """The settings of a run beside model, questionnaire, country and optimiser.
 
@@ -66,83 +57,59 @@ class Settings:
         UsageError: A setting does not exist, is of the wrong type, or out of range.
     """
 
-    budget: int = _setting(
-        400,
-        "Most evaluations, in whole generations; a candidate with its gradient counts for three.",
-    )
-    seed: int = _setting(0, "Random seed for initialisation, search, samples and bootstrap.", ge=0)
-    tokens: int = _setting(8, "Number of virtual tokens in the soft prompt.", ge=1)
-    placement: Placement = _setting("front", "Place of the soft prompt in the model's context.")
-    space: str | None = _setting(
-        None,
-        "Space that is searched: full, low-rank:N or mixture:N; by default full with gradients or an init, "
-        "else mixture:64.",
-    )
-    init: Init | None = _setting(
-        None,
-        "Start of the search: random numbers, real tokens, a text, or another run; by default tokens with "
-        "gradients, else gaussian.",
-    )
-    init_scale: float | None = _setting(
-        None,
-        "Spread of the first population, in standard deviations of the embeddings; by default 0 around a "
-        "start that is descended from, else 1.",
-        **_AMOUNT,
-    )
-    init_text: str | None = _setting(None, "Start text for init text.")
-    init_run: str | None = _setting(None, "Run directory or soft prompt file for init run.")
-    max_divergence: float | None = _setting(
-        None, "Limit on the divergence on ordinary text [nats per token].", **_AMOUNT
-    )
-    min_valid_mass: float | None = _setting(
-        None,
-        "Least mean share of the next-token probability that the answer options take.",
-        **_AMOUNT,
-    )
-    divergence_weight: float | None = _setting(
-        None,
-        "Weight of the divergence in the objective [points of loss per nat]; by default 10 with gradients, "
-        "else 0.",
-        **_AMOUNT,
-    )
-    target_loss: float | None = _setting(
-        None, "Loss at which the search stops early, once within the limits.", **_AMOUNT
-    )
-    stall: int | None = _setting(
-        None, "Candidates without improvement after which the search stops.", ge=1
-    )
-    anchor: Anchor = _setting(
-        "midpoint",
-        "Constants C of the scoring formulas: midpoint, zero, or a number for every dimension.",
-    )
-    aggregate: Aggregate | None = _setting(
-        None,
-        "Loss made of the differences to the target's scores; by default the questionnaire's.",
-    )
-    variant: str | None = _setting(None, "Named variant of a dimension's formula, such as cat.")
-    reading: Reading = _setting(
-        "expected", "Reading of answers as numbers: mean, most likely option, or draws."
-    )
-    respondents: int = _setting(
-        100, "Draws from the answers of each form, for reading sampled.", ge=1
-    )
-    forms: int | None = _setting(
-        None,
-        "Tuning forms per generation: one per item, or a multiple of twice the items; by default every item "
-        "once in each option order.",
-        ge=1,
-    )
-    sample: bool | None = _setting(
-        None,
-        "New random tuning forms for every generation; by default with adam, unless forms, stall or "
-        "target-loss is set.",
-    )
-    penalty: Penalty = _setting(
-        "mean",
-        "Loss over questionnaires (frames, option orders) that are answered differently: of the mean scores, "
-        "of the worst one, or of the mean plus the spread.",
-    )
-    language: str = _setting("en", "Language code of the forms: en, ar, es, hi or zh.")
+    budget: int = 400
+    """Most evaluations, in whole generations; a candidate with its gradient counts for three."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Random seed for initialisation, search, samples and bootstrap."""
+    tokens: _Count = 8
+    """Number of virtual tokens in the soft prompt."""
+    placement: Placement = "front"
+    """Place of the soft prompt in the model's context."""
+    space: str | None = None
+    """Space that is searched: full, low-rank:N or mixture:N; by default full with gradients or an init,
+    else mixture:64."""
+    init: Init | None = None
+    """Start of the search: random numbers, real tokens, a text, or another run; by default tokens with
+    gradients, else gaussian."""
+    init_scale: _Amount = None
+    """Spread of the first population, in standard deviations of the embeddings; by default 0 around a
+    start that is descended from, else 1."""
+    init_text: str | None = None
+    """Start text for init text."""
+    init_run: str | None = None
+    """Run directory or soft prompt file for init run."""
+    max_divergence: _Amount = None
+    """Limit on the divergence on ordinary text [nats per token]."""
+    min_valid_mass: _Amount = None
+    """Least mean share of the next-token probability that the answer options take."""
+    divergence_weight: _Amount = None
+    """Weight of the divergence in the objective [points of loss per nat]; by default 10 with gradients,
+    else 0."""
+    target_loss: _Amount = None
+    """Loss at which the search stops early, once within the limits."""
+    stall: _OptionalCount = None
+    """Candidates without improvement after which the search stops."""
+    anchor: Anchor = "midpoint"
+    """Constants C of the scoring formulas: midpoint, zero, or a number for every dimension."""
+    aggregate: Aggregate | None = None
+    """Loss made of the differences to the target's scores; by default the questionnaire's."""
+    variant: str | None = None
+    """Named variant of a dimension's formula, such as cat."""
+    reading: Reading = "expected"
+    """Reading of answers as numbers: mean, most likely option, or draws."""
+    respondents: _Count = 100
+    """Draws from the answers of each form, for reading sampled."""
+    forms: _OptionalCount = None
+    """Tuning forms per generation: one per item, or a multiple of twice the items; by default every item
+    once in each option order."""
+    sample: bool | None = None
+    """New random tuning forms for every generation; by default with adam, unless forms, stall or
+    target-loss is set."""
+    penalty: Penalty = "mean"
+    """Loss over questionnaires (frames, option orders) that are answered differently: of the mean scores,
+    of the worst one, or of the mean plus the spread."""
+    language: str = "en"
+    """Language code of the forms: en, ar, es, hi or zh."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -255,7 +222,10 @@ class Settings:
 
 def setting_fields() -> dict[str, FieldInfo]:
     """Return type, default and description of every setting."""
-    return vars(Settings)["__pydantic_fields__"]
+    fields: dict[str, FieldInfo] = vars(Settings)["__pydantic_fields__"]
+    for field in fields.values():
+        field.description = " ".join((field.description or "").split())
+    return fields
 
 
 def allowed_values(name: str) -> str:
@@ -270,35 +240,3 @@ def allowed_values(name: str) -> str:
     kind = kinds[0]
     text = _KINDS[kind["type"]]
     return f"{text} from {kind['minimum']}" if "minimum" in kind else text
-
-
-def to_toml(
-    settings: Settings,
-    forms: int,
-    model: Mapping[str, str],
-    instrument: Instrument,
-    target: Country,
-    optimizer: Optimizer,
-) -> dict[str, Any]:
-    """Return the effective settings as nested tables, without what is not set."""
-    values = vars(settings) | {
-        "aggregate": settings.aggregate or instrument.aggregate,
-        "respondents": settings.respondents if settings.reading == "sampled" else None,
-        "forms": forms,
-        "sample": settings.sample_size(instrument),
-        "penalty": None if settings.penalty == "mean" else settings.penalty,
-    }
-    survey = {"instrument": instrument.key, "table": target.table, "country": target.name}
-    tables: dict[str, dict[str, Any]] = {
-        "model": {key: model[key] for key in ("name", "revision", "dtype")},
-        "survey": survey | {name: values[name] for name in _SURVEY},
-        "search": {
-            "optimizer": optimizer.name,
-            **{name: value for name, value in values.items() if name not in _SURVEY},
-            "settings": optimizer.settings(),
-        },
-    }
-    return {
-        name: {key: value for key, value in table.items() if value is not None}
-        for name, table in tables.items()
-    }

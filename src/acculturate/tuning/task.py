@@ -1,0 +1,138 @@
+"""The task of a run: forms to ask, scores to reach, and settings, made and checked before anything is asked.
+
+In: a questionnaire, a country, settings. Out: a `Task`, for the search and for its result table alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from acculturate.model.answers import Answers
+from acculturate.search import Optimizer
+from acculturate.survey.countries import Country, CountryTable
+from acculturate.survey.forms import (
+    Form,
+    all_forms,
+    balanced_forms,
+    draw_forms,
+    forms_asked_once,
+)
+from acculturate.survey.instrument import Instrument
+from acculturate.survey.scoring import Scoring, item_values
+from acculturate.tuning.settings import Settings
+
+_SURVEY = (
+    *("anchor", "aggregate", "variant", "reading", "respondents", "forms", "sample", "penalty"),
+    "language",
+)
+"""Settings that config.toml holds in its table survey."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything that a run asks and scores by.
+
+    Attributes:
+        settings: The settings of the run.
+        scoring: Weights, anchor and loss.
+        target: The country.
+        scores: Scores to reach, in the instrument's order.
+        table: Countries for the nearest ones, or None.
+        forms: Forms that the objective may ask: all tuning forms, where it samples from them.
+        measured: Tuning forms that candidates of different generations, and the result, are compared on.
+        held_out: Forms that the search never sees.
+    """
+
+    settings: Settings
+    scoring: Scoring
+    target: Country
+    scores: Float[np.ndarray, " dimension"]
+    table: CountryTable | None
+    forms: tuple[Form, ...]
+    measured: tuple[Form, ...]
+    held_out: tuple[Form, ...]
+
+    def values(
+        self, answers: Answers, rng: np.random.Generator
+    ) -> Float[np.ndarray, "candidate form"]:
+        """Read answers as numbers; the stream draws the respondents of reading "sampled"."""
+        reading, respondents = self.settings.reading, self.settings.respondents
+        return item_values(answers.probabilities, reading, rng, respondents)
+
+    def config(self, model: Mapping[str, str], optimizer: Optimizer) -> dict[str, Any]:
+        """Return the effective settings as nested tables, without what is not set.
+
+        Args:
+            model: The model's provenance.
+            optimizer: Chooses the candidates.
+        """
+        settings, instrument = self.settings, self.scoring.instrument
+        values = vars(settings) | {
+            "aggregate": self.scoring.aggregate,
+            "respondents": settings.respondents if settings.reading == "sampled" else None,
+            "forms": len(self.forms),
+            "sample": settings.sample_size(instrument),
+            "penalty": None if settings.penalty == "mean" else settings.penalty,
+        }
+        survey = {
+            "instrument": instrument.key,
+            "table": self.target.table,
+            "country": self.target.name,
+        }
+        tables: dict[str, dict[str, Any]] = {
+            "model": {key: model[key] for key in ("name", "revision", "dtype")},
+            "survey": survey | {name: values[name] for name in _SURVEY},
+            "search": {
+                "optimizer": optimizer.name,
+                **{name: value for name, value in values.items() if name not in _SURVEY},
+                "settings": optimizer.settings(),
+            },
+        }
+        return {
+            name: {key: value for key, value in table.items() if value is not None}
+            for name, table in tables.items()
+        }
+
+
+def make_task(
+    instrument: Instrument,
+    target: Country,
+    settings: Settings,
+    table: CountryTable | None = None,
+) -> Task:
+    """Return the task of a run.
+
+    Where the objective samples forms, the result is measured on each item once in every frame and option
+    order, its wordings in turn: a balanced part of the pool, as asking all of it takes longer than a short
+    search.
+
+    Raises:
+        UsageError: The target lacks a score, anchor or variant do not fit the instrument, so many forms
+            cannot be balanced, or so large a sample cannot be drawn.
+    """
+    scoring = Scoring(instrument, settings.anchor, settings.aggregate, settings.variant)
+    scores = target.vector(instrument)
+    language, count = settings.language, settings.sample_size(instrument)
+    if count is None:
+        forms = measured = balanced_forms(instrument, "tuning", settings.forms, language)
+    else:
+        forms = all_forms(instrument, (language,), split="tuning")
+        draw_forms(forms, count, np.random.default_rng(0))  # refuses what cannot be drawn
+        frames = len(instrument.language(language).frames_of("tuning"))
+        once = frames * forms_asked_once(instrument)
+        measured = balanced_forms(instrument, "tuning", once, language)
+    return Task(
+        settings=settings,
+        scoring=scoring,
+        target=target,
+        scores=scores,
+        table=table,
+        forms=forms,
+        measured=measured,
+        held_out=all_forms(instrument, (language,), split="held-out"),
+    )
