@@ -6,21 +6,16 @@ In: a `QuestionSet` and each method's shares of the options. Out: rows and tests
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 
+from acculturate.benchmarks import statistics
 from acculturate.benchmarks.asking import Shares
+from acculturate.benchmarks.groups import Groups
 from acculturate.benchmarks.questions import QuestionSet
 from acculturate.benchmarks.result import Change, MethodScore, Part, Test
-from acculturate.benchmarks.statistics import (
-    draw_questions,
-    effective_count,
-    known_interval,
-    mcnemar,
-    wilson,
-)
 from acculturate.metrics.statistics import weighted_means
 
 INTERVAL = "Wilson score interval"
@@ -51,18 +46,40 @@ def score_questions(
         seed: Of the bootstrap.
     """
     named = np.array([question.country or "" for question in benchmark.questions])
-    groups = _Groups(
-        weights=np.array([question.weight for question in benchmark.questions]),
+    weights = np.array([question.weight for question in benchmark.questions])
+    drawn = statistics.draw_questions(len(named), seed) * weights
+    target, others = named == country, (named != country) & (named != "")
+    groups = Groups(
+        whole=np.ones(len(named), bool),
         countries={str(name): named == name for name in sorted(set(named.tolist())) if name},
-        target=named == country,
-        others=(named != country) & (named != ""),
+        target=target if target.any() else None,
+        others=others if others.any() else None,
     )
     marks = {method: _mark(benchmark, shares) for method, shares in answered.items()}
-    rows = tuple(_row(method, mark, groups) for method, mark in marks.items())
-    *others, tuned = marks
-    drawn = draw_questions(len(benchmark.questions), seed)
-    tests = tuple(_test(other, marks[other], marks[tuned], groups, drawn) for other in others)
-    return rows, tests
+
+    def row(method: str, mark: _Mark) -> MethodScore:
+        def part(members: _Members) -> Part:
+            score = float(np.average(mark.right[members], weights=weights[members]))
+            count = statistics.effective_count(weights[members])
+            return Part(score, *statistics.wilson(score, count), int(members.sum()))
+
+        return replace(groups.row(method, part, mark.unanswered), judgements=mark.judgements)
+
+    def test(against: str, other: _Members, tuned: _Members) -> Test:
+        difference = tuned.astype(float) - other
+
+        def change(members: _Members) -> Change:
+            values = np.where(members, difference, np.nan)[:, None]
+            interval = statistics.known_interval(weighted_means(drawn, values)[:, 0])
+            gained, lost = (int((difference[members] == sign).sum()) for sign in (1, -1))
+            gain = float(np.average(difference[members], weights=weights[members]))
+            return Change(gain, *interval, statistics.mcnemar(gained, lost), gained, lost)
+
+        return groups.test(against, change)
+
+    *baselines, tuned = marks
+    rows = tuple(row(method, mark) for method, mark in marks.items())
+    return rows, tuple(test(other, marks[other].right, marks[tuned].right) for other in baselines)
 
 
 def chance(benchmark: QuestionSet) -> float:
@@ -82,16 +99,6 @@ class _Mark:
     unanswered: int
 
 
-@dataclass(frozen=True)
-class _Groups:
-    """The questions of each country, and their weights."""
-
-    weights: Float[np.ndarray, " question"]
-    countries: Mapping[str, _Members]
-    target: _Members
-    others: _Members
-
-
 def _mark(benchmark: QuestionSet, shares: Shares) -> _Mark:
     chosen = likeliest(shares)
     unanswered = int((chosen == NO_OPTION).sum())
@@ -106,47 +113,3 @@ def _mark(benchmark: QuestionSet, shares: Shares) -> _Mark:
     ends = np.cumsum([len(q.right) for q in benchmark.questions])[:-1]
     whole = np.array([judgements.all() for judgements in np.split(judged, ends)], bool)
     return _Mark(whole, float(judged.mean()), unanswered)
-
-
-def _row(method: str, mark: _Mark, groups: _Groups) -> MethodScore:
-    def part(members: _Members) -> Part:
-        weights = groups.weights[members]
-        score = float(np.average(mark.right[members], weights=weights))
-        return Part(score, *wilson(score, effective_count(weights)), int(members.sum()))
-
-    whole = part(np.ones(len(mark.right), bool))
-    return MethodScore(
-        method=method,
-        score=whole.score,
-        low=whole.low,
-        high=whole.high,
-        by_country={name: part(members) for name, members in groups.countries.items()},
-        target=part(groups.target) if groups.target.any() else None,
-        others=part(groups.others) if groups.others.any() else None,
-        judgements=mark.judgements,
-        unanswered=mark.unanswered,
-    )
-
-
-def _test(
-    against: str,
-    other: _Mark,
-    tuned: _Mark,
-    groups: _Groups,
-    drawn: Float[np.ndarray, "sample question"],
-) -> Test:
-    def change(members: _Members) -> Change:
-        difference = tuned.right.astype(float) - other.right
-        values = np.where(members, difference, np.nan)[:, None]
-        interval = known_interval(weighted_means(drawn * groups.weights, values)[:, 0])
-        gained = int((tuned.right & ~other.right & members).sum())
-        lost = int((other.right & ~tuned.right & members).sum())
-        gain = float(np.average(difference[members], weights=groups.weights[members]))
-        return Change(gain, *interval, mcnemar(gained, lost), gained, lost)
-
-    return Test(
-        **vars(change(np.ones(len(tuned.right), bool))),
-        against=against,
-        target=change(groups.target) if groups.target.any() else None,
-        others=change(groups.others) if groups.others.any() else None,
-    )

@@ -8,11 +8,13 @@ to a country is 1 minus the Jensen-Shannon distance of the two distributions ove
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
 from acculturate.benchmarks.asking import Shares
+from acculturate.benchmarks.groups import Groups
 from acculturate.benchmarks.questions import OpinionSet
 from acculturate.benchmarks.result import Change, MethodScore, Part, Test
 from acculturate.benchmarks.statistics import bootstrap_p, draw_questions, known_interval
@@ -22,6 +24,7 @@ INTERVAL = "bootstrap over questions, percentiles"
 TEST = "paired bootstrap over questions (two-sided)"
 
 Similarities = Float[np.ndarray, "question country"]
+_Columns = list[int] | slice
 
 
 def jensen_shannon_distance(
@@ -54,14 +57,34 @@ def score_opinions(
         country: The tuned country.
         seed: Of the bootstrap.
     """
-    countries = benchmark.countries
+    names = benchmark.countries
+    everyone = list(range(len(names)))
+    at = names.index(country) if country in names else None
+    target = None if at is None else [at]
+    groups: Groups[_Columns] = Groups(
+        whole=slice(None) if target is None else target,
+        countries={name: [k] for k, name in enumerate(names)},
+        target=target,
+        others=[k for k in everyone if k != at] or None,
+    )
+    paired = groups if target is not None else replace(groups, whole=everyone, others=None)
     alike = {method: _similarities(benchmark, shares) for method, shares in answered.items()}
-    at = countries.index(country) if country in countries else None
     drawn = draw_questions(len(benchmark.questions), seed)
-    rows = tuple(_row(method, table, countries, at, drawn) for method, table in alike.items())
-    *others, tuned = alike
-    tests = tuple(_test(other, alike[other], alike[tuned], at, drawn) for other in others)
-    return rows, tests
+
+    def row(method: str, values: Similarities) -> MethodScore:
+        unanswered = int((~np.isfinite(values)).all(axis=1).sum())
+        scored = groups.row(method, lambda columns: _part(values[:, columns], drawn), unanswered)
+        if at is None:
+            return scored
+        place, compared = rank(values, at)
+        return replace(scored, rank=place, ranked=compared)
+
+    *baselines, tuned = alike
+    differences = {other: alike[tuned] - alike[other] for other in baselines}
+    return tuple(row(method, values) for method, values in alike.items()), tuple(
+        paired.test(other, lambda columns, d=values: _change(d[:, columns], drawn))
+        for other, values in differences.items()
+    )
 
 
 def rank(alike: Similarities, target: int) -> tuple[int, int]:
@@ -92,32 +115,6 @@ def _similarities(benchmark: OpinionSet, shares: Shares) -> Similarities:
     return alike
 
 
-def _row(
-    method: str,
-    alike: Similarities,
-    countries: tuple[str, ...],
-    at: int | None,
-    drawn: Float[np.ndarray, "sample question"],
-) -> MethodScore:
-    parts = {name: _part(alike[:, [k]], drawn) for k, name in enumerate(countries)}
-    target = None if at is None else parts[countries[at]]
-    others = np.arange(len(countries)) != (-1 if at is None else at)
-    score = target or _part(alike, drawn)
-    place = (None, None) if at is None else rank(alike, at)
-    return MethodScore(
-        method=method,
-        score=score.score,
-        low=score.low,
-        high=score.high,
-        by_country=parts,
-        target=target,
-        others=_part(alike[:, others], drawn) if others.any() else None,
-        unanswered=int((~np.isfinite(alike)).all(axis=1).sum()),
-        rank=place[0],
-        ranked=place[1],
-    )
-
-
 def _part(alike: Similarities, drawn: Float[np.ndarray, "sample question"]) -> Part:
     """Return the mean over questions of the mean over those of the countries that were asked them."""
     values = _by_question(alike)
@@ -136,27 +133,12 @@ def _by_question(alike: Similarities) -> Float[np.ndarray, " question"]:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _test(
-    against: str,
-    other: Similarities,
-    tuned: Similarities,
-    at: int | None,
-    drawn: Float[np.ndarray, "sample question"],
-) -> Test:
-    def change(countries: list[int]) -> Change | None:
-        values = _by_question((tuned - other)[:, countries])
-        if not np.isfinite(values).any():
-            return None
-        samples = weighted_means(drawn, values[:, None])[:, 0]
-        gain = float(np.nanmean(values))
-        return Change(gain, *known_interval(samples), bootstrap_p(samples))
-
-    everyone = range(tuned.shape[1])
-    target = None if at is None else change([at])
-    overall = change(list(everyone)) if at is None else target
-    return Test(
-        **vars(overall or Change(np.nan, np.nan, np.nan, None)),
-        against=against,
-        target=target,
-        others=None if at is None else change([k for k in everyone if k != at]),
-    )
+def _change(
+    differences: Similarities, drawn: Float[np.ndarray, "sample question"]
+) -> Change | None:
+    """Return the mean difference over questions; None where no country was asked any."""
+    values = _by_question(differences)
+    if not np.isfinite(values).any():
+        return None
+    samples = weighted_means(drawn, values[:, None])[:, 0]
+    return Change(float(np.nanmean(values)), *known_interval(samples), bootstrap_p(samples))
