@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from acculturate.benchmarks.result import MethodScore, Part, Result
+from acculturate.benchmarks import MethodScore, Part, Result
 from acculturate.record_files import write_record
 from acculturate.runs import (
     FORMAT,

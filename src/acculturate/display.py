@@ -23,12 +23,12 @@ from acculturate.formatting import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from acculturate.benchmarks.result import Result
+    from acculturate.benchmarks import Result
     from acculturate.evaluation.examine import Examined
     from acculturate.experiment import Estimate, Published
-    from acculturate.metrics.correlation import Coefficient
+    from acculturate.metrics import Quantity
     from acculturate.metrics.measure import Profile
-    from acculturate.metrics.side_effects import Quantity, SideEffects
+    from acculturate.metrics.side_effects import SideEffects
     from acculturate.reporting.relate import Related
     from acculturate.runs import Run, RunRecords
     from acculturate.survey.countries import Country, CountryTable
@@ -194,7 +194,7 @@ def show_side_effects(directory: Path, found: SideEffects, sentences: Sequence[s
 
 
 def show_related(
-    found: Related, sentences: Sequence[str], text: Callable[[Coefficient | None], str]
+    found: Related, sentences: Sequence[str], text: Callable[[Quantity | None], str]
 ) -> None:
     """Show correlations of losses with scores, a table a benchmark, and what they say."""
     for benchmark in found.benchmarks:

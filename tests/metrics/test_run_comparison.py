@@ -12,7 +12,6 @@ def test_the_confusion_matrix_is_read_off_the_losses():
     assert made.columns == ("A", "B")
     assert made.losses == ((1.0, 5.0), (4.0, 6.0), (1.0, 2.0))
     assert made.nearest == ("A", "A", "A")
-    assert made.to_dict()["nearest"] == ["A", "A", "A"]
     lonely = confusion(["x"], ["D"], [{"A": 1.0}])
     assert lonely.losses == ((None,),)
     assert lonely.nearest == (None,)

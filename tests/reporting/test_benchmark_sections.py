@@ -6,9 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 from test_report import Page
 
-from acculturate.benchmarks.catalogue import load_benchmarks
-from acculturate.benchmarks.exam import Exam
-from acculturate.benchmarks.result import Change, MethodScore, Part, Result, Test
+from acculturate.benchmarks import Change, Exam, MethodScore, Part, Result, Test, load_benchmarks
 from acculturate.errors import FailureError
 from acculturate.evaluation.examine import examine
 from acculturate.formatting import p_text

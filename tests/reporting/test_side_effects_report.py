@@ -8,7 +8,7 @@ from test_report import Page
 
 from acculturate.errors import FailureError
 from acculturate.evaluation.fluency import evaluate_fluency
-from acculturate.metrics.side_effects import Quantity, Reach
+from acculturate.metrics import Quantity, Reach
 from acculturate.model.fake import FakeModel
 from acculturate.reporting import figures, read_run, side_effects_narrative, write_report
 from acculturate.survey.countries import load_countries

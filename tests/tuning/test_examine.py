@@ -7,8 +7,7 @@ import tomllib
 import numpy as np
 import pytest
 
-from acculturate.benchmarks.catalogue import load_benchmarks
-from acculturate.benchmarks.exam import Exam
+from acculturate.benchmarks import Exam, load_benchmarks
 from acculturate.errors import UsageError
 from acculturate.evaluation.examine import examine
 from acculturate.model.fake import FakeModel

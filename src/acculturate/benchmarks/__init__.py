@@ -2,12 +2,11 @@
 
 from acculturate.benchmarks.asking import Method, Shares, ask
 from acculturate.benchmarks.catalogue import benchmark_names, load_benchmark, load_benchmarks
-from acculturate.benchmarks.exam import Exam, Known, Sheet
-from acculturate.benchmarks.questions import Benchmark, OpinionSet, QuestionSet
+from acculturate.benchmarks.exam import Exam, Known, Progress, Sheet
+from acculturate.benchmarks.questions import OpinionSet, QuestionSet
 from acculturate.benchmarks.result import Change, MethodScore, Part, Result, Test
 
 __all__ = [
-    "Benchmark",
     "Change",
     "Exam",
     "Known",
@@ -15,6 +14,7 @@ __all__ = [
     "MethodScore",
     "OpinionSet",
     "Part",
+    "Progress",
     "QuestionSet",
     "Result",
     "Shares",

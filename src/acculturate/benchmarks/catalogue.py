@@ -54,12 +54,11 @@ def load_benchmark(named: str, progress: Callable[[str], None] = lambda _: None)
         FailureError: It cannot be downloaded.
     """
     name, given, file = (part.strip() for part in named.partition("="))
-    if given and name in _known():
-        if not file:
-            raise UsageError(f"{named} names no file", f"Write {name}=FILE.csv, or {name} alone.")
-        return _read(name, Path(file), file)
     if name in _known():
-        return _named(name, progress)
+        if given and not file:
+            raise UsageError(f"{named} names no file", f"Write {name}=FILE.csv, or {name} alone.")
+        path, source = (Path(file), file) if given else _locate(name, progress)
+        return _read(name, path, source)
     if not given and is_path(named.strip(), ".toml"):
         mapped = load_mapping(Path(named.strip()))
         if mapped.origin.key in _known():
@@ -94,29 +93,16 @@ def load_benchmarks(
     return tuple(loaded.values())
 
 
-def _named(key: str, progress: Callable[[str], None]) -> Benchmark:
-    file, repository = _known()[key]["file"], _known()[key].get("repository")
-    if repository is None:
-        return _read(key, DATA / file, "comes with acculturate")
-    progress(f"fetching {repository} from the hub")
-    path, commit = _download(repository, file, f"--on {key}=FILE.csv")
-    return _read(key, path, f"{repository}@{commit}")
-
-
-def _download(repository: str, file: str, instead: str) -> tuple[Path, str]:
-    """Fetch a file, or take the copy that an earlier call left.
-
-    Args:
-        repository: Data set on the hub, as owner/name.
-        file: Path in it.
-        instead: An option that gives a local file instead, for the message.
-
-    Returns:
-        The local copy, and the commit it is from.
+def _locate(key: str, progress: Callable[[str], None]) -> tuple[Path, str]:
+    """Return the file of a known benchmark and its source: the package, or the hub or a copy left by it.
 
     Raises:
         FailureError: There is no network, no such file, or no permission.
     """
+    file, repository = _known()[key]["file"], _known()[key].get("repository")
+    if repository is None:
+        return DATA / file, "comes with acculturate"
+    progress(f"fetching {repository} from the hub")
     from huggingface_hub import hf_hub_download
 
     try:
@@ -125,10 +111,10 @@ def _download(repository: str, file: str, instead: str) -> tuple[Path, str]:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise FailureError(
             f"{repository} cannot be fetched from the hub: {first}",
-            f"Check the network, or download {file} yourself and give it: {instead}",
+            f"Check the network, or download {file} yourself and give it: --on {key}=FILE.csv",
         ) from error
     # .../snapshots/COMMIT/PATH
-    return path, path.parents[len(Path(file).parts) - 1].name
+    return path, f"{repository}@{path.parents[len(Path(file).parts) - 1].name}"
 
 
 def _read(key: str, path: Path, source: str) -> Benchmark:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import get_args
 
 from acculturate.benchmarks import accuracy, similarity
 from acculturate.benchmarks.asking import Method, ReadOut, Shares, ask, rounds, with_method
@@ -61,12 +62,11 @@ class Exam:
 
     def sheets(self) -> tuple[Sheet, ...]:
         """Return what is asked and shown one by one."""
-        ways: tuple[ReadOut, ...] = ("probability", "text") if self.written else ("probability",)
         return tuple(
             Sheet(self, benchmark, how)
             for benchmark in self.benchmarks
-            for how in ways
-            if how == "probability" or isinstance(benchmark, QuestionSet)
+            for how in get_args(ReadOut)
+            if how == "probability" or (self.written and isinstance(benchmark, QuestionSet))
         )
 
 
@@ -170,9 +170,7 @@ class Sheet:
         self, weights_hash: str, prompt: SoftPrompt | None, asked: Sequence[Sequence[Form]]
     ) -> str:
         """Return a hash of the weights, the soft prompt and the forms, on which the answers depend."""
-        soft = None
-        if prompt is not None:
-            soft = [prompt.fingerprint, prompt.placement]
+        soft = None if prompt is None else [prompt.fingerprint, prompt.placement]
         tokens = MAX_TOKENS if self.how == "text" else None
         shown = [form_fingerprint(forms) for forms in asked]
         return fingerprint([FORMAT, weights_hash, soft, shown, self.how, tokens])

@@ -12,7 +12,7 @@ from acculturate.commands.shared import Models, print_json, say_report
 from acculturate.errors import UsageError
 
 if TYPE_CHECKING:
-    from acculturate.benchmarks.exam import Exam, Known
+    from acculturate.benchmarks import Exam, Known
     from acculturate.runs import Run
 
 FLUENCY = "fluency"
@@ -43,8 +43,7 @@ def read_on(
         UsageError: A name is unknown, or an option belongs to something that is not asked.
         FailureError: A benchmark cannot be fetched from the hub.
     """
-    from acculturate.benchmarks.catalogue import benchmark_names, load_benchmarks
-    from acculturate.benchmarks.exam import Exam
+    from acculturate.benchmarks import Exam, benchmark_names, load_benchmarks
     from acculturate.evaluation.fluency import read_own_texts
 
     known = ", ".join([FLUENCY, *benchmark_names()])

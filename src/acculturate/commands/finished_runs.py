@@ -106,7 +106,7 @@ def _show_evaluations(evaluations: Sequence[RunEvaluation], as_json: bool) -> No
     if as_json:
         shown = {
             "runs": [evaluation.to_dict() for evaluation in evaluations],
-            "confusions": [shared.matrix.to_dict() for shared in matrices],
+            "confusions": [asdict(shared.matrix) for shared in matrices],
             "seeds": [asdict(shared.spread) for shared in seeds],
         }
         print_json(shown)

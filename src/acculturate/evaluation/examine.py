@@ -15,9 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from acculturate.benchmarks.asking import Method, Shares
-from acculturate.benchmarks.exam import Exam, Known, Progress, Sheet
-from acculturate.benchmarks.result import Result
+from acculturate.benchmarks import Exam, Known, Method, Progress, Result, Shares, Sheet
 from acculturate.errors import FailureError, UsageError
 from acculturate.io import remove_leftovers, write_bytes
 from acculturate.model.answers import AnswerModel, GeneratingModel

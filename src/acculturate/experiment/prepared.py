@@ -10,8 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from acculturate.benchmarks.catalogue import load_benchmarks
-from acculturate.benchmarks.exam import Exam, Known
+from acculturate.benchmarks import Exam, Known, load_benchmarks
 from acculturate.errors import UsageError
 from acculturate.experiment.plan import Experiment
 from acculturate.formatting import slug

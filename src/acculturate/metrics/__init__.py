@@ -7,19 +7,20 @@ from acculturate.metrics.comparison import (
     compare,
     compare_answers,
 )
-from acculturate.metrics.correlation import correlate
+from acculturate.metrics.correlation import Correlation, correlate
 from acculturate.metrics.extremes import extremes, mean_distance
 from acculturate.metrics.guard import guard_fingerprint, read_guard
-from acculturate.metrics.held_out import FormSetResult, by_order, form_sets, row
-from acculturate.metrics.measure import Profile, ask_state, measure, profile
+from acculturate.metrics.held_out import by_order, form_sets, row
+from acculturate.metrics.measure import Profile, measure, profile
 from acculturate.metrics.other_surveys import check_with, other_surveys
-from acculturate.metrics.prose import Prose, measure_prose
-from acculturate.metrics.respondents import Respondents, respondents
+from acculturate.metrics.prose import measure_prose
+from acculturate.metrics.respondents import respondents
 from acculturate.metrics.run_comparison import confusion, seed_spread
-from acculturate.metrics.side_effects import SideEffects, reach, side_effects
-from acculturate.metrics.specificity import Specificity, specificity
+from acculturate.metrics.side_effects import Reach, reach, side_effects
+from acculturate.metrics.specificity import specificity
 from acculturate.metrics.statistics import (
     Interval,
+    Quantity,
     bootstrap_means,
     bootstrap_weights,
     holm,
@@ -35,15 +36,12 @@ __all__ = [
     "TUNING_TEXTS",
     "Comparison",
     "ComparisonSettings",
-    "FormSetResult",
+    "Correlation",
     "Interval",
     "Profile",
-    "Prose",
-    "Respondents",
-    "SideEffects",
-    "Specificity",
+    "Quantity",
+    "Reach",
     "State",
-    "ask_state",
     "bootstrap_means",
     "bootstrap_weights",
     "by_order",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.metrics.statistics import Interval, interval_of
+from acculturate.metrics.statistics import Quantity, interval_of
 
 SAMPLES = 2000
 FEWEST = 5
@@ -22,19 +22,11 @@ Pairs = Float[np.ndarray, "_ 2"]
 
 
 @dataclass(frozen=True)
-class Coefficient:
-    """A correlation and its 95% interval: percentiles of a bootstrap over runs, drawn within their groups.
-
-    The interval is None where too many of the drawn samples have no spread.
-    """
-
-    value: float
-    interval: Interval | None
-
-
-@dataclass(frozen=True)
 class Correlation:
     """The correlation of two quantities.
+
+    Intervals are percentiles of a bootstrap over runs, drawn within their groups; None where too many of the
+    drawn samples have no spread.
 
     Attributes:
         runs: Number of pairs.
@@ -46,8 +38,8 @@ class Correlation:
 
     runs: int
     groups: int
-    pearson: Coefficient | None
-    spearman: Coefficient | None
+    pearson: Quantity | None
+    spearman: Quantity | None
     why: str | None = None
 
 
@@ -81,11 +73,11 @@ def correlate(groups: Sequence[Pairs], rng: np.random.Generator) -> Correlation:
             for _ in range(SAMPLES)
         ]
     )
-    coefficients: list[Coefficient] = []
+    coefficients: list[Quantity] = []
     for value, column in zip(whole, samples.T, strict=True):
         fine = column[np.isfinite(column)]
         enough = len(fine) >= (1 - _MOST_DEGENERATE) * SAMPLES
-        coefficients.append(Coefficient(float(value), interval_of(fine) if enough else None))
+        coefficients.append(Quantity(float(value), interval_of(fine) if enough else None))
     return Correlation(runs, len(kept), coefficients[0], coefficients[1])
 
 

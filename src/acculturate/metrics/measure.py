@@ -317,12 +317,17 @@ def bootstrap_scores(
         `SAMPLES` score vectors, or None where an item has a single form in an order: what another way
         of asking would have given cannot be told from one.
     """
-    strata: dict[str, dict[tuple[int, ...], list[int]]] = {
-        item.id: {} for item in scoring.instrument.items
-    }
-    for index, form in enumerate(forms):
-        strata[form.item].setdefault(form.options, []).append(index)
-    columns = [list(orders.values()) for orders in strata.values()]
+    columns = strata(forms, scoring.instrument)
     if any(len(members) < 2 for orders in columns for members in orders):
         return None
     return scoring.scores(bootstrap_means(values, columns, SAMPLES, rng))
+
+
+def strata(forms: Sequence[Form], instrument: Instrument) -> list[list[list[int]]]:
+    """Return the indices of the forms of each item in each of its option orders."""
+    by_item: dict[str, dict[tuple[int, ...], list[int]]] = {
+        item.id: {} for item in instrument.items
+    }
+    for index, form in enumerate(forms):
+        by_item[form.item].setdefault(form.options, []).append(index)
+    return [list(orders.values()) for orders in by_item.values()]

@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from acculturate.metrics.comparison import ComparisonSettings
-from acculturate.metrics.measure import SAMPLES, ask_state
+from acculturate.metrics.held_out import KEPT_SAMPLES
+from acculturate.metrics.measure import SAMPLES, ask_state, strata
 from acculturate.metrics.statistics import (
     bootstrap_means,
     bootstrap_weights,
@@ -29,7 +30,6 @@ from acculturate.survey import Form, Scoring, with_line
 
 LANGUAGE = "en"
 """The language of the persona lines, and so of the forms behind them."""
-KEPT_SAMPLES = 200
 
 AGES = (22, 31, 40, 49, 58)
 SEXES = ("woman", "man")
@@ -209,18 +209,15 @@ def score_samples(
     Returns:
         `SAMPLES` score vectors of each kind.
     """
-    count, items = survey.answers.shape
-    weights = bootstrap_weights([range(count)], SAMPLES, rng)
+    weights = bootstrap_weights([range(len(survey.answers))], SAMPLES, rng)
     people = scoring.scores(weights @ survey.answers)
+    forms: list[Form] = []
     means: list[float] = []
-    columns: list[list[list[int]]] = []
-    for item in range(items):
-        orders: dict[tuple[int, ...], list[int]] = {}
-        for index in np.unique(survey.asked[:, item]):
-            orders.setdefault(survey.forms[index].options, []).append(len(means))
-            means.append(float(survey.expected[survey.asked[:, item] == index, item].mean()))
-        columns.append(list(orders.values()))
-    values = np.array(means)
+    for asked, expected in zip(survey.asked.T, survey.expected.T, strict=True):
+        for index in np.unique(asked):
+            forms.append(survey.forms[index])
+            means.append(float(expected[asked == index].mean()))
+    values, columns = np.array(means), strata(forms, scoring.instrument)
     centres = [np.mean([values[members].mean() for members in orders]) for orders in columns]
     shifts = bootstrap_means(values, columns, SAMPLES, rng) - centres
     return people, people + shifts @ scoring.weights.T

@@ -7,8 +7,7 @@ outer level. Knows no model and no file.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,29 +25,14 @@ class Confusion:
         targets: The target of each run.
         columns: The different targets, in the order of the runs.
         losses: A row a run, a column a target; None where the table has no such country.
+        nearest: The column that each row is nearest to; None where it has none.
     """
 
     runs: tuple[str, ...]
     targets: tuple[str, ...]
     columns: tuple[str, ...]
     losses: tuple[tuple[float | None, ...], ...]
-
-    @property
-    def nearest(self) -> tuple[str | None, ...]:
-        """Return the column that each row is nearest to."""
-        known = (
-            [
-                (loss, column)
-                for loss, column in zip(row, self.columns, strict=True)
-                if loss is not None
-            ]
-            for row in self.losses
-        )
-        return tuple(min(pairs)[1] if pairs else None for pairs in known)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it for JSON, with the nearest columns."""
-        return {**asdict(self), "nearest": list(self.nearest)}
+    nearest: tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
@@ -88,11 +72,13 @@ def confusion(
         losses: Of each, the tuned model's loss to every country, all of one table and instrument.
     """
     columns = tuple(dict.fromkeys(targets))
+    known = [[(row[name], name) for name in columns if name in row] for row in losses]
     return Confusion(
         tuple(names),
         tuple(targets),
         columns,
-        tuple(tuple(by_country.get(column) for column in columns) for by_country in losses),
+        tuple(tuple(row.get(name) for name in columns) for row in losses),
+        tuple(min(pairs)[1] if pairs else None for pairs in known),
     )
 
 

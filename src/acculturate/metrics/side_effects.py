@@ -16,24 +16,16 @@ from jaxtyping import Float
 from acculturate.errors import UsageError
 from acculturate.metrics.held_out import language_name
 from acculturate.metrics.prose import Prose, measure_prose
-from acculturate.metrics.statistics import bootstrap_weights, percentile_interval
+from acculturate.metrics.statistics import Quantity, bootstrap_weights, percentile_interval
 from acculturate.metrics.texts import PASSAGES, QUESTIONS, SENTENCES
 from acculturate.model import ProseModel, SoftPrompt, TextReading
-from acculturate.record_files import NanIfNull, OptionalInterval
+from acculturate.record_files import NanIfNull
 
 SAMPLES = 1000
 MAX_TOKENS = 60
 """Tokens of an answer to a question."""
 PASSAGES_KEY, OWN_KEY = "passages", "own"
 _ENDS = 5  # the beginning and the end of a text that are compared are a fifth of it each
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A number and its 95% bootstrap interval over texts; None where there is one text alone."""
-
-    value: NanIfNull
-    interval: OptionalInterval
 
 
 @dataclass(frozen=True)

@@ -81,9 +81,8 @@ def _standing(
     if comparison.samples is not None:
         samples = comparison.samples[index]
         least = scoring.loss(samples, settings.target)
-        nearer = np.zeros(len(samples), bool)
-        for other in others:
-            nearer |= scoring.loss(samples, other.vector(scoring.instrument)) < least
-        share = float(1 - nearer.mean())
+        vectors = [other.vector(scoring.instrument) for other in others]
+        nearer = [scoring.loss(samples, vector) < least for vector in vectors]
+        share = float(1 - np.any(nearer, axis=0).mean())
     rank = 1 + sum(other < loss for name, other in losses if name != country)
     return Standing(rank, share, losses)

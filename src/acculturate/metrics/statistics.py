@@ -7,11 +7,20 @@ p-values. Scores, losses and ratios of a sample are weighted means over its weig
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
-Interval = tuple[float, float]
+from acculturate.record_files import Interval, NanIfNull, OptionalInterval
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number and its 95% bootstrap interval; None where it has none, as over one text alone."""
+
+    value: NanIfNull
+    interval: OptionalInterval
 
 
 def bootstrap_weights(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from acculturate.benchmarks.result import Change, MethodScore, Part, Result, Test
+from acculturate.benchmarks import Change, MethodScore, Part, Result, Test
 from acculturate.formatting import (
     LEVEL,
     MISSING,

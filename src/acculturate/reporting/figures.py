@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from acculturate.drawing import Chart, Look, Row, Series, lane, look_of, merge, outline_of
 from acculturate.formatting import divergence_text, short
-from acculturate.metrics.side_effects import Reach
+from acculturate.metrics import Reach
 from acculturate.runs import Evaluation, RunRecords
 
 _TUNING, _HELD_OUT = Look("blue", "o"), Look("vermilion", "D")

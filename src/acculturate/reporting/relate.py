@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from acculturate.benchmarks.result import Result
+from acculturate.benchmarks import Result
 from acculturate.errors import UsageError
-from acculturate.metrics.comparison import Interval
-from acculturate.metrics.correlation import SAMPLES, Correlation, correlate
+from acculturate.metrics import Correlation, Interval, correlate
+from acculturate.metrics.correlation import SAMPLES
 from acculturate.runs import RunRecords, read_run
 
 LOSSES = {"tuning": "loss on the tuning forms", "held-out": "loss on the held-out forms"}

@@ -6,7 +6,7 @@ In: `Related`. Out: sentences.
 from __future__ import annotations
 
 from acculturate.formatting import LEVEL, MISSING, interval_text, loss_text, short
-from acculturate.metrics.correlation import Coefficient, Correlation
+from acculturate.metrics import Correlation, Quantity
 from acculturate.reporting.relate import LOSSES, SCORES, Benchmark, Related, Relation
 
 METHOD = (
@@ -16,7 +16,7 @@ METHOD = (
 )
 
 
-def coefficient_text(one: Coefficient | None) -> str:
+def coefficient_text(one: Quantity | None) -> str:
     """Return a coefficient with its interval, such as "−0.41 (−0.80 to 0.12)"."""
     if one is None:
         return MISSING
@@ -45,7 +45,7 @@ def sentences(found: Related) -> tuple[str, ...]:
     return (*said, METHOD, *left_out)
 
 
-def _verdict(found: Coefficient, loss: str, score: str) -> str:
+def _verdict(found: Quantity, loss: str, score: str) -> str:
     if found.interval is None or found.interval[0] <= 0 <= found.interval[1]:
         return f"these runs do not tell whether a lower {loss} goes with a higher {score}"
     return f"a lower {loss} goes with a {'higher' if found.interval[1] < 0 else 'lower'} {score}"

@@ -13,7 +13,7 @@ from typing import Annotated, Any, cast
 
 from pydantic import AliasChoices, Field
 
-from acculturate.benchmarks.result import Result
+from acculturate.benchmarks import Result
 from acculturate.formatting import digits_for, loss_text
 from acculturate.metrics.extremes import Extremes
 from acculturate.metrics.held_out import HEADLINE, FormSetResult

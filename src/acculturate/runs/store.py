@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from acculturate.benchmarks.result import Result
+from acculturate.benchmarks import Result
 from acculturate.errors import FailureError, UsageError
 from acculturate.io import lock_folder
 from acculturate.metrics.extremes import Extremes
