@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.io import fingerprint
@@ -24,8 +24,8 @@ from acculturate.metrics.held_out import (
     form_sets,
     kept_samples,
     other_languages,
+    row,
 )
-from acculturate.metrics.held_out import row as form_set_row
 from acculturate.metrics.other_surveys import SurveyCheck, check_with, other_surveys
 from acculturate.metrics.respondents import LANGUAGE, Respondents
 from acculturate.metrics.respondents import respondents as interview_all
@@ -46,16 +46,20 @@ from acculturate.runs import (
     read_provenance,
     writing,
 )
-from acculturate.survey.countries import Country, CountryTable, load_countries, table_names
-from acculturate.survey.forms import Form, all_forms, balanced_forms
-from acculturate.survey.forms import fingerprint as form_fingerprint
-from acculturate.survey.instrument import (
-    Aggregate,
+from acculturate.survey import (
+    Country,
+    CountryTable,
+    Form,
     Instrument,
+    Scoring,
+    all_forms,
+    balanced_forms,
     instrument_names,
+    load_countries,
     load_instrument,
+    table_names,
 )
-from acculturate.survey.scoring import Anchor, Reading, Scoring
+from acculturate.survey import fingerprint as form_fingerprint
 
 FORMAT = 2
 """Raised when a file's numbers come to mean something else, so that old ones are made again."""
@@ -182,8 +186,8 @@ class _Checks:
     def held_out(self) -> None:
         """Compare the losses in every way of asking."""
         there: dict[str, list[HeldOutRow]] = {}
-        for row in getattr(self.memo.read_record("held_out", HeldOut), "rows", ()):
-            there.setdefault(row.fingerprint, []).append(row)
+        for kept in getattr(self.memo.read_record("held_out", HeldOut), "rows", ()):
+            there.setdefault(kept.fingerprint, []).append(kept)
         rows: list[HeldOutRow] = []
         for form_set in self._sets.values():
             mark = self._fingerprint("row", form_set.key, form_fingerprint(form_set.forms))
@@ -197,20 +201,21 @@ class _Checks:
         """Rank the target among all countries."""
         table, forms = self._inputs.table, self._sets[HEADLINE].forms
         scores = {country.name: dict(country.scores) for country in table}
-        self.memo.once(
+        self._once(
             "specificity",
             lambda: specificity(self._comparison(HEADLINE), self._inputs.target.name, table),
-            fingerprint=self._fingerprint("specificity", scores, form_fingerprint(forms)),
+            scores,
+            form_fingerprint(forms),
         )
 
     def extremes(self) -> None:
         """Look whether scores went towards the middle."""
         sets = self._sets["tuning"], self._sets[HEADLINE]
         shown = [form_fingerprint(form_set.forms) for form_set in sets]
-        self.memo.once(
+        self._once(
             "extremes",
             lambda: Extremes(*(extremes(self._comparison(form_set.key)) for form_set in sets)),
-            fingerprint=self._fingerprint("extremes", *shown),
+            *shown,
         )
 
     def generated(self) -> None:
@@ -227,8 +232,7 @@ class _Checks:
             self._progress(f"reading {len(forms)} written answers")
             return written_answers(model, self._prompt, forms, inputs.settings)
 
-        shown = form_fingerprint(forms), MAX_TOKENS, REFUSALS
-        self.memo.once("generated", make, fingerprint=self._fingerprint("generated", *shown))
+        self._once("generated", make, form_fingerprint(forms), MAX_TOKENS, REFUSALS)
 
     def other_surveys(self) -> None:
         """Ask surveys that the search knew nothing of."""
@@ -248,7 +252,7 @@ class _Checks:
             missing = tuple(survey.table.key for survey in surveys if survey.country is None)
             return OtherSurveys(tuple(checks), missing, inputs.target.name)
 
-        self.memo.once("other_surveys", make, fingerprint=self._fingerprint("other_surveys", known))
+        self._once("other_surveys", make, known)
 
     def respondents(self, count: int) -> None:
         """Simulate a survey of so many respondents."""
@@ -262,19 +266,17 @@ class _Checks:
             self._progress(f"asking {count} respondents twice")
             return interview_all(self._model, self._prompt, forms, inputs.settings, count)
 
-        mark = self._fingerprint("respondents", form_fingerprint(forms), count)
-        self.memo.once("respondents", make, fingerprint=mark)
+        self._once("respondents", make, form_fingerprint(forms), count)
 
     def _rows(self, form_set: FormSet, mark: str) -> Iterator[HeldOutRow]:
         comparison = self._comparison(form_set.key)
-        row = form_set_row(form_set.key, form_set.label, comparison)
-        if form_set.key != HEADLINE:
-            yield HeldOutRow(**vars(row), fingerprint=mark)
-            return
-        samples = {state: tuple(losses) for state, losses in kept_samples(comparison).items()}
-        yield HeldOutRow(**vars(row), samples=samples, fingerprint=mark)
-        for row in by_order(comparison):
-            yield HeldOutRow(**vars(row), fingerprint=mark)
+        results, samples = [row(form_set.key, form_set.label, comparison)], {}
+        if form_set.key == HEADLINE:
+            results += by_order(comparison)
+            samples = {state: tuple(kept) for state, kept in kept_samples(comparison).items()}
+        for result in results:
+            own = samples if result.key == HEADLINE else {}
+            yield HeldOutRow(**vars(result), samples=own, fingerprint=mark)
 
     def _comparison(self, key: str) -> Comparison:
         if key not in self._compared:
@@ -282,6 +284,9 @@ class _Checks:
             self._progress(f"asking {len(forms)} forms: {label.removeprefix('…')}")
             self._compared[key] = compare(self._model, self._prompt, forms, self._inputs.settings)
         return self._compared[key]
+
+    def _once(self, name: str, make: Callable[[], object], *parts: object) -> None:
+        self.memo.once(name, make, fingerprint=self._fingerprint(name, *parts))
 
     def _fingerprint(self, *parts: object) -> str:
         """Return the hash of all that a result depends on: if it is the same, so is the result."""
@@ -323,26 +328,15 @@ def _read_inputs(
             "Give the same file with --instrument, or the version of acculturate that tuned it.",
         )
     target = Country(survey.country, survey.table, record.target.scores, None)
-    scoring = Scoring(
-        instrument,
-        cast("Anchor", survey.anchor),
-        cast("Aggregate", survey.aggregate),
-        survey.variant,
-    )
-    settings = ComparisonSettings(
-        scoring,
-        target.vector(instrument),
-        cast("Reading", survey.reading),
-        survey.respondents,
-        seed,
-    )
+    scoring = Scoring(instrument, survey.anchor, survey.aggregate, survey.variant)
+    vector = target.vector(instrument)
     return _Inputs(
         instrument=instrument,
         table=table,
         target=target,
         language=survey.language,
         tuning=_tuning_forms(instrument, survey, record.forms.tuning, run.directory),
-        settings=settings,
+        settings=ComparisonSettings(scoring, vector, survey.reading, survey.respondents, seed),
         weights_hash=check_model(run.directory, model),
     )
 

@@ -23,6 +23,8 @@ from acculturate.metrics.side_effects import SideEffects
 from acculturate.metrics.specificity import Specificity
 from acculturate.metrics.written_answers import Generated
 from acculturate.record_files import Intervals, NanIfNull, Numbers, OptionalInterval, clean
+from acculturate.survey.instrument import Aggregate
+from acculturate.survey.scoring import Anchor, Reading
 
 FORMAT = 2
 """Of a run directory; raised when a reader of before could no longer read it. 1 has no such number."""
@@ -79,11 +81,11 @@ class SurveySettings:
     country: str
     table: str
     instrument: str
-    aggregate: str
-    reading: str
+    aggregate: Aggregate
+    reading: Reading
     forms: int
     language: str
-    anchor: str | dict[str, float] = "midpoint"
+    anchor: Anchor = "midpoint"
     variant: str | None = None
     respondents: int = 1
 
