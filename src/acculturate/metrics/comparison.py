@@ -12,13 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.metrics.measure import RESPONDENTS, ask_state, score_answers
-from acculturate.metrics.statistics import (
-    Interval,
-    interval_around,
-    intervals_by_key,
-    loss_interval,
-)
+from acculturate.metrics.measure import RESPONDENTS, ask_state, score_answers, score_intervals
+from acculturate.metrics.statistics import Interval, interval_around, loss_interval
 from acculturate.model import AnswerModel, Answers, SoftPrompt
 from acculturate.record_files import InfIfNull, Intervals, NanIfNull, Numbers, OptionalInterval
 from acculturate.survey import Form, Reading, Scoring, with_line
@@ -128,14 +123,15 @@ class Comparison:
 
     def state(self, index: int) -> State:
         """Return one state as it is shown."""
-        keys = [dimension.key for dimension in self.settings.scoring.dimensions]
-        losses, loss = self.loss_samples, float(self.losses[index])
+        scoring, losses = self.settings.scoring, self.loss_samples
+        loss = float(self.losses[index])
+        samples = None if self.samples is None else self.samples[index]
         mass = self.answers[index].valid_mass
         return State(
             loss=loss,
             interval=None if losses is None else loss_interval(losses[index], loss),
-            scores=self.settings.scoring.by_key(self.scores[index]),
-            intervals={} if self.samples is None else intervals_by_key(keys, self.samples[index]),
+            scores=scoring.by_key(self.scores[index]),
+            intervals=score_intervals(samples, scoring),
             valid_mass=None if mass is None else float(mass.mean()),
         )
 

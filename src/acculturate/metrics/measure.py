@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import UsageError
-from acculturate.metrics.statistics import bootstrap_means, intervals_by_key, loss_interval
+from acculturate.metrics.statistics import Interval, bootstrap_means, interval_of, loss_interval
 from acculturate.model import AnswerModel, Answers, Query, SoftPrompt
 from acculturate.survey import (
     Country,
@@ -192,7 +192,6 @@ def profile(
     instrument = scoring.instrument
     scored = score_answers(answers, scoring, reading, respondents, seed, candidate)
     scores, samples = scored.scores[None], scored.samples
-    keys = [dimension.key for dimension in scoring.dimensions]
     items = [item.id for item in instrument.items]
     vector = None if target is None else target.vector(instrument)
     mass = None if answers.valid_mass is None else float(answers.valid_mass[candidate].mean())
@@ -212,7 +211,7 @@ def profile(
         reading=reading,
         forms=len(answers.forms),
         scores=scoring.by_key(scored.scores),
-        intervals={} if samples is None else intervals_by_key(keys, samples),
+        intervals=score_intervals(samples, scoring),
         item_means=dict(zip(items, scored.means.tolist(), strict=True)),
         valid_mass=mass,
         nearest=() if table is None else nearest_countries(scores[0], scoring, table)[:NEAREST],
@@ -321,6 +320,14 @@ def bootstrap_scores(
     if any(len(members) < 2 for orders in columns for members in orders):
         return None
     return scoring.scores(bootstrap_means(values, columns, SAMPLES, rng))
+
+
+def score_intervals(
+    samples: Float[np.ndarray, "sample dimension"] | None, scoring: Scoring
+) -> dict[str, Interval]:
+    """Return the 95% percentile interval of each dimension's score; empty without samples."""
+    pairs = () if samples is None else zip(scoring.dimensions, samples.T, strict=True)
+    return {dimension.key: interval_of(column) for dimension, column in pairs}
 
 
 def strata(forms: Sequence[Form], instrument: Instrument) -> list[list[list[int]]]:

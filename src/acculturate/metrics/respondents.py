@@ -16,12 +16,11 @@ from jaxtyping import Float, Int
 
 from acculturate.metrics.comparison import ComparisonSettings
 from acculturate.metrics.held_out import KEPT_SAMPLES
-from acculturate.metrics.measure import SAMPLES, ask_state, strata
+from acculturate.metrics.measure import SAMPLES, ask_state, score_intervals, strata
 from acculturate.metrics.statistics import (
     bootstrap_means,
     bootstrap_weights,
     interval_around,
-    intervals_by_key,
     loss_interval,
 )
 from acculturate.model import AnswerModel, SoftPrompt
@@ -244,7 +243,6 @@ def _sampled(
     survey: Survey, settings: ComparisonSettings, rng: np.random.Generator
 ) -> tuple[Sampled, Float[np.ndarray, " sample"]]:
     scoring = settings.scoring
-    keys = [dimension.key for dimension in scoring.dimensions]
     scores = scoring.scores(survey.answers.mean(axis=0)[None])
     people, both = score_samples(survey, scoring, rng)
     losses = scoring.loss(both, settings.target)
@@ -253,8 +251,8 @@ def _sampled(
         loss=loss,
         interval=loss_interval(losses, loss),
         scores=scoring.by_key(scores[0]),
-        respondent_intervals=intervals_by_key(keys, people),
-        intervals=intervals_by_key(keys, both),
+        respondent_intervals=score_intervals(people, scoring),
+        intervals=score_intervals(both, scoring),
         samples=tuple(np.round(losses[:: SAMPLES // KEPT_SAMPLES], 6).tolist()),
     )
     return state, losses

@@ -96,14 +96,6 @@ def interval_of(samples: Float[np.ndarray, " sample"]) -> Interval:
     return float(low), float(high)
 
 
-def intervals_by_key(
-    keys: Sequence[str], samples: Float[np.ndarray, "sample key"]
-) -> dict[str, Interval]:
-    """Return the 95% percentile interval of each named column."""
-    pairs = percentile_interval(samples)
-    return {key: (float(low), float(high)) for key, (low, high) in zip(keys, pairs, strict=True)}
-
-
 def interval_around(samples: Float[np.ndarray, " sample"], value: float) -> Interval:
     """Return the 95% interval of a value made of absolute values, the samples' median moved onto it.
 
