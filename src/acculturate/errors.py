@@ -1,6 +1,6 @@
-"""What can go wrong, said so that a user knows the next step.
+"""Errors with a message and a next step.
 
-Below every other room: imports nothing of the package. The command line turns a `UsageError` into
+The lowest layer: imports nothing of the package. The command line turns a `UsageError` into
 exit code 2 and any other `AcculturateError` into exit code 1, without a traceback.
 """
 

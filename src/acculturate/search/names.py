@@ -60,7 +60,7 @@ def by_name(name: str, **settings: Any) -> Optimizer:
     """
     wanted = name.strip().lower()
     if instead := REMOVED.get(wanted):
-        raise UsageError(f"the optimiser {name!r} was removed in this version", f"Use {instead}.")
+        raise UsageError(f"the optimiser {name!r} was removed in version 0.2", f"Use {instead}.")
     if wanted not in OPTIMIZERS:
         near = difflib.get_close_matches(wanted, OPTIMIZERS, n=1)
         meant = f"Did you mean {near[0]!r}? " if near else ""

@@ -151,7 +151,7 @@ def read_name(name: str) -> tuple[str, int]:
     """
     kind, _, number = name.strip().lower().partition(":")
     if kind in REMOVED:
-        raise UsageError(f"the space {name!r} was removed in this version", f"Use {REMOVED[kind]}.")
+        raise UsageError(f"the space {name!r} was removed in version 0.2", f"Use {REMOVED[kind]}.")
     if kind not in SPACES:
         raise UsageError(f"there is no space {name!r}", f"Use {_EXAMPLES}.")
     fits = not number if kind == "full" else number.isascii() and number.isdigit() and int(number)
