@@ -63,7 +63,7 @@ HOSTILE = [
         ),
         (
             ("tune", "-m", "fake", "-c", "us", "--optimizer", "adam+de", "--budget", "30"),
-            ("'adam+de' was removed in this version", "Use adam."),
+            ("'adam+de' was removed in version 0.2", "Use adam."),
         ),
         (
             ("tune", "-m", "fake", "-c", "us", "--sample", "--forms", "7"),

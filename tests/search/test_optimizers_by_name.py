@@ -53,7 +53,7 @@ def test_a_missing_setting_is_named():
 )
 def test_a_removed_optimiser_is_refused_with_what_to_use_instead(name, instead):
     with pytest.raises(
-        UsageError, match=f"{re.escape(name)}' was removed in this version"
+        UsageError, match=f"{re.escape(name)}' was removed in version 0.2"
     ) as error:
         by_name(name)
     assert error.value.hint and instead in error.value.hint
