@@ -15,13 +15,14 @@ from typing import Annotated
 
 import typer
 
+import acculturate
 from acculturate import display
-from acculturate.commands import finished_runs, questionnaires
+from acculturate.commands.evaluate import evaluate
 from acculturate.commands.experiment import experiment
-from acculturate.commands.figures import figures
 from acculturate.commands.measure import measure
 from acculturate.commands.options import PanelCommand
-from acculturate.commands.relate import relate
+from acculturate.commands.reports import export, figures, relate, report
+from acculturate.commands.surveys import countries, forms, instrument_app
 from acculturate.commands.tune import tune
 from acculturate.errors import AcculturateError, UsageError
 
@@ -37,16 +38,16 @@ for command in (
     measure,
     tune,
     experiment,
-    finished_runs.evaluate,
-    finished_runs.report,
+    evaluate,
+    report,
     figures,
-    finished_runs.export,
+    export,
     relate,
-    questionnaires.countries,
-    questionnaires.forms,
+    countries,
+    forms,
 ):
     app.command(cls=PanelCommand)(command)
-app.add_typer(questionnaires.instrument_app, name="instrument")
+app.add_typer(instrument_app, name="instrument")
 
 
 @app.callback(invoke_without_command=True)
@@ -55,8 +56,6 @@ def root(
 ) -> None:
     """Measure the cultural values a language model shows, and move them without touching a weight."""
     if version:
-        import acculturate
-
         print(acculturate.__version__)
         raise typer.Exit
 

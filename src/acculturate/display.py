@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from acculturate.formatting import (
+    LEVEL,
     MISSING,
+    digits_for,
     divergence_text,
     interval_text,
     loss_text,
@@ -19,89 +23,116 @@ from acculturate.formatting import (
     seconds_text,
     share_text,
 )
+from acculturate.io import json_text
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from acculturate.benchmarks import Result
-    from acculturate.evaluation.examine import Examined
     from acculturate.experiment import Estimate, Published
-    from acculturate.metrics import Quantity
-    from acculturate.metrics.measure import Profile
-    from acculturate.metrics.side_effects import SideEffects
+    from acculturate.metrics import Profile
     from acculturate.reporting.relate import Related
     from acculturate.runs import Run, RunRecords
-    from acculturate.survey.countries import Country, CountryTable
-    from acculturate.survey.forms import Form
-    from acculturate.survey.instrument import Instrument
+    from acculturate.survey import Country, CountryTable, Form, Instrument
 
 
-def show_estimates(found: Sequence[Estimate], trials: int) -> None:
+def show_table(
+    title: str,
+    header: Sequence[str],
+    rows: Iterable[Iterable[object]],
+    *,
+    left: int = 1,
+    caption: str | None = None,
+    below: Iterable[str] = (),
+) -> None:
+    """Print a table.
+
+    Args:
+        title: Its title.
+        header: Names of the columns.
+        rows: Their cells.
+        left: Number of columns that hold words and stand to the left; numbers stand to the right.
+        caption: A line in small print, such as the source.
+        below: Lines that follow the table.
+    """
+    table = Table(title=title, caption=caption)
+    for index, name in enumerate(header):
+        table.add_column(name, justify="left" if index < left else "right")
+    for row in rows:
+        table.add_row(*map(str, row))
+    open_console().print(table)
+    show_lines(below)
+
+
+def show_lines(lines: Iterable[str]) -> None:
+    """Print lines on standard output, without line breaks of our own."""
+    for line in lines:
+        open_console().print(line, soft_wrap=True)
+
+
+def show_estimates(estimates: Sequence[Estimate], trials: int) -> None:
     """Show the cells of an experiment with the work of each, and all together; trials are not counted."""
     rows = [
         (
-            one.cell.title,
-            str(one.evaluations or MISSING),
-            f"{one.tokens:,}",
-            "complete" if one.complete else seconds_text(one.seconds),
+            estimate.cell.title,
+            estimate.evaluations or MISSING,
+            f"{estimate.tokens:,}",
+            "complete" if estimate.complete else seconds_text(estimate.seconds),
         )
-        for one in found
+        for estimate in estimates
     ]
-    _show_table("Cells", ("cell", "evaluations", "tokens", "time"), rows, left=1)
-    left = [one for one in found if not one.complete]
-    show_line(
-        f"{len(left)} of {len(found)} cells to run: {sum(one.evaluations for one in left):,} evaluations, "
-        f"{sum(one.tokens for one in left):,} tokens, about "
-        f"{seconds_text(sum(one.seconds for one in left))} on this machine, cell after cell"
+    left = [estimate for estimate in estimates if not estimate.complete]
+    total = (
+        f"{len(left)} of {len(estimates)} cells to run: "
+        f"{sum(estimate.evaluations for estimate in left):,} evaluations, "
+        f"{sum(estimate.tokens for estimate in left):,} tokens, about "
+        f"{seconds_text(sum(estimate.seconds for estimate in left))} on this machine, cell after cell"
         f"{f'; not counted: {trials} trials of the search' if trials else ''}."
     )
+    show_table("Cells", ("cell", "evaluations", "tokens", "time"), rows, below=[total])
 
 
-def show_experiment(found: Published) -> None:
+def show_experiment(published: Published) -> None:
     """Show the table of an experiment, and where everything is."""
-    rows: list[Sequence[str]] = []
-    before = ""
-    for country, *texts in found.table.lines:
-        rows.append(("" if country == before else country, *texts))
-        before = country
-    left = sum(name in ("country", "method") for name in found.table.header)
-    _show_table(found.title, found.table.header, rows, left)
-    _show_findings(found.sentences)
-    show_line(f"report: {found.report!s}")
-    show_line(f"results: {found.results!s}")
+    rows = [
+        ("" if country == before else country, *texts)
+        for (before, *_), (country, *texts) in pairwise([("",), *published.table.lines])
+    ]
+    below = [f"- {sentence}" for sentence in published.sentences]
+    files = f"report: {published.report!s}", f"results: {published.results!s}"
+    show_table(published.title, published.table.header, rows, left=2, below=[*below, *files])
 
 
 def show_profile(profile: Profile, instrument: Instrument, target: Country | None) -> None:
-    """Show the scores with intervals, the loss, the nearest countries."""
-    digits = 2 if max(d.range[1] - d.range[0] for d in instrument.dimensions) < 20 else 1
+    """Show the scores with intervals, the loss and the nearest countries."""
+    digits = digits_for(end for dimension in instrument.dimensions for end in dimension.range)
     rows = [
         (
             f"{dimension.name} ({dimension.key})",
             loss_text(profile.scores[dimension.key], digits),
-            _span(profile.intervals.get(dimension.key), digits),
+            _interval(profile.intervals.get(dimension.key), digits),
             *([_published(target.scores[dimension.key])] if target else []),
         )
         for dimension in instrument.dimensions
     ]
-    columns = "dimension", "score", "95% over forms", *([target.name] if target else [])
-    _show_table(f"{profile.model} in {instrument.title}", columns, rows, left=1)
+    below: list[str] = []
     if target is not None and profile.loss is not None:
-        show_line(
+        below.append(
             f"loss to {target.name} ({target.table}): {loss_text(profile.loss, 2)} "
-            f"({_span(profile.loss_interval, 2)}); "
+            f"({_interval(profile.loss_interval, 2)}); "
             f"answering everything alike: {loss_text(profile.constant_answer_loss, 2)}"
         )
     if profile.floor is not None:
-        show_line(f"least loss with whole-number answers: {loss_text(profile.floor, 2)}")
+        below.append(f"least loss with whole-number answers: {loss_text(profile.floor, 2)}")
     if profile.nearest:
-        near = ", ".join(f"{name} {loss_text(loss, digits)}" for name, loss in profile.nearest)
-        show_line(f"nearest: {near}")
+        near = (f"{name} {loss_text(loss, digits)}" for name, loss in profile.nearest)
+        below.append(f"nearest: {', '.join(near)}")
     mass = "" if profile.valid_mass is None else f"; valid mass {profile.valid_mass:.3f}"
-    show_line(f"{profile.forms} forms, reading {profile.reading}{mass}")
+    below.append(f"{profile.forms} forms, reading {profile.reading}{mass}")
+    header = ["dimension", "score", f"{LEVEL} over forms", *([target.name] if target else [])]
+    show_table(f"{profile.model} in {instrument.title}", header, rows, below=below)
 
 
 def show_run(run: Run) -> None:
-    """Show the result table of a run, and what to do next."""
+    """Show the result table of a run, and where it is."""
     target, done = run.summary.target, run.outcome
     rows = [
         (
@@ -113,104 +144,132 @@ def show_run(run: Run) -> None:
         )
         for row in run.summary.rows
     ]
-    columns = "", "tuning forms", "held-out forms", "divergence", "perplexity"
-    _show_table(f"Loss to {target.country} ({target.table})", columns, rows, left=1)
-    show_line(f"{done.evaluations} evaluations in {done.seconds:.0f} s; {done.stop_reason}.")
+    below = [f"{done.evaluations} evaluations in {seconds_text(done.seconds)}; {done.stop_reason}."]
     if done.violation:
-        show_line(
+        below.append(
             f"No candidate was within the divergence limit; the best is {done.violation:.2f} past it."
         )
-    show_line(f"run: {run.directory!s}")
+    show_table(
+        f"Loss to {target.country} ({target.table})",
+        ("", "tuning forms", "held-out forms", "divergence", "perplexity"),
+        rows,
+        below=[*below, f"run: {run.directory!s}"],
+    )
 
 
-def show_line(text: str) -> None:
-    """Print a sentence on standard output."""
-    open_console().print(text, soft_wrap=True)
+def show_evaluation(run: RunRecords, results: Mapping[str, Any]) -> None:
+    """Show what a finished run was just asked.
+
+    Args:
+        run: The run, with the results in its files.
+        results: The same for JSON; parts that it lacks were asked earlier and are not shown.
+    """
+    if "held_out" in results:
+        _show_held_out(run)
+    if "fluency" in results:
+        _show_side_effects(run)
+    for result in run.checks.benchmarks:
+        if result.benchmark in results.get("benchmarks", ()):
+            _show_benchmark(run, result)
 
 
-def show_evaluation(run: RunRecords, sentences: Sequence[str]) -> None:
+def _show_held_out(run: RunRecords) -> None:
     """Show the losses of a run, asked in every way, with intervals over the forms, and what they say."""
+    from acculturate.reporting import checks_narrative
+
     rows = [
         (
             row.label,
             loss_text(row.naive.loss, 2),
-            _span(row.naive.interval, 1),
+            _interval(row.naive.interval, 2),
             loss_text(row.tuned.loss, 2),
-            _span(row.tuned.interval, 1),
+            _interval(row.tuned.interval, 2),
         )
         for row in run.checks.rows
     ]
-    columns = "", "untouched", "95%", "tuned", "95%"
-    _show_table(f"{run.path}: loss, asked in other ways", columns, rows, left=1)
-    _show_findings(sentences)
+    show_table(
+        f"{run.path}: loss, asked in other ways",
+        ("", "untouched", LEVEL, "tuned", LEVEL),
+        rows,
+        below=[f"- {sentence}" for sentence in checks_narrative.sentences(run)],
+    )
 
 
-def show_examined(found: Examined, sentences: Callable[[Result], Sequence[str]]) -> None:
-    """Show each benchmark, every method with its interval and its test, and what it says."""
-    for result in found.results:
-        opinions = result.kind == "opinions"
-        text = partial(loss_text, digits=3) if opinions else partial(share_text, digits=1)
-        score, extra = ("similarity", "rank") if opinions else ("right", f"on {result.country}")
-        rows: list[Sequence[str]] = []
-        for row in result.rows:
-            rank = MISSING if row.rank is None else f"{row.rank} of {row.ranked}"
-            change = result.against(row.method)
-            rows.append(
-                (
-                    row.method,
-                    text(row.score),
-                    f"{text(row.low)} to {text(row.high)}",
-                    rank if opinions else text(row.target and row.target.score),
-                    text(change and change.gain),
-                    f"{text(change.low)} to {text(change.high)}" if change else MISSING,
-                    p_text(change and change.p),
-                )
-            )
-        title = f"{found.directory}: {result.title}, {result.questions} questions"
-        columns = "", score, "95%", extra, "tuned is ahead by", "95%", "p"
-        _show_table(title, columns, rows, left=1)
-        _show_findings(sentences(result))
+def _show_benchmark(run: RunRecords, result: Result) -> None:
+    """Show every method's score in a benchmark with its interval and its test, and what they say."""
+    from acculturate.reporting import benchmarks_narrative
+
+    opinions = result.kind == "opinions"
+    text = partial(loss_text, digits=3) if opinions else partial(share_text, digits=1)
+    rows: list[Sequence[str]] = []
+    for row in result.rows:
+        rank = MISSING if row.rank is None else f"{row.rank} of {row.ranked}"
+        change, ahead = result.against(row.method), (MISSING, MISSING, MISSING)
+        if change is not None:
+            span = f"{text(change.low)} to {text(change.high)}"
+            ahead = text(change.gain), span, p_text(change.p)
+        of_country = rank if opinions else text(row.target and row.target.score)
+        span = f"{text(row.low)} to {text(row.high)}"
+        rows.append((row.method, text(row.score), span, of_country, *ahead))
+    scores = ("similarity", LEVEL, "rank") if opinions else ("right", LEVEL, f"on {result.country}")
+    show_table(
+        f"{run.path}: {result.title}, {result.questions} questions",
+        ("", *scores, "tuned is ahead by", LEVEL, "p"),
+        rows,
+        below=[f"- {sentence}" for sentence in benchmarks_narrative.sentences(result)],
+    )
 
 
-def show_side_effects(directory: Path, found: SideEffects, sentences: Sequence[str]) -> None:
+def _show_side_effects(run: RunRecords) -> None:
     """Show divergence and perplexity on ordinary texts with intervals over them, and what they say."""
+    from acculturate.reporting import side_effects_narrative
 
-    def both(quantity: Quantity) -> tuple[str, str]:
-        return loss_text(quantity.value, 2), _span(quantity.interval, 2)
-
+    effects = run.checks.side_effects
+    if effects is None:
+        return
     rows = [
         (
             texts.label,
-            *both(texts.divergence),
+            divergence_text(texts.divergence.value),
+            _interval(texts.divergence.interval, 2),
             perplexity_text(texts.naive.value),
             perplexity_text(texts.tuned.value),
-            *both(texts.ratio),
+            loss_text(texts.ratio.value, 2),
+            _interval(texts.ratio.interval, 2),
         )
-        for texts in found.sets
+        for texts in effects.sets
     ]
-    columns = "", "divergence", "95%", "perplexity", "tuned", "ratio", "95%"
-    _show_table(f"{directory}: ordinary text, 95% over texts", columns, rows, left=1)
-    _show_findings(sentences)
+    show_table(
+        f"{run.path}: ordinary text, {LEVEL} over texts",
+        ("", "divergence", LEVEL, "perplexity", "tuned", "ratio", LEVEL),
+        rows,
+        below=[f"- {sentence}" for sentence in side_effects_narrative.sentences(effects)],
+    )
 
 
-def show_related(
-    found: Related, sentences: Sequence[str], text: Callable[[Quantity | None], str]
-) -> None:
-    """Show correlations of losses with scores, a table a benchmark, and what they say."""
-    for benchmark in found.benchmarks:
-        rows: list[Sequence[str]] = []
+def show_related(related: Related) -> None:
+    """Show correlations of losses with scores, a table for each benchmark, and what they say."""
+    from acculturate.reporting import relate_narrative
+
+    text = relate_narrative.coefficient_text
+    for benchmark in related.benchmarks:
+        rows: list[Sequence[object]] = []
         for relation in benchmark.relations:
-            for group, one in (*relation.groups.items(), ("all, pooled", relation.pooled)):
-                cells = (one.why, "") if one.why else (text(one.spearman), text(one.pearson))
-                rows.append((relation.loss, relation.score, group, str(one.runs), *cells))
-        title = f"{benchmark.name}, {benchmark.questions} questions: loss with score, 95% over runs"
-        columns = "loss", "score", "runs towards", "runs", "Spearman", "Pearson"
-        _show_table(title, columns, rows, left=2)
-    _show_findings(sentences)
+            for group, found in (*relation.groups.items(), ("all, pooled", relation.pooled)):
+                texts = (
+                    (found.why, "") if found.why else (text(found.spearman), text(found.pearson))
+                )
+                rows.append((relation.loss, relation.score, group, found.runs, *texts))
+        title = (
+            f"{benchmark.name}, {benchmark.questions} questions: loss with score, {LEVEL} over runs"
+        )
+        header = ("loss", "score", "runs towards", "runs", "Spearman", "Pearson")
+        show_table(title, header, rows, left=2)
+    show_lines(f"- {sentence}" for sentence in relate_narrative.sentences(related))
 
 
 def show_countries(table: CountryTable, countries: Sequence[Country]) -> None:
-    """Show countries and their scores; a missing score is a dash."""
+    """Show countries and their scores."""
     rows = [
         (
             country.name,
@@ -220,16 +279,25 @@ def show_countries(table: CountryTable, countries: Sequence[Country]) -> None:
         for country in countries
     ]
     caption = f"{table.source}. {table.terms}"
-    _show_table(table.title, ("country", "ISO", *table.dimensions), rows, left=2, caption=caption)
+    show_table(table.title, ("country", "ISO", *table.dimensions), rows, left=2, caption=caption)
 
 
 def show_forms(forms: Sequence[Form]) -> None:
-    """Print forms as they are read, one after the other."""
+    """Print forms as a model reads them, one after the other."""
     for form in forms:
         print(
             f"--- {form.item} wording {form.wording} frame {form.frame} {form.language} "
             f"{form.order} {form.split}\n{form.text}\n{form.cue}"
         )
+
+
+def print_result(as_json: bool, value: object, show: Callable[[], object]) -> None:
+    """Print a result as JSON, in ASCII where the terminal takes nothing else, or show it to a reader."""
+    if as_json:
+        unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+        print(json_text(value, ascii_only=not unicode), end="")
+    else:
+        show()
 
 
 def say(text: str, style: str = "") -> None:
@@ -238,29 +306,8 @@ def say(text: str, style: str = "") -> None:
 
 
 def open_console(stderr: bool = False) -> Console:
-    """Return a console that shows as it is what looks like markup or an emoji code."""
+    """Return a console that shows names as they are, also what looks like markup or an emoji code."""
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
-
-
-def _show_table(
-    title: str,
-    columns: Iterable[str],
-    rows: Iterable[Sequence[str]],
-    left: int,
-    caption: str | None = None,
-) -> None:
-    """Print a table whose first columns, as many as `left`, stand to the left."""
-    table = Table(title=title, caption=caption)
-    for number, name in enumerate(columns):
-        table.add_column(name, justify="left" if number < left else "right")
-    for row in rows:
-        table.add_row(*row)
-    open_console().print(table)
-
-
-def _show_findings(sentences: Iterable[str]) -> None:
-    for sentence in sentences:
-        show_line(f"- {sentence}")
 
 
 def _published(score: float | None) -> str:
@@ -268,5 +315,4 @@ def _published(score: float | None) -> str:
     return loss_text(score, 0 if score is not None and score.is_integer() else 2)
 
 
-def _span(ends: tuple[float, float] | None, digits: int) -> str:
-    return interval_text(ends, digits, "no interval")
+_interval = partial(interval_text, missing="no interval")

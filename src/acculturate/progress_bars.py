@@ -20,8 +20,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
-from acculturate.display import open_console, say
-from acculturate.formatting import loss_text, seconds_text
+from acculturate.display import open_console
+from acculturate.formatting import seconds_text
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -29,45 +29,48 @@ if TYPE_CHECKING:
     from acculturate.experiment import Cell, ProgressListener
     from acculturate.tuning import Progress
 
+_NAME = TextColumn("{task.description}", markup=False)
+_STATE = TextColumn("{task.fields[state]}", markup=False)
+_REMAINING = (TextColumn("left"), TimeRemainingColumn())
+
 
 @contextmanager
 def step(what: str) -> Generator[Callable[[str], None]]:
     """Show a spinner with the time spent, while something slow of unknown length happens."""
-    with _bar(SpinnerColumn(), _text("description"), TimeElapsedColumn(), transient=True) as bar:
-        if bar is None:
-            yield say
-            return
+    with _bar(SpinnerColumn(), _NAME, TimeElapsedColumn()) as bar:
         task = bar.add_task(what)
-        yield lambda text: bar.update(task, description=text)
+
+        def show(text: str) -> None:
+            bar.update(task, description=text)
+            _print_line(bar, text)
+
+        yield show
 
 
 @contextmanager
 def progress_bar(budget: int) -> Generator[Callable[[Progress], None]]:
-    """Show a bar over the budget with the best loss; plain lines where there is no terminal."""
-    time_left = TextColumn("left"), TimeRemainingColumn()
-    columns = MofNCompleteColumn(), _text("fields[state]"), TimeElapsedColumn(), *time_left
-    with _bar(TextColumn("tuning"), BarColumn(), *columns) as bar:
-        if bar is None:
-            yield lambda at: say(_progress_line(at))
-            return
+    """Show the evaluations of a budget with the best loss."""
+    columns = _NAME, BarColumn(), MofNCompleteColumn(), _STATE, TimeElapsedColumn(), *_REMAINING
+    with _bar(*columns, transient=False) as bar:
         task = bar.add_task("tuning", total=budget, state="best loss -")
-        yield lambda at: bar.update(task, completed=at.evaluations, state=_best(at))
+
+        def show(at: Progress) -> None:
+            bar.update(task, completed=at.evaluations, state=f"best loss {_best(at)}")
+            _print_line(bar, _progress_line(at))
+
+        yield show
 
 
 @contextmanager
 def question_bar() -> Generator[Callable[[str, int, int], None]]:
-    """Show a bar for each benchmark and method in turn; a line for each where there is no terminal."""
-    columns = BarColumn(), MofNCompleteColumn(), TextColumn("left"), TimeRemainingColumn()
-    with _bar(_text("description"), *columns, transient=True) as bar:
-        task = None if bar is None else bar.add_task("benchmarks", total=None)
+    """Show the forms asked of each benchmark and method in turn."""
+    with _bar(_NAME, BarColumn(), MofNCompleteColumn(), *_REMAINING) as bar:
+        task = bar.add_task("benchmarks", total=None)
 
-        def show(what: str, done: int, whole: int) -> None:
-            if bar is None or task is None:
-                if done == 0:
-                    say(f"asking {whole} forms: {what}")
-                return
+        def show(what: str, done: int, total: int) -> None:
             if done == 0:
-                bar.reset(task, total=whole, description=what)
+                bar.reset(task, total=total, description=what)
+                _print_line(bar, f"asking {total} forms: {what}")
             bar.update(task, completed=done)
 
         yield show
@@ -75,113 +78,104 @@ def question_bar() -> Generator[Callable[[str, int, int], None]]:
 
 @contextmanager
 def experiment_bar(cells: int, budget: int) -> Generator[ProgressListener]:
-    """Show a bar for every cell that runs, and one over all with the time left, or lines.
+    """Show every cell that runs, and all together with the time left.
 
     Args:
-        cells: How many there are.
-        budget: Evaluations of one that searches.
+        cells: Number of cells.
+        budget: Evaluations of a cell that searches.
     """
-    with _bar(_text("description"), BarColumn(bar_width=24), _text("fields[state]")) as bar:
-        yield _Cells(cells, budget, bar)
+    with _bar(_NAME, BarColumn(bar_width=24), _STATE, transient=False) as bar:
+        yield _CellProgress(cells, budget, bar)
 
 
-class _Cells:
-    """The progress of an experiment: bars that go away with their cells, or a line at their ends."""
+class _CellProgress:
+    """A bar for every cell that runs, which goes away with it, and one over all."""
 
-    def __init__(self, cells: int, budget: int, bar: Bar | None) -> None:
-        self._cells, self._budget, self._bar = cells, budget, bar
-        self._all = bar and bar.add_task("experiment", total=cells * budget, state="")
-        self._running: dict[Cell, TaskID] = {}
-        self._at: dict[Cell, Progress] = {}
+    def __init__(self, cells: int, budget: int, bar: Bar) -> None:
+        self._bar, self._cells, self._budget = bar, cells, budget
+        self._all = bar.add_task("experiment", total=cells * budget, state="")
+        self._tasks: dict[Cell, TaskID] = {}
+        self._running: dict[Cell, Progress] = {}
         self._done = self._skipped = self._failed = 0
         self._began = time.monotonic()
         self._lock = threading.Lock()
 
     def on_start(self, cell: Cell) -> None:
-        if self._bar is None:
-            self._say(cell, "starts")
-            return
         with self._lock:
-            if cell not in self._running:  # else its worker died, and it goes on in another one
-                self._running[cell] = self._bar.add_task(cell.title, total=self._budget, state="")
+            if cell not in self._tasks:  # else its worker died, and it goes on in another one
+                self._tasks[cell] = self._bar.add_task(cell.title, total=self._budget, state="")
+        _print_line(self._bar, self._text(cell, "starts"))
 
     def on_step(self, cell: Cell, at: Progress) -> None:
         with self._lock:
-            self._at[cell] = at
-            if self._bar is not None:
-                state = f"{at.evaluations}/{at.budget}, {_best(at)}"
-                self._bar.update(self._running[cell], completed=at.evaluations, state=state)
-            self._show()
+            self._running[cell] = at
+            state = f"{at.evaluations}/{at.budget}, best loss {_best(at)}"
+            self._bar.update(self._tasks[cell], completed=at.evaluations, state=state)
+            self._show_all()
 
     def on_end(self, cell: Cell, error: str | None, before: bool) -> None:
         with self._lock:
             self._done += 1
             self._skipped += before
             self._failed += error is not None
-            at = self._at.pop(cell, None)
-            if self._bar is not None and cell in self._running:
-                self._bar.remove_task(self._running.pop(cell))
-            self._show()
+            last = self._running.pop(cell, None)
+            if cell in self._tasks:
+                self._bar.remove_task(self._tasks.pop(cell))
+            left = self._show_all()
         if error is not None:
-            self._say(cell, f"failed again: {error}", "bold red")
-        elif self._bar is None and not before:
-            best = "" if at is None else f": {_best(at)} after {at.evaluations} evaluations"
-            self._say(cell, f"done{best}{self._left()}")
+            self._print(cell, f"failed again: {error}", "bold red")
+        elif not before:
+            best = last and f": best loss {_best(last)} after {last.evaluations} evaluations"
+            _print_line(self._bar, self._text(cell, f"done{best or ''}{left}"))
 
     def on_retry(self, cell: Cell, error: str) -> None:
-        self._say(cell, f"failed and is tried again: {error}")
+        self._print(cell, f"failed and is tried again: {error}")
 
-    def _say(self, cell: Cell, text: str, style: str = "") -> None:
-        if self._bar is None:
-            say(f"[{self._done}/{self._cells}] {cell.title}: {text}")
-        else:
-            self._bar.console.print(f"{cell.title} {text}", style=style)
+    def _show_all(self) -> str:
+        """Update the bar over all cells and return the time left, empty where it cannot be told."""
+        evaluations = sum(at.evaluations for at in self._running.values())
+        completed, total = self._done * self._budget + evaluations, self._cells * self._budget
+        made, left = completed - self._skipped * self._budget, ""
+        if made > 0 and completed < total:
+            seconds = (time.monotonic() - self._began) / made * (total - completed)
+            left = f", about {seconds_text(seconds)} left"
+        failed = f", {self._failed} failed" if self._failed else ""
+        state = f"{self._done}/{self._cells} cells{failed}{left}"
+        self._bar.update(self._all, completed=completed, state=state)
+        return left
 
-    def _show(self) -> None:
-        if self._bar is None or self._all is None:
-            return
-        state = f"{self._done}/{self._cells} cells"
-        if self._failed:
-            state += f", {self._failed} failed"
-        self._bar.update(self._all, completed=self._evaluations(), state=state + self._left())
+    def _text(self, cell: Cell, text: str) -> str:
+        return f"[{self._done}/{self._cells}] {cell.title}: {text}"
 
-    def _evaluations(self) -> int:
-        return self._done * self._budget + sum(at.evaluations for at in self._at.values())
-
-    def _left(self) -> str:
-        here, whole = self._evaluations(), self._cells * self._budget
-        made = here - self._skipped * self._budget
-        if made <= 0 or here >= whole:
-            return ""
-        left = (time.monotonic() - self._began) / made * (whole - here)
-        return f", about {seconds_text(left)} left"
+    def _print(self, cell: Cell, text: str, style: str = "") -> None:
+        self._bar.console.print(self._text(cell, text), style=style, soft_wrap=True)
 
 
 @contextmanager
-def _bar(*columns: ProgressColumn, transient: bool = False) -> Generator[Bar | None]:
-    """Open a bar, or None where there is no terminal."""
-    terminal = open_console(stderr=True)
-    if not terminal.is_terminal:
-        yield None
-        return
-    with Bar(*columns, console=terminal, transient=transient) as bar:
+def _bar(*columns: ProgressColumn, transient: bool = True) -> Generator[Bar]:
+    """Show a bar while the body runs; it is disabled where standard error is no terminal."""
+    console = open_console(stderr=True)
+    disabled = not console.is_terminal
+    with Bar(*columns, console=console, transient=transient, disable=disabled) as bar:
         yield bar
 
 
-def _text(field: str) -> TextColumn:
-    return TextColumn(f"{{task.{field}}}", markup=False)
+def _print_line(bar: Bar, text: str) -> None:
+    """Print a plain line in place of a bar that is disabled."""
+    if bar.disable:
+        bar.console.print(text, soft_wrap=True)
 
 
 def _progress_line(at: Progress) -> str:
     left = at.seconds / at.evaluations * (at.budget - at.evaluations)
     return (
-        f"{at.evaluations}/{at.budget} evaluations, {_best(at)}, "
-        f"{at.seconds:.0f} s spent, about {left:.0f} s left"
+        f"{at.evaluations}/{at.budget} evaluations, best loss {_best(at)}, "
+        f"{seconds_text(at.seconds)} spent, about {seconds_text(left)} left"
     )
 
 
 def _best(at: Progress) -> str:
-    loss = loss_text(at.best_loss, 2) if math.isfinite(at.best_loss) else "none yet"
-    return f"best loss {loss}" + (
-        f" ({at.best_violation:.2f} past the limit)" if at.best_violation else ""
-    )
+    if not math.isfinite(at.best_loss):
+        return "none yet"
+    over = f" ({at.best_violation:.2f} past the limit)" if at.best_violation else ""
+    return f"{at.best_loss:.2f}{over}"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from acculturate import display, progress_bars
+from acculturate.commands.loading import load
 from acculturate.commands.options import DeviceOption, JsonOption, TrustOption
-from acculturate.commands.shared import load, print_json
 from acculturate.errors import FailureError, UsageError
 
 if TYPE_CHECKING:
@@ -100,11 +100,9 @@ def experiment(
     except KeyboardInterrupt:
         display.say(f"Stopped. What is done is in {folder}; the same command goes on.")
         raise typer.Exit(130) from None
-    if as_json:
-        paths = {"report": str(published.report), "results": str(published.results)}
-        print_json(paths | {"failed": published.failed, "sentences": published.sentences})
-    else:
-        display.show_experiment(published)
+    paths = {"report": str(published.report), "results": str(published.results)}
+    value = paths | {"failed": published.failed, "sentences": published.sentences}
+    display.print_result(as_json, value, lambda: display.show_experiment(published))
     if published.failed:
         name, why = next(iter(published.failed.items()))
         raise FailureError(
@@ -117,15 +115,10 @@ def _list(as_json: bool) -> None:
     from acculturate.experiment import PRESETS, load_experiment, preset_names
 
     abouts = {name: load_experiment(name).about for name in preset_names()}
-    if as_json:
-        print_json(abouts)
-        return
-    for name, about in abouts.items():
-        display.show_line(f"{name}: {about} ({PRESETS / f'{name}.toml'})")
+    lines = (f"{name}: {about} ({PRESETS / f'{name}.toml'})" for name, about in abouts.items())
+    display.print_result(as_json, abouts, lambda: display.show_lines(lines))
 
 
 def _show_estimates(cells: Sequence[Estimate], trials: int, as_json: bool) -> None:
-    if as_json:
-        print_json([asdict(cell) | {"cell": str(cell.cell.folder)} for cell in cells])
-    else:
-        display.show_estimates(cells, trials)
+    value = [asdict(cell) | {"cell": str(cell.cell.folder)} for cell in cells]
+    display.print_result(as_json, value, lambda: display.show_estimates(cells, trials))

@@ -7,23 +7,31 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+import acculturate as ac
 from acculturate import display
 from acculturate.commands import options as opt
-from acculturate.commands.options import takes_settings
-from acculturate.commands.shared import load, print_json, read_anchor
+from acculturate.commands.loading import load
+from acculturate.commands.options import read_anchor, takes_settings
 
 _CountryOption = Annotated[
-    str | None, typer.Option("--country", "-c", help="Country to compare with.")
+    str | None,
+    typer.Option("--country", "-c", help="Name or ISO code of a country to compare with."),
 ]
 _PromptOption = Annotated[
     Path | None,
-    typer.Option("--prompt", "-p", help="Soft prompt: a run directory, or a file."),
+    typer.Option(
+        "--prompt",
+        "-p",
+        help="Soft prompt in the model's context: a run directory, or a .safetensors file.",
+    ),
 ]
 _FormsOption = Annotated[
-    Literal["all", "tuning", "held-out"], typer.Option(help="Set of forms to ask.")
+    Literal["all", "tuning", "held-out"],
+    typer.Option(help="Forms to ask: all, or those of one split."),
 ]
 _SeedOption = Annotated[
-    int, typer.Option(min=0, help="Random seed for intervals and for reading sampled.")
+    int,
+    typer.Option(min=0, help="Random seed for the bootstrap intervals and for reading sampled."),
 ]
 
 
@@ -46,7 +54,6 @@ def measure(
     **settings: Any,
 ) -> None:
     """Measure the values a model shows in a survey."""
-    import acculturate as ac
     from acculturate.metrics.measure import choose_forms
 
     survey, countries = ac.load_instrument(instrument), ac.load_countries(table)
@@ -73,7 +80,6 @@ def measure(
         respondents=settings["respondents"],
         seed=seed,
     )
-    if as_json:
-        print_json(result.to_dict())
-    else:
-        display.show_profile(result, survey, target)
+    display.print_result(
+        as_json, result.to_dict(), lambda: display.show_profile(result, survey, target)
+    )

@@ -6,15 +6,19 @@ import inspect
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 from pydantic import ConfigDict, create_model
 from typer.core import TyperCommand
 
+from acculturate.errors import UsageError
 from acculturate.io import parse_toml, read_bytes
 from acculturate.schema import validated
 from acculturate.tuning import setting_fields
+
+if TYPE_CHECKING:
+    from acculturate.survey.scoring import Anchor
 
 ADVANCED = "Advanced"
 """Title of the options that a newcomer does not need."""
@@ -24,13 +28,15 @@ advanced = partial(typer.Option, rich_help_panel=ADVANCED)
 ModelOption = Annotated[
     str,
     typer.Option(
-        "--model", "-m", help='"embedded", a hub name, a folder, a .gguf file, or "fake".'
+        "--model", "-m", help='Model: "embedded", a hub name, a folder, a .gguf file, or "fake".'
     ),
 ]
 CountryOption = Annotated[
-    str, typer.Option("--country", "-c", help="Country to move the model towards.")
+    str, typer.Option("--country", "-c", help="Name or ISO code of the country to tune towards.")
 ]
-RevisionOption = Annotated[str | None, advanced(help="Branch, tag or commit of a hub name.")]
+RevisionOption = Annotated[
+    str | None, advanced(help="Branch, tag or commit of the model on the hub.")
+]
 DtypeOption = Annotated[
     Literal["auto", "float32", "bfloat16", "float16"],
     advanced(help="Precision of the model; auto takes bfloat16 where the hardware computes in it."),
@@ -42,16 +48,24 @@ TrustOption = Annotated[
     bool, advanced("--trust-remote-code", help="Let a hub repository run its own code here.")
 ]
 InstrumentOption = Annotated[
-    str, typer.Option("--instrument", "-i", help="Name of a questionnaire, or a TOML file.")
+    str, typer.Option("--instrument", "-i", help="Questionnaire: its name, or a TOML file.")
+]
+RunModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Name or path of the model, where it is not the one in the run's settings.",
+    ),
 ]
 TableOption = Annotated[
-    str, typer.Option("--table", "-t", help="Name of a table of country scores, or a CSV file.")
+    str, typer.Option("--table", "-t", help="Table of country scores: its name, or a CSV file.")
 ]
 LabelsOption = Annotated[
     Literal["digits", "letters"],
-    typer.Option(help="Labels of the answer options; from ten options on letters."),
+    typer.Option(help="Labels of the answer options; ten options and more always get letters."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 Command = Callable[..., None]
 
@@ -87,6 +101,24 @@ def takes_settings(
         return command
 
     return decorate
+
+
+def read_anchor(given: str) -> Anchor:
+    """Read the value of --anchor.
+
+    Raises:
+        UsageError: It is neither a name nor numbers.
+    """
+    if given in ("midpoint", "zero"):
+        return cast("Anchor", given)
+    try:
+        pairs = [part.split("=") for part in given.split(",")]
+        return {key.strip().lower(): float(value) for key, value in pairs}
+    except ValueError as error:
+        raise UsageError(
+            f"anchor {given!r} is not understood",
+            "Use midpoint, zero, or a number for every dimension: pdi=50,idv=50,...",
+        ) from error
 
 
 def read_config(context: Any, file: Path | None) -> Path | None:

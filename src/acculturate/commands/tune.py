@@ -10,32 +10,37 @@ from typing import Annotated, Any
 
 import typer
 
+import acculturate as ac
 from acculturate import display, progress_bars
 from acculturate.commands import options as opt
-from acculturate.commands.options import advanced, read_config, takes_settings
-from acculturate.commands.shared import load, print_json, read_anchor
+from acculturate.commands.loading import load
+from acculturate.commands.options import advanced, read_anchor, read_config, takes_settings
 from acculturate.formatting import slug
-from acculturate.search import OPTIMIZERS, Optimizer
+from acculturate.search import OPTIMIZERS, Optimizer, by_name, takes
 
 _OutOption = Annotated[
     Path | None, typer.Option("--out", "-o", help="Run directory [runs/COUNTRY-SEED].")
 ]
-_ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")]
+_ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Continue the run in the run directory.")
+]
 _ConfigOption = Annotated[
     Path | None,
     typer.Option(
-        help="TOML file of options, such as max_divergence = 0.2; the command line wins.",
+        help="TOML file of further options, such as max_divergence = 0.2; the command line wins.",
         callback=read_config,
         is_eager=True,
     ),
 ]
 _OptimizerOption = Annotated[
     str,
-    typer.Option(help=f"Optimiser: {', '.join(OPTIMIZERS)}; all but adam do without gradients."),
+    typer.Option(
+        help=f"Search algorithm: {', '.join(OPTIMIZERS)}; all but adam do without gradients."
+    ),
 ]
 _PopulationOption = Annotated[
     int | None,
-    advanced(help="Candidates per generation; by default the optimiser's own."),
+    advanced(help="Candidates per generation; by default the search algorithm's own number."),
 ]
 
 
@@ -58,8 +63,10 @@ def tune(
     trust_remote_code: opt.TrustOption = False,
     **settings: Any,
 ) -> None:
-    """Search a soft prompt that moves a model's survey scores towards a country's."""
-    import acculturate as ac
+    """Tune a soft prompt towards a country's survey scores.
+
+    It stands in the model's context; no weight is changed. The run directory holds it with its results.
+    """
     from acculturate.tuning import make_task
 
     survey, countries = ac.load_instrument(instrument), ac.load_countries(table)
@@ -88,14 +95,10 @@ def tune(
         done = "What is done" if (folder / "state.npz").is_file() else "Nothing but the settings"
         display.say(f"Stopped. {done} is in {folder}; the same command with --resume goes on.")
         raise typer.Exit(130) from None
-    if as_json:
-        print_json({"run": str(run.directory), **asdict(run.outcome)})
-    else:
-        display.show_run(run)
+    value = {"run": str(run.directory), **asdict(run.outcome)}
+    display.print_result(as_json, value, lambda: display.show_run(run))
 
 
 def _make_optimizer(name: str, population: int | None, budget: int) -> Optimizer:
-    from acculturate.search import by_name, takes
-
     own = {} if population is None else {"population": population}
     return by_name(name, **own, **({"budget": budget} if takes(name, "budget") else {}))

@@ -1,0 +1,123 @@
+"""What is written from the files of runs: `acculturate report`, `figures`, `relate` and `export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+import typer
+
+import acculturate as ac
+from acculturate import display
+from acculturate.commands.loading import load
+from acculturate.commands.options import DeviceOption, JsonOption, RunModelOption, TrustOption
+from acculturate.errors import UsageError
+from acculturate.io import json_text, write_bytes, write_text
+from acculturate.runs import read_run
+
+if TYPE_CHECKING:
+    from acculturate.drawing import Chart
+    from acculturate.model import LanguageModel
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Run directories, finished or not.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="HTML file of the report [RUN/report.html].")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write one HTML report about one run or several."""
+    path = ac.write_report(runs, out)
+    display.print_result(as_json, {"report": str(path)}, lambda: print(path))
+
+
+def figures(
+    directory: Annotated[Path, typer.Argument(help="Directory of a run or of an experiment.")],
+    format: Annotated[
+        Literal["pdf", "svg", "png"],
+        typer.Option(
+            help="Format of the files: pdf embeds its fonts, svg keeps text as text, png has 300 dots an inch."
+        ),
+    ] = "pdf",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of the files [DIRECTORY/figures].")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the figures of a run or an experiment for a paper.
+
+    Every figure is a file of its own, as wide as a column.
+    """
+    from acculturate.drawing import draw
+
+    charts = _charts_of(directory)
+    if not charts:
+        raise UsageError(f"{directory} has no figures yet", "Wait for its first evaluations.")
+    folder = out or directory / "figures"
+    paths = [folder / f"{chart.key}.{format}" for chart in charts]
+    for path, chart in zip(paths, charts, strict=True):
+        write_bytes(path, draw([chart], format))
+    written = {"figures": [str(path) for path in paths]}
+    display.print_result(as_json, written, lambda: print(*paths, sep="\n"))
+
+
+def _charts_of(directory: Path) -> tuple[Chart, ...]:
+    if not (directory / "experiment.toml").is_file():
+        from acculturate.reporting.figures import figures_of
+
+        return figures_of(read_run(directory))
+    import acculturate.experiment as ex
+
+    # Its paths start where it was started from. Scores in benchmarks are read from the cells.
+    plan = ex.load_experiment(directory / "experiment.toml", base=Path())
+    prepared = ex.prepare(plan.model_copy(update={"benchmarks": ()}))
+    charts = ex.figures_of(ex.collect(directory, prepared.cells, plan.baselines), plan.budget)
+    return tuple(chart for group in charts.values() for chart in group)
+
+
+def relate(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Directories of runs that were evaluated on benchmarks.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for relate.json and relate.svg.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed for the bootstrap over runs.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Relate the survey losses of runs to their benchmark scores.
+
+    Correlations over many runs, with intervals, come from the files of the runs alone; no model is loaded.
+    """
+    from acculturate.drawing import draw
+    from acculturate.reporting.relate import relate as relate_runs
+    from acculturate.reporting.relate_figure import relate_charts
+
+    related = relate_runs(runs, seed)
+    if out is not None:
+        write_text(out / "relate.json", json_text(related.to_dict()))
+        write_bytes(out / "relate.svg", draw(relate_charts(related), "svg"))
+    display.print_result(as_json, related.to_dict(), lambda: display.show_related(related))
+    if out is not None and not as_json:
+        display.say(f"{out / 'relate.json'} and {out / 'relate.svg'} hold all of it.")
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Run directory.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the adapter.")],
+    format: Annotated[Literal["peft"], typer.Option(help="Format of the adapter.")] = "peft",
+    model: RunModelOption = None,
+    device: DeviceOption = "auto",
+    trust_remote_code: TrustOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Export a run's soft prompt as an adapter that others can serve.
+
+    The adapter is proved by loading it: it gives the same answers as the soft prompt.
+    """
+    config = read_run(run).config.model
+    name, revision = model or config.name, config.revision or None
+    answering = load(name, revision, "float32", device, trust_remote_code)
+    path = ac.export_peft(run, cast("LanguageModel", answering), out)
+    display.print_result(as_json, {"adapter": str(path), "format": format}, lambda: print(path))
