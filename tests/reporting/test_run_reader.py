@@ -6,7 +6,7 @@ import pytest
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.reporting import read_run
-from fake_run import write_fake_run
+from fake_run import RESULT, history, provenance, summary, write_fake_run
 
 
 def edit_summary(run, change):
@@ -133,3 +133,43 @@ def test_text_is_fit_to_be_printed(tmp_path):
     assert said.naive == "a\ufffdb\u2400cd\ne"
     assert said.tuned == "لا\tبأس"
     said.naive.encode("utf-8")
+
+
+def test_the_writers_records_are_what_is_read(tmp_path):
+    run = read_run(write_fake_run(tmp_path / "r", limit=0.3))
+    assert run.history == tuple(history(limit=0.3))
+    assert run.provenance == provenance()
+    assert run.evaluation == summary()
+    assert run.done == RESULT
+
+
+def test_a_run_of_version_0_1_gives_the_same_records(tmp_path):
+    new, old = (write_fake_run(tmp_path / name, limit=0.3) for name in ("new", "old"))
+    renamed = {"best_objective": "best_cost", "best_violation": "best_excess"}
+    renamed |= {"violation": "excess", "interval": "loss_interval"}
+    for name in ("history.jsonl", "DONE.json", "evaluation/summary.json"):
+        text = (old / name).read_text()
+        for now, before in renamed.items():
+            text = text.replace(f'"{now}"', f'"{before}"')
+        (old / name).write_text(text)
+    facts = json.loads((old / "provenance.json").read_text())
+    del facts["format"]
+    (old / "provenance.json").write_text(json.dumps(facts))
+    first, second = read_run(new), read_run(old)
+    assert (second.history, second.done, second.evaluation) == (
+        first.history,
+        first.done,
+        first.evaluation,
+    )
+    assert (first.provenance.format, second.provenance.format) == (2, 1)
+
+
+def test_a_run_of_a_later_version_is_refused(tmp_path):
+    path = write_fake_run(tmp_path / "r")
+    facts = json.loads((path / "provenance.json").read_text())
+    (path / "provenance.json").write_text(json.dumps(facts | {"format": 3}))
+    with pytest.raises(
+        FailureError, match="has format 3, and this version reads up to 2"
+    ) as caught:
+        read_run(path)
+    assert "0.1.0" in caught.value.hint

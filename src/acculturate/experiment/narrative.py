@@ -9,7 +9,14 @@ import numpy as np
 from acculturate.experiment.comparisons import LOSS, Difference
 from acculturate.experiment.plan import BASELINES, Experiment
 from acculturate.experiment.results import Measured, grouped
-from acculturate.formatting import LEVEL, divergence_text, loss_text, share_text, short
+from acculturate.formatting import (
+    LEVEL,
+    divergence_text,
+    loss_text,
+    p_text,
+    share_text,
+    short,
+)
 from acculturate.reporting.narrative import Finding, writer_words
 
 _SIGNIFICANT = 0.05
@@ -137,11 +144,6 @@ def _degradation(tuned: Sequence[Measured]) -> Iterator[Finding]:
     text += f"({writer_words(middle)}), the worst, {short(where.cell.title)}, by "
     text += f"{divergence_text(worst)}."
     yield Finding(tone, f"{harmed} of {len(known)} prompts harm ordinary text.", text)
-
-
-def p_text(p: float) -> str:
-    """Return a p-value with as many decimals as it is worth."""
-    return "under 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
 def _naive_loss(one: Measured) -> float | None:

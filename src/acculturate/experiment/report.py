@@ -17,7 +17,7 @@ from typing import Any
 from acculturate.drawing import draw
 from acculturate.experiment.comparisons import Difference, differences
 from acculturate.experiment.figures import figures_of
-from acculturate.experiment.narrative import findings, headline, p_text
+from acculturate.experiment.narrative import findings, headline
 from acculturate.experiment.prepared import Cell, PreparedExperiment
 from acculturate.experiment.results import (
     Measured,
@@ -136,7 +136,6 @@ def _cells_and_facts(
         "names": place_names(cells),
         "by_cell": {one.cell: one for one in measured},
         "failures": failures,
-        "p_text": p_text,
         "version": version("acculturate"),
         "instruments": warnings_of([one.run for one in measured if one.run is not None]),
         "hofstede": "vsm" in experiment.instrument.lower(),
