@@ -1,5 +1,6 @@
 """The command line with a fake model that takes its time, for a process to be stopped."""
 
+import signal
 import time
 from typing import Any
 
@@ -15,5 +16,7 @@ def slow(*arguments: Any, **options: Any) -> Any:
 
 
 if __name__ == "__main__":
+    # A background job of a shell starts with Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     FakeModel.ask = slow
     main()

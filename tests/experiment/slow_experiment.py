@@ -1,5 +1,6 @@
 """A process to kill: the small experiment with a model that takes its time, gone on with where it is."""
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -18,5 +19,7 @@ class Slow(FakeModel):
 
 
 if __name__ == "__main__":
+    # A background job of a shell starts with Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     print("ready", flush=True)
     run(Path(sys.argv[1]), text=Path(sys.argv[2]).read_text(), model=Slow)

@@ -49,20 +49,22 @@ class Difference:
 def differences(measured: Sequence[Measured]) -> tuple[Difference, ...]:
     """Compare every method with the untouched model: held-out loss, and each benchmark."""
     pairs: dict[tuple[str, str], list[float]] = {}
-    untouched = {one.cell.place: one.benchmarks for one in measured if one.cell.method == "naive"}
-    for one in measured:
-        if one.cell.method == "naive":
+    untouched = {
+        cell.cell.place: cell.benchmarks for cell in measured if cell.cell.method == "naive"
+    }
+    for cell in measured:
+        if cell.cell.method == "naive":
             continue
-        if one.change is not None:
-            pairs.setdefault((one.cell.method, LOSS), []).append(one.change)
-        before = untouched.get(one.cell.place, {})
-        for key in (key for key in one.benchmarks if key in before):
-            change = one.benchmarks[key].score - before[key].score
-            pairs.setdefault((one.cell.method, f"benchmark:{key}"), []).append(change)
+        if cell.change is not None:
+            pairs.setdefault((cell.cell.method, LOSS), []).append(cell.change)
+        before = untouched.get(cell.cell.place, {})
+        for key in (key for key in cell.benchmarks if key in before):
+            change = cell.benchmarks[key].score - before[key].score
+            pairs.setdefault((cell.cell.method, f"benchmark:{key}"), []).append(change)
     compared = [_difference(method, measure, each) for (method, measure), each in pairs.items()]
-    corrected = iter(holm([one.p for one in compared if one.p is not None]))
+    corrected = iter(holm([each.p for each in compared if each.p is not None]))
     return tuple(
-        one if one.p is None else replace(one, corrected=next(corrected)) for one in compared
+        each if each.p is None else replace(each, corrected=next(corrected)) for each in compared
     )
 
 

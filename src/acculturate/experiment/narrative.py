@@ -29,19 +29,19 @@ def headline(
 ) -> str:
     """Describe the experiment in two or three sentences."""
     model = {"embedded": "Gemma 3 270M", "fake": "the fake model"}.get(experiment.model.name)
-    countries = len({one.cell.country for one in measured})
+    countries = len({cell.cell.country for cell in measured})
     state = f"{complete} of {cells} cells are complete on {model or short(experiment.model.name)}"
     state += f", {countries} {'country' if countries == 1 else 'countries'}."
     losses = {
         method: mean
-        for method, own in grouped(measured, lambda one: one.cell.method).items()
-        if (mean := _mean(one.held_out for one in own)) is not None
+        for method, own in grouped(measured, lambda cell: cell.cell.method).items()
+        if (mean := _mean(cell.held_out for cell in own)) is not None
     }
     if not losses:
         return state
     nearest = min(losses, key=lambda method: losses[method])
-    untouched = _mean(_naive_loss(one) for one in measured if one.cell.method == nearest)
-    constant = _mean(one.evaluation.constant_answer_loss for one in measured)
+    untouched = _mean(_naive_loss(cell) for cell in measured if cell.cell.method == nearest)
+    constant = _mean(cell.evaluation.constant_answer_loss for cell in measured)
     digits = measured[0].evaluation.digits
     text = (
         f" On forms that no search saw, {short(nearest)} comes nearest to the targets: mean loss "
@@ -61,64 +61,68 @@ def findings(
     failures = f"{failed} {'cell' if failed == 1 else 'cells'} failed twice."
     others = "Everything here is about the others; failures.json says why."
     digits = measured[0].evaluation.digits if measured else 1
-    searched = [one for one in compared if one.method not in BASELINES]
-    tuned = [one for one in measured if one.run is not None]
-    by_method = grouped(tuned, lambda one: one.cell.method)
+    searched = [each for each in compared if each.method not in BASELINES]
+    tuned = [cell for cell in measured if cell.run is not None]
+    by_method = grouped(tuned, lambda cell: cell.cell.method)
     return (
         *([Finding("bad", failures, others)] if failed else []),
-        *(_against_naive(one, digits) for one in searched if one.measure == LOSS),
+        *(_against_naive(each, digits) for each in searched if each.measure == LOSS),
         *(_carried_over(method, own) for method, own in by_method.items()),
-        *(_on_benchmark(one) for one in searched if one.measure != LOSS),
+        *(_on_benchmark(each) for each in searched if each.measure != LOSS),
         *_degradation(tuned),
     )
 
 
-def _against_naive(one: Difference, digits: int) -> Finding:
-    fell = one.mean < 0
-    head = f"{short(one.method)}: the held-out loss fell in {one.better} of {one.pairs} cells"
-    head += "." if fell or not one.better else ", and not on average."
-    text = f"On average it changed by {loss_text(one.mean, digits)}"
-    if one.low is not None:
-        text += f" ({LEVEL}: {loss_text(one.low, digits)} to {loss_text(one.high, digits)})"
+def _against_naive(change: Difference, digits: int) -> Finding:
+    fell = change.mean < 0
+    head = (
+        f"{short(change.method)}: the held-out loss fell in {change.better} of {change.pairs} cells"
+    )
+    head += "." if fell or not change.better else ", and not on average."
+    text = f"On average it changed by {loss_text(change.mean, digits)}"
+    if change.low is not None:
+        text += f" ({LEVEL}: {loss_text(change.low, digits)} to {loss_text(change.high, digits)})"
     text += " against the untouched model on the same forms"
-    if one.corrected is None:
+    if change.corrected is None:
         text += "; one cell is too few for a test."
     else:
-        text += f"; p = {p_text(one.corrected)} after correction for all comparisons."
-    tone = "good" if fell and _is_significant(one) else "caution" if fell else "bad"
+        text += f"; p = {p_text(change.corrected)} after correction for all comparisons."
+    tone = "good" if fell and _is_significant(change) else "caution" if fell else "bad"
     return Finding(tone, head, text)
 
 
-def _on_benchmark(one: Difference) -> Finding:
-    key = short(one.measure.partition(":")[2])
-    rose, significant = one.mean > 0, _is_significant(one)
-    head = f"{short(one.method)}: {key} {'rose' if rose else 'did not rise'}"
+def _on_benchmark(change: Difference) -> Finding:
+    key = short(change.measure.partition(":")[2])
+    rose, significant = change.mean > 0, _is_significant(change)
+    head = f"{short(change.method)}: {key} {'rose' if rose else 'did not rise'}"
     head += "." if significant or not rose else ", by no more than chance may."
-    text = f"By {loss_text(100 * one.mean)} points on average, better in {one.better} of {one.pairs} cells"
-    text += "." if one.corrected is None else f"; p = {p_text(one.corrected)} after correction."
-    text += " All cells were asked the same questions: this speaks of other seeds, not of other questions."
+    text = f"By {loss_text(100 * change.mean)} points on average, better in {change.better} of "
+    text += f"{change.pairs} cells"
+    if change.corrected is not None:
+        text += f"; p = {p_text(change.corrected)} after correction"
+    text += ". All cells were asked the same questions: this speaks of other seeds, not of other questions."
     return Finding("bad" if significant and not rose else "caution", head, text)
 
 
-def _is_significant(one: Difference) -> bool:
-    return one.corrected is not None and one.corrected < _SIGNIFICANT
+def _is_significant(change: Difference) -> bool:
+    return change.corrected is not None and change.corrected < _SIGNIFICANT
 
 
 def _carried_over(method: str, runs: Sequence[Measured]) -> Finding:
     """Say how much of the fall on the tuning forms is there on forms that no search saw."""
     beaten = sum(
-        one.held_out is not None
-        and one.evaluation.constant_answer_loss is not None
-        and one.held_out < one.evaluation.constant_answer_loss
-        for one in runs
+        cell.held_out is not None
+        and cell.evaluation.constant_answer_loss is not None
+        and cell.held_out < cell.evaluation.constant_answer_loss
+        for cell in runs
     )
     text = f"{beaten} of {len(runs)} runs beat the same answer to everything; a loss above that says nothing."
     on_tuning = _mean(
-        (one.naive.tuning.loss or 0.0) - one.tuning
-        for one in runs
-        if one.tuning is not None and one.naive and one.naive.tuning
+        (cell.naive.tuning.loss or 0.0) - cell.tuning
+        for cell in runs
+        if cell.tuning is not None and cell.naive and cell.naive.tuning
     )
-    change = _mean(one.change for one in runs)
+    change = _mean(cell.change for cell in runs)
     if on_tuning is None or change is None or on_tuning <= 0:
         head = f"{short(method)}: the loss did not fall on the forms of the search."
         return Finding("bad", head, f"On forms that no search saw {text}")
@@ -133,7 +137,7 @@ def _carried_over(method: str, runs: Sequence[Measured]) -> Finding:
 
 def _degradation(tuned: Sequence[Measured]) -> Iterator[Finding]:
     """Say how many prompts harm ordinary text, where that was measured."""
-    known = [(one.row.divergence, one) for one in tuned if one.row.divergence is not None]
+    known = [(cell.row.divergence, cell) for cell in tuned if cell.row.divergence is not None]
     if not known:
         return
     worst, where = max(known, key=lambda pair: pair[0])
@@ -146,8 +150,8 @@ def _degradation(tuned: Sequence[Measured]) -> Iterator[Finding]:
     yield Finding(tone, f"{harmed} of {len(known)} prompts harm ordinary text.", text)
 
 
-def _naive_loss(one: Measured) -> float | None:
-    return one.naive.held_out.loss if one.naive and one.naive.held_out else None
+def _naive_loss(cell: Measured) -> float | None:
+    return cell.naive.held_out.loss if cell.naive and cell.naive.held_out else None
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -19,6 +19,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_serializer, m
 from acculturate.errors import UsageError
 from acculturate.formatting import suggestion
 from acculturate.io import is_path, parse_toml, read_bytes
+from acculturate.model.answers import AnswerModel
+from acculturate.model.load import load_model
 from acculturate.schema import Flag, Section, Text, Whole, fault, validated
 from acculturate.tuning import Method, Settings, make_method, setting_fields
 
@@ -26,12 +28,7 @@ T = TypeVar("T")
 
 PRESETS = Path(__file__).parent / "presets"
 
-BASELINES: Mapping[str, str] = {
-    "naive": "the model as it is",
-    "persona": "a line that names the country",
-    "in-context": "the country's scores in words",
-    "constant": "the same answer to everything",
-}
+BASELINES = ("naive", "persona", "in-context", "constant")
 """Methods without a search; each is measured once a country."""
 
 _LONGEST_NAME = 100
@@ -109,6 +106,10 @@ class ModelChoice(Section):
     name: Text
     revision: Text | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+
+    def load(self) -> AnswerModel:
+        """Load it; see `load_model`."""
+        return load_model(self.name, revision=self.revision, dtype=self.dtype)
 
 
 class Range(Section):

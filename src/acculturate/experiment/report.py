@@ -134,10 +134,10 @@ def _cells_and_facts(
         "title": experiment.name,
         "groups": grouped(searching, lambda cell: cell.place),
         "names": place_names(cells),
-        "by_cell": {one.cell: one for one in measured},
+        "by_cell": {result.cell: result for result in measured},
         "failures": failures,
         "version": version("acculturate"),
-        "instruments": warnings_of([one.run for one in measured if one.run is not None]),
+        "instruments": warnings_of([result.run for result in measured if result.run is not None]),
         "hofstede": "vsm" in experiment.instrument.lower(),
         "aggregate": measured[0].evaluation.aggregate if measured else "mean",
     }

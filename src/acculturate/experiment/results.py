@@ -222,10 +222,10 @@ def write_results(experiment: Experiment, measured: Sequence[Measured], out: Pat
     goals = _goals(experiment.goal, measured)
     results: list[tuple[Any, ...]] = []
     times: list[tuple[Any, ...]] = []
-    for one in measured:
-        where = experiment.name, *one.cell.place, one.cell.method, one.cell.seed
-        results += [(*where, *each) for each in _numbers(one, goals.get(one.cell.place))]
-        times += [(*where, *each) for each in _times(one)]
+    for result in measured:
+        where = experiment.name, *result.cell.place, result.cell.method, result.cell.seed
+        results += [(*where, *each) for each in _numbers(result, goals.get(result.cell.place))]
+        times += [(*where, *each) for each in _times(result)]
     write_text(out / "results.csv", csv_text(COLUMNS, results))
     write_text(out / "times.csv", csv_text(COLUMNS, times))
     if find_spec("pyarrow") is not None:
@@ -267,9 +267,9 @@ def _number(
         yield measure, float(value), low, high, source.as_posix()
 
 
-def _numbers(one: Measured, goal: float | None) -> Iterator[Number]:
+def _numbers(result: Measured, goal: float | None) -> Iterator[Number]:
     """Yield a cell's results."""
-    row, source, naive = one.row, one.source, one.naive
+    row, source, naive = result.row, result.source, result.naive
     outcomes = {"tuning": row.tuning, "held_out": row.held_out}
     losses = outcomes | {f"naive_{name}": getattr(naive, name, None) for name in outcomes}
     for name, outcome in losses.items():
@@ -283,39 +283,39 @@ def _numbers(one: Measured, goal: float | None) -> Iterator[Number]:
             for key, score in outcome.scores.items():
                 interval = outcome.intervals.get(key)
                 yield from _number(f"{name}_score:{key}", score, source, interval)
-    for key, score in one.evaluation.target.scores.items():
+    for key, score in result.evaluation.target.scores.items():
         yield from _number(f"target:{key}", score, source)
     yield from _number("evaluations", row.evaluations, source)
     if goal is not None:
-        history = one.cell.folder / "history.jsonl"
-        yield from _number("evaluations_to_goal", one.evaluations_to(goal), history)
-    for key, score in one.benchmarks.items():
+        history = result.cell.folder / "history.jsonl"
+        yield from _number("evaluations_to_goal", result.evaluations_to(goal), history)
+    for key, score in result.benchmarks.items():
         yield from _number(f"benchmark:{key}", score.score, score.source, score.interval)
-    yield from _other_ways(one)
+    yield from _other_ways(result)
 
 
-def _other_ways(one: Measured) -> Iterator[Number]:
+def _other_ways(result: Measured) -> Iterator[Number]:
     """Yield other ways of asking; the untouched model's losses stand beside every run."""
-    if one.cell.method == "naive":
+    if result.cell.method == "naive":
         return
-    folder = one.cell.folder / "evaluation"
-    if one.run is None:
-        folder = checks_folder(Cell(*one.cell.place, BASELINE_CELL), one.cell.method)
-    asked = [(f"asked:{row.key}", row, "held_out.json") for row in one.checks.rows]
-    asked += [(f"survey:{s.instrument}", s, "other_surveys.json") for s in one.checks.surveys]
+    folder = result.cell.folder / "evaluation"
+    if result.run is None:
+        folder = checks_folder(Cell(*result.cell.place, BASELINE_CELL), result.cell.method)
+    asked = [(f"asked:{row.key}", row, "held_out.json") for row in result.checks.rows]
+    asked += [(f"survey:{s.instrument}", s, "other_surveys.json") for s in result.checks.surveys]
     for key, row, file in asked:
         yield from _number(f"{key}:loss", row.tuned.loss, folder / file, row.tuned.interval)
         yield from _number(f"{key}:naive_loss", row.naive.loss, folder / file, row.naive.interval)
         yield from _number(f"{key}:gain", row.gain, folder / file, row.gain_interval)
-    yield from _number("rank", one.rank, folder / "specificity.json")
+    yield from _number("rank", result.rank, folder / "specificity.json")
 
 
-def _times(one: Measured) -> Iterator[Number]:
+def _times(result: Measured) -> Iterator[Number]:
     """Yield the seconds of a search, and the median of those that one ask and tell take."""
-    if one.run is not None and one.run.done is not None:
-        yield from _number("seconds", one.run.done.seconds, one.cell.folder / "DONE.json")
-        seconds = float(np.median([each.search_seconds for each in one.run.history]))
-        yield from _number("search_seconds", seconds, one.cell.folder / "history.jsonl")
+    if result.run is not None and result.run.done is not None:
+        yield from _number("seconds", result.run.done.seconds, result.cell.folder / "DONE.json")
+        seconds = float(np.median([each.search_seconds for each in result.run.history]))
+        yield from _number("search_seconds", seconds, result.cell.folder / "history.jsonl")
 
 
 def _goals(
@@ -323,11 +323,17 @@ def _goals(
 ) -> Mapping[tuple[str, str], float]:
     """Return the loss to reach towards each country: given, or a method's median at its end."""
     goals: dict[tuple[str, str], float] = {}
-    for place in dict.fromkeys(one.cell.place for one in measured):
-        runs = [one for one in measured if one.cell.place == place and one.cell.method == goal]
-        losses = [one.tuning for one in runs if one.tuning is not None]
+    for place in dict.fromkeys(result.cell.place for result in measured):
+        runs = [
+            result
+            for result in measured
+            if result.cell.place == place and result.cell.method == goal
+        ]
+        losses = [result.tuning for result in runs if result.tuning is not None]
         if isinstance(goal, int | float):
             goals[place] = goal
-        elif losses and all(one.run and not one.run.history[-1].best_violation for one in runs):
+        elif losses and all(
+            result.run and not result.run.history[-1].best_violation for result in runs
+        ):
             goals[place] = float(np.median(losses))
     return goals

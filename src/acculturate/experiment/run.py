@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import tomli_w
 
@@ -32,7 +32,6 @@ from acculturate.experiment.worker import (
 )
 from acculturate.io import json_text, remove_leftovers, write_text
 from acculturate.model.answers import AnswerModel
-from acculturate.model.load import load_model
 from acculturate.runs import first_difference, open_directory
 
 _PLAN = "experiment.toml"
@@ -72,13 +71,7 @@ def run_experiment(
     """
     prepared = prepare(experiment) if isinstance(experiment, Experiment) else experiment
     plan, folder, heard = prepared.experiment, Path(out), listener or _SilentListener()
-    named = partial(
-        load_model,
-        plan.model.name,
-        revision=plan.model.revision,
-        dtype=cast("Any", plan.model.dtype),
-    )
-    worker = CellWorker(prepared, load or named, folder, command)
+    worker = CellWorker(prepared, load or plan.model.load, folder, command)
     failures: dict[Cell, CellFailure] = {}
     with _opened(folder, plan.to_dict()):
         try:

@@ -86,7 +86,9 @@ def search_settings(
         method = changed(base, f"{base.label} trial {number}", values)
         cells = prepared.cells_of(method.label)
         run([(cell, method) for cell in cells])
-        losses = [one.held_out for one in collect(out, cells, ()) if one.held_out is not None]
+        losses = [
+            result.held_out for result in collect(out, cells, ()) if result.held_out is not None
+        ]
         if not losses:
             raise FailureError(
                 f"no cell of trial {number} of the search could be run",

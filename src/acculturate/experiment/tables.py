@@ -130,11 +130,11 @@ class TextTable:
 
 def paper_table(measured: Sequence[Measured]) -> PaperTable:
     """Return the table of some measured cells, in their order."""
-    benchmarks = tuple(dict.fromkeys(key for one in measured for key in one.benchmarks))
-    names = place_names(one.cell for one in measured)
+    benchmarks = tuple(dict.fromkeys(key for cell in measured for key in cell.benchmarks))
+    names = place_names(cell.cell for cell in measured)
     lines: list[Line] = []
-    for place, here in grouped(measured, lambda one: one.cell.place).items():
-        by_method = grouped(here, lambda one: one.cell.method).values()
+    for place, here in grouped(measured, lambda cell: cell.cell.place).items():
+        by_method = grouped(here, lambda cell: cell.cell.method).values()
         own = [_line(names[place], members, benchmarks) for members in by_method]
         losses = [line.held_out.value for line in own if line.held_out.value is not None]
         least = min(losses, default=None)
@@ -153,7 +153,7 @@ def _line(place: str, members: Sequence[Measured], benchmarks: Sequence[str]) ->
         return Value(*_over_seeds(known), digits)
 
     def percent(key: str) -> Value:
-        scores = [one.benchmarks.get(key) for one in members]
+        scores = [cell.benchmarks.get(key) for cell in members]
         share = value([each and each.score for each in scores], scores[0] and scores[0].interval)
         ends = share.interval and (100 * share.interval[0], 100 * share.interval[1])
         return Value(None if share.value is None else 100 * share.value, ends, 1)
@@ -163,9 +163,9 @@ def _line(place: str, members: Sequence[Measured], benchmarks: Sequence[str]) ->
         place=place,
         method=first.cell.method,
         seeds=0 if first.cell.seed is None else len(members),
-        tuning=value([one.tuning for one in members], tuning and tuning.interval),
-        held_out=value([one.held_out for one in members], held_out and held_out.interval),
-        divergence=value([one.row.divergence for one in members]),
+        tuning=value([cell.tuning for cell in members], tuning and tuning.interval),
+        held_out=value([cell.held_out for cell in members], held_out and held_out.interval),
+        divergence=value([cell.row.divergence for cell in members]),
         benchmarks=tuple(percent(key) for key in benchmarks),
         members=tuple(members),
     )
@@ -183,18 +183,18 @@ def _over_seeds(values: Sequence[float]) -> tuple[float | None, Interval | None]
 
 def robustness_table(table: PaperTable) -> TextTable | None:
     """Return the losses in other ways of asking, means over seeds; None where nothing was asked."""
-    everyone = [one for line in table.lines for one in line.members]
-    ways = {row.key: row.label for one in everyone for row in one.checks.rows}
-    surveys = {each.instrument: each.title for one in everyone for each in one.checks.surveys}
+    everyone = [cell for line in table.lines for cell in line.members]
+    ways = {row.key: row.label for cell in everyone for row in cell.checks.rows}
+    surveys = {each.instrument: each.title for cell in everyone for each in cell.checks.surveys}
     if not ways and not surveys:
         return None
     lines: list[tuple[str, ...]] = []
     for line in table.lines:
-        asked = [one for one in line.members if one.ways]
+        asked = [cell for cell in line.members if cell.ways]
         if asked:
             losses = [
-                *(_mean_text([one.ways for one in asked], k, line.held_out.digits) for k in ways),
-                *(_mean_text([one.surveys for one in asked], k, _SURVEY_DIGITS) for k in surveys),
+                *(_mean_text([cell.ways for cell in asked], k, line.held_out.digits) for k in ways),
+                *(_mean_text([cell.surveys for cell in asked], k, _SURVEY_DIGITS) for k in surveys),
             ]
             divergence = divergence_text(line.divergence.value)
             lines.append((line.place, line.method, *losses, _rank_text(asked), divergence))
@@ -209,8 +209,8 @@ def _mean_text(asked: Sequence[dict[str, State]], key: str, digits: int) -> str:
 
 def _rank_text(asked: Sequence[Measured]) -> str:
     """Return the middle rank of the target, and among how many countries."""
-    ranks = [one.rank for one in asked if one.rank is not None]
-    sizes = [each.countries for one in asked if (each := one.checks.specificity)]
+    ranks = [cell.rank for cell in asked if cell.rank is not None]
+    sizes = [each.countries for cell in asked if (each := cell.checks.specificity)]
     return f"{np.median(ranks):g} of {max(sizes)}" if ranks else MISSING
 
 

@@ -196,8 +196,8 @@ def _evaluate_line(
     )
     others = prepared.other_languages(settings)
     sets = form_sets(instrument, task.forms, settings.language, others)
-    compared = {one.key: compare(model, line, one.forms, comparing) for one in sets}
-    rows = [row(one.key, one.label, compared[one.key]) for one in sets]
+    compared = {each.key: compare(model, line, each.forms, comparing) for each in sets}
+    rows = [row(each.key, each.label, compared[each.key]) for each in sets]
     rows += by_order(compared[HEADLINE])
     surveys = tuple(
         check_with(model, line, survey, settings.seed)
