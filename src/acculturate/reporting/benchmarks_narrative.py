@@ -92,32 +92,32 @@ def meaning(result: Result) -> str:
 def terms(result: Result) -> str:
     """Say where the questions are from, their licence, and what else has to be known."""
     left = "; ".join(f"{short(why)}: {count}" for why, count in result.left_out.items())
-    said = [
+    parts = [
         f"{short(result.title)}: {short(result.source, 120)}. Licence: {short(result.licence, 120)}.",
         short(result.note, 300),
         f"Left out: {left}." if left else "",
     ]
-    return " ".join(part for part in said if part)
+    return " ".join(part for part in parts if part)
 
 
 def _of_questions(result: Result, naive: MethodScore, tuned: MethodScore, test: Test) -> str:
     change, country = test, short(result.country)
     if change.gained == change.lost == 0:
-        said = f"The tuned model gets the same {share_text(tuned.score)} of the questions right as untouched."
+        text = f"The tuned model gets the same {share_text(tuned.score)} of the questions right as untouched."
     else:
-        said = (
+        text = (
             f"The tuned model gets {share_text(tuned.score)} of the questions right instead of "
             f"{share_text(naive.score)} untouched: it gained {change.gained} and lost "
             f"{change.lost}, {_chance_words(change)}."
         )
     if result.chance is not None and naive.low <= result.chance <= naive.high:
-        said += (
+        text += (
             f" Untouched it cannot be told from guessing, which gets {share_text(result.chance)}."
         )
     if tuned.target is None or naive.target is None or test.target is None:
-        return f"{said} None of them is about {country}."
+        return f"{text} None of them is about {country}."
     return (
-        f"{said} On the {tuned.target.questions} about {country} it is {share_text(tuned.target.score)} "
+        f"{text} On the {tuned.target.questions} about {country} it is {share_text(tuned.target.score)} "
         f"instead of {share_text(naive.target.score)} (p {p_text(test.target.p)})."
     )
 
@@ -145,8 +145,8 @@ def _of_opinions(result: Result, naive: MethodScore, tuned: MethodScore, test: T
 
 def _chance_words(change: Change) -> str:
     sure = change.p is not None and change.p < _SURE
-    said = "more than chance would explain" if sure else "which can be chance"
-    return f"{said} (p {p_text(change.p)})"
+    text = "more than chance would explain" if sure else "which can be chance"
+    return f"{text} (p {p_text(change.p)})"
 
 
 def _about(result: Result) -> str:

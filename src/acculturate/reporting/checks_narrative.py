@@ -95,14 +95,14 @@ def extremes(run: RunRecords) -> str | None:
     naive, tuned, target = (mean_distance(rows, which) for which in ("naive", "tuned", "target"))
     inward = [row for row in rows if row.inward > 0]
     asked = [row for row in inward if abs(row.target - row.middle) < abs(row.naive - row.middle)]
-    said = (
+    text = (
         f"On forms it never saw the scores lie {run.text(tuned)} from the middle of the scale on average, "
         f"instead of {run.text(naive)} untouched; the target’s lie {run.text(target)} from it. "
         f"{len(inward)} of {len(rows)} went inward"
     )
     if not inward:
-        return f"{said}."
-    return f"{said}, {len(asked) or 'none'} of these where the target is nearer the middle too."
+        return f"{text}."
+    return f"{text}, {len(asked) or 'none'} of these where the target is nearer the middle too."
 
 
 def generated(run: RunRecords) -> str | None:
@@ -112,24 +112,24 @@ def generated(run: RunRecords) -> str | None:
         return None
     tuned, naive = found.tuned, found.naive
     read = f"{tuned.counts.get('valid', 0)} of {found.forms} answers of the tuned model can be read"
-    said = f"Written out, {read} ({naive.counts.get('valid', 0)} untouched)"
+    text = f"Written out, {read} ({naive.counts.get('valid', 0)} untouched)"
     if tuned.agreement is None:
-        return f"{said}: what it writes is no answer, whatever its probabilities say."
+        return f"{text}: what it writes is no answer, whatever its probabilities say."
     beyond = "" if tuned.kappa is None else f", a kappa of {tuned.kappa:.2f}".replace("-", "−")
     return (
-        f"{said}; of these {share_text(tuned.agreement)} are the option that its probabilities like "
+        f"{text}; of these {share_text(tuned.agreement)} are the option that its probabilities like "
         f"best{beyond}."
     )
 
 
 def other_surveys(run: RunRecords) -> str | None:
     """Say whether surveys that the search knew nothing of agree."""
-    said = [_in_survey(check) for check in run.checks.surveys]
-    said += [
+    parts = [_in_survey(check) for check in run.checks.surveys]
+    parts += [
         f"{short(country(run))} is not in the table {short(table)}, so that survey says nothing here."
         for table in run.checks.missing
     ]
-    return " ".join(said) or None
+    return " ".join(parts) or None
 
 
 def respondents(run: RunRecords) -> str | None:
@@ -152,8 +152,8 @@ def respondents(run: RunRecords) -> str | None:
 def sentences(run: RunRecords) -> tuple[str, ...]:
     """Return all that the checks of a run say."""
     checks = (held_out, other_ways, specificity, other_surveys, extremes, respondents, generated)
-    said = (check(run) for check in checks)
-    return tuple(sentence for sentence in said if sentence is not None)
+    parts = (check(run) for check in checks)
+    return tuple(sentence for sentence in parts if sentence is not None)
 
 
 def _in_survey(check: SurveyCheck) -> str:

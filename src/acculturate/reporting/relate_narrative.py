@@ -30,19 +30,19 @@ def relation(benchmark: Benchmark, found: Relation) -> str:
     name = short(benchmark.name, 40)
     if pooled.spearman is None:
         return f"{name}: whether a lower {loss} goes with a higher {score} cannot be said: {pooled.why}."
-    said = (
+    text = (
         f"{name}, {pooled.runs} runs in {_groups(pooled)}: {_verdict(pooled.spearman, loss, score)} "
         f"(Spearman {loss_text(pooled.spearman.value, 2)}"
     )
     ends = interval_text(pooled.spearman.interval, 2)
-    return f"{said}, {LEVEL} {ends})." if ends else f"{said}, no interval)."
+    return f"{text}, {LEVEL} {ends})." if ends else f"{text}, no interval)."
 
 
 def sentences(found: Related) -> tuple[str, ...]:
     """Return all that runs say together, then which say nothing."""
-    said = [relation(one, each) for one in found.benchmarks for each in one.relations]
+    relations = [relation(one, each) for one in found.benchmarks for each in one.relations]
     left_out = [f"{short(name, 80)} is left out: {why}." for name, why in found.left_out.items()]
-    return (*said, METHOD, *left_out)
+    return (*relations, METHOD, *left_out)
 
 
 def _verdict(found: Quantity, loss: str, score: str) -> str:

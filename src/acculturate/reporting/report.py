@@ -157,7 +157,7 @@ def environment(package: str | None = None) -> Environment:
     cast("dict[str, object]", environment.globals).update(
         {
             "narrative": narrative,
-            "said": checks_narrative,
+            "checked": checks_narrative,
             "effects": side_effects_narrative,
             "benchmark_section": benchmarks_narrative.section,
             "digits_for": formatting.digits_for,

@@ -90,12 +90,12 @@ def spreads(runs: Sequence[RunRecords]) -> tuple[SharedSpread, ...]:
             for run in members
             if (row := run.checks.row(HEADLINE)) is not None and math.isfinite(row.gain)
         ]
-        told = [
+        surveyed = [
             (run.name, people.naive.loss, people.tuned.loss, people.tuned.samples)
             for run in members
             if (people := run.checks.respondents) is not None and math.isfinite(people.gain)
         ]
-        for over, losses in (("forms", asked), ("respondents and forms", told)):
+        for over, losses in (("forms", asked), ("respondents and forms", surveyed)):
             if len(losses) < 2:
                 continue
             names, naive, tuned, samples = zip(*losses, strict=True)

@@ -22,7 +22,7 @@ def languages(found: SideEffects) -> str | None:
     if not all(math.isfinite(one.ratio.value) for one in sets):
         return f"On ordinary sentences that no search saw {_BROKEN}."
     least, most = (pick(sets, key=lambda one: one.divergence.value) for pick in (min, max))
-    said = (
+    text = (
         f"On ordinary sentences in {len(sets)} languages that no search saw, the prompt moves what the model "
         f"expects next by {divergence_text(least.divergence.value)} ({least.label}) to "
         f"{divergence_text(most.divergence.value)} ({most.label}) nats a token."
@@ -30,9 +30,9 @@ def languages(found: SideEffects) -> str | None:
     worse = [one for one in sets if one.ratio.interval and one.ratio.interval[0] > 1]
     dearest = max(sets, key=lambda one: one.ratio.value)
     if not worse:
-        return f"{said} In none of them perplexity is higher beyond what other sentences would explain."
+        return f"{text} In none of them perplexity is higher beyond what other sentences would explain."
     return (
-        f"{said} Perplexity is higher beyond what other sentences would explain in "
+        f"{text} Perplexity is higher beyond what other sentences would explain in "
         f"{len(worse)} of them, most in {dearest.label}, {_times(dearest)}."
     )
 
@@ -56,19 +56,19 @@ def reach(found: Reach) -> str:
     fifth = max(1, length // 5)
     if not math.isfinite(found.faded.value):
         return f"How far the prompt reaches into a text cannot be said: {_BROKEN}."
-    said = (
+    text = (
         f"On the first {_tokens(fifth)} behind the prompt the divergence is "
         f"{divergence_text(found.early.value)} nats a token, on the last {fifth} of {length} "
         f"{divergence_text(found.late.value)}"
     )
     if found.faded.interval is None:
-        return f"{said}; one text alone does not tell whether the effect wears off."
+        return f"{text}; one text alone does not tell whether the effect wears off."
     low, high = found.faded.interval
     if low > 0:
-        return f"{said}: the effect wears off."
+        return f"{text}: the effect wears off."
     if high < 0:
-        return f"{said}: the effect grows."
-    return f"{said}: whether the effect wears off these texts do not tell."
+        return f"{text}: the effect grows."
+    return f"{text}: whether the effect wears off these texts do not tell."
 
 
 def replies(found: SideEffects) -> str | None:
@@ -76,12 +76,12 @@ def replies(found: SideEffects) -> str | None:
     if not found.replies:
         return None
     tuned, naive = found.tuned, found.naive
-    said = (
+    text = (
         f"The answers to {len(found.replies)} everyday questions are {tuned.words:.0f} words long on average "
         f"({naive.words:.0f} untouched)"
     )
     if tuned.repetition is not None:
-        said += (
+        text += (
             f", and {share_text(tuned.repetition)} of their runs of {REPEATED} words were said before "
             f"({share_text(naive.repetition)} untouched)"
         )
@@ -90,13 +90,13 @@ def replies(found: SideEffects) -> str | None:
         for share, name in ((tuned.refusals, "refuse"), (tuned.empty, "are empty"))
         if share
     ]
-    return f"{said}; {' and '.join(wrong) if wrong else 'none refuses or is empty'}."
+    return f"{text}; {' and '.join(wrong) if wrong else 'none refuses or is empty'}."
 
 
 def sentences(found: SideEffects) -> tuple[str, ...]:
     """Return all that side effects say."""
-    said = (languages(found), own_texts(found), *map(reach, found.reaches), replies(found))
-    return tuple(sentence for sentence in said if sentence is not None)
+    parts = (languages(found), own_texts(found), *map(reach, found.reaches), replies(found))
+    return tuple(sentence for sentence in parts if sentence is not None)
 
 
 def _times(one: TextSet) -> str:
