@@ -32,11 +32,9 @@ def test_a_name_becomes_a_file_name(name, kept):
 
 
 def test_a_locked_folder_has_one_writer(tmp_path):
-    held = lock_folder(tmp_path)
-    with pytest.raises(UsageError, match="another process is writing"):
-        lock_folder(tmp_path)
-    held.release()
-    lock_folder(tmp_path).release()
+    for _ in range(2):
+        with lock_folder(tmp_path), pytest.raises(UsageError, match="another process is writing"):
+            lock_folder(tmp_path).__enter__()
     (tmp_path / "file").write_text("")
     with pytest.raises(FailureError, match="cannot write"):
-        lock_folder(tmp_path / "file")
+        lock_folder(tmp_path / "file").__enter__()

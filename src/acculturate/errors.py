@@ -27,3 +27,7 @@ class UsageError(AcculturateError):
 
 class FailureError(AcculturateError):
     """The request was fine and the work still failed: a full disk, a damaged state, no memory."""
+
+
+class WriteError(FailureError):
+    """A file that cannot be written: a full disk, no permission."""

@@ -13,14 +13,15 @@ import re
 import tempfile
 import threading
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Any, cast
 
-from filelock import BaseFileLock, FileLock, Timeout
+from filelock import FileLock, Timeout
 
-from acculturate.errors import FailureError, UsageError
+from acculturate.errors import FailureError, UsageError, WriteError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -34,7 +35,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         content: What it is to hold.
 
     Raises:
-        FailureError: The disk is full or the folder cannot be written; nothing already written is lost.
+        WriteError: The disk is full or the folder cannot be written; nothing already written is lost.
     """
     temporary: str | None = None
     try:
@@ -50,7 +51,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         if not isinstance(error, OSError):
             raise
         full = error.errno in _FULL
-        raise FailureError(
+        raise WriteError(
             f"cannot write {path}: {'the disk is full' if full else error.strerror or error}",
             "Make space and try again; what was written before is intact."
             if full
@@ -84,8 +85,9 @@ def disk_is_full(error: BaseException) -> bool:
     return False
 
 
-def lock_folder(folder: Path) -> BaseFileLock:
-    """Lock a folder against other writers, until `release` or the end of the process, however it ends.
+@contextmanager
+def lock_folder(folder: Path) -> Generator[None]:
+    """Hold a folder against other writers; the end of the process, however it comes, lets go of it too.
 
     Raises:
         UsageError: Another process holds it.
@@ -102,7 +104,10 @@ def lock_folder(folder: Path) -> BaseFileLock:
         raise FailureError(
             f"cannot write {folder / '.lock'}: {error.strerror}", "Choose another --out."
         ) from error
-    return lock
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def fingerprint(value: object) -> str:

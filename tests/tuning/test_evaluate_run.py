@@ -7,7 +7,7 @@ import pytest
 from acculturate.errors import FailureError, UsageError
 from acculturate.evaluation.evaluate import evaluate
 from acculturate.model.fake import FakeModel
-from acculturate.runs import RunDirectory
+from acculturate.runs import open_run
 from acculturate.survey.countries import load_countries
 from acculturate.survey.instrument import load_instrument
 from acculturate.tuning import tune
@@ -165,7 +165,8 @@ def test_one_writer_at_a_time(run):
     import tomllib
 
     config = tomllib.loads((run.directory / "config.toml").read_text())
-    held = RunDirectory(run.directory, config, resume=True)
-    with pytest.raises(UsageError, match="another process"):
+    with (
+        open_run(run.directory, config, resume=True),
+        pytest.raises(UsageError, match="another process"),
+    ):
         evaluate(run, FakeModel())
-    held.close()

@@ -11,7 +11,7 @@ from acculturate.benchmarks import Exam, load_benchmarks
 from acculturate.errors import UsageError
 from acculturate.evaluation.examine import examine
 from acculturate.model.fake import FakeModel
-from acculturate.runs import RunDirectory
+from acculturate.runs import open_run
 from acculturate.survey.countries import load_countries
 from acculturate.tuning import tune
 from answering import EASY, HARD, Oracle, easy_row, hard_rows_of, write_csv
@@ -175,7 +175,8 @@ def test_what_it_refuses(runs, exam, tmp_path):
     with pytest.raises(UsageError, match="101 option orders"):
         Exam(exam.benchmarks, orders=101)
     config = tomllib.loads((runs / "one" / "config.toml").read_text())
-    held = RunDirectory(runs / "one", config, resume=True)
-    with pytest.raises(UsageError, match="another process"):
+    with (
+        open_run(runs / "one", config, resume=True),
+        pytest.raises(UsageError, match="another process"),
+    ):
         examine(runs / "one", Oracle(chosen), exam)
-    held.close()

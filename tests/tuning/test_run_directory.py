@@ -53,7 +53,7 @@ from acculturate.tuning import tune
 def test_a_run_of_another_configuration(
     settings: dict[str, Any], name: str, there: str, here: str, resume: bool, interrupted: Path
 ):
-    words = f"another configuration: {name} is {there} there and {here} here"
+    words = f"another run: {name} is {there} there and {here} here"
     refused(interrupted, UsageError, str(interrupted), words, **settings, resume=resume)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.io import fingerprint
+from acculturate.io import fingerprint, lock_folder
 from acculturate.metrics.comparison import Comparison, ComparisonSettings, compare
 from acculturate.metrics.extremes import Extremes, extremes
 from acculturate.metrics.held_out import (
@@ -44,7 +44,6 @@ from acculturate.runs import (
     check_model,
     read_config,
     read_provenance,
-    writing,
 )
 from acculturate.survey import (
     Country,
@@ -129,7 +128,7 @@ def evaluate(
     others = other_languages(inputs.instrument, inputs.language, languages)
     sets = form_sets(inputs.instrument, inputs.tuning, inputs.language, others)
     checks = _Checks(loaded, model, inputs, sets, progress)
-    with writing(loaded.directory):
+    with lock_folder(loaded.directory):
         checks.held_out()
         checks.specificity()
         checks.extremes()

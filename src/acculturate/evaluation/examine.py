@@ -17,10 +17,10 @@ import numpy as np
 
 from acculturate.benchmarks import Exam, Known, Method, Progress, Result, Shares, Sheet
 from acculturate.errors import FailureError, UsageError
-from acculturate.io import remove_leftovers, write_bytes
+from acculturate.io import lock_folder, remove_leftovers, write_bytes
 from acculturate.model.answers import AnswerModel, GeneratingModel
 from acculturate.record_files import write_record
-from acculturate.runs import BENCHMARKS, SUMMARY, Run, check_model, writing
+from acculturate.runs import BENCHMARKS, SUMMARY, Run, check_model
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def examine(
     methods, country = _methods(loaded), loaded.summary.target.country
     results: list[Result] = []
     computed: list[str] = []
-    with writing(loaded.directory):
+    with lock_folder(loaded.directory):
         for sheet in exam.sheets():
             folder = loaded.directory / BENCHMARKS
             answers = folder / f"{sheet.key}.npz"

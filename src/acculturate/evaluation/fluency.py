@@ -10,11 +10,11 @@ from pathlib import Path
 
 from acculturate.errors import UsageError
 from acculturate.evaluation.evaluate import RunEvaluation
-from acculturate.io import fingerprint
+from acculturate.io import fingerprint, lock_folder
 from acculturate.metrics.side_effects import MAX_TOKENS, side_effects, text_sets
 from acculturate.metrics.texts import QUESTIONS, REFUSALS
 from acculturate.model.answers import LONGEST_READ, AnswerModel, ProseModel
-from acculturate.runs import Memo, Run, check_model, writing
+from acculturate.runs import Memo, Run, check_model
 
 FORMAT = 1
 """Raised when the file's numbers come to mean something else, so that an old one is made again."""
@@ -66,7 +66,7 @@ def evaluate_fluency(
         ]
     )
     memo = Memo(directory)
-    with writing(directory):
+    with lock_folder(directory):
         memo.once(
             PART,
             lambda: side_effects(model, prompt, own=texts, seed=seed, progress=progress),

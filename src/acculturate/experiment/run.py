@@ -6,17 +6,14 @@ process writes to it at a time; kill -9 at any moment costs a generation.
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import tomli_w
 
-from acculturate.errors import UsageError
 from acculturate.experiment.plan import Experiment
 from acculturate.experiment.prepared import Cell, PreparedExperiment, prepare
 from acculturate.experiment.ray_workers import RayOptions, ray_workers
@@ -30,9 +27,9 @@ from acculturate.experiment.worker import (
     ProgressListener,
     is_complete,
 )
-from acculturate.io import json_text, remove_leftovers, write_text
+from acculturate.io import json_text, write_text
 from acculturate.model.answers import AnswerModel
-from acculturate.runs import first_difference, open_directory
+from acculturate.runs import open_directory
 
 _PLAN = "experiment.toml"
 _FAILURES = "failures.json"
@@ -73,7 +70,8 @@ def run_experiment(
     plan, folder, heard = prepared.experiment, Path(out), listener or _SilentListener()
     worker = CellWorker(prepared, load or plan.model.load, folder, command)
     failures: dict[Cell, CellFailure] = {}
-    with _opened(folder, plan.to_dict()):
+    settings = tomli_w.dumps(plan.to_dict())
+    with open_directory(folder, _PLAN, "experiment", settings):
         try:
             with _executor(worker, ray, heard) as execute:
                 run = partial(_run_missing, folder, execute, heard, failures)
@@ -120,33 +118,3 @@ def _write_failures(out: Path, failures: Mapping[Cell, CellFailure]) -> None:
         return
     entries = [{"cell": str(cell.folder), **asdict(why)} for cell, why in failures.items()]
     write_text(out / _FAILURES, json_text({"failed": entries}))
-
-
-@contextmanager
-def _opened(out: Path, plan: Mapping[str, Any]) -> Generator[None]:
-    """Hold an experiment's directory, new or with this very experiment in it.
-
-    Args:
-        out: The directory; made where it is missing.
-        plan: All that decides the results.
-
-    Raises:
-        UsageError: It holds something else, or another process is writing to it.
-        FailureError: It cannot be written.
-    """
-    saved, lock = open_directory(out, _PLAN, "experiment")
-    try:
-        remove_leftovers(out / _PLAN)
-        text = tomli_w.dumps(dict(plan))
-        # Written and read once, so that what TOML makes of a value is on both sides.
-        difference = saved and first_difference(saved, tomllib.loads(text))
-        if difference:
-            raise UsageError(
-                f"{out} holds another experiment: {difference}",
-                "Use another --out, or the file of that experiment to go on with it.",
-            )
-        if saved is None:
-            write_text(out / _PLAN, text)
-        yield
-    finally:
-        lock.release()

@@ -1,8 +1,8 @@
 from .directory import FILES as FILES
 from .directory import RunDirectory as RunDirectory
 from .directory import State as State
-from .directory import first_difference as first_difference
 from .directory import open_directory as open_directory
+from .directory import open_run as open_run
 from .provenance import record_provenance as record_provenance
 from .records import FORMAT as FORMAT
 from .records import NO_CHECKS as NO_CHECKS
@@ -47,4 +47,3 @@ from .store import read_config as read_config
 from .store import read_provenance as read_provenance
 from .store import read_run as read_run
 from .store import read_summary as read_summary
-from .store import writing as writing

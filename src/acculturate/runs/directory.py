@@ -12,15 +12,22 @@ import json
 import tomllib
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import tomli_w
-from filelock import BaseFileLock
 
-from acculturate.errors import FailureError, UsageError
-from acculturate.io import is_leftover, lock_folder, remove_leftovers, write_bytes
+from acculturate.errors import FailureError, UsageError, WriteError
+from acculturate.io import (
+    fingerprint,
+    is_leftover,
+    lock_folder,
+    remove_leftovers,
+    write_bytes,
+    write_text,
+)
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.record_files import parse_json, parse_record, write_record
 from acculturate.runs.records import Generation as HistoryLine
@@ -31,43 +38,21 @@ State = dict[str, np.ndarray]
 FILES = (CONFIG, PROVENANCE, HISTORY, BEST, STATE, SUMMARY, DONE)
 """The files of a finished run directory, in the order of their first writing."""
 
-_OF_EARLIER_VERSIONS = ("stages", "reject")
+_OF_EARLIER_VERSIONS = {"stages", "reject"}
 """Settings of version 0.1 that changed no result."""
 
 
+@dataclass(frozen=True)
 class RunDirectory:
-    """A run directory to write to; holds a lock while it is open.
+    """A run directory to write to, as `open_run` gives it.
 
-    Args:
-        path: The directory; made where it is missing.
-        config: The effective settings.
-        resume: Whether to go on with what is there.
-
-    Raises:
-        UsageError: It holds a run and `resume` was not asked for, or a run of another configuration,
-            or another process is writing to it.
-        FailureError: It cannot be written.
+    Attributes:
+        path: The directory.
+        config: Text of its config.toml.
     """
 
-    def __init__(self, path: str | Path, config: Mapping[str, Any], *, resume: bool) -> None:
-        self.path = Path(path)
-        saved, self._lock = open_directory(self.path, CONFIG, "run")
-        self._config = tomli_w.dumps(dict(config)).encode()
-        try:
-            if saved is not None:
-                self._check(saved, config, resume)
-            for name in FILES:
-                remove_leftovers(self.path / name)
-            if not (self.path / CONFIG).is_file():
-                with _resumable():
-                    write_bytes(self.path / CONFIG, self._config)
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Let another process write."""
-        self._lock.release()
+    path: Path
+    config: str
 
     @property
     def finished(self) -> bool:
@@ -76,26 +61,24 @@ class RunDirectory:
 
     def write_record(self, name: str, record: Any) -> None:
         """Write a record as a JSON file."""
-        with _resumable():
-            write_record(self.path / name, record)
+        write_record(self.path / name, record)
 
     def write_generation(
         self, history: Sequence[HistoryLine], best: SoftPrompt, state: State
     ) -> None:
         """Write a generation: history first, the state that makes it true last."""
         lines = "".join(json.dumps(vars(line), allow_nan=False) + "\n" for line in history)
-        whole = state | {"config": np.array(_hash(self._config)), "history": _text_hash(lines)}
+        marks = {"config": fingerprint(self.config), "history": fingerprint(lines)}
+        whole = state | {name: np.array(mark) for name, mark in marks.items()}
         buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, digest=_digest(whole), **whole)
-        with _resumable():
-            write_bytes(self.path / HISTORY, lines.encode())
-            best.save(self.path / BEST)
-            write_bytes(self.path / STATE, buffer.getvalue())
+        np.savez(buffer, allow_pickle=False, digest=np.array(_digest(whole)), **whole)
+        write_text(self.path / HISTORY, lines)
+        best.save(self.path / BEST)
+        write_bytes(self.path / STATE, buffer.getvalue())
 
     def write_best(self, best: SoftPrompt) -> None:
         """Write the best soft prompt alone."""
-        with _resumable():
-            best.save(self.path / BEST)
+        best.save(self.path / BEST)
 
     def read_state(self) -> tuple[State, list[HistoryLine]] | None:
         """Return the saved state and the history up to it, or None where no generation was finished.
@@ -109,15 +92,15 @@ class RunDirectory:
                     raise ValueError("state.npz is missing")
                 return None
             state = _read_arrays(self.path / STATE)
-            if str(state.pop("digest", "")) != str(_digest(state)):
+            if str(state.pop("digest", "")) != _digest(state):
                 raise ValueError("state.npz was changed")
-            if str(state.pop("config")) != _hash(self._config):
+            if str(state.pop("config")) != fingerprint(self.config):
                 raise ValueError("state.npz belongs to another configuration")
             generations = int(state["generation"])
             lines = self._history_lines()[:generations]
             if len(lines) != generations:
                 raise ValueError(f"history.jsonl has {len(lines)} of {generations} generations")
-            if str(state.pop("history")) != str(_text_hash("".join(lines))):
+            if str(state.pop("history")) != fingerprint("".join(lines)):
                 raise ValueError("history.jsonl was changed")
         except (OSError, ValueError, KeyError) as error:
             raise FailureError(
@@ -132,38 +115,56 @@ class RunDirectory:
         file = self.path / HISTORY
         return file.read_text("utf-8").splitlines(keepends=True) if file.is_file() else []
 
-    def _check(self, saved: Mapping[str, Any], config: Mapping[str, Any], resume: bool) -> None:
-        """Check that the directory holds the run that is asked for."""
-        search = saved.get("search", {})
-        earlier = [search.pop(name) for name in _OF_EARLIER_VERSIONS if name in search]
-        difference = first_difference(saved, config)
-        if difference:
-            raise UsageError(
-                f"{self.path} holds a run of another configuration: {difference}",
-                "Use another --out, or the settings of that run to go on with it.",
-            )
-        if earlier and not self.finished:
-            raise UsageError(
-                f"the run in {self.path} was begun by acculturate 0.1, whose state cannot be read",
-                "Use another --out, or finish it with that version.",
-            )
-        if not resume:
-            raise UsageError(
-                f"{self.path} already holds this run",
-                "Add --resume to go on, or use another --out.",
-            )
+
+@contextmanager
+def open_run(
+    path: str | Path, config: Mapping[str, Any], *, resume: bool
+) -> Generator[RunDirectory]:
+    """Hold a run directory to write to.
+
+    Args:
+        path: The directory; made where it is missing.
+        config: The effective settings.
+        resume: Whether to go on with what is there.
+
+    Raises:
+        UsageError: It holds a run and `resume` was not asked for, or another run, or another process is
+            writing to it.
+        FailureError: It cannot be written.
+    """
+    directory = RunDirectory(Path(path), tomli_w.dumps(dict(config)))
+    try:
+        with open_directory(directory.path, CONFIG, "run", directory.config) as saved:
+            if set(saved.get("search", ())) & _OF_EARLIER_VERSIONS and not directory.finished:
+                raise UsageError(
+                    f"the run in {path} was begun by acculturate 0.1, whose state cannot be read",
+                    "Use another --out, or finish it with that version.",
+                )
+            if saved and not resume:
+                raise UsageError(
+                    f"{path} already holds this run", "Add --resume to go on, or use another --out."
+                )
+            for name in FILES:
+                remove_leftovers(directory.path / name)
+            yield directory
+    except WriteError as error:
+        raise FailureError(
+            str(error), f"{error.hint} The same command with --resume goes on."
+        ) from error
 
 
-def open_directory(path: Path, file: str, what: str) -> tuple[dict[str, Any] | None, BaseFileLock]:
-    """Lock a directory that is new or holds what its settings say.
+@contextmanager
+def open_directory(path: Path, file: str, what: str, settings: str) -> Generator[dict[str, Any]]:
+    """Hold a directory that is new or was made with the same settings, and write these where it is new.
 
     Args:
         path: The directory; made where it is missing.
         file: Name of the file with its settings.
         what: Kind of the directory, for messages: "run" or "experiment".
+        settings: The settings, as TOML.
 
-    Returns:
-        The settings saved in it, or None where it is new, and the lock.
+    Yields:
+        The settings that were saved in it; empty where it is new.
 
     Raises:
         UsageError: It holds something else, or another process is writing to it.
@@ -184,26 +185,33 @@ def open_directory(path: Path, file: str, what: str) -> tuple[dict[str, Any] | N
         raise FailureError(
             f"cannot make {path}: {error.strerror}", "Choose another --out."
         ) from error
-    lock = lock_folder(path)
-    try:
-        return None if is_new else tomllib.loads((path / file).read_text("utf-8")), lock
-    except (OSError, ValueError) as error:
-        lock.release()
-        raise FailureError(f"{path / file} is damaged: {error}", "Use another --out.") from error
+    with lock_folder(path):
+        remove_leftovers(path / file)
+        try:
+            saved = {} if is_new else tomllib.loads((path / file).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise FailureError(
+                f"{path / file} is damaged: {error}", "Use another --out."
+            ) from error
+        difference = None if is_new else _first_difference(saved, tomllib.loads(settings))
+        if difference:
+            raise UsageError(
+                f"{path} holds another {what}: {difference}",
+                f"Use another --out, or the settings of that {what} to go on with it.",
+            )
+        if is_new:
+            write_text(path / file, settings)
+        yield saved
 
 
-def first_difference(
-    saved: Mapping[str, Any], asked: Mapping[str, Any], at: str = ""
-) -> str | None:
+def _first_difference(saved: dict[str, Any], asked: dict[str, Any], at: str = "") -> str | None:
     """Return the first setting in which two configurations differ, in words, or None."""
-    for key in [*saved, *(k for k in asked if k not in saved)]:
+    for key in [key for key in saved | asked if key not in _OF_EARLIER_VERSIONS]:
         name = f"{at}{key}"
         there, here = saved.get(key), asked.get(key)
-        if isinstance(there, Mapping) and isinstance(here, Mapping):
-            inner = first_difference(
-                cast("Mapping[str, Any]", there), cast("Mapping[str, Any]", here), f"{name}."
-            )
-            if inner:
+        if isinstance(there, dict) and isinstance(here, dict):
+            tables = cast("dict[str, Any]", there), cast("dict[str, Any]", here)
+            if inner := _first_difference(*tables, f"{name}."):
                 return inner
         elif there != here:
             shown = ["not set" if value is None else repr(value) for value in (there, here)]
@@ -220,29 +228,9 @@ def _read_arrays(file: Path) -> State:
         raise ValueError(f"{file.name} cannot be read") from error
 
 
-def _digest(state: State) -> np.ndarray:
+def _digest(state: State) -> str:
     """Return a hash over every array, so that a changed file is not taken for the saved one."""
-    parts = [
-        f"{name} {array.dtype.str} {array.shape} {_hash(np.ascontiguousarray(array).tobytes())}"
-        for name, array in sorted(state.items())
-    ]
-    return _text_hash("\n".join(parts))
-
-
-def _text_hash(text: str) -> np.ndarray:
-    return np.array(_hash(text.encode()))
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-@contextmanager
-def _resumable() -> Generator[None]:
-    """Add to a failed writing how the run goes on."""
-    try:
-        yield
-    except FailureError as error:
-        raise FailureError(
-            str(error), f"{error.hint} The same command with --resume goes on."
-        ) from error
+    digest = hashlib.sha256()
+    for name, array in sorted(state.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode() + array.tobytes())
+    return digest.hexdigest()

@@ -8,15 +8,13 @@ Knows nothing of how a report looks.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from acculturate.benchmarks import Result
 from acculturate.errors import FailureError, UsageError
-from acculturate.io import lock_folder
 from acculturate.metrics.extremes import Extremes
 from acculturate.metrics.respondents import Respondents
 from acculturate.metrics.side_effects import SideEffects
@@ -196,20 +194,6 @@ def read_benchmarks(folder: Path) -> tuple[Result, ...]:
         FailureError: A file cannot be read or is damaged.
     """
     return tuple(read_record(Result, path) for path in sorted(folder.glob("*.json")))
-
-
-@contextmanager
-def writing(directory: Path) -> Generator[None]:
-    """Hold the run directory's lock: it has one writer.
-
-    Raises:
-        UsageError: Another process is writing to it.
-    """
-    lock = lock_folder(directory)
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def check_model(directory: Path, model: AnswerModel) -> str:

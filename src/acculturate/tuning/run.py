@@ -24,6 +24,7 @@ from acculturate.runs import (
     Provenance,
     Run,
     RunDirectory,
+    open_run,
     read_provenance,
     record_provenance,
 )
@@ -100,15 +101,12 @@ def tune(
     table = table or default_table(instrument, target)
     task = make_task(instrument, target, chosen.resolved(optimizer), table)
     about = model.provenance()
-    directory = RunDirectory(out, task.config(about, optimizer), resume=resume)
-    try:
+    with open_run(out, task.config(about, optimizer), resume=resume) as directory:
         if not directory.finished:
             asked = task.scoring, task.forms, task.held_out
             _begin_or_compare(directory, record_provenance(about, target, table, *asked, command))
             _run(model, about, task, optimizer, directory, on_generation)
         return Run.load(directory.path)
-    finally:
-        directory.close()
 
 
 def _run(
