@@ -28,7 +28,6 @@ from .records import Outcome as Outcome
 from .records import Provenance as Provenance
 from .records import RunRecords as RunRecords
 from .records import SearchSettings as SearchSettings
-from .records import Setting as Setting
 from .records import SurveySettings as SurveySettings
 from .records import TableFacts as TableFacts
 from .records import Target as Target
@@ -41,7 +40,6 @@ from .store import SUMMARY as SUMMARY
 from .store import Memo as Memo
 from .store import Run as Run
 from .store import check_model as check_model
-from .store import read_benchmarks as read_benchmarks
 from .store import read_checks as read_checks
 from .store import read_config as read_config
 from .store import read_provenance as read_provenance
