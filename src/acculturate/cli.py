@@ -20,9 +20,9 @@ from acculturate import display
 from acculturate.commands.evaluate import evaluate
 from acculturate.commands.experiment import experiment
 from acculturate.commands.measure import measure
-from acculturate.commands.options import PanelCommand
+from acculturate.commands.options import PanelCommand, with_options
 from acculturate.commands.reports import export, figures, relate, report
-from acculturate.commands.surveys import countries, forms, instrument_app
+from acculturate.commands.surveys import countries, forms, list_instruments, template
 from acculturate.commands.tune import tune
 from acculturate.errors import AcculturateError, UsageError
 
@@ -34,6 +34,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+instrument = typer.Typer(help="List questionnaires, or print one to fill in.", no_args_is_help=True)
+app.add_typer(instrument, name="instrument")
 for command in (
     measure,
     tune,
@@ -46,8 +48,9 @@ for command in (
     countries,
     forms,
 ):
-    app.command(cls=PanelCommand)(command)
-app.add_typer(instrument_app, name="instrument")
+    app.command(cls=PanelCommand)(with_options(command))
+instrument.command(cls=PanelCommand)(with_options(template))
+instrument.command("list", cls=PanelCommand)(with_options(list_instruments))
 
 
 @app.callback(invoke_without_command=True)

@@ -7,8 +7,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import typer.main
 from cli_runs import CommandLine
 
+from acculturate.cli import app
+from acculturate.search import OPTIMIZERS
 from acculturate.tuning import setting_fields
 
 FILE = """
@@ -31,6 +34,13 @@ def test_what_a_newcomer_needs_is_shown_first(cli: CommandLine):
     shown = {name.replace("-", "_") for name in options.findall(first + advanced)}
     assert set(setting_fields()) <= shown
     assert "Advanced:" in cli("measure", "--help").out
+    assert all(name in re.sub(r"\s", "", first) for name in OPTIMIZERS)
+
+
+def test_every_option_of_every_command_has_a_help_text(cli: CommandLine):
+    for name, command in typer.main.get_command(app).commands.items():
+        for parameter in getattr(command, "commands", {name: command}).values():
+            assert all(option.help.endswith(".") for option in parameter.params), name
 
 
 def test_options_in_a_file_and_the_command_line_wins(cli: CommandLine):

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 import acculturate as ac
 from acculturate import display, progress_bars
 from acculturate.commands.loading import load
-from acculturate.commands.options import DeviceOption, JsonOption, RunModelOption, TrustOption
 from acculturate.errors import UsageError
-from acculturate.runs import read_run
 
 if TYPE_CHECKING:
     from acculturate.benchmarks import Exam, Known
@@ -25,98 +21,54 @@ if TYPE_CHECKING:
 FLUENCY = "fluency"
 """The name of ordinary texts and everyday questions; all others are benchmarks."""
 
-_RunsArgument = Annotated[list[Path], typer.Argument(help="Directories of finished runs.")]
-_LanguagesOption = Annotated[
-    str, typer.Option(help="Other languages to ask in: all, none, or codes such as ar,hi.")
-]
-_RespondentsOption = Annotated[
-    int,
-    typer.Option(
-        help="Number of simulated respondents, personas who answer every question once; 0 asks none."
-    ),
-]
-_GeneratedOption = Annotated[
-    bool,
-    typer.Option(
-        "--generated/--no-generated",
-        help="Compare answers that the model writes with probabilities.",
-    ),
-]
-_OnOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Evaluate on these alone, separated by commas: fluency (ordinary text), or benchmarks by name "
-        "or as NAME=FILE or FILE.toml: culturalbench-easy, culturalbench-hard, global-opinions, "
-        "acculturate-culture-easy, acculturate-culture-hard (docs/benchmarks.md)."
-    ),
-]
-_TextsOption = Annotated[
-    Path | None, typer.Option(help="File of ordinary texts, one a line, to read with --on fluency.")
-]
-_PermuteOption = Annotated[
-    int,
-    typer.Option(
-        help="Random orders of the options that a benchmark's scores are averaged over; 0 keeps the order "
-        "of its file."
-    ),
-]
-_WrittenOption = Annotated[
-    bool, typer.Option("--written", help="Let the model write its answers to benchmarks too.")
-]
-_InstrumentOption = Annotated[
-    str | None,
-    typer.Option(
-        "--instrument",
-        "-i",
-        help="TOML file of the runs' questionnaire, where it does not come with the package.",
-    ),
-]
-_TableOption = Annotated[
-    str | None,
-    typer.Option(
-        "--table",
-        "-t",
-        help="CSV file of the runs' country scores, where they do not come with the package.",
-    ),
-]
-
 
 def evaluate(
-    runs: _RunsArgument,
-    languages: _LanguagesOption = "all",
-    respondents: _RespondentsOption = 0,
-    generated: _GeneratedOption = True,
-    on: _OnOption = None,
-    texts: _TextsOption = None,
-    permute: _PermuteOption = 0,
-    written: _WrittenOption = False,
-    model: RunModelOption = None,
-    instrument: _InstrumentOption = None,
-    table: _TableOption = None,
-    device: DeviceOption = "auto",
-    trust_remote_code: TrustOption = False,
-    as_json: JsonOption = False,
+    runs: list[Path],
+    *,
+    languages: str = "all",
+    respondents: int = 0,
+    generated: bool = True,
+    on: list[str] | None = None,
+    texts: Path | None = None,
+    permute: int = 0,
+    written: bool = False,
+    model: str | None = None,
+    instrument: str | None = None,
+    table: str | None = None,
+    device: str = "auto",
+    trust_remote_code: bool = False,
+    as_json: bool = False,
 ) -> None:
     """Evaluate finished runs on what their search never saw.
 
     Their results go into the run directories, where `acculturate report` finds them.
+
+    Options:
+        runs: Directories of finished runs.
+        languages: Other languages to ask in: all, none, or codes such as ar,hi.
+        respondents: Number of simulated respondents, personas who answer every question once; 0 asks none.
+        generated: Compare answers that the model writes with its probabilities.
+        on: Evaluate on these alone, separated by commas: fluency (ordinary text), or benchmarks by name or as
+            NAME=FILE or FILE.toml: culturalbench-easy, culturalbench-hard, global-opinions,
+            acculturate-culture-easy, acculturate-culture-hard (docs/benchmarks.md).
+        texts: File of ordinary texts, one a line, to read with --on fluency.
+        permute: Random option orders to average a benchmark's scores over; 0 keeps the order of its file.
+        written: Let the model write its answers to benchmarks too.
+        model: Name or path of the model, where it is not the one in the runs' settings.
+        instrument: TOML file of the runs' questionnaire, where it does not come with the package.
+        table: CSV file of the runs' country scores, where they do not come with the package.
     """
     from acculturate.evaluation.evaluate import made_with
-    from acculturate.reporting import run_comparison
+    from acculturate.runs import read_run
 
     loaded = [ac.Run.load(run) for run in runs]
-    outside = _read_outside(on, texts, permute, written)
-    ask = (
-        outside.ask
-        if outside
-        else partial(
-            _ask_other_ways,
-            instrument=None if instrument is None else ac.load_instrument(instrument),
-            table=None if table is None else ac.load_countries(table),
-            languages={"all": None, "none": []}.get(languages, languages.split(",")),
-            generated=generated,
-            respondents=respondents,
-        )
+    ask = _read_outside(on, texts, permute, written) or partial(
+        _ask_other_ways,
+        instrument=None if instrument is None else ac.load_instrument(instrument),
+        table=None if table is None else ac.load_countries(table),
+        languages={"all": None, "none": []}.get(languages, languages.split(",")),
+        generated=generated,
+        respondents=respondents,
     )
     load_once = cache(partial(load, device=device, trust_remote_code=trust_remote_code))
     results: list[dict[str, Any]] = []
@@ -125,18 +77,11 @@ def evaluate(
         results.append(ask(run, load_once(model or name, revision, dtype)))
         if not as_json:
             display.show_evaluation(read_run(run.directory), results[-1])
-    shown: dict[str, Any] = {"runs": results}
-    sentences: list[str] = []
-    if outside is None:
-        records = [read_run(run.directory) for run in loaded]
-        matrices, seeds = run_comparison.confusions(records), run_comparison.spreads(records)
-        shown["confusions"] = [asdict(shared.matrix) for shared in matrices]
-        shown["seeds"] = [asdict(shared.spread) for shared in seeds]
-        sentences = [shared.words for shared in (*matrices, *seeds)]
-    display.print_result(as_json, shown, lambda: display.show_lines(sentences))
+    compared, sentences = _compare(loaded) if on is None else ({}, [])
+    value = {"runs": results, **compared}
+    display.print_result(as_json, value, lambda: display.show_lines(sentences))
     if not as_json:
-        paths = shlex.join(str(run) for run in runs)
-        display.say(f"`acculturate report {paths}` shows all of it.")
+        display.say(f"`acculturate report {shlex.join(map(str, runs))}` shows all of it.")
 
 
 def _ask_other_ways(run: ac.Run, model: AnswerModel, **options: Any) -> dict[str, Any]:
@@ -144,42 +89,57 @@ def _ask_other_ways(run: ac.Run, model: AnswerModel, **options: Any) -> dict[str
         return ac.evaluate(run, model, **options, progress=progress).to_dict()
 
 
-@dataclass(frozen=True)
-class _Outside:
-    """Questions and texts outside the survey.
+def _ask_outside(
+    run: ac.Run,
+    model: AnswerModel,
+    exam: Exam | None,
+    texts: tuple[str, ...] | None,
+    known: Known,
+) -> dict[str, Any]:
+    """Ask a finished run questions and texts outside the survey.
 
-    Attributes:
+    Args:
+        run: The run.
+        model: Its model.
         exam: Benchmarks, or None.
         texts: The user's own ordinary texts; None where none are read, not even those of the package.
         known: Answers by what they depend on, so that the untouched model is asked once for all runs.
+
+    Returns:
+        The results for JSON.
     """
+    from acculturate.evaluation.fluency import evaluate_fluency
 
-    exam: Exam | None
-    texts: tuple[str, ...] | None
-    known: Known = field(default_factory=dict)
+    results: dict[str, Any] = {"run": str(run.directory)}
+    if texts is not None:
+        title = f"reading texts under the prompt of {run.directory}"
+        with progress_bars.step(title) as progress:
+            results |= evaluate_fluency(run, model, texts=texts, progress=progress).to_dict()
+    if exam is not None:
+        with progress_bars.question_bar() as progress:
+            examined = ac.examine(run, model, exam, known=known, progress=progress)
+        results["benchmarks"] = examined.to_dict()
+    return results
 
-    def ask(self, run: ac.Run, model: AnswerModel) -> dict[str, Any]:
-        """Ask a finished run and return its results for JSON."""
-        from acculturate.evaluation.fluency import evaluate_fluency
 
-        result: dict[str, Any] = {"run": str(run.directory)}
-        if self.texts is not None:
-            title = f"reading texts under the prompt of {run.directory}"
-            with progress_bars.step(title) as progress:
-                result |= evaluate_fluency(
-                    run, model, texts=self.texts, progress=progress
-                ).to_dict()
-        if self.exam is not None:
-            with progress_bars.question_bar() as asking:
-                examined = ac.examine(run, model, self.exam, known=self.known, progress=asking)
-            result["benchmarks"] = examined.to_dict()
-        return result
+def _compare(runs: Sequence[ac.Run]) -> tuple[dict[str, Any], list[str]]:
+    """Return what evaluated runs say together, for JSON and in sentences."""
+    from acculturate.reporting import run_comparison
+    from acculturate.runs import read_run
+
+    records = [read_run(run.directory) for run in runs]
+    matrices, seeds = run_comparison.confusions(records), run_comparison.spreads(records)
+    value = {
+        "confusions": [asdict(shared.matrix) for shared in matrices],
+        "seeds": [asdict(shared.spread) for shared in seeds],
+    }
+    return value, [shared.words for shared in (*matrices, *seeds)]
 
 
 def _read_outside(
     on: Sequence[str] | None, texts: Path | None, permute: int, written: bool
-) -> _Outside | None:
-    """Read --on, --texts, --permute and --written; None without --on.
+) -> Callable[[ac.Run, AnswerModel], dict[str, Any]] | None:
+    """Return the questions of --on, --texts, --permute and --written to a run; None without --on.
 
     Raises:
         UsageError: A name is unknown, or an option belongs to something that is not asked.
@@ -207,4 +167,5 @@ def _read_outside(
     if benchmarks:
         with progress_bars.step("loading the benchmarks") as progress:
             exam = Exam(load_benchmarks(benchmarks, progress), permute, written)
-    return _Outside(exam, own if FLUENCY in names else None)
+    read = own if FLUENCY in names else None
+    return partial(_ask_outside, exam=exam, texts=read, known={})

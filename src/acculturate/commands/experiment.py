@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -12,62 +12,44 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import acculturate.experiment as ex
 from acculturate import display, progress_bars
 from acculturate.commands.loading import load
-from acculturate.commands.options import DeviceOption, JsonOption, TrustOption
 from acculturate.errors import FailureError, UsageError
+from acculturate.formatting import slug
 
 if TYPE_CHECKING:
-    from acculturate.experiment import Estimate
-
-_FileArgument = Annotated[
-    str | None, typer.Argument(help="TOML file of the experiment, or a preset's name.")
-]
-_OutOption = Annotated[
-    Path | None, typer.Option("--out", "-o", help="Experiment directory [runs/NAME].")
-]
-_ListOption = Annotated[
-    bool, typer.Option("--list", help="List the experiments that come with the package.")
-]
-_DryRunOption = Annotated[
-    bool,
-    typer.Option("--dry-run", help="List the cells with evaluations, tokens and time; run none."),
-]
-_RayOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Run cells in Ray workers: local, or the address of a cluster whose machines all see the "
-        "experiment directory."
-    ),
-]
-_WorkersOption = Annotated[
-    int | None,
-    typer.Option(help="Number of Ray workers [one per GPU share, else one per machine].", min=1),
-]
-_GpusOption = Annotated[
-    float, typer.Option(help="GPUs of each Ray worker; 0.5 lets two share one.", min=0.0)
-]
+    from acculturate.model import AnswerModel
 
 
 def experiment(
-    file: _FileArgument = None,
-    out: _OutOption = None,
-    presets: _ListOption = False,
-    dry_run: _DryRunOption = False,
-    ray: _RayOption = None,
-    workers: _WorkersOption = None,
-    gpus_per_worker: _GpusOption = 0.0,
-    device: DeviceOption = "auto",
-    trust_remote_code: TrustOption = False,
-    as_json: JsonOption = False,
+    file: str | None = None,
+    *,
+    out: Path | None = None,
+    presets: bool = False,
+    dry_run: bool = False,
+    ray: str | None = None,
+    workers: Annotated[int | None, typer.Option(min=1)] = None,
+    gpus_per_worker: Annotated[float, typer.Option(min=0.0)] = 0.0,
+    device: str = "auto",
+    trust_remote_code: bool = False,
+    as_json: bool = False,
 ) -> None:
-    """Run methods x countries x seeds from a file, up to a table, figures and a report.
+    """Compare methods over countries and seeds, up to a report.
 
-    The same command goes on where it was stopped, however it was stopped.
+    Every cell, a method for a country with a seed, is a run. The same command goes on where it was stopped,
+    however it was stopped.
+
+    Options:
+        file: TOML file of the experiment, or a preset's name.
+        out: Experiment directory [runs/NAME].
+        presets: List the experiments that come with the package.
+        dry_run: List the cells with their evaluations, tokens and time, and run none.
+        ray: Run cells in Ray workers: local, or the address of a cluster whose machines all see the
+            experiment directory.
+        workers: Number of Ray workers [one per GPU share, else one per machine].
+        gpus_per_worker: GPUs of each Ray worker; 0.5 lets two share one.
     """
-    from acculturate import experiment as ex
-    from acculturate.formatting import slug
-
     if presets:
         _list(as_json)
         return
@@ -87,19 +69,8 @@ def experiment(
         trials = plan.search.trials if plan.search else 0
         _show_estimates(ex.estimate(prepared, loading(), folder), trials, as_json)
         return
-    try:
-        with progress_bars.experiment_bar(prepared.cell_count, plan.budget) as listener:
-            published = ex.run_experiment(
-                prepared,
-                folder,
-                load=loading,
-                ray=None if ray is None else ex.RayOptions(ray, workers, gpus_per_worker),
-                listener=listener,
-                command=shlex.join(["acculturate", *sys.argv[1:]]),
-            )
-    except KeyboardInterrupt:
-        display.say(f"Stopped. What is done is in {folder}; the same command goes on.")
-        raise typer.Exit(130) from None
+    options = None if ray is None else ex.RayOptions(ray, workers, gpus_per_worker)
+    published = _run(prepared, folder, loading, options)
     paths = {"report": str(published.report), "results": str(published.results)}
     value = paths | {"failed": published.failed, "sentences": published.sentences}
     display.print_result(as_json, value, lambda: display.show_experiment(published))
@@ -111,14 +82,34 @@ def experiment(
         )
 
 
-def _list(as_json: bool) -> None:
-    from acculturate.experiment import PRESETS, load_experiment, preset_names
+def _run(
+    prepared: ex.PreparedExperiment,
+    folder: Path,
+    loading: Callable[[], AnswerModel],
+    ray: ex.RayOptions | None,
+) -> ex.Published:
+    """Run an experiment behind a bar; Ctrl-C ends it with a sentence."""
+    try:
+        with progress_bars.experiment_bar(prepared.cell_count, prepared.experiment.budget) as bar:
+            return ex.run_experiment(
+                prepared,
+                folder,
+                load=loading,
+                ray=ray,
+                listener=bar,
+                command=shlex.join(["acculturate", *sys.argv[1:]]),
+            )
+    except KeyboardInterrupt:
+        display.say(f"Stopped. What is done is in {folder}; the same command goes on.")
+        raise typer.Exit(130) from None
 
-    abouts = {name: load_experiment(name).about for name in preset_names()}
-    lines = (f"{name}: {about} ({PRESETS / f'{name}.toml'})" for name, about in abouts.items())
+
+def _list(as_json: bool) -> None:
+    abouts = {name: ex.load_experiment(name).about for name in ex.preset_names()}
+    lines = (f"{name}: {about} ({ex.PRESETS / f'{name}.toml'})" for name, about in abouts.items())
     display.print_result(as_json, abouts, lambda: display.show_lines(lines))
 
 
-def _show_estimates(cells: Sequence[Estimate], trials: int, as_json: bool) -> None:
+def _show_estimates(cells: Sequence[ex.Estimate], trials: int, as_json: bool) -> None:
     value = [asdict(cell) | {"cell": str(cell.cell.folder)} for cell in cells]
     display.print_result(as_json, value, lambda: display.show_estimates(cells, trials))

@@ -3,57 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-import typer
+from typing import Any
 
 import acculturate as ac
 from acculturate import display
-from acculturate.commands import options as opt
 from acculturate.commands.loading import load
-from acculturate.commands.options import read_anchor, takes_settings
-
-_CountryOption = Annotated[
-    str | None,
-    typer.Option("--country", "-c", help="Name or ISO code of a country to compare with."),
-]
-_PromptOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--prompt",
-        "-p",
-        help="Soft prompt in the model's context: a run directory, or a .safetensors file.",
-    ),
-]
-_FormsOption = Annotated[
-    Literal["all", "tuning", "held-out"],
-    typer.Option(help="Forms to ask: all, or those of one split."),
-]
-_SeedOption = Annotated[
-    int,
-    typer.Option(min=0, help="Random seed for the bootstrap intervals and for reading sampled."),
-]
+from acculturate.commands.options import Dtype, Labels, Seed, Split, read_anchor, takes_settings
 
 
 @takes_settings("language", "anchor", "aggregate", "variant", "reading", "respondents")
 def measure(
     *,
-    model: opt.ModelOption = "embedded",
-    country: _CountryOption = None,
-    prompt: _PromptOption = None,
-    forms: _FormsOption = "all",
-    labels: opt.LabelsOption = "digits",
-    instrument: opt.InstrumentOption = "vsm13",
-    table: opt.TableOption = "hofstede-insights",
-    seed: _SeedOption = 0,
-    device: opt.DeviceOption = "auto",
-    as_json: opt.JsonOption = False,
-    revision: opt.RevisionOption = None,
-    dtype: opt.DtypeOption = "auto",
-    trust_remote_code: opt.TrustOption = False,
+    model: str = "embedded",
+    country: str | None = None,
+    prompt: Path | None = None,
+    forms: Split = "all",
+    labels: Labels = "digits",
+    instrument: str = "vsm13",
+    table: str = "hofstede-insights",
+    seed: Seed = 0,
+    device: str = "auto",
+    as_json: bool = False,
+    revision: str | None = None,
+    dtype: Dtype = "auto",
+    trust_remote_code: bool = False,
     **settings: Any,
 ) -> None:
-    """Measure the values a model shows in a survey."""
+    """Measure the values a model shows in a survey.
+
+    Options:
+        country: Name or ISO code of a country to compare with.
+        prompt: Soft prompt to put in the model's context: a run directory, or a .safetensors file.
+        forms: Forms to ask: all, those for tuning, or those held out from it.
+        seed: Random seed for the bootstrap intervals and for reading sampled.
+    """
     from acculturate.metrics.measure import choose_forms
 
     survey, countries = ac.load_instrument(instrument), ac.load_countries(table)

@@ -1,12 +1,17 @@
-"""Options that several commands share, each said once; those of `Settings` are made from its fields."""
+"""Options of the commands, made from their signatures and docstrings.
+
+A parameter behind `*` is an option, any other an argument. The help of each stands in the docstring's
+section "Options", in `SHARED`, or in the docstring of a setting.
+"""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection
-from functools import partial
+import re
+from collections.abc import Callable, Sequence
+from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args, get_origin
 
 import typer
 from pydantic import ConfigDict, create_model
@@ -20,65 +25,36 @@ from acculturate.tuning import setting_fields
 if TYPE_CHECKING:
     from acculturate.survey.scoring import Anchor
 
+SHARED = {
+    "model": 'Model: "embedded", a hub name, a folder, a .gguf file, or "fake".',
+    "revision": "Branch, tag or commit of the model on the hub.",
+    "dtype": "Precision of the model; auto takes bfloat16 where the hardware computes in it.",
+    "device": "Device that runs the model: auto, cpu, cuda, cuda:1, mps.",
+    "trust_remote_code": "Let a hub repository run its own code here.",
+    "instrument": "Questionnaire: its name, or a TOML file.",
+    "table": "Table of country scores: its name, or a CSV file.",
+    "labels": "Labels of the answer options; ten options and more always get letters.",
+    "as_json": "Print the result as JSON.",
+}
+"""Help of options that mean the same for several commands."""
+
 ADVANCED = "Advanced"
 """Title of the options that a newcomer does not need."""
 
-advanced = partial(typer.Option, rich_help_panel=ADVANCED)
-
-ModelOption = Annotated[
-    str,
-    typer.Option(
-        "--model", "-m", help='Model: "embedded", a hub name, a folder, a .gguf file, or "fake".'
-    ),
-]
-CountryOption = Annotated[
-    str, typer.Option("--country", "-c", help="Name or ISO code of the country to tune towards.")
-]
-RevisionOption = Annotated[
-    str | None, advanced(help="Branch, tag or commit of the model on the hub.")
-]
-DtypeOption = Annotated[
-    Literal["auto", "float32", "bfloat16", "float16"],
-    advanced(help="Precision of the model; auto takes bfloat16 where the hardware computes in it."),
-]
-DeviceOption = Annotated[
-    str, typer.Option(help="Device that runs the model: auto, cpu, cuda, cuda:1, mps.")
-]
-TrustOption = Annotated[
-    bool, advanced("--trust-remote-code", help="Let a hub repository run its own code here.")
-]
-InstrumentOption = Annotated[
-    str, typer.Option("--instrument", "-i", help="Questionnaire: its name, or a TOML file.")
-]
-RunModelOption = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        "-m",
-        help="Name or path of the model, where it is not the one in the run's settings.",
-    ),
-]
-TableOption = Annotated[
-    str, typer.Option("--table", "-t", help="Table of country scores: its name, or a CSV file.")
-]
-LabelsOption = Annotated[
-    Literal["digits", "letters"],
-    typer.Option(help="Labels of the answer options; ten options and more always get letters."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+_ADVANCED = ("population", "revision", "dtype", "trust_remote_code")
+_BASIC_SETTINGS = ("budget", "seed", "tokens", "max_divergence", "language")
+_WITH_LETTER = ("country", "model", "out", "prompt", "instrument", "table")
+_NAMES = {"as_json": "json", "presets": "list"}
 
 Command = Callable[..., None]
+Split = Literal["all", "tuning", "held-out"]
+Labels = Literal["digits", "letters"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Seed = Annotated[int, typer.Option(min=0)]
 
 
-def takes_settings(
-    *names: str, basic: Collection[str] | None = None
-) -> Callable[[Command], Command]:
-    """Replace the parameter `settings` of a command by one option for each setting.
-
-    Args:
-        names: Names of the settings; none stands for all.
-        basic: Names of those that are shown before the advanced options; None shows all of them.
-    """
+def takes_settings(*names: str) -> Callable[[Command], Command]:
+    """Replace the parameter `settings` of a command by one for each setting; without names by all."""
 
     def decorate(command: Command) -> Command:
         signature = inspect.signature(command, eval_str=True)
@@ -86,7 +62,7 @@ def takes_settings(
         for name in names or setting_fields():
             field = setting_fields()[name]
             kind = str if name == "anchor" else field.annotation
-            panel = None if basic is None or name in basic else ADVANCED
+            panel = None if name in _BASIC_SETTINGS else ADVANCED
             option = typer.Option(help=field.description, rich_help_panel=panel)
             parameters.append(
                 inspect.Parameter(
@@ -96,11 +72,41 @@ def takes_settings(
                     annotation=Annotated[kind, option],
                 )
             )
-        command.__annotations__ = {p.name: p.annotation for p in parameters}
-        command.__dict__["__signature__"] = signature.replace(parameters=parameters)
-        return command
+        return _with_parameters(command, parameters)
 
     return decorate
+
+
+def with_options(command: Command) -> Command:
+    """Make arguments and options of a command's parameters, with the help in its docstring."""
+    command.__doc__, _, section = (inspect.getdoc(command) or "").partition("\n\nOptions:\n")
+    described = SHARED | dict(re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE))
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
+        is_option = parameter.kind is parameter.KEYWORD_ONLY
+        kind, info = parameter.annotation, typer.Option() if is_option else typer.Argument()
+        if get_origin(kind) is Annotated:
+            kind, info = get_args(kind)[0], copy(get_args(kind)[1])
+        info.help = " ".join((info.help or described[name]).split())
+        if is_option:
+            info.param_decls = _flags(name, kind, parameter.default)
+        if name in _ADVANCED:
+            info.rich_help_panel = ADVANCED
+        parameters.append(parameter.replace(annotation=Annotated[kind, info]))
+    return _with_parameters(command, parameters)
+
+
+def _flags(name: str, kind: Any, default: Any) -> tuple[str, ...]:
+    """Return the flags of an option; a switch that is off has none to turn it off."""
+    long = _NAMES.get(name, name.replace("_", "-"))
+    off = f"/--no-{long}" if kind in (bool, bool | None) and default is not False else ""
+    return (f"--{long}{off}", *([f"-{name[0]}"] if name in _WITH_LETTER else []))
+
+
+def _with_parameters(command: Command, parameters: Sequence[inspect.Parameter]) -> Command:
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    command.__dict__["__signature__"] = inspect.Signature(parameters)
+    return command
 
 
 def read_anchor(given: str) -> Anchor:

@@ -3,51 +3,47 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
-
-import typer
+from typing import TYPE_CHECKING, Literal, cast
 
 import acculturate as ac
+import acculturate.experiment as ex
 from acculturate import display
 from acculturate.commands.loading import load
-from acculturate.commands.options import DeviceOption, JsonOption, RunModelOption, TrustOption
+from acculturate.commands.options import Seed
 from acculturate.errors import UsageError
 from acculturate.io import json_text, write_bytes, write_text
-from acculturate.runs import read_run
 
 if TYPE_CHECKING:
     from acculturate.drawing import Chart
     from acculturate.model import LanguageModel
 
 
-def report(
-    runs: Annotated[list[Path], typer.Argument(help="Run directories, finished or not.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="HTML file of the report [RUN/report.html].")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Write one HTML report about one run or several."""
+def report(runs: list[Path], *, out: Path | None = None, as_json: bool = False) -> None:
+    """Write one HTML report about one run or several.
+
+    Options:
+        runs: Run directories, finished or not.
+        out: HTML file of the report [RUN/report.html].
+    """
     path = ac.write_report(runs, out)
     display.print_result(as_json, {"report": str(path)}, lambda: print(path))
 
 
 def figures(
-    directory: Annotated[Path, typer.Argument(help="Directory of a run or of an experiment.")],
-    format: Annotated[
-        Literal["pdf", "svg", "png"],
-        typer.Option(
-            help="Format of the files: pdf embeds its fonts, svg keeps text as text, png has 300 dots an inch."
-        ),
-    ] = "pdf",
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder of the files [DIRECTORY/figures].")
-    ] = None,
-    as_json: JsonOption = False,
+    directory: Path,
+    *,
+    format: Literal["pdf", "svg", "png"] = "pdf",
+    out: Path | None = None,
+    as_json: bool = False,
 ) -> None:
     """Write the figures of a run or an experiment for a paper.
 
     Every figure is a file of its own, as wide as a column.
+
+    Options:
+        directory: Directory of a run or of an experiment.
+        format: Format of the files: pdf embeds its fonts, svg keeps text as text, png has 300 dots an inch.
+        out: Folder of the files [DIRECTORY/figures].
     """
     from acculturate.drawing import draw
 
@@ -65,10 +61,9 @@ def figures(
 def _charts_of(directory: Path) -> tuple[Chart, ...]:
     if not (directory / "experiment.toml").is_file():
         from acculturate.reporting.figures import figures_of
+        from acculturate.runs import read_run
 
         return figures_of(read_run(directory))
-    import acculturate.experiment as ex
-
     # Its paths start where it was started from. Scores in benchmarks are read from the cells.
     plan = ex.load_experiment(directory / "experiment.toml", base=Path())
     prepared = ex.prepare(plan.model_copy(update={"benchmarks": ()}))
@@ -77,18 +72,16 @@ def _charts_of(directory: Path) -> tuple[Chart, ...]:
 
 
 def relate(
-    runs: Annotated[
-        list[Path], typer.Argument(help="Directories of runs that were evaluated on benchmarks.")
-    ],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for relate.json and relate.svg.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed for the bootstrap over runs.")] = 0,
-    as_json: JsonOption = False,
+    runs: list[Path], *, out: Path | None = None, seed: Seed = 0, as_json: bool = False
 ) -> None:
     """Relate the survey losses of runs to their benchmark scores.
 
     Correlations over many runs, with intervals, come from the files of the runs alone; no model is loaded.
+
+    Options:
+        runs: Directories of runs that were evaluated on benchmarks.
+        out: Folder for relate.json and relate.svg.
+        seed: Random seed for the bootstrap over runs.
     """
     from acculturate.drawing import draw
     from acculturate.reporting.relate import relate as relate_runs
@@ -104,18 +97,27 @@ def relate(
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Run directory.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the adapter.")],
-    format: Annotated[Literal["peft"], typer.Option(help="Format of the adapter.")] = "peft",
-    model: RunModelOption = None,
-    device: DeviceOption = "auto",
-    trust_remote_code: TrustOption = False,
-    as_json: JsonOption = False,
+    run: Path,
+    *,
+    out: Path,
+    format: Literal["peft"] = "peft",
+    model: str | None = None,
+    device: str = "auto",
+    trust_remote_code: bool = False,
+    as_json: bool = False,
 ) -> None:
-    """Export a run's soft prompt as an adapter that others can serve.
+    """Export a run's soft prompt as an adapter to serve.
 
     The adapter is proved by loading it: it gives the same answers as the soft prompt.
+
+    Options:
+        run: Run directory.
+        out: Folder of the adapter.
+        format: Format of the adapter.
+        model: Name or path of the model, where it is not the one in the run's settings.
     """
+    from acculturate.runs import read_run
+
     config = read_run(run).config.model
     name, revision = model or config.name, config.revision or None
     answering = load(name, revision, "float32", device, trust_remote_code)

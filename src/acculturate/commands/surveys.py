@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Literal
-
-import typer
 
 import acculturate as ac
 from acculturate import display
-from acculturate.commands.options import InstrumentOption, JsonOption, LabelsOption, TableOption
+from acculturate.commands.options import Labels, Split
 from acculturate.survey import instrument_names, instrument_template
-
-instrument_app = typer.Typer(
-    help="List questionnaires, or print one to fill in.", no_args_is_help=True
-)
 
 
 def countries(
-    name: Annotated[
-        str | None, typer.Argument(help="Name or ISO code of one country; all if left out.")
-    ] = None,
-    table: TableOption = "hofstede-insights",
-    as_json: JsonOption = False,
+    name: str | None = None, *, table: str = "hofstede-insights", as_json: bool = False
 ) -> None:
-    """Show published country scores."""
+    """Show published country scores.
+
+    Options:
+        name: Name or ISO code of one country; all if left out.
+    """
     scores = ac.load_countries(table)
     shown = list(scores.countries) if name is None else [scores[name]]
     about = {key: getattr(scores, key) for key in ("key", "title", "source", "terms")}
@@ -33,21 +26,20 @@ def countries(
 
 
 def forms(
-    instrument: InstrumentOption = "vsm13",
-    split: Annotated[
-        Literal["all", "tuning", "held-out"],
-        typer.Option(help="Forms to print: all, or those of one split."),
-    ] = "all",
-    language: Annotated[
-        list[str] | None,
-        typer.Option(help="Language code of the forms; may be given several times [en]."),
-    ] = None,
-    labels: LabelsOption = "digits",
-    as_json: JsonOption = False,
+    *,
+    instrument: str = "vsm13",
+    split: Split = "all",
+    language: list[str] | None = None,
+    labels: Labels = "digits",
+    as_json: bool = False,
 ) -> None:
     """Print every form in which a questionnaire can be asked.
 
-    A form is an item in one wording, frame, language and option order; each belongs to a split.
+    A form is an item in one wording, frame, language and option order; each is for tuning or held out from it.
+
+    Options:
+        split: Forms to print: all, those for tuning, or those held out from it.
+        language: Language code of the forms; may be given several times [en].
     """
     chosen = None if split == "all" else split
     languages = tuple(language or ("en",))
@@ -56,16 +48,18 @@ def forms(
     display.print_result(as_json, value, lambda: display.show_forms(shown))
 
 
-@instrument_app.command()
-def template(
-    name: Annotated[str, typer.Argument(help="Name of a questionnaire.")] = "vsm13",
-) -> None:
-    """Print a questionnaire without its texts, to fill in the official ones."""
+def template(name: str = "vsm13") -> None:
+    """Print a questionnaire with blank texts to fill in.
+
+    Items, scales and formulas are there; labels and wordings, such as the official ones, are yours to write.
+
+    Options:
+        name: Name of a questionnaire.
+    """
     print(instrument_template(name), end="")
 
 
-@instrument_app.command("list")
-def list_instruments(as_json: JsonOption = False) -> None:
+def list_instruments(*, as_json: bool = False) -> None:
     """List the questionnaires that come with the package."""
     listed = [
         {"key": instrument.key, "title": instrument.title, "items": len(instrument.items)}

@@ -11,70 +11,51 @@ from typing import Annotated, Any
 import typer
 
 import acculturate as ac
-from acculturate import display, progress_bars
-from acculturate.commands import options as opt
+from acculturate import display, progress_bars, tuning
 from acculturate.commands.loading import load
-from acculturate.commands.options import advanced, read_anchor, read_config, takes_settings
+from acculturate.commands.options import Dtype, read_anchor, read_config, takes_settings
 from acculturate.formatting import slug
-from acculturate.search import OPTIMIZERS, Optimizer, by_name, takes
-
-_OutOption = Annotated[
-    Path | None, typer.Option("--out", "-o", help="Run directory [runs/COUNTRY-SEED].")
-]
-_ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Continue the run in the run directory.")
-]
-_ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="TOML file of further options, such as max_divergence = 0.2; the command line wins.",
-        callback=read_config,
-        is_eager=True,
-    ),
-]
-_OptimizerOption = Annotated[
-    str,
-    typer.Option(
-        help=f"Search algorithm: {', '.join(OPTIMIZERS)}; all but adam do without gradients."
-    ),
-]
-_PopulationOption = Annotated[
-    int | None,
-    advanced(help="Candidates per generation; by default the search algorithm's own number."),
-]
+from acculturate.search import Optimizer, by_name, takes
 
 
-@takes_settings(basic=("budget", "seed", "tokens", "max_divergence", "language"))
+@takes_settings()
 def tune(
     *,
-    country: opt.CountryOption,
-    model: opt.ModelOption = "embedded",
-    out: _OutOption = None,
-    resume: _ResumeOption = False,
-    config: _ConfigOption = None,  # noqa: ARG001  # its callback reads it
-    optimizer: _OptimizerOption = "adam",
-    instrument: opt.InstrumentOption = "vsm13",
-    table: opt.TableOption = "hofstede-insights",
-    device: opt.DeviceOption = "auto",
-    as_json: opt.JsonOption = False,
-    population: _PopulationOption = None,
-    revision: opt.RevisionOption = None,
-    dtype: opt.DtypeOption = "auto",
-    trust_remote_code: opt.TrustOption = False,
+    country: str,
+    model: str = "embedded",
+    out: Path | None = None,
+    resume: bool = False,
+    config: Annotated[Path | None, typer.Option(callback=read_config, is_eager=True)] = None,  # noqa: ARG001
+    optimizer: str = "adam",
+    instrument: str = "vsm13",
+    table: str = "hofstede-insights",
+    device: str = "auto",
+    as_json: bool = False,
+    population: int | None = None,
+    revision: str | None = None,
+    dtype: Dtype = "auto",
+    trust_remote_code: bool = False,
     **settings: Any,
 ) -> None:
     """Tune a soft prompt towards a country's survey scores.
 
     It stands in the model's context; no weight is changed. The run directory holds it with its results.
-    """
-    from acculturate.tuning import make_task
 
+    Options:
+        country: Name or ISO code of the country to tune towards.
+        out: Run directory [runs/COUNTRY-SEED].
+        resume: Continue the run in the run directory.
+        config: TOML file of further options, such as max_divergence = 0.2; the command line wins.
+        optimizer: Search algorithm: adam, by gradients; l-shade, pso, cma-es, sep-cma-es, gde3, random,
+            de/best/1, de/rand/1, de/current-to-best/1 or de, without them.
+        population: Candidates per generation; by default the search algorithm's own number.
+    """
     survey, countries = ac.load_instrument(instrument), ac.load_countries(table)
     target = countries[country]
     settings["anchor"] = read_anchor(settings["anchor"])
     chosen = _make_optimizer(optimizer, population, settings["budget"])
     resolved = ac.Settings(**settings).resolved(chosen)
-    make_task(survey, target, resolved)
+    tuning.make_task(survey, target, resolved)
     folder = out or Path("runs") / f"{slug(target.name)}-{resolved.seed}"
     answering = load(model, revision, dtype, device, trust_remote_code)
     try:
