@@ -6,17 +6,17 @@ import pytest
 from acculturate.metrics import (
     Comparison,
     ComparisonSettings,
-    by_order,
     compare,
     compare_answers,
-    extremes,
     form_sets,
+    make_row,
     mean_distance,
-    measure,
-    row,
-    specificity,
+    measure_extremes,
+    rank_target,
+    rows_by_order,
 )
 from acculturate.metrics.held_out import kept_samples
+from acculturate.metrics.measure import measure
 from acculturate.model.answers import Answers
 from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
@@ -98,7 +98,7 @@ def test_an_instrument_with_one_wording_has_no_new_ones(toy):
 
 
 def test_a_row_is_what_measure_gives(vsm13, prompt, asked):
-    made = row("held-out", "", asked)
+    made = make_row("held-out", "", asked)
     for state, soft in ((made.naive, None), (made.tuned, prompt)):
         profile = measure(
             FakeModel(),
@@ -133,7 +133,7 @@ def test_the_gain_of_a_model_that_shifts_every_form_alike_is_certain(toy):
 
 
 def test_by_order_halves_the_forms(asked):
-    first, last = by_order(asked)
+    first, last = rows_by_order(asked)
     assert (first.key, last.key) == ("forward", "reversed")
     assert first.forms == last.forms == 48
     both = [(first.tuned.scores[k] + last.tuned.scores[k]) / 2 for k in first.tuned.scores]
@@ -148,7 +148,7 @@ def test_kept_samples_are_few_and_of_both(asked):
 
 def test_the_rank_counts_who_is_nearer(vsm13, asked):
     table = load_countries()
-    found = specificity(asked, "China", table)
+    found = rank_target(asked, "China", table)
     for standing in (found.naive, found.tuned):
         names = [name for name, _ in standing.losses]
         assert names[standing.rank - 1] == "China"
@@ -159,7 +159,7 @@ def test_the_rank_counts_who_is_nearer(vsm13, asked):
 
 
 def test_extremes(asked):
-    found = extremes(asked)
+    found = measure_extremes(asked)
     for one in found:
         assert one.middle == 50
         assert one.inward == pytest.approx(abs(one.naive - 50) - abs(one.tuned - 50))

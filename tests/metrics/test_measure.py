@@ -9,8 +9,8 @@ import pytest
 
 import acculturate
 from acculturate.errors import UsageError
-from acculturate.metrics import Profile, measure, profile
-from acculturate.metrics.measure import choose_forms, default_table, nearest_countries
+from acculturate.metrics import Profile, profile
+from acculturate.metrics.measure import choose_forms, default_table, measure, nearest_countries
 from acculturate.model.answers import Answers, Query
 from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt

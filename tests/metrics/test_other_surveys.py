@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from acculturate.metrics import check_with, other_surveys
+from acculturate.metrics.other_surveys import check_with, other_surveys
 from acculturate.model.fake import FakeModel
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey import load_countries, load_instrument

@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from acculturate.metrics import ComparisonSettings, percentile_interval, profile, respondents
+from acculturate.metrics import ComparisonSettings, percentile_interval, profile, survey_respondents
 from acculturate.metrics.respondents import (
     AGES,
     EDUCATIONS,
@@ -72,7 +72,7 @@ class Listening(FakeModel):
 
 def test_both_states_are_asked_the_same(question, forms, prompt):
     model = Listening()
-    found = respondents(model, prompt, forms, question, 8)
+    found = survey_respondents(model, prompt, forms, question, 8)
     untouched = [texts for naive, texts in model.heard if naive]
     tuned = [texts for naive, texts in model.heard if not naive]
     assert untouched == tuned
@@ -86,7 +86,7 @@ def test_both_states_are_asked_the_same(question, forms, prompt):
 
 
 def test_the_same_seed_gives_the_same_survey(question, forms, prompt):
-    first, again = (respondents(FakeModel(), prompt, forms, question, 12) for _ in range(2))
+    first, again = (survey_respondents(FakeModel(), prompt, forms, question, 12) for _ in range(2))
     assert first == again
     assert first.gain == first.naive.loss - first.tuned.loss
     assert first.gain_interval[0] <= first.gain <= first.gain_interval[1]
@@ -101,7 +101,7 @@ def test_a_model_that_breaks_has_no_finite_loss(question, forms):
                 answers.probabilities[:] = np.nan
             return answers
 
-    found = respondents(
+    found = survey_respondents(
         Broken(), SoftPrompt(np.zeros((1, 16)), "front", "fake"), forms, question, 4
     )
     assert np.isfinite(found.naive.loss)

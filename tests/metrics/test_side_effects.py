@@ -9,7 +9,13 @@ import pytest
 
 from acculturate.errors import UsageError
 from acculturate.io import json_text
-from acculturate.metrics import HELD_OUT_TEXTS, TUNING_TEXTS, reach, read_guard, side_effects
+from acculturate.metrics import (
+    HELD_OUT_TEXTS,
+    TUNING_TEXTS,
+    measure_side_effects,
+    reach,
+    read_guard,
+)
 from acculturate.metrics.texts import PASSAGES, QUESTIONS, SENTENCES
 from acculturate.model.answers import TextReading
 from acculturate.model.fake import FakeModel
@@ -56,7 +62,7 @@ def test_texts_are_many_and_new(vsm13: Instrument):
 
 def test_known_readings_give_known_numbers(prompt):
     own = ("one two three four", "one two")
-    found = side_effects(Scripted(), prompt, own=own)
+    found = measure_side_effects(Scripted(), prompt, own=own)
     sets = {one.key: one for one in found.sets}
     assert list(sets) == [*SENTENCES, "passages", "own"]
     mine = sets["own"]
@@ -102,12 +108,12 @@ def test_intervals_cover_what_they_should():
 
 
 def test_one_text_has_no_interval_and_short_ones_are_refused(prompt):
-    found = side_effects(FakeModel(), prompt, own=("abc",))
+    found = measure_side_effects(FakeModel(), prompt, own=("abc",))
     assert found.sets[-1].divergence.interval is None
     assert found.reaches[-1].low == found.reaches[-1].high == ()
     assert found.reaches[-1].faded.value == 0
     with pytest.raises(UsageError, match="two tokens"):
-        side_effects(FakeModel(), prompt, own=("a", "b"))
+        measure_side_effects(FakeModel(), prompt, own=("a", "b"))
 
 
 def test_english_sentences_are_the_guards_held_out_texts():
@@ -115,7 +121,7 @@ def test_english_sentences_are_the_guards_held_out_texts():
     soft = SoftPrompt(
         np.random.default_rng(0).normal(size=(3, 32)).astype(np.float32), "after-bos", "llama"
     )
-    found = side_effects(model, soft)
+    found = measure_side_effects(model, soft)
     guard = read_guard(model, soft.embeddings, soft.placement)
     assert found.sets[0].divergence.value == pytest.approx(guard.divergence, rel=1e-5)
     assert found.sets[0].tuned.value == pytest.approx(guard.perplexity, rel=1e-5)
@@ -128,13 +134,16 @@ def test_english_sentences_are_the_guards_held_out_texts():
 def test_a_seed_repeats_and_users_texts_change_nothing_else(prompt):
     soft = SoftPrompt(np.random.default_rng(0).normal(size=(2, 32)), "front", "llama")
     model = shared_model("llama")
-    first, with_own = side_effects(model, soft), side_effects(model, soft, own=("One more text.",))
+    first, with_own = (
+        measure_side_effects(model, soft),
+        measure_side_effects(model, soft, own=("One more text.",)),
+    )
     assert first.sets == with_own.sets[:-1]
-    assert side_effects(model, soft, seed=1).sets[0].divergence != first.sets[0].divergence
+    assert measure_side_effects(model, soft, seed=1).sets[0].divergence != first.sets[0].divergence
 
 
 def test_a_broken_prompt_gives_no_numbers(prompt):
     broken = SoftPrompt(np.full((2, 16), np.nan, np.float32), "front", "fake")
-    found = side_effects(FakeModel(), broken)
+    found = measure_side_effects(FakeModel(), broken)
     assert np.isnan(found.sets[0].divergence.value)
     assert json.loads(json_text(asdict(found)))["sets"][0]["tuned"]["value"] is None

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acculturate.metrics import ComparisonSettings, generated, parse_answer
+from acculturate.metrics import ComparisonSettings, compare_written_answers, parse_answer
 from acculturate.metrics.written_answers import REFUSALS, cohens_kappa, read_texts
 from acculturate.model.answers import Query
 from acculturate.model.fake import FakeModel
@@ -80,14 +80,14 @@ def question():
 def test_the_fake_model_writes_what_it_thinks(question):
     forms = balanced_forms(VSM13, "held-out")
     soft = SoftPrompt(np.random.default_rng(0).normal(size=(2, 16)), "front", "fake")
-    found = generated(FakeModel(), soft, forms, question)
+    found = compare_written_answers(FakeModel(), soft, forms, question)
     assert found.forms == 48
     for state in (found.naive, found.tuned):
         assert state.counts == {"valid": 48, "refusal": 0, "unparsable": 0}
         assert state.agreement == 1
         assert state.kappa == 1
         assert state.unread == ()
-    drawn = generated(FakeModel(), soft, forms, question, seed=0)
+    drawn = compare_written_answers(FakeModel(), soft, forms, question, seed=0)
     assert 0 < drawn.tuned.agreement < 1
 
 

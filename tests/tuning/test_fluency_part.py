@@ -45,7 +45,7 @@ def test_it_writes_one_file_and_leaves_the_others(run):
     found = evaluate_fluency(run, FakeModel())
     assert {p: p.read_bytes() for p in before} == before
     assert found.computed == ("fluency",)
-    assert found.parts["fluency"] == on_disk(run)
+    assert found.checks["fluency"] == on_disk(run)
     assert [one["key"] for one in on_disk(run)["sets"]] == [
         "en",
         "ar",
@@ -60,21 +60,21 @@ def test_it_writes_one_file_and_leaves_the_others(run):
 
 
 def test_only_what_changed_is_measured_again(run):
-    first = evaluate_fluency(run, Counting()).parts
+    first = evaluate_fluency(run, Counting()).checks
     asked = Counting.calls
     assert evaluate_fluency(run, Counting()).computed == ()
     assert Counting.calls == asked
     own = evaluate_fluency(run, Counting(), texts=("Tea is hot.", "Ice is cold."))
-    assert own.parts["fluency"]["sets"][:-1] == first["fluency"]["sets"]
+    assert own.checks["fluency"]["sets"][:-1] == first["fluency"]["sets"]
     asked = Counting.calls
     for texts in ((), ("Tea is hot.", "Ice is cold.")):
         again = evaluate_fluency(run, Counting(), texts=texts)
-        assert (again.computed, again.parts) == ((), own.parts)
+        assert (again.computed, again.checks) == ((), own.checks)
     assert Counting.calls == asked
     assert evaluate_fluency(run, Counting(), texts=("Other.",)).computed == ("fluency",)
     assert evaluate_fluency(run, Counting(), seed=1).computed == ("fluency",)
     (run.directory / "evaluation" / "fluency.json").write_text("[")
-    assert evaluate_fluency(run, Counting()).parts == first
+    assert evaluate_fluency(run, Counting()).checks == first
 
 
 def test_what_it_refuses(run):
@@ -88,7 +88,7 @@ def test_what_it_refuses(run):
             return super().__getattribute__(name)
 
     said = []
-    assert evaluate_fluency(run, Silent(), progress=said.append).parts == {}
+    assert evaluate_fluency(run, Silent(), progress=said.append).checks == {}
     assert "cannot be measured" in said[0]
 
 
@@ -101,11 +101,12 @@ def test_a_file_of_texts(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "holds no text"),
-        (b" \n\n\t\n", "holds no text"),
-        (b"abc\n\xff\xfe", r"not UTF-8 text \(byte 4\)"),
-        (b"a b\n" * 501, "501 texts; 500 at most"),
-        (b"x" * 4_000_001, "larger than 4 MB"),
+        (b"", "is empty"),
+        (b" \n\n\t\n", "is empty"),
+        ("\u00a0\n".encode(), "holds 0 texts"),
+        (b"abc\n\xff\xfe", r"not UTF-8 \(line 2\)"),
+        (b"a b\n" * 501, "501 texts; 1 to 500 are read"),
+        (b"x" * 4_000_001, "4,000,001 bytes; at most 4,000,000"),
     ],
 )
 def test_a_file_of_texts_that_cannot_be_read(tmp_path, content, words):
@@ -114,6 +115,6 @@ def test_a_file_of_texts_that_cannot_be_read(tmp_path, content, words):
     with pytest.raises(UsageError, match=words) as caught:
         read_own_texts(file)
     assert caught.value.hint
-    for missing in (tmp_path, tmp_path / "no.txt"):
-        with pytest.raises(UsageError, match="cannot read"):
+    for missing, words in ((tmp_path, "is a directory"), (tmp_path / "no.txt", "does not exist")):
+        with pytest.raises(UsageError, match=words):
             read_own_texts(missing)

@@ -15,26 +15,25 @@ from typing import Any
 from acculturate.errors import FailureError, UsageError
 from acculturate.io import fingerprint, lock_folder
 from acculturate.metrics.comparison import Comparison, ComparisonSettings, compare
-from acculturate.metrics.extremes import Extremes, extremes
+from acculturate.metrics.extremes import Extremes, measure_extremes
 from acculturate.metrics.held_out import (
     HEADLINE,
     FormSet,
-    by_order,
-    few,
     form_sets,
     kept_samples,
+    limit_forms,
+    make_row,
     other_languages,
-    row,
+    rows_by_order,
 )
 from acculturate.metrics.other_surveys import SurveyCheck, check_with, other_surveys
-from acculturate.metrics.respondents import LANGUAGE, Respondents
-from acculturate.metrics.respondents import respondents as interview_all
-from acculturate.metrics.specificity import specificity
+from acculturate.metrics.respondents import LANGUAGE, Respondents, survey_respondents
+from acculturate.metrics.specificity import rank_target
 from acculturate.metrics.texts import REFUSALS
-from acculturate.metrics.written_answers import MAX_TOKENS, Generated
-from acculturate.metrics.written_answers import generated as written_answers
+from acculturate.metrics.written_answers import MAX_TOKENS, Generated, compare_written_answers
 from acculturate.model.answers import AnswerModel, GeneratingModel
 from acculturate.runs import (
+    CHECKS,
     HeldOut,
     HeldOutRow,
     Memo,
@@ -63,27 +62,24 @@ from acculturate.survey import fingerprint as form_fingerprint
 FORMAT = 2
 """Raised when a file's numbers come to mean something else, so that old ones are made again."""
 
-PARTS = ("held_out", "specificity", "extremes", "generated", "other_surveys", "respondents")
-"""The files under evaluation/, without their ending."""
-
 
 @dataclass(frozen=True)
 class RunEvaluation:
-    """What a run was worth, as its files under evaluation/ say.
+    """The checks of a run: its files under evaluation/.
 
     Attributes:
         directory: The run directory.
-        parts: What each of the files holds, by its name; only those that are there.
+        checks: Content of each file by its name, without those that are missing.
         computed: Names of the files that this call made; the others were there.
     """
 
     directory: Path
-    parts: dict[str, dict[str, Any]]
+    checks: dict[str, dict[str, Any]]
     computed: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as a value for JSON."""
-        return {"run": str(self.directory), "computed": list(self.computed), **self.parts}
+        return {"run": str(self.directory), "computed": list(self.computed), **self.checks}
 
 
 def evaluate(
@@ -137,9 +133,8 @@ def evaluate(
         checks.other_surveys()
         if respondents:
             checks.respondents(respondents)
-    there = {name: checks.memo.read(name) for name in PARTS}
-    parts = {name: part for name, part in there.items() if part is not None}
-    return RunEvaluation(loaded.directory, parts, tuple(checks.memo.computed))
+    contents = {name: part for name in CHECKS if (part := checks.memo.read(name)) is not None}
+    return RunEvaluation(loaded.directory, contents, tuple(checks.memo.computed))
 
 
 def made_with(run: Run) -> tuple[str, str | None, str]:
@@ -154,7 +149,7 @@ def made_with(run: Run) -> tuple[str, str | None, str]:
 
 @dataclass(frozen=True)
 class _Inputs:
-    """What a run was asked, as its directory says, checked against what is here now."""
+    """The inputs of a run, as its directory records them, checked against those given now."""
 
     instrument: Instrument
     table: CountryTable
@@ -184,16 +179,17 @@ class _Checks:
 
     def held_out(self) -> None:
         """Compare the losses in every way of asking."""
-        there: dict[str, list[HeldOutRow]] = {}
-        for kept in getattr(self.memo.read_record("held_out", HeldOut), "rows", ()):
-            there.setdefault(kept.fingerprint, []).append(kept)
+        record = self.memo.read_record("held_out", HeldOut)
+        kept: dict[str, list[HeldOutRow]] = {}
+        for row in record.rows if record else ():
+            kept.setdefault(row.fingerprint, []).append(row)
         rows: list[HeldOutRow] = []
         for form_set in self._sets.values():
-            mark = self._fingerprint("row", form_set.key, form_fingerprint(form_set.forms))
-            if mark not in there:
-                there[mark] = list(self._rows(form_set, mark))
+            inputs = self._fingerprint("row", form_set.key, form_fingerprint(form_set.forms))
+            if inputs not in kept:
+                kept[inputs] = list(self._rows(form_set, inputs))
                 self.memo.note("held_out")
-            rows += there[mark]
+            rows += kept[inputs]
         self.memo.write("held_out", HeldOut(tuple(rows)))
 
     def specificity(self) -> None:
@@ -202,19 +198,18 @@ class _Checks:
         scores = {country.name: dict(country.scores) for country in table}
         self._once(
             "specificity",
-            lambda: specificity(self._comparison(HEADLINE), self._inputs.target.name, table),
+            lambda: rank_target(self._comparison(HEADLINE), self._inputs.target.name, table),
             scores,
             form_fingerprint(forms),
         )
 
     def extremes(self) -> None:
-        """Look whether scores went towards the middle."""
-        sets = self._sets["tuning"], self._sets[HEADLINE]
-        shown = [form_fingerprint(form_set.forms) for form_set in sets]
+        """Measure how far scores are from the middle."""
+        keys = "tuning", HEADLINE
         self._once(
             "extremes",
-            lambda: Extremes(*(extremes(self._comparison(form_set.key)) for form_set in sets)),
-            *shown,
+            lambda: Extremes(*(measure_extremes(self._comparison(key)) for key in keys)),
+            *(form_fingerprint(self._sets[key].forms) for key in keys),
         )
 
     def generated(self) -> None:
@@ -229,7 +224,7 @@ class _Checks:
 
         def make() -> Generated:
             self._progress(f"reading {len(forms)} written answers")
-            return written_answers(model, self._prompt, forms, inputs.settings)
+            return compare_written_answers(model, self._prompt, forms, inputs.settings)
 
         self._once("generated", make, form_fingerprint(forms), MAX_TOKENS, REFUSALS)
 
@@ -237,21 +232,22 @@ class _Checks:
         """Ask surveys that the search knew nothing of."""
         inputs = self._inputs
         surveys = other_surveys(inputs.instrument, inputs.target.name, inputs.language)
-        here = [(survey, country) for survey in surveys if (country := survey.country) is not None]
-        known = [
+        with_target = [survey for survey in surveys if survey.country is not None]
+        contents = [
             [survey.instrument.fingerprint, dict(country.scores), form_fingerprint(survey.forms)]
-            for survey, country in here
+            for survey in surveys
+            if (country := survey.country) is not None
         ]
 
         def make() -> OtherSurveys:
             checks: list[SurveyCheck] = []
-            for survey, _ in here:
+            for survey in with_target:
                 self._progress(f"asking {len(survey.forms)} forms: {survey.instrument.title}")
                 checks.append(check_with(self._model, self._prompt, survey, inputs.settings.seed))
             missing = tuple(survey.table.key for survey in surveys if survey.country is None)
             return OtherSurveys(tuple(checks), missing, inputs.target.name)
 
-        self._once("other_surveys", make, known)
+        self._once("other_surveys", make, contents)
 
     def respondents(self, count: int) -> None:
         """Simulate a survey of so many respondents."""
@@ -259,23 +255,23 @@ class _Checks:
         if LANGUAGE not in inputs.instrument.languages:
             self._progress(f"{inputs.instrument.key} has no {LANGUAGE}, so it has no respondents")
             return
-        forms = few(all_forms(inputs.instrument, (LANGUAGE,), "held-out"))
+        forms = limit_forms(all_forms(inputs.instrument, (LANGUAGE,), "held-out"))
 
         def make() -> Respondents:
             self._progress(f"asking {count} respondents twice")
-            return interview_all(self._model, self._prompt, forms, inputs.settings, count)
+            return survey_respondents(self._model, self._prompt, forms, inputs.settings, count)
 
         self._once("respondents", make, form_fingerprint(forms), count)
 
-    def _rows(self, form_set: FormSet, mark: str) -> Iterator[HeldOutRow]:
+    def _rows(self, form_set: FormSet, inputs: str) -> Iterator[HeldOutRow]:
+        """Yield the row of a set of forms; the headline's also has samples, and rows by option order."""
         comparison = self._comparison(form_set.key)
-        results, samples = [row(form_set.key, form_set.label, comparison)], {}
-        if form_set.key == HEADLINE:
-            results += by_order(comparison)
-            samples = {state: tuple(kept) for state, kept in kept_samples(comparison).items()}
-        for result in results:
-            own = samples if result.key == HEADLINE else {}
-            yield HeldOutRow(**vars(result), samples=own, fingerprint=mark)
+        row = make_row(form_set.key, form_set.label, comparison)
+        is_headline = form_set.key == HEADLINE
+        samples = kept_samples(comparison) if is_headline else {}
+        yield HeldOutRow(**vars(row), samples=samples, fingerprint=inputs)
+        for by_order in rows_by_order(comparison) if is_headline else ():
+            yield HeldOutRow(**vars(by_order), fingerprint=inputs)
 
     def _comparison(self, key: str) -> Comparison:
         if key not in self._compared:
@@ -312,15 +308,15 @@ def _read_inputs(
     table: CountryTable | None,
     seed: int,
 ) -> _Inputs:
-    """Read what a run was asked.
+    """Read the inputs of a run.
 
     Raises:
         UsageError: A questionnaire, table or model is not the run's.
         FailureError: A file is damaged, or the forms are not those the run was tuned on.
     """
     survey, record = read_config(run.directory).survey, read_provenance(run.directory)
-    instrument = instrument or _own_instrument(survey.instrument)
-    table = table or _own_table(survey.table)
+    instrument = instrument or _packaged_instrument(survey.instrument)
+    table = table or _packaged_table(survey.table)
     if instrument.fingerprint != record.instrument.fingerprint:
         raise UsageError(
             f"the questionnaire {instrument.key} is not the one that the run was tuned on",
@@ -356,7 +352,7 @@ def _tuning_forms(
     return forms
 
 
-def _own_instrument(key: str) -> Instrument:
+def _packaged_instrument(key: str) -> Instrument:
     if key not in instrument_names():
         raise UsageError(
             f"the run's questionnaire {key} is a file of yours", "Give it with --instrument FILE."
@@ -364,7 +360,7 @@ def _own_instrument(key: str) -> Instrument:
     return load_instrument(key)
 
 
-def _own_table(key: str) -> CountryTable:
+def _packaged_table(key: str) -> CountryTable:
     if key not in table_names():
         raise UsageError(f"the run's table {key} is a file of yours", "Give it with --table FILE.")
     return load_countries(key)

@@ -25,7 +25,7 @@ from acculturate.runs import BENCHMARKS, SUMMARY, Run, check_model
 
 @dataclass(frozen=True)
 class Examined:
-    """What a run came to in some benchmarks.
+    """The results of a run in some benchmarks.
 
     Attributes:
         directory: The run directory.
@@ -55,7 +55,7 @@ def examine(
     Args:
         run: A finished run, or its directory.
         model: The model it was tuned on; never changed.
-        exam: What is asked, and how.
+        exam: Questions and the ways of asking them.
         known: Answers by what they depend on; filled by this call. Given to several calls, the untouched
             model is asked once for all runs.
         progress: Called with what is asked, how much of it is answered, and how much there is.
@@ -121,11 +121,11 @@ def _answers(
     def keep(mark: str) -> None:
         fresh.append(mark)
         kept[mark] = known[mark]
-        _write(path, _bytes(kept))
+        _write(path, kept)
 
     marks = sheet.answer(model, weights_hash, methods, known, progress, keep)
     kept |= {mark: known[mark] for mark in marks.values()}
-    _write(path, _bytes(kept))
+    _write(path, kept)
     return bool(fresh), marks
 
 
@@ -133,20 +133,17 @@ def _read(path: Path) -> dict[str, Shares]:
     """Return the answers in a file; none where there is no file that can be read: they are then asked anew."""
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            found = {mark: file[mark] for mark in file.files}
+            arrays = {mark: file[mark] for mark in file.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         return {}
-    return {mark: a for mark, a in found.items() if a.ndim == 2 and a.dtype == np.float64}
+    return {mark: a for mark, a in arrays.items() if a.ndim == 2 and a.dtype == np.float64}
 
 
-def _bytes(answers: Mapping[str, Shares]) -> bytes:
+def _write(path: Path, answers: Mapping[str, Shares]) -> None:
+    """Write answers to a file, unless it holds them already."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **dict(answers))  # pyright: ignore[reportArgumentType]
-    return buffer.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file, unless it holds this already."""
+    content = buffer.getvalue()
     remove_leftovers(path)
     if not path.is_file() or path.read_bytes() != content:
         write_bytes(path, content)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from acculturate.errors import UsageError
 from acculturate.evaluation.evaluate import RunEvaluation
-from acculturate.io import fingerprint, lock_folder
-from acculturate.metrics.side_effects import MAX_TOKENS, side_effects, text_sets
+from acculturate.io import decode, fingerprint, lock_folder, read_bytes
+from acculturate.metrics.side_effects import MAX_TOKENS, measure_side_effects, text_sets
 from acculturate.metrics.texts import QUESTIONS, REFUSALS
 from acculturate.model.answers import LONGEST_READ, AnswerModel, ProseModel
 from acculturate.runs import Memo, Run, check_model
@@ -54,7 +54,7 @@ def evaluate_fluency(
     if not isinstance(model, ProseModel):
         progress(f"{model.name} reads and writes no text: its side effects cannot be measured")
         return RunEvaluation(directory, {}, ())
-    mark = fingerprint(
+    inputs = fingerprint(
         [
             FORMAT,
             prompt.fingerprint,
@@ -69,8 +69,8 @@ def evaluate_fluency(
     with lock_folder(directory):
         memo.once(
             PART,
-            lambda: side_effects(model, prompt, own=texts, seed=seed, progress=progress),
-            fingerprint=mark,
+            lambda: measure_side_effects(model, prompt, own=texts, seed=seed, progress=progress),
+            fingerprint=inputs,
             own_fingerprint=fingerprint(list(texts)) if texts else None,
         )
     return RunEvaluation(directory, {PART: memo.read(PART) or {}}, tuple(memo.computed))
@@ -82,29 +82,12 @@ def read_own_texts(path: Path) -> tuple[str, ...]:
     Raises:
         UsageError: There is no such file, it is no text, or it holds none or too many.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise UsageError(
-                f"{path} is larger than {MOST_BYTES / 1e6:.0f} MB",
-                f"Give at most {MOST_TEXTS} texts, such as a random part of them.",
-            )
-        lines = content.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{path} is not UTF-8 text (byte {error.start})", "Save it as UTF-8, one text a line."
-        ) from error
-    except OSError as error:
-        raise UsageError(
-            f"cannot read {path}: {error.strerror}", "Give a file with one text a line."
-        ) from error
+    what = "file of texts"
+    lines = decode(read_bytes(path, what, MOST_BYTES), path, what).splitlines()
     texts = tuple(line.strip() for line in lines if line.strip())
-    if not texts:
-        raise UsageError(f"{path} holds no text", "Write one text a line.")
-    if len(texts) > MOST_TEXTS:
+    if not 0 < len(texts) <= MOST_TEXTS:
         raise UsageError(
-            f"{path} holds {len(texts)} texts; {MOST_TEXTS} at most are read",
-            "Give fewer, such as a random part of them.",
+            f"{path} holds {len(texts)} texts; 1 to {MOST_TEXTS} are read",
+            "Write one text a line; of more, give a random part.",
         )
     return texts

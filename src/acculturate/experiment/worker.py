@@ -18,9 +18,9 @@ from acculturate.evaluation.examine import examine
 from acculturate.experiment.prepared import BASELINE_CELL, Cell, PreparedExperiment
 from acculturate.io import disk_is_full, json_text, write_text
 from acculturate.metrics.comparison import ComparisonSettings, compare
-from acculturate.metrics.held_out import HEADLINE, by_order, form_sets, row
+from acculturate.metrics.held_out import HEADLINE, form_sets, make_row, rows_by_order
 from acculturate.metrics.other_surveys import check_with, other_surveys
-from acculturate.metrics.specificity import Specificity, specificity
+from acculturate.metrics.specificity import Specificity, rank_target
 from acculturate.model.answers import AnswerModel
 from acculturate.record_files import write_record
 from acculturate.reporting.report import write_report
@@ -197,8 +197,8 @@ def _evaluate_line(
     others = prepared.other_languages(settings)
     sets = form_sets(instrument, task.forms, settings.language, others)
     compared = {each.key: compare(model, line, each.forms, comparing) for each in sets}
-    rows = [row(each.key, each.label, compared[each.key]) for each in sets]
-    rows += by_order(compared[HEADLINE])
+    rows = [make_row(each.key, each.label, compared[each.key]) for each in sets]
+    rows += rows_by_order(compared[HEADLINE])
     surveys = tuple(
         check_with(model, line, survey, settings.seed)
         for survey in other_surveys(instrument, target.name, settings.language)
@@ -206,6 +206,6 @@ def _evaluate_line(
     )
     return {
         "held_out": HeldOut(tuple(HeldOutRow(**vars(asked)) for asked in rows)),
-        "specificity": specificity(compared[HEADLINE], target.name, prepared.tables[target.table]),
+        "specificity": rank_target(compared[HEADLINE], target.name, prepared.tables[target.table]),
         "other_surveys": OtherSurveys(surveys),
     }

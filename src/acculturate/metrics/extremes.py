@@ -1,4 +1,4 @@
-"""Do scores far from the middle move inward? arXiv 2503.16094 reports that tuning moderates extremes.
+"""Scores far from the middle: arXiv 2503.16094 reports that tuning moves them inward.
 
 In: comparisons on tuning and on held-out forms. Out: for each dimension the naive and the tuned score, the
 target, and how far each is from the middle of the published range.
@@ -54,7 +54,7 @@ class Extremes:
     held_out: tuple[Extreme, ...]
 
 
-def extremes(comparison: Comparison) -> tuple[Extreme, ...]:
+def measure_extremes(comparison: Comparison) -> tuple[Extreme, ...]:
     """Return how far the scores of each dimension are from the middle, before and after."""
     results: list[Extreme] = []
     for column, dimension in enumerate(comparison.settings.scoring.dimensions):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from acculturate.metrics.comparison import Comparison, StatePair
 from acculturate.survey import Form, Instrument, all_forms, crossed_forms, draw_forms
@@ -74,22 +75,22 @@ def form_sets(
     """
     new = all_forms(instrument, (language,), "held-out")
     lettered = all_forms(instrument, (language,), "held-out", "letters")
-    sets = [FormSet("tuning", "As it was tuned", few(tuning))]
+    sets = [FormSet("tuning", "As it was tuned", limit_forms(tuning))]
     if instrument.language(language).held_out_wordings:
         worded = crossed_forms(instrument, "held-out", "tuning", language)
         framed = crossed_forms(instrument, "tuning", "held-out", language)
         sets += [
-            FormSet("wordings", "New wordings", few(worded)),
-            FormSet("frames", "New frames", few(framed)),
+            FormSet("wordings", "New wordings", limit_forms(worded)),
+            FormSet("frames", "New frames", limit_forms(framed)),
         ]
-    sets.append(FormSet(HEADLINE, "New wordings and frames", few(new)))
+    sets.append(FormSet(HEADLINE, "New wordings and frames", limit_forms(new)))
     mixed = crossed_forms(instrument, "held-out", "held-out", language, shuffled=True)
     sets.append(FormSet("shuffled", "…options shuffled", _few_of_each(mixed)))
     if any(a.labels != b.labels for a, b in zip(new, lettered, strict=True)):
-        sets.append(FormSet("letters", "…options lettered", few(lettered)))
+        sets.append(FormSet("letters", "…options lettered", limit_forms(lettered)))
     for code in others:
         pool = all_forms(instrument, (code,), "held-out")
-        sets.append(FormSet(code, f"…in {language_name(code)}", few(pool)))
+        sets.append(FormSet(code, f"…in {language_name(code)}", limit_forms(pool)))
     return tuple(sets)
 
 
@@ -101,32 +102,36 @@ def other_languages(
     return tuple(code for code in dict.fromkeys(codes) if code != own)
 
 
-def row(key: str, label: str, comparison: Comparison) -> FormSetResult:
+def make_row(key: str, label: str, comparison: Comparison) -> FormSetResult:
     """Return a comparison as a row."""
     states = vars(comparison.states())
     return FormSetResult(key=key, label=label, forms=len(comparison.forms), **states)
 
 
-def by_order(comparison: Comparison) -> tuple[FormSetResult, FormSetResult]:
+def rows_by_order(comparison: Comparison) -> tuple[FormSetResult, FormSetResult]:
     """Return the rows of a comparison's forms in the item's own order, and in the reversed one."""
     rows: list[FormSetResult] = []
     for order, label in (("forward", "…options as listed"), ("reversed", "…options reversed")):
         chosen = [index for index, form in enumerate(comparison.forms) if form.order == order]
-        rows.append(row(order, label, comparison.only(chosen)))
+        rows.append(make_row(order, label, comparison.only(chosen)))
     return rows[0], rows[1]
 
 
-def kept_samples(comparison: Comparison) -> dict[str, list[float]]:
-    """Return bootstrap losses of both states, `KEPT_SAMPLES` of them; empty where there are none."""
+def kept_samples(comparison: Comparison) -> dict[str, tuple[float, ...]]:
+    """Return bootstrap losses of both states, thinned; empty where there are none."""
     losses = comparison.loss_samples
     if losses is None:
         return {}
-    step = losses.shape[1] // KEPT_SAMPLES
-    kept = np.round(losses[:, :: max(1, step)], 6)
-    return {"naive": kept[0].tolist(), "tuned": kept[1].tolist()}
+    naive, tuned = thin(losses).tolist()
+    return {"naive": tuple(naive), "tuned": tuple(tuned)}
 
 
-def few(pool: Sequence[Form]) -> tuple[Form, ...]:
+def thin(losses: Float[np.ndarray, "*state sample"]) -> Float[np.ndarray, "*state kept"]:
+    """Return `KEPT_SAMPLES` of the bootstrap losses, rounded."""
+    return np.round(losses[..., :: max(1, losses.shape[-1] // KEPT_SAMPLES)], 6)
+
+
+def limit_forms(pool: Sequence[Form]) -> tuple[Form, ...]:
     """Return as many of a pool as an interval needs, balanced; always the same."""
     items = len({form.item for form in pool})
     if len(pool) <= FORMS_AN_ITEM * items:

@@ -247,16 +247,12 @@ def score_answers(
 ) -> ScoredAnswers:
     """Score the answers of a candidate.
 
-    The seed gives any candidate the same respondents' luck and the same drawn forms, so that two can be
-    compared.
+    The seed gives any candidate the same random numbers for its respondents and the same drawn forms, so
+    that two can be compared.
     """
     drawing, resampling = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(2))
-    values = item_values(
-        answers.probabilities[candidate : candidate + 1],
-        reading,
-        drawing,
-        respondents if reading == "sampled" else None,
-    )
+    chosen = answers.probabilities[candidate : candidate + 1]
+    values = item_values(chosen, reading, drawing, respondents)
     means = item_means(values, answers.forms, scoring.instrument)
     samples = bootstrap_scores(values[0], answers.forms, scoring, resampling)
     return ScoredAnswers(means[0], scoring.scores(means)[0], samples)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from acculturate.metrics.comparison import ComparisonSettings, StatePair, compare
-from acculturate.metrics.held_out import few
+from acculturate.metrics.held_out import limit_forms
 from acculturate.model import AnswerModel, SoftPrompt
 from acculturate.record_files import Numbers
 from acculturate.survey import (
@@ -91,7 +91,7 @@ def other_surveys(own: Instrument, country: str, language: str) -> tuple[OtherSu
             target = table[country]
         complete = target is not None and keys <= set(target.scores)
         asked = language if language in instrument.languages else "en"
-        forms = few(all_forms(instrument, (asked,), "held-out"))
+        forms = limit_forms(all_forms(instrument, (asked,), "held-out"))
         surveys.append(OtherSurvey(instrument, table, target if complete else None, forms))
     return tuple(surveys)
 

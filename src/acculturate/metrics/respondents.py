@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from acculturate.metrics.comparison import ComparisonSettings
-from acculturate.metrics.held_out import KEPT_SAMPLES
+from acculturate.metrics.held_out import thin
 from acculturate.metrics.measure import SAMPLES, ask_state, score_intervals, strata
 from acculturate.metrics.statistics import (
     bootstrap_means,
@@ -48,7 +48,7 @@ OCCUPATIONS = (
 
 
 @dataclass(frozen=True)
-class Sampled:
+class RespondentState:
     """The answers of the respondents of one state, untouched or tuned.
 
     Attributes:
@@ -57,7 +57,7 @@ class Sampled:
         scores: Score of each dimension.
         respondent_intervals: 95% interval of each score over respondents, as a survey reports it.
         intervals: 95% interval of each score over respondents and forms.
-        samples: Bootstrap losses over respondents and forms, `KEPT_SAMPLES` of them.
+        samples: Bootstrap losses over respondents and forms, thinned by `thin`.
     """
 
     loss: InfIfNull
@@ -87,14 +87,14 @@ class Respondents:
     seed: int
     language: str
     example: str
-    naive: Sampled
-    tuned: Sampled
+    naive: RespondentState
+    tuned: RespondentState
     gain: NanIfNull
     gain_interval: NanInterval
 
 
 @dataclass(frozen=True)
-class Survey:
+class RespondentAnswers:
     """Answers of one state.
 
     Attributes:
@@ -128,17 +128,17 @@ def persona_lines(count: int, rng: np.random.Generator) -> tuple[str, ...]:
     )
 
 
-def respondents(
+def survey_respondents(
     model: AnswerModel,
     prompt: SoftPrompt,
     forms: Sequence[Form],
     settings: ComparisonSettings,
     count: int,
 ) -> Respondents:
-    """Ask the same respondents of the untouched and of the tuned model.
+    """Survey the same respondents twice, answered by the untouched and by the tuned model.
 
     Every respondent is asked every item once, in a form drawn so that each form of an item is used
-    equally often, and answers once, drawn from the probabilities with the same luck in both states.
+    equally often, and answers once, drawn from the probabilities by the same random number in both states.
 
     Args:
         model: The model to ask.
@@ -147,29 +147,29 @@ def respondents(
         settings: Scoring, target and the seed of everything drawn here.
         count: Respondents, at least two.
     """
-    design, luck, drawing = np.random.SeedSequence(settings.seed).spawn(3)
+    design, drawing, resampling = np.random.SeedSequence(settings.seed).spawn(3)
     rng = np.random.default_rng(design)
     lines = persona_lines(count, rng)
     asked = _assignment(forms, settings.scoring, count, rng)
-    uniform = np.random.default_rng(luck).random(asked.shape)
-    naive, tuned = (
-        _sampled(
+    uniform = np.random.default_rng(drawing).random(asked.shape)
+    (naive, naive_losses), (tuned, tuned_losses) = (
+        _score_state(
             interview(model, soft_prompt, forms, asked, uniform, lines),
             settings,
-            np.random.default_rng(drawing),
+            np.random.default_rng(resampling),
         )
         for soft_prompt in (None, prompt)
     )
     with np.errstate(invalid="ignore"):
-        gain = naive[0].loss - tuned[0].loss
-        interval = interval_around(naive[1] - tuned[1], gain)
+        gain = naive.loss - tuned.loss
+        interval = interval_around(naive_losses - tuned_losses, gain)
     return Respondents(
         respondents=count,
         seed=settings.seed,
         language=forms[0].language,
         example=lines[0],
-        naive=naive[0],
-        tuned=tuned[0],
+        naive=naive,
+        tuned=tuned,
         gain=gain,
         gain_interval=interval,
     )
@@ -182,44 +182,44 @@ def interview(
     asked: Int[np.ndarray, "respondent item"],
     uniform: Float[np.ndarray, "respondent item"],
     lines: Sequence[str],
-) -> Survey:
-    """Ask each respondent its forms; `uniform` is their luck, one number in [0, 1) an answer."""
+) -> RespondentAnswers:
+    """Ask each respondent its forms; `uniform` holds the random number in [0, 1) that draws each answer."""
     answers, expected = np.full(asked.shape, np.nan), np.full(asked.shape, np.nan)
     for row, line in enumerate(lines):
-        put = with_line([forms[index] for index in asked[row]], line)
-        p = ask_state(model, prompt, put).probabilities[0]
-        fine = np.isfinite(p.sum(axis=1))
-        steps = np.cumsum(p[fine], axis=1)
-        drawn = (uniform[row, fine, None] * steps[:, -1:] >= steps).sum(axis=1)
-        answers[row, fine] = 1.0 + drawn
-        expected[row, fine] = p[fine] @ np.arange(1.0, p.shape[1] + 1)
-    return Survey(tuple(forms), asked, answers, expected)
+        shown = with_line([forms[index] for index in asked[row]], line)
+        p = ask_state(model, prompt, shown).probabilities[0]
+        finite = np.isfinite(p.sum(axis=1))
+        steps = np.cumsum(p[finite], axis=1)
+        drawn = (uniform[row, finite, None] * steps[:, -1:] >= steps).sum(axis=1)
+        answers[row, finite] = 1.0 + drawn
+        expected[row, finite] = p[finite] @ np.arange(1.0, p.shape[1] + 1)
+    return RespondentAnswers(tuple(forms), asked, answers, expected)
 
 
 def score_samples(
-    survey: Survey, scoring: Scoring, rng: np.random.Generator
+    answered: RespondentAnswers, scoring: Scoring, rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, "sample dimension"], Float[np.ndarray, "sample dimension"]]:
-    """Return bootstrap scores of a survey: over respondents, and over respondents and forms.
+    """Return bootstrap scores of the answers: over respondents, and over respondents and forms.
 
     Respondents are drawn with replacement, each with all its answers. Forms are drawn with replacement
     within an item and option order, apart from the respondents and on expected answers, so that the
-    luck of single answers is not counted twice; the two deviations from the scores are added.
+    chance in single answers is not counted twice; the two deviations from the scores are added.
 
     Returns:
         `SAMPLES` score vectors of each kind.
     """
-    weights = bootstrap_weights([range(len(survey.answers))], SAMPLES, rng)
-    people = scoring.scores(weights @ survey.answers)
+    weights = bootstrap_weights([range(len(answered.answers))], SAMPLES, rng)
+    over_respondents = scoring.scores(weights @ answered.answers)
     forms: list[Form] = []
     means: list[float] = []
-    for asked, expected in zip(survey.asked.T, survey.expected.T, strict=True):
+    for asked, expected in zip(answered.asked.T, answered.expected.T, strict=True):
         for index in np.unique(asked):
-            forms.append(survey.forms[index])
+            forms.append(answered.forms[index])
             means.append(float(expected[asked == index].mean()))
     values, columns = np.array(means), strata(forms, scoring.instrument)
     centres = [np.mean([values[members].mean() for members in orders]) for orders in columns]
     shifts = bootstrap_means(values, columns, SAMPLES, rng) - centres
-    return people, people + shifts @ scoring.weights.T
+    return over_respondents, over_respondents + shifts @ scoring.weights.T
 
 
 def _balanced(levels: int, count: int, rng: np.random.Generator) -> Int[np.ndarray, " _"]:
@@ -239,20 +239,20 @@ def _assignment(
     return np.stack(columns, axis=1)
 
 
-def _sampled(
-    survey: Survey, settings: ComparisonSettings, rng: np.random.Generator
-) -> tuple[Sampled, Float[np.ndarray, " sample"]]:
+def _score_state(
+    answered: RespondentAnswers, settings: ComparisonSettings, rng: np.random.Generator
+) -> tuple[RespondentState, Float[np.ndarray, " sample"]]:
     scoring = settings.scoring
-    scores = scoring.scores(survey.answers.mean(axis=0)[None])
-    people, both = score_samples(survey, scoring, rng)
-    losses = scoring.loss(both, settings.target)
+    scores = scoring.scores(answered.answers.mean(axis=0)[None])
+    over_respondents, over_both = score_samples(answered, scoring, rng)
+    losses = scoring.loss(over_both, settings.target)
     loss = float(scoring.loss(scores, settings.target)[0])
-    state = Sampled(
+    state = RespondentState(
         loss=loss,
         interval=loss_interval(losses, loss),
         scores=scoring.by_key(scores[0]),
-        respondent_intervals=score_intervals(people, scoring),
-        intervals=score_intervals(both, scoring),
-        samples=tuple(np.round(losses[:: SAMPLES // KEPT_SAMPLES], 6).tolist()),
+        respondent_intervals=score_intervals(over_respondents, scoring),
+        intervals=score_intervals(over_both, scoring),
+        samples=tuple(thin(losses).tolist()),
     )
     return state, losses

@@ -113,7 +113,7 @@ class SideEffects:
     seed: int
 
 
-def side_effects(
+def measure_side_effects(
     model: ProseModel,
     prompt: SoftPrompt,
     *,

@@ -55,7 +55,7 @@ class Specificity:
     tuned: Standing
 
 
-def specificity(comparison: Comparison, country: str, table: CountryTable) -> Specificity:
+def rank_target(comparison: Comparison, country: str, table: CountryTable) -> Specificity:
     """Rank the target among the complete countries of a table.
 
     Args:
@@ -71,18 +71,16 @@ def specificity(comparison: Comparison, country: str, table: CountryTable) -> Sp
 def _standing(
     comparison: Comparison, index: int, others: list[Country], country: str, table: CountryTable
 ) -> Standing:
-    settings = comparison.settings
-    scoring = settings.scoring
+    scoring = comparison.settings.scoring
     loss = float(comparison.losses[index])
     if not np.isfinite(loss):
         return Standing(1 + len(others), None, ())
     losses = nearest_countries(comparison.scores[index], scoring, table)
     share: float | None = None
-    if comparison.samples is not None:
-        samples = comparison.samples[index]
-        least = scoring.loss(samples, settings.target)
+    if comparison.samples is not None and comparison.loss_samples is not None:
+        samples, to_target = comparison.samples[index], comparison.loss_samples[index]
         vectors = [other.vector(scoring.instrument) for other in others]
-        nearer = [scoring.loss(samples, vector) < least for vector in vectors]
+        nearer = [scoring.loss(samples, vector) < to_target for vector in vectors]
         share = float(1 - np.any(nearer, axis=0).mean())
     rank = 1 + sum(other < loss for name, other in losses if name != country)
     return Standing(rank, share, losses)

@@ -76,7 +76,7 @@ class Generated:
     tuned: Written
 
 
-def generated(
+def compare_written_answers(
     model: GeneratingModel,
     prompt: SoftPrompt,
     forms: Sequence[Form],

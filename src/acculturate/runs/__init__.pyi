@@ -33,6 +33,7 @@ from .records import TableFacts as TableFacts
 from .records import Target as Target
 from .records import TargetScores as TargetScores
 from .store import BENCHMARKS as BENCHMARKS
+from .store import CHECKS as CHECKS
 from .store import DONE as DONE
 from .store import FRONTIER as FRONTIER
 from .store import PROVENANCE as PROVENANCE

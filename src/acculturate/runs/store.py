@@ -52,6 +52,8 @@ CONFIG, PROVENANCE, HISTORY = "config.toml", "provenance.json", "history.jsonl"
 STATE, BEST, DONE = "state.npz", "best.safetensors", "DONE.json"
 SUMMARY, FRONTIER = "evaluation/summary.json", "evaluation/frontier.json"
 BENCHMARKS = "evaluation/benchmarks"
+CHECKS = ("held_out", "specificity", "extremes", "generated", "other_surveys", "respondents")
+"""Names of the files that `evaluate` makes under evaluation/, without their ending."""
 
 
 @dataclass(frozen=True)
