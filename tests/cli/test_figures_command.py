@@ -25,4 +25,4 @@ def test_another_format_and_folder(cli: CommandLine):
 def test_what_has_no_figures(cli: CommandLine):
     write_fake_run(Path("new"), finished=False, evaluated=False, generations=0)
     assert "new has no figures yet" in cli("figures", "new").message(2)
-    assert "no run directory" in cli("figures", "nowhere").message(2)
+    assert "no run in" in cli("figures", "nowhere").message(2)

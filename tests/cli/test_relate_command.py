@@ -32,4 +32,4 @@ def test_relate(cli: CommandLine):
 def test_nothing_to_relate(cli: CommandLine):
     cli.tune("--out", "run")
     assert "asked no benchmark" in cli("relate", "run").message(2)
-    assert "no run directory" in cli("relate", "nowhere").message(2)
+    assert "no run in" in cli("relate", "nowhere").message(2)

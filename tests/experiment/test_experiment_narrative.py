@@ -6,7 +6,7 @@ import pytest
 
 from acculturate.experiment import Cell, Difference, Measured, findings
 from acculturate.runs import (
-    NO_CHECKS,
+    Checks,
     Config,
     Evaluation,
     FormCounts,
@@ -72,4 +72,4 @@ def measured(tuning: float, held_out: float) -> Measured:
     survey = SurveySettings("China", "t", "vsm13", "mean", "expected", 1, "en")
     config = Config(ModelSettings("fake"), survey, SearchSettings(10, 1, "front"))
     run = RunRecords(Path(), config, None, (), evaluation, None)
-    return Measured(cell, tuned, naive, evaluation, run, NO_CHECKS, {}, Path())
+    return Measured(cell, tuned, naive, evaluation, run, Checks(), {}, Path())

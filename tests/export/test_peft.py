@@ -251,7 +251,7 @@ def test_a_run_in_bfloat16_is_known_in_float32(tmp_path, tuned, toy_forms):
 
 
 def test_no_run(tmp_path):
-    with pytest.raises(UsageError, match="no run directory"):
+    with pytest.raises(UsageError, match="no run in"):
         export_peft(tmp_path / "nothing", tiny_model("llama"), tmp_path / "adapter")
 
 

@@ -98,7 +98,6 @@ def test_the_rest_of_the_evaluation_is_that_of_evaluate(settings: dict[str, Any]
     assert other.tokens == one.tokens
     assert one.gradient is None
     assert (one.divergence is None) == (other.divergence is None)
-    assert (one.valid_mass is None) == (other.valid_mass is None)
 
 
 def test_a_reading_with_steps_descends_the_expected_answers():

@@ -76,15 +76,14 @@ def _search(prepared: PreparedExperiment, model: AnswerModel, method: Method) ->
     settings = prepared.settings(method, prepared.experiment.seeds[0])
     optimizer = method.make(prepared.experiment.budget)
     task = prepared.task(*prepared.places[0], settings)
-    objective = Objective(model, task, reads_guard="secondary" in optimizer.requires)
+    objective = Objective(model, task, optimizer.requires)
     rng = np.random.default_rng(0)
     space, first = start_search(model, settings, optimizer.population_size, rng)
     prompts = space.prompts(first)[:_TIMED]
-    gradient = "gradient" in optimizer.requires
-    ask = objective.evaluate_with_gradient if gradient else objective.evaluate
-    ask(prompts[:1], np.random.default_rng(0))  # what is prepared once for all generations
+    # The first call prepares what all generations share.
+    objective.evaluate(prompts[:1], np.random.default_rng(0))
     began = time.monotonic()
-    tokens = ask(prompts, np.random.default_rng(0)).tokens
+    tokens = objective.evaluate(prompts, np.random.default_rng(0)).tokens
     cost = np.array([tokens, time.monotonic() - began])
     after = _asking(prepared, model, task, _TABLE_ROWS, 2)
     return cost / (len(prompts) * optimizer.evaluations_per_candidate), after

@@ -22,15 +22,14 @@ from acculturate.experiment.prepared import BASELINE_CELL, Cell
 from acculturate.experiment.worker import LINES, SUMMARY, checks_folder, is_complete
 from acculturate.io import write_bytes, write_text
 from acculturate.metrics import Interval, State
+from acculturate.record_files import read_record
 from acculturate.runs import (
-    NO_CHECKS,
     Checks,
     Evaluation,
     Method,
     RunRecords,
     read_checks,
     read_run,
-    read_summary,
 )
 
 T = TypeVar("T")
@@ -186,16 +185,16 @@ def _baselines(
 ) -> Iterator[Measured]:
     """Yield the baselines of a country; benchmarks asked them beside the runs towards it."""
     source = cell.folder / SUMMARY
-    evaluation = read_summary(out / source)
+    evaluation = read_record(Evaluation, out / source)
     naive = evaluation.method("naive")
     checks = {line: read_checks(out / checks_folder(cell, line)) for line in LINES}
     # Everything was compared with the untouched model, whose results stand in any of the files.
     everything = (*checks.values(), *(run.checks for run in runs.values()))
-    checks["naive"] = next((each for each in everything if each.rows), NO_CHECKS)
+    checks["naive"] = next((each for each in everything if each.rows), Checks())
     for name in baselines:
         row = evaluation.method(name)
         if row is not None:
-            own, known = Cell(*cell.place, name), checks.get(name, NO_CHECKS)
+            own, known = Cell(*cell.place, name), checks.get(name, Checks())
             yield Measured(own, row, naive, evaluation, None, known, _scores(runs, name), source)
 
 

@@ -5,7 +5,6 @@ from .directory import open_directory as open_directory
 from .directory import open_run as open_run
 from .provenance import record_provenance as record_provenance
 from .records import FORMAT as FORMAT
-from .records import NO_CHECKS as NO_CHECKS
 from .records import Checks as Checks
 from .records import Commit as Commit
 from .records import Config as Config
@@ -45,4 +44,3 @@ from .store import read_checks as read_checks
 from .store import read_config as read_config
 from .store import read_provenance as read_provenance
 from .store import read_run as read_run
-from .store import read_summary as read_summary

@@ -500,10 +500,6 @@ class Checks:
         return tuple(filter(math.isfinite, row.samples.get("tuned", ()) if row else ()))
 
 
-NO_CHECKS = Checks()
-"""Of a run that was not evaluated."""
-
-
 @dataclass(frozen=True)
 class RunRecords:
     """All that a run directory holds but for tensors.
@@ -525,7 +521,7 @@ class RunRecords:
     history: tuple[Generation, ...]
     evaluation: Evaluation | None
     done: Done | None
-    checks: Checks = NO_CHECKS
+    checks: Checks = Checks()
     frontier: tuple[FrontierPoint, ...] = ()
 
     def method(self, key: str) -> Method | None:

@@ -81,16 +81,15 @@ class Run:
             FailureError: One of its files is damaged.
         """
         path = Path(directory)
-        if not (path / CONFIG).is_file():
-            raise UsageError(
-                f"no run in {path}", "Give the directory that `acculturate tune` made."
-            )
+        _check_run(path)
         if not (path / DONE).is_file():
             raise UsageError(
                 f"the run in {path} is not finished", "Repeat its tune command with --resume first."
             )
         prompt = SoftPrompt.load(path / BEST)
-        return cls(path, prompt, read_record(Done, path / DONE), read_summary(path / SUMMARY))
+        return cls(
+            path, prompt, read_record(Done, path / DONE), read_record(Evaluation, path / SUMMARY)
+        )
 
 
 def read_run(path: Path) -> RunRecords:
@@ -100,15 +99,7 @@ def read_run(path: Path) -> RunRecords:
         UsageError: It is no run directory.
         FailureError: One of its files cannot be read or is damaged.
     """
-    if not path.is_dir():
-        raise UsageError(
-            f"there is no run directory {path}", "Give the directory that `acculturate tune` wrote."
-        )
-    if not (path / CONFIG).is_file():
-        raise UsageError(
-            f"{path} is no run directory: it holds no config.toml",
-            "Give the directory that `acculturate tune` wrote, not one above or below it.",
-        )
+    _check_run(path)
     frontier = _read_if_there(FrontierPoints, path / FRONTIER)
     return RunRecords(
         path=path,
@@ -150,15 +141,6 @@ def read_provenance(directory: Path) -> Provenance:
             f"Use the version of acculturate that wrote it: {record.acculturate}.",
         )
     return record
-
-
-def read_summary(path: Path) -> Evaluation:
-    """Read a result table by itself, such as one of methods that search nothing.
-
-    Raises:
-        FailureError: It cannot be read or is damaged.
-    """
-    return read_record(Evaluation, path)
 
 
 def read_checks(folder: Path) -> Checks:
@@ -264,6 +246,15 @@ class Memo:
         """Note that a file was made anew."""
         if name not in self.computed:
             self.computed.append(name)
+
+
+def _check_run(path: Path) -> None:
+    if not (path / CONFIG).is_file():
+        why = "it holds no config.toml" if path.is_dir() else "there is no such directory"
+        raise UsageError(
+            f"no run in {path}: {why}",
+            "Give the directory that `acculturate tune` made, not one above or below it.",
+        )
 
 
 def _read_if_there(kind: type[T], path: Path) -> T | None:

@@ -118,7 +118,7 @@ class TuningLoop:
     ) -> None:
         self._model, self._optimizer, self._directory = model, optimizer, directory
         self._scoring, self._settings = task.scoring, task.settings
-        self._objective = Objective(model, task, reads_guard="secondary" in optimizer.requires)
+        self._objective = Objective(model, task, optimizer.requires)
         self.space, first = start_search(
             model, task.settings, optimizer.population_size, self._stream(0)
         )
@@ -161,8 +161,14 @@ class TuningLoop:
         parents = self._optimizer.parents()
         searching = time.monotonic() - began
         prompts = self.space.prompts(candidates)
-        evaluation = self._evaluate(prompts)
-        fitness = self._fitness(candidates, evaluation)
+        evaluation = self._objective.evaluate(prompts, self._stream(2, state.generation))
+        gradient = evaluation.gradient
+        fitness = Fitness(
+            evaluation.objective,
+            evaluation.violation,
+            secondary=evaluation.divergence,
+            gradient=None if gradient is None else self.space.backward(candidates, gradient),
+        )
         evaluated = time.monotonic()
         self._optimizer.tell(fitness)
         searching += time.monotonic() - evaluated
@@ -196,24 +202,6 @@ class TuningLoop:
         self.state.violation = float(fitness.violation[best])
         self.state.leaders = self.state.leaders[[best]]
         self._directory.write_best(self.best())
-
-    def _evaluate(self, prompts: Prompts) -> Evaluation:
-        rng = self._stream(2, self.state.generation)
-        if "gradient" in self._optimizer.requires:
-            return self._objective.evaluate_with_gradient(prompts, rng)
-        return self._objective.evaluate(prompts, rng)
-
-    def _fitness(
-        self, candidates: Float[np.ndarray, "candidate entry"], evaluation: Evaluation
-    ) -> Fitness:
-        """Return all that an optimiser may ask for of an evaluation."""
-        gradient = evaluation.gradient
-        return Fitness(
-            evaluation.objective,
-            evaluation.violation,
-            secondary=evaluation.divergence,
-            gradient=None if gradient is None else self.space.backward(candidates, gradient),
-        )
 
     def _leads(self, violation: float, objective: float) -> bool:
         """Return whether a generation's leader is the best so far; a tie leaves that in place.

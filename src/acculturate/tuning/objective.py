@@ -6,6 +6,7 @@ candidate, or a sample of them that is drawn anew for every generation and is th
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,6 @@ class Evaluation:
         scores: Dimension scores.
         divergence: Divergence on the tuning guard texts, or None where they were not read.
         perplexity: Perplexity of the tuning guard texts, or None likewise.
-        valid_mass: Mean share of the options in the next token's probability, or None likewise.
         gradient: Gradient of the descended quantity in the soft prompts, or None where not asked for.
         tokens: Tokens that went through the model, all candidates together.
     """
@@ -49,7 +49,6 @@ class Evaluation:
     scores: Float[np.ndarray, "candidate dimension"]
     divergence: Float[np.ndarray, " candidate"] | None
     perplexity: Float[np.ndarray, " candidate"] | None
-    valid_mass: Float[np.ndarray, " candidate"] | None
     gradient: Prompts | None
     tokens: int
 
@@ -60,22 +59,26 @@ class Objective:
     Args:
         model: Answers the forms.
         task: Forms, scores to reach, settings.
-        reads_guard: Whether the guard texts are read even where no limit needs them.
+        requires: Parts that an optimiser needs beside objective and violation: "secondary" is the divergence
+            on the guard texts, which are else read where a limit needs them; "gradient".
 
     Raises:
         ValueError: A form is held out.
     """
 
-    def __init__(self, model: AnswerModel, task: Task, *, reads_guard: bool = False) -> None:
+    def __init__(self, model: AnswerModel, task: Task, requires: Collection[str] = ()) -> None:
         if any(form.split != "tuning" for form in (*task.forms, *task.measured)):
             raise ValueError("the objective never sees a held-out form")
-        self._model, self._task = model, task
+        self._model, self._task, self._requires = model, task, requires
         self._constraints = task.settings.constraints
-        self._texts = TUNING_TEXTS if reads_guard or self._constraints.reads_guard else ()
+        reads_guard = "secondary" in requires or self._constraints.reads_guard
+        self._texts = TUNING_TEXTS if reads_guard else ()
         self._sample = task.settings.sample_size(task.scoring.instrument)
 
     def evaluate(self, prompts: Prompts, rng: np.random.Generator) -> Evaluation:
         """Evaluate a population; the stream draws forms and the respondents of reading "sampled"."""
+        if "gradient" in self._requires:
+            return self.evaluate_with_gradient(prompts, rng)
         return self._evaluate_on(self._draw(rng), prompts, rng)
 
     def measure(self, prompts: Prompts, rng: np.random.Generator) -> Evaluation:
@@ -144,7 +147,6 @@ class Objective:
             scores=scores,
             divergence=answers.divergence,
             perplexity=answers.perplexity,
-            valid_mass=mass,
             gradient=gradient,
             tokens=answers.tokens * len(values),
         )

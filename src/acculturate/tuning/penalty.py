@@ -50,29 +50,28 @@ class PenalisedLoss:
         self, answers: Float[np.ndarray, "candidate form"]
     ) -> Float[np.ndarray, " candidate"]:
         """Return the penalised loss."""
+        if self._penalty == "worst":
+            scores = self._questionnaire_scores(answers)
+            return np.max([self._scoring.loss(each, self._target) for each in scores], axis=0)
         loss = self._scoring.loss(self._scoring.scores_of(answers, self._forms), self._target)
         if self._penalty == "mean":
             return loss
-        scores = self._questionnaire_scores(answers)
-        if self._penalty == "worst":
-            return self._losses(scores).max(axis=0)
-        return loss + scores.std(axis=0).mean(axis=1)
+        return loss + self._questionnaire_scores(answers).std(axis=0).mean(axis=1)
 
     def gradient(self, answers: Float[np.ndarray, "one form"]) -> Float[np.ndarray, " form"]:
         """Return the derivatives of one candidate's penalised loss in each form's answer."""
         if self._penalty == "worst":
-            scores = self._questionnaire_scores(answers)
-            worst = int(self._losses(scores)[:, 0].argmax())
-            in_scores = self._scoring.loss_slope(scores[worst], self._target)[0]
+            scores = self._questionnaire_scores(answers)[:, 0]
+            worst = int(self._scoring.loss(scores, self._target).argmax())
+            in_scores = self._scoring.loss_slope(scores[[worst]], self._target)[0]
             return self._in_answers(in_scores, self._questionnaires[worst])
         mean = self._scoring.scores_of(answers, self._forms)
         in_scores = self._scoring.loss_slope(mean, self._target)[0]
         gradient = self._in_answers(in_scores, np.arange(len(self._forms)))
         if self._penalty == "spread":
-            scores = self._questionnaire_scores(answers)
-            deviation = scores[:, 0] - scores[:, 0].mean(axis=0)
-            spread = scores[:, 0].std(axis=0)
-            in_spread = deviation / (deviation.size * np.maximum(spread, np.finfo(float).tiny))
+            scores = self._questionnaire_scores(answers)[:, 0]
+            spread = np.maximum(scores.std(axis=0), np.finfo(float).tiny)
+            in_spread = (scores - scores.mean(axis=0)) / (scores.size * spread)
             for in_scores, members in zip(in_spread, self._questionnaires, strict=True):
                 gradient += self._in_answers(in_scores, members)
         return gradient
@@ -86,11 +85,6 @@ class PenalisedLoss:
                 for members in self._questionnaires
             ]
         )
-
-    def _losses(
-        self, scores: Float[np.ndarray, "questionnaire candidate dimension"]
-    ) -> Float[np.ndarray, "questionnaire candidate"]:
-        return np.stack([self._scoring.loss(each, self._target) for each in scores])
 
     def _in_answers(
         self, in_scores: Float[np.ndarray, " dimension"], members: Members

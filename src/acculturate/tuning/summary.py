@@ -52,8 +52,8 @@ def summarise(
     rows = list(before.rows)
     if population > 1:  # one prompt alone says nothing of random search
         label = f"Random start: best of {population} random prompts"
-        row, _ = _measure(model, task, "random start", label, prompt=state.start)
-        rows.append(replace(row, evaluations=start_cost))
+        start, _ = _measure(model, task, "random start", label, prompt=state.start)
+        rows.append(replace(start, evaluations=start_cost))
     row, after = _measure(model, task, "tuned", "Tuned soft prompt", prompt=tuned.embeddings)
     continuations = tuple(
         Continuation(text, model.continue_text(text), model.continue_text(text, tuned))
