@@ -7,17 +7,14 @@ import csv
 import errno
 import hashlib
 import json
-import math
-import os
 import re
-import tempfile
-import threading
+import secrets
 import tomllib
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from io import StringIO
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -37,17 +34,15 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         WriteError: The disk is full or the folder cannot be written; nothing already written is lost.
     """
-    temporary: str | None = None
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(content)
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         if not isinstance(error, OSError):
             raise
         full = error.errno in _FULL
@@ -60,7 +55,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """`write_bytes` for UTF-8 text."""
+    """Write UTF-8 text as `write_bytes` does."""
     write_bytes(path, content.encode())
 
 
@@ -71,12 +66,12 @@ def remove_leftovers(path: Path) -> None:
 
 
 def is_leftover(path: Path, name: str) -> bool:
-    """Whether `path` is what a killed `write_bytes` to a file called `name` left."""
+    """Return whether `path` is what a killed `write_bytes` to a file called `name` left."""
     return path.name.startswith(f".{name}-")
 
 
 def disk_is_full(error: BaseException) -> bool:
-    """Whether an error, or what it came from, is a full disk."""
+    """Return whether an error, or one that it came from, is a full disk."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in _FULL:
@@ -117,28 +112,9 @@ def fingerprint(value: object) -> str:
 
 
 def json_text(value: object, ascii_only: bool = False) -> str:
-    """JSON with readable letters; numbers that are not finite, which JSON does not have, are null."""
-    return json.dumps(_finite(value), indent=1, ensure_ascii=ascii_only, allow_nan=False) + "\n"
-
-
-def _finite(value: object) -> object:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(inner) for key, inner in cast("Mapping[Any, object]", value).items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in cast("list[object]", value)]
-    return value
-
-
-_UMASK = threading.Lock()
-
-
-def _umask() -> int:
-    with _UMASK:  # it can be read only by setting it, for all threads
-        mask = os.umask(0)
-        os.umask(mask)
-    return mask
+    """Return JSON with readable letters; numbers that are not finite, which JSON does not have, are null."""
+    finite = json.loads(json.dumps(value, default=dict), parse_constant=lambda _: None)
+    return json.dumps(finite, indent=1, ensure_ascii=ascii_only) + "\n"
 
 
 LARGEST_FILE = 2_000_000

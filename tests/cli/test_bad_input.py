@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -239,17 +238,17 @@ class TestRunDirectory:
         assert cli.tune("--out", "run", "--resume").code == 0
 
     def test_a_full_disk_and_space_again(self, cli: CommandLine):
-        real, calls = tempfile.mkstemp, 0
+        real, calls = Path.open, 0
 
-        def full(*arguments: Any, **options: Any) -> Any:
+        def full(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
             nonlocal calls
-            calls += 1
-            if calls > 5:
+            calls += mode == "xb"
+            if mode == "xb" and calls > 5:
                 raise OSError(errno.ENOSPC, "No space left on device")
-            return real(*arguments, **options)
+            return real(path, mode, *arguments, **options)
 
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(tempfile, "mkstemp", full)
+            patched.setattr(Path, "open", full)
             message = cli.tune("--out", "run").message(1)
         assert "cannot write run/history.jsonl: the disk is full" in message
         assert "Make space" in message

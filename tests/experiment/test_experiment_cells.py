@@ -6,7 +6,6 @@ import errno
 import fcntl
 import io
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -156,7 +155,7 @@ def test_a_second_process_is_refused(tmp_path: Path):
 def test_a_full_disk_loses_nothing(
     write: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: dict[str, bytes]
 ):
-    real, calls = os.fdopen, 0
+    real, calls = Path.open, 0
     full = OSError(errno.ENOSPC, "No space left on device")
 
     class Full(io.FileIO):
@@ -164,13 +163,15 @@ def test_a_full_disk_loses_nothing(
             super().write(memoryview(content)[: len(content) // 2])
             raise full
 
-    def fdopen(handle: int, mode: str) -> Any:
+    def open_file(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
         nonlocal calls
-        calls += 1
-        return Full(handle, mode) if calls >= write else real(handle, mode)
+        calls += mode == "xb"
+        if mode == "xb" and calls >= write:
+            return Full(path, mode)
+        return real(path, mode, *arguments, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr("acculturate.io.os.fdopen", fdopen)
+        patched.setattr("acculturate.io.Path.open", open_file)
         with pytest.raises(FailureError, match="the disk is full") as caught:
             run(tmp_path)
     assert "Make space" in (caught.value.hint or "")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
-import os
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,11 +40,11 @@ def test_a_full_disk(where: str, call: int, tmp_path, monkeypatch, whole):
     run = tmp_path / "run"
     with monkeypatch.context() as patched:
         if where == "open":
-            patched.setattr(tempfile, "mkstemp", full(tempfile.mkstemp))
+            patched.setattr("acculturate.io.Path.open", opening(full(Path.open)))
         elif where == "rename":
             patched.setattr(Path, "replace", full(Path.replace))
         else:
-            patched.setattr("acculturate.io.os.fdopen", filling_disk(call))
+            patched.setattr("acculturate.io.Path.open", opening(filling_disk(call)))
         with pytest.raises(FailureError, match=r"cannot write .*: the disk is full") as caught:
             tune_toy(run)
         assert str(run) in str(caught.value)
@@ -60,21 +58,31 @@ def test_a_full_disk(where: str, call: int, tmp_path, monkeypatch, whole):
     same(run, whole)
 
 
+def opening(opened: Callable[..., Any]) -> Callable[..., Any]:
+    """A `Path.open` that is another one for new files."""
+    real = Path.open
+
+    def either(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        return (opened if mode == "xb" else real)(path, mode, *arguments, **options)
+
+    return either
+
+
 def filling_disk(call: int) -> Callable[..., Any]:
-    """An `os.fdopen` whose files are full from the so-manieth on, after half of their content."""
-    real, calls = os.fdopen, 0
+    """A `Path.open` whose files are full from the so-manieth on, after half of their content."""
+    real, calls = Path.open, 0
 
     class Full(io.FileIO):
         def write(self, content: Any, /) -> int:
             super().write(memoryview(content)[: len(content) // 2])
             raise FULL
 
-    def fdopen(handle: int, mode: str) -> Any:
+    def open_file(path: Path, mode: str) -> Any:
         nonlocal calls
         calls += 1
-        return Full(handle, mode) if calls >= call else real(handle, mode)
+        return Full(path, mode) if calls >= call else real(path, mode)
 
-    return fdopen
+    return open_file
 
 
 @pytest.fixture
@@ -113,5 +121,5 @@ def test_another_reason_for_a_failed_write(interrupted: Path, monkeypatch):
     def denied(*_: Any, **__: Any) -> Any:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(tempfile, "mkstemp", denied)
+    monkeypatch.setattr("acculturate.io.Path.open", opening(denied))
     refused(interrupted, FailureError, "cannot write", "Permission denied")
