@@ -57,7 +57,7 @@ def test_what_is_no_run(tmp_path, kind):
         path.write_text("")
     elif kind == "no config":
         path.mkdir()
-    with pytest.raises(UsageError, match="run directory") as caught:
+    with pytest.raises(UsageError, match="no run in") as caught:
         read_run(path)
     assert "acculturate tune" in caught.value.hint
 
