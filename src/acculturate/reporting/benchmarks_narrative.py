@@ -1,4 +1,4 @@
-"""What a benchmark says, in plain sentences computed from its numbers.
+"""A benchmark's result in plain sentences computed from its numbers.
 
 In: a `Result`. Out: sentences and the lines of its tables, for the report and the terminal alike.
 """
@@ -73,7 +73,7 @@ def section(result: Result) -> Section:
 
 
 def sentences(result: Result) -> tuple[str, ...]:
-    """Return what a benchmark says, and its terms."""
+    """Return the meaning of a benchmark's result, and its terms."""
     return meaning(result), terms(result)
 
 
@@ -101,14 +101,14 @@ def terms(result: Result) -> str:
 
 
 def _of_questions(result: Result, naive: MethodScore, tuned: MethodScore, test: Test) -> str:
-    change, country = test, short(result.country)
-    if change.gained == change.lost == 0:
+    country = short(result.country)
+    if test.gained == test.lost == 0:
         text = f"The tuned model gets the same {share_text(tuned.score)} of the questions right as untouched."
     else:
         text = (
             f"The tuned model gets {share_text(tuned.score)} of the questions right instead of "
-            f"{share_text(naive.score)} untouched: it gained {change.gained} and lost "
-            f"{change.lost}, {_chance_words(change)}."
+            f"{share_text(naive.score)} untouched: it gained {test.gained} and lost "
+            f"{test.lost}, {_chance_words(test)}."
         )
     if result.chance is not None and naive.low <= result.chance <= naive.high:
         text += (
@@ -123,21 +123,20 @@ def _of_questions(result: Result, naive: MethodScore, tuned: MethodScore, test: 
 
 
 def _of_opinions(result: Result, naive: MethodScore, tuned: MethodScore, test: Test) -> str:
-    country, change = short(result.country), test
+    country = short(result.country)
     if tuned.target is None:
         return (
             f"Nobody from {country} was asked these questions. The mean similarity to the countries that were "
             f"is {_similarity(tuned.score)} instead of {_similarity(naive.score)} untouched."
         )
-    moved = "nearer to" if change.gain > 0 else "farther from"
-    span = f"{LEVEL}: {interval_text((change.low, change.high), 3)}"
-    sure = change.p is not None and change.p < _SURE
-    certain = (
-        "more than other questions would explain" if sure else "which other questions could undo"
-    )
+    moved = "nearer to" if test.gain > 0 else "farther from"
+    span = f"{LEVEL}: {interval_text((test.low, test.high), 3)}"
+    chance = "which other questions could undo"
+    if test.p is not None and test.p < _SURE:
+        chance = "more than other questions would explain"
     return (
         f"Tuned, its opinions are {moved} those of people in {country}: a similarity of "
-        f"{_similarity(tuned.score)} instead of {_similarity(naive.score)}, {certain} ({span}). "
+        f"{_similarity(tuned.score)} instead of {_similarity(naive.score)}, {chance} ({span}). "
         f"{country} is number {tuned.rank} of {tuned.ranked} countries; untouched it was number "
         f"{naive.rank}."
     )
@@ -151,25 +150,20 @@ def _chance_words(change: Change) -> str:
 
 def _about(result: Result) -> str:
     opinions = result.kind == "opinions"
-    what = {
+    score = {
         "choice": "Share of questions whose right option is chosen",
         "judged": "Share of questions of which every judgement is right",
         "opinions": f"Similarity to the answers of people in {short(result.country)}, 1 minus the "
         "Jensen-Shannon distance to base 2",
     }.get(result.kind, "Score")
-    read = (
-        "the option with the highest probability"
-        if result.how == "probability"
-        else "read from what the model writes"
-    )
-    order = (
-        "options in the file’s order"
-        if result.orders == 0
-        else f"averaged over {result.orders} random option orders (seed {result.seed})"
-    )
-    read = "" if opinions else f"{read}, "
+    read = "the option with the highest probability, "
+    if result.how != "probability":
+        read = "read from what the model writes, "
+    order = "options in the file’s order"
+    if result.orders:
+        order = f"averaged over {result.orders} random option orders (seed {result.seed})"
     return (
-        f"{what}: {result.questions} questions, {read}{order}. Small print: 95 % interval "
+        f"{score}: {result.questions} questions, {'' if opinions else read}{order}. Small print: 95 % interval "
         f"({short(result.interval)}). p of the tuned model against each other method: {short(result.test)}."
     )
 

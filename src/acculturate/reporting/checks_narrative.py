@@ -6,7 +6,6 @@ In: a `RunRecords` with its `Checks`. Out: sentences, or None where a check was 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from acculturate.formatting import (
     LEVEL,
@@ -16,7 +15,7 @@ from acculturate.formatting import (
     share_text,
     short,
 )
-from acculturate.metrics.extremes import Extreme, mean_distance
+from acculturate.metrics.extremes import mean_distance
 from acculturate.metrics.held_out import HEADLINE, FormSetResult
 from acculturate.metrics.other_surveys import SurveyCheck
 from acculturate.reporting.narrative import country
@@ -28,70 +27,59 @@ def held_out(run: RunRecords) -> str | None:
     seen, unseen = run.checks.row("tuning"), run.checks.row(HEADLINE)
     if seen is None or unseen is None:
         return None
-    apart = unseen.tuned.loss - seen.tuned.loss
-    if not math.isfinite(apart):
+    gap = unseen.tuned.loss - seen.tuned.loss
+    if not math.isfinite(gap):
         return "On questions worded in ways it never saw the tuned model gave answers that are not finite."
     text = (
         f"On questions worded in ways it never saw the loss is {run.text(unseen.tuned.loss)} instead of "
         f"{run.text(unseen.naive.loss)} untouched. On the forms it was tuned on it is "
-        f"{run.text(seen.tuned.loss)}: {_gap(apart, run.text(abs(apart)))}."
+        f"{run.text(seen.tuned.loss)}: {_gap_words(gap, run.text(abs(gap)))}."
     )
-    return f"{text} {_sure(unseen, run)}".strip()
+    return f"{text} {_chance_words(unseen, run)}".strip()
 
 
 def other_ways(run: RunRecords) -> str | None:
     """Say in how many of the other ways of asking the loss fell, and where least."""
-    others = [
-        row
-        for row in run.checks.rows
-        if row.key not in ("tuning", HEADLINE) and math.isfinite(row.gain)
-    ]
+    rows = [row for row in run.checks.rows if row.key not in ("tuning", HEADLINE)]
+    others = [row for row in rows if math.isfinite(row.gain)]
     if not others:
         return None
     least = min(others, key=lambda row: row.gain)
     label = short(least.label).removeprefix("…")
     name = label[:1].lower() + label[1:]  # a language keeps its capital
-    went = (
-        f"fell by {run.text(least.gain)}" if least.gain > 0 else f"rose by {run.text(-least.gain)}"
-    )
+    change = f"{'fell' if least.gain > 0 else 'rose'} by {run.text(abs(least.gain))}"
     return (
         f"Asked in {len(others)} other ways, the loss is lower than untouched in "
         f"{sum(row.gain > 0 for row in others)}. The least gain is "
-        f"with “{name}”, where the loss {went}."
+        f"with “{name}”, where the loss {change}."
     )
 
 
 def specificity(run: RunRecords) -> str | None:
     """Say whether the model came nearer to its target than to other countries."""
-    found = run.checks.specificity
-    if found is None:
+    check = run.checks.specificity
+    if check is None:
         return None
-    country = short(found.country)
-    if not found.tuned.losses:
+    country, before, after = short(check.country), check.naive.rank, check.tuned.rank
+    if not check.tuned.losses:
         return f"How near the tuned model is to {country} cannot be said: answers are not finite."
     sure = ""
-    if found.tuned.nearest_share is not None:
-        sure = f"; it is the nearest in {share_text(found.tuned.nearest_share)} of the resampled surveys"
-    if found.tuned.rank == 1:
-        before = (
-            "as it was before tuning"
-            if found.naive.rank == 1
-            else f"untouched it was number {found.naive.rank}"
-        )
-        return f"Of {found.countries} countries {country} is the nearest, {before}{sure}."
-    nearer = found.tuned.rank - 1
+    if check.tuned.nearest_share is not None:
+        sure = f"; it is the nearest in {share_text(check.tuned.nearest_share)} of the resampled surveys"
+    if after == 1:
+        was = "as it was before tuning" if before == 1 else f"untouched it was number {before}"
+        return f"Of {check.countries} countries {country} is the nearest, {was}{sure}."
     return (
-        f"{nearer} of {found.countries} countries {'is' if nearer == 1 else 'are'} nearer to the tuned "
-        f"model than {country}; untouched it was {found.naive.rank - 1}{sure}."
+        f"{after - 1} of {check.countries} countries {'is' if after == 2 else 'are'} nearer to the tuned "
+        f"model than {country}; untouched it was {before - 1}{sure}."
     )
 
 
 def extremes(run: RunRecords) -> str | None:
     """Say whether scores far from the middle moved inward."""
-    found = run.checks.extremes
-    if found is None or not _known(found.held_out):
+    rows = run.checks.extremes.held_out if run.checks.extremes else ()
+    if not rows or not all(math.isfinite(row.naive) and math.isfinite(row.tuned) for row in rows):
         return None
-    rows = found.held_out
     naive, tuned, target = (mean_distance(rows, which) for which in ("naive", "tuned", "target"))
     inward = [row for row in rows if row.inward > 0]
     asked = [row for row in inward if abs(row.target - row.middle) < abs(row.naive - row.middle)]
@@ -107,11 +95,11 @@ def extremes(run: RunRecords) -> str | None:
 
 def generated(run: RunRecords) -> str | None:
     """Say whether the model writes what its probabilities say."""
-    found = run.checks.generated
-    if found is None:
+    check = run.checks.generated
+    if check is None:
         return None
-    tuned, naive = found.tuned, found.naive
-    read = f"{tuned.counts.get('valid', 0)} of {found.forms} answers of the tuned model can be read"
+    tuned, naive = check.tuned, check.naive
+    read = f"{tuned.counts.get('valid', 0)} of {check.forms} answers of the tuned model can be read"
     text = f"Written out, {read} ({naive.counts.get('valid', 0)} untouched)"
     if tuned.agreement is None:
         return f"{text}: what it writes is no answer, whatever its probabilities say."
@@ -134,17 +122,17 @@ def other_surveys(run: RunRecords) -> str | None:
 
 def respondents(run: RunRecords) -> str | None:
     """Say what a survey of respondents would have found."""
-    found = run.checks.respondents
-    if found is None:
+    check = run.checks.respondents
+    if check is None:
         return None
-    if not math.isfinite(found.gain):
+    if not math.isfinite(check.gain):
         return "Among the respondents some answers were not finite."
-    sure = found.gain_interval[0] > 0 or found.gain_interval[1] < 0
+    sure = check.gain_interval[0] > 0 or check.gain_interval[1] < 0
     return (
-        f"A survey of {found.respondents} respondents would put the tuned model "
-        f"{run.text(found.tuned.loss)} from {short(country(run))} ({LEVEL}: "
-        f"{interval_text(found.tuned.interval, run.digits)}), and the same respondents the untouched one "
-        f"{run.text(found.naive.loss)}. So many respondents are {'' if sure else 'not '}enough to tell the "
+        f"A survey of {check.respondents} respondents would put the tuned model "
+        f"{run.text(check.tuned.loss)} from {short(country(run))} ({LEVEL}: "
+        f"{interval_text(check.tuned.interval, run.digits)}), and the same respondents the untouched one "
+        f"{run.text(check.naive.loss)}. So many respondents are {'' if sure else 'not '}enough to tell the "
         "two apart."
     )
 
@@ -160,28 +148,26 @@ def _in_survey(check: SurveyCheck) -> str:
     digits, title = digits_for(check.target.values()), short(check.title)
     if not math.isfinite(check.gain):
         return f"Asked {title}, the model gave answers that are not finite."
-    certain = ""
+    chance = ""
     if check.gain_interval is not None:
-        low, high = check.gain_interval
-        sure = low > 0 or high < 0
-        certain = (
-            ", more than other forms would explain" if sure else ", and other forms could undo that"
-        )
+        chance = ", and other forms could undo that"
+        if check.gain_interval[0] > 0 or check.gain_interval[1] < 0:
+            chance = ", more than other forms would explain"
     return (
         f"In a survey that the search knew nothing of ({title}), the tuned model is "
         f"{loss_text(check.tuned.loss, digits)} from {short(check.country)} instead of "
         f"{loss_text(check.naive.loss, digits)} untouched: it moved "
-        f"{'towards' if check.gain > 0 else 'away from'} it{certain}."
+        f"{'towards' if check.gain > 0 else 'away from'} it{chance}."
     )
 
 
-def _gap(apart: float, text: str) -> str:
+def _gap_words(gap: float, text: str) -> str:
     if not float(text.replace("−", "-")):
         return "no gap between the two"
-    return f"a gap of {text}" if apart > 0 else f"{text} more than on new ones"
+    return f"a gap of {text}" if gap > 0 else f"{text} more than on new ones"
 
 
-def _sure(row: FormSetResult, run: RunRecords) -> str:
+def _chance_words(row: FormSetResult, run: RunRecords) -> str:
     """Say whether the gain can be chance, as far as the forms go."""
     if row.gain_interval is None:
         return ""
@@ -192,7 +178,3 @@ def _sure(row: FormSetResult, run: RunRecords) -> str:
     if high < 0:
         return f"The loss of ground is larger than other forms would explain {span}."
     return f"Other forms could undo the difference of {run.text(row.gain)} {span}."
-
-
-def _known(rows: Sequence[Extreme]) -> bool:
-    return bool(rows) and all(math.isfinite(row.naive) and math.isfinite(row.tuned) for row in rows)

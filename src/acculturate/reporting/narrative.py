@@ -1,4 +1,4 @@
-"""What a run's numbers say, in plain words: a headline and findings.
+"""A run's numbers in plain words: a headline and findings.
 
 In: a `RunRecords`. Out: sentences. The findings are honest before they are kind: a result that a constant
 answer beats, that does not hold on unseen forms, or that degrades ordinary text says so first.
@@ -34,7 +34,7 @@ _LOW_VALID_MASS = 0.5
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a reader has to know: its head says it, its text gives the numbers."""
+    """One result that a reader has to know: the head in words, the text with its numbers."""
 
     tone: Tone
     head: str
@@ -76,20 +76,20 @@ def resume_command(run: RunRecords) -> str:
 
 
 def headline(run: RunRecords) -> str:
-    """Tell the run in two or three sentences: what changed, whether it holds, what it costs."""
+    """Summarise a run in two or three sentences: the change, whether it holds, its cost."""
     naive, tuned = run.method("naive"), run.method("tuned")
     if run.evaluation is None or tuned is None or naive is None:
         return _unfinished_headline(run)
-    moved = _moved(run, _loss(naive, "tuning"), _loss(tuned, "tuning"))
-    unseen = _unseen(run, _loss(naive, "held-out"), _loss(tuned, "held-out"))
+    change = _change_words(run, _loss(naive, "tuning"), _loss(tuned, "tuning"))
+    unseen = _unseen_words(run, _loss(naive, "held-out"), _loss(tuned, "held-out"))
     return (
-        f"Tuning {moved} on {run.evaluation.forms.tuning} tuning forms; on forms it never saw {unseen}. "
-        f"{_cost(naive, tuned)}"
+        f"Tuning {change} on {run.evaluation.forms.tuning} tuning forms; on forms it never saw {unseen}. "
+        f"{_cost_sentence(naive, tuned)}"
     )
 
 
 def comparison_headline(runs: Sequence[RunRecords]) -> str:
-    """Tell several runs in two sentences: how many are finished, and in how many the gain holds."""
+    """Summarise several runs in two sentences: how many are finished, and in how many the gain holds."""
     finished = held = beating = 0
     for run in runs:
         naive, tuned = run.method("naive"), run.method("tuned")
@@ -114,34 +114,29 @@ def findings(run: RunRecords) -> tuple[Finding, ...]:
     evaluation, naive, tuned = run.evaluation, run.method("naive"), run.method("tuned")
     if evaluation is None or tuned is None or naive is None:
         return ()
-    found = (
-        _carried_over(run, naive, tuned),
-        _against_constant(evaluation, tuned),
-        _against_cheaper(evaluation, tuned),
-        _specific(run, evaluation),
-        _writer(run, naive, tuned),
-        _answering(tuned),
+    checked = (
+        _carry_over_finding(run, naive, tuned),
+        _constant_answer_finding(evaluation, tuned),
+        _cheaper_way_finding(evaluation, tuned),
+        _nearest_country_finding(run, evaluation),
+        _writing_finding(run, naive, tuned),
+        _answering_finding(tuned),
     )
-    return tuple(finding for finding in found if finding is not None)
+    return tuple(finding for finding in checked if finding is not None)
 
 
 def verdict(run: RunRecords) -> Finding | None:
     """Return the finding to remember: the first bad one, else the first."""
-    found = findings(run)
-    return next(
-        (finding for finding in found if finding.tone == "bad"), found[0] if found else None
-    )
+    return min(findings(run), key=lambda finding: finding.tone != "bad", default=None)
 
 
 def has_odd_interval(evaluation: Evaluation) -> bool:
     """Return whether the interval of some loss lies beside the loss itself."""
+    outcomes = (outcome for row in evaluation.rows for outcome in (row.tuning, row.held_out))
     return any(
-        outcome.loss is not None
-        and outcome.interval is not None
-        and not outcome.interval[0] <= outcome.loss <= outcome.interval[1]
-        for row in evaluation.rows
-        for outcome in (row.tuning, row.held_out)
-        if outcome is not None
+        not outcome.interval[0] <= outcome.loss <= outcome.interval[1]
+        for outcome in outcomes
+        if outcome and outcome.loss is not None and outcome.interval is not None
     )
 
 
@@ -154,7 +149,7 @@ def writer_words(divergence: float) -> str:
     return "clearly changed" if divergence < _BREAKING_DIVERGENCE else "probably broken"
 
 
-def _moved(run: RunRecords, before: float | None, after: float | None) -> str:
+def _change_words(run: RunRecords, before: float | None, after: float | None) -> str:
     old, new = run.text(before), run.text(after)
     if before is None or old == new:
         return f"left the loss to {country(run)} at {new}"
@@ -162,20 +157,16 @@ def _moved(run: RunRecords, before: float | None, after: float | None) -> str:
     return f"{verb} the loss to {country(run)} from {old} to {new}"
 
 
-def _unseen(run: RunRecords, before: float | None, after: float | None) -> str:
+def _unseen_words(run: RunRecords, before: float | None, after: float | None) -> str:
     old, new = run.text(before), run.text(after)
     if after is None:
         return "it was not measured"
-    if before is None:
-        return f"it is {new}"
-    return (
-        f"it stayed at {new}"
-        if old == new
-        else f"it {'rose' if after > before else 'went'} from {old} to {new}"
-    )
+    if before is None or old == new:
+        return f"it {'is' if before is None else 'stayed at'} {new}"
+    return f"it {'rose' if after > before else 'went'} from {old} to {new}"
 
 
-def _cost(naive: Method, tuned: Method) -> str:
+def _cost_sentence(naive: Method, tuned: Method) -> str:
     if tuned.divergence is None:
         return "Degradation on ordinary text was not measured."
     text = f"Cost on ordinary text: divergence {divergence_text(tuned.divergence)} nats a token"
@@ -199,7 +190,7 @@ def _unfinished_headline(run: RunRecords) -> str:
     )
 
 
-def _carried_over(run: RunRecords, naive: Method, tuned: Method) -> Finding | None:
+def _carry_over_finding(run: RunRecords, naive: Method, tuned: Method) -> Finding | None:
     before, after, apart = _held_out(run, naive, tuned)
     seen_before, seen_after = _loss(naive, "tuning"), _loss(tuned, "tuning")
     if before is None or after is None:
@@ -236,69 +227,63 @@ def _held_out(
     """Return the losses on held-out forms, and whether they are apart; of the evaluation where there is one."""
     row = run.checks.row(HEADLINE)
     if row is None or not math.isfinite(row.gain):
-        return _loss(naive, "held-out"), _loss(tuned, "held-out"), _apart(naive, tuned)
+        return _loss(naive, "held-out"), _loss(tuned, "held-out"), _intervals_apart(naive, tuned)
     apart = None if row.gain_interval is None else row.gain_interval[0] > 0
     return row.naive.loss, row.tuned.loss, apart
 
 
-def _apart(naive: Method, tuned: Method) -> bool | None:
+def _intervals_apart(naive: Method, tuned: Method) -> bool | None:
     before = naive.held_out.interval if naive.held_out else None
     after = tuned.held_out.interval if tuned.held_out else None
     return None if before is None or after is None else after[1] < before[0]
 
 
-def _against_constant(evaluation: Evaluation, tuned: Method) -> Finding | None:
+def _constant_answer_finding(evaluation: Evaluation, tuned: Method) -> Finding | None:
     constant = evaluation.constant_answer_loss
     held_out, tuning = _loss(tuned, "held-out"), _loss(tuned, "tuning")
     reached = tuning if held_out is None else held_out
     if constant is None or reached is None:
         return None
     where = "the tuning forms" if held_out is None else "forms it never saw"
-    numbers = (
-        f"the same answer to every question has a loss of {evaluation.text(constant)}; the tuned model "
+    text = (
+        f"The same answer to every question has a loss of {evaluation.text(constant)}; the tuned model "
         f"has {evaluation.text(reached)} on {where}."
     )
     if reached < constant:
-        return Finding("good", "It beats a constant answer.", f"Giving {numbers}")
-    return Finding(
-        "bad",
-        "It does not beat a constant answer.",
-        f"Whoever gives {numbers} A result that does not beat that says nothing about values.",
-    )
+        return Finding("good", "It beats a constant answer.", text)
+    text += " A result that does not beat that says nothing about values."
+    return Finding("bad", "It does not beat a constant answer.", text)
 
 
-def _against_cheaper(evaluation: Evaluation, tuned: Method) -> Finding | None:
-    own = _loss(tuned, "held-out")
-    if own is None:
-        return None
+def _cheaper_way_finding(evaluation: Evaluation, tuned: Method) -> Finding | None:
+    reached = _loss(tuned, "held-out")
     rivals = [
         (loss, row)
         for row in evaluation.rows
         if row.method not in ("naive", "constant", "tuned")
         and (loss := _loss(row, "held-out")) is not None
-        and loss <= own
     ]
-    if not rivals:
+    loss, row = min(rivals, key=lambda rival: rival[0], default=(math.inf, tuned))
+    if reached is None or loss > reached:
         return None
-    loss, row = min(rivals, key=lambda rival: rival[0])
-    if row.method == "random start" and evaluation.text(loss) == evaluation.text(own):
+    if row.method == "random start" and evaluation.text(loss) == evaluation.text(reached):
         return Finding(
             "bad",
             "The search added nothing.",
             f"Its best prompt does no better on the held-out forms than the best of its first, random "
-            f"population: {evaluation.text(own)}. Give it a larger budget or other settings.",
+            f"population: {evaluation.text(reached)}. Give it a larger budget or other settings.",
         )
     return Finding(
         "bad",
         "A simpler way does as well.",
         f"“{label_name(row.label)}” has a loss of {evaluation.text(loss)} on the held-out forms, the "
-        f"tuned prompt {evaluation.text(own)}.",
+        f"tuned prompt {evaluation.text(reached)}.",
     )
 
 
-def _specific(run: RunRecords, evaluation: Evaluation) -> Finding | None:
-    checked = run.checks.specificity
-    after = checked.tuned.losses if checked else evaluation.nearest.get("tuned", ())
+def _nearest_country_finding(run: RunRecords, evaluation: Evaluation) -> Finding | None:
+    specificity = run.checks.specificity
+    after = specificity.tuned.losses if specificity else evaluation.nearest.get("tuned", ())
     if not after:
         return None
     (nearest, loss), *others = after
@@ -318,7 +303,7 @@ def _specific(run: RunRecords, evaluation: Evaluation) -> Finding | None:
     )
 
 
-def _writer(run: RunRecords, naive: Method, tuned: Method) -> Finding | None:
+def _writing_finding(run: RunRecords, naive: Method, tuned: Method) -> Finding | None:
     if tuned.divergence is None:
         return None
     numbers = f"Divergence {divergence_text(tuned.divergence)} nats a token"
@@ -335,14 +320,14 @@ def _writer(run: RunRecords, naive: Method, tuned: Method) -> Finding | None:
             f"{numbers}; the limit was {divergence_text(limit)}. The search found nothing within it.",
         )
     words = writer_words(tuned.divergence)
-    tone: Tone = "good" if tuned.divergence < _NOTICED_DIVERGENCE else "caution"
-    if tuned.divergence >= _BREAKING_DIVERGENCE:
-        tone = "bad"
+    tone: Tone = "bad" if tuned.divergence >= _BREAKING_DIVERGENCE else "caution"
+    if tuned.divergence < _NOTICED_DIVERGENCE:
+        tone = "good"
     within = f", within the limit of {divergence_text(limit)}" if limit is not None else ""
     return Finding(tone, f"Its ordinary text is {words}.", f"{numbers}{within}.")
 
 
-def _answering(tuned: Method) -> Finding | None:
+def _answering_finding(tuned: Method) -> Finding | None:
     outcome = tuned.held_out or tuned.tuning
     if outcome is None or outcome.valid_mass is None or outcome.valid_mass >= _LOW_VALID_MASS:
         return None

@@ -6,6 +6,7 @@ their correlations within countries and over all. Nothing is asked of a model.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Relation:
-    """How a loss and a score go together over runs.
+    """The correlations of a loss and a score over runs.
 
     Attributes:
         loss: A key of `LOSSES`.
@@ -82,11 +83,11 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Related:
-    """What many runs say together.
+    """Benchmarks of many runs, and the runs left out.
 
     Attributes:
         benchmarks: One for each benchmark.
-        left_out: Name of each run that says nothing, and why.
+        left_out: Name of each run that was left out, and the reason.
         seed: Of the bootstrap.
         samples: Of the bootstrap over runs.
     """
@@ -136,14 +137,14 @@ def relate(directories: Sequence[Path], seed: int = 0) -> Related:
             "Ask them first: `acculturate evaluate RUN --on BENCHMARK`.",
         )
     groups = _groups([runs[number] for number in kept])
-    found: dict[tuple[str, int], list[Point]] = {}
+    points_of: dict[tuple[str, int], list[Point]] = {}
     for (number, asked), group in zip(kept.items(), groups, strict=True):
         for result in asked:
             point = _point(runs[number], group, result)
-            found.setdefault((result.benchmark, result.questions), []).append(point)
+            points_of.setdefault((result.benchmark, result.questions), []).append(point)
     benchmarks = tuple(
         Benchmark(name, questions, tuple(points), _relations(points, (seed, index)))
-        for index, ((name, questions), points) in enumerate(sorted(found.items()))
+        for index, ((name, questions), points) in enumerate(sorted(points_of.items()))
     )
     return Related(benchmarks, left_out, seed)
 
@@ -183,10 +184,10 @@ def _groups(runs: Sequence[RunRecords]) -> list[str]:
         for run in runs
         for survey in [run.config.survey]
     ]
-    differs = [True, *(len(set(column)) > 1 for column in list(zip(*facts, strict=True))[1:])]
-    return [
-        ", ".join(part for part, shown in zip(own, differs, strict=True) if shown) for own in facts
+    differs = [
+        len(set(column)) > 1 or not place for place, column in enumerate(zip(*facts, strict=True))
     ]
+    return [", ".join(itertools.compress(parts, differs)) for parts in facts]
 
 
 def _relations(points: Sequence[Point], key: tuple[int, int]) -> tuple[Relation, ...]:

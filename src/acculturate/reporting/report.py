@@ -118,9 +118,12 @@ def ranks(
 
 def warnings_of(runs: Sequence[RunRecords]) -> list[tuple[str, tuple[str, ...]]]:
     """Return the warnings of every instrument, each instrument once."""
-    instruments = [run.provenance.instrument for run in runs if run.provenance]
-    titles = {one.warnings: one.title for one in reversed(instruments) if one.warnings}
-    return [(title, warnings) for warnings, title in reversed(titles.items())]
+    titles: dict[tuple[str, ...], str] = {}
+    for run in runs:
+        if run.provenance and run.provenance.instrument.warnings:
+            instrument = run.provenance.instrument
+            titles.setdefault(instrument.warnings, instrument.title)
+    return [(title, warnings) for warnings, title in titles.items()]
 
 
 @cache

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from acculturate.formatting import LEVEL, interval_text, loss_text, short
 from acculturate.metrics.held_out import HEADLINE
 from acculturate.metrics.run_comparison import Confusion, SeedSpread, confusion, seed_spread
+from acculturate.metrics.specificity import Specificity
 from acculturate.runs import RunRecords
 
 
@@ -23,7 +24,7 @@ class SharedConfusion:
     Attributes:
         indices: Place of each row's run among the runs of the page.
         digits: Decimals of a loss.
-        words: What it says, in a sentence.
+        words: The result in a sentence.
         matrix: The losses.
     """
 
@@ -39,7 +40,7 @@ class SharedSpread:
 
     Attributes:
         digits: Decimals of a loss.
-        words: What it says, in a sentence.
+        words: The result in a sentence.
         spread: The losses.
     """
 
@@ -50,72 +51,63 @@ class SharedSpread:
 
 def confusions(runs: Sequence[RunRecords]) -> tuple[SharedConfusion, ...]:
     """Return the confusion matrices of runs, one for each survey, scoring and table with several targets."""
-    groups: dict[tuple[object, ...], list[int]] = {}
+    groups: dict[tuple[object, ...], list[tuple[int, RunRecords, Specificity]]] = {}
     for index, run in enumerate(runs):
-        if run.checks.specificity is not None:
-            groups.setdefault(_scored_alike(run), []).append(index)
-    found: list[SharedConfusion] = []
+        if (check := run.checks.specificity) is not None:
+            groups.setdefault(_scoring_of(run, check), []).append((index, run, check))
+    shared: list[SharedConfusion] = []
     for members in groups.values():
-        checks = [
-            (runs[index], special)
-            for index in members
-            if (special := runs[index].checks.specificity) is not None
-        ]
-        if len({special.country for _, special in checks}) < 2:
+        targets = [check.country for _, _, check in members]
+        if len(set(targets)) < 2:
             continue
-        made = confusion(
-            [run.name for run, _ in checks],
-            [special.country for _, special in checks],
-            [dict(special.tuned.losses) for _, special in checks],
-        )
-        own = sum(near == target for near, target in zip(made.nearest, made.targets, strict=True))
+        names = [run.name for _, run, _ in members]
+        matrix = confusion(names, targets, [dict(check.tuned.losses) for _, _, check in members])
+        hits = sum(near == target for near, target in zip(matrix.nearest, targets, strict=True))
         words = (
-            f"{own} of {len(checks)} prompts bring the model nearer to their own country than to the "
+            f"{hits} of {len(members)} prompts bring the model nearer to their own country than to the "
             "other targets."
         )
-        found.append(SharedConfusion(tuple(members), checks[0][0].digits, words, made))
-    return tuple(found)
+        indices = tuple(index for index, _, _ in members)
+        shared.append(SharedConfusion(indices, members[0][1].digits, words, matrix))
+    return tuple(shared)
 
 
 def spreads(runs: Sequence[RunRecords]) -> tuple[SharedSpread, ...]:
-    """Return what runs that differ in their seed alone give together, over forms and over respondents."""
+    """Return the spread of runs that differ in their seed alone, over forms and over respondents."""
     groups: dict[object, list[RunRecords]] = {}
     for run in runs:
         alike = tuple(s for s in run.config.settings if (s.section, s.key) != ("search", "seed"))
         groups.setdefault(alike, []).append(run)
-    found: list[SharedSpread] = []
+    shared: list[SharedSpread] = []
     for members in groups.values():
-        asked = [
+        country, digits = members[0].config.survey.country, members[0].digits
+        over_forms = [
             (run.name, row.naive.loss, row.tuned.loss, run.checks.samples)
             for run in members
             if (row := run.checks.row(HEADLINE)) is not None and math.isfinite(row.gain)
         ]
-        surveyed = [
-            (run.name, people.naive.loss, people.tuned.loss, people.tuned.samples)
+        over_respondents = [
+            (run.name, check.naive.loss, check.tuned.loss, check.tuned.samples)
             for run in members
-            if (people := run.checks.respondents) is not None and math.isfinite(people.gain)
+            if (check := run.checks.respondents) is not None and math.isfinite(check.gain)
         ]
-        for over, losses in (("forms", asked), ("respondents and forms", surveyed)):
+        for over, losses in (("forms", over_forms), ("respondents and forms", over_respondents)):
             if len(losses) < 2:
                 continue
             names, naive, tuned, samples = zip(*losses, strict=True)
-            spread = seed_spread(
-                members[0].config.survey.country, over, names, naive, tuned, samples
-            )
-            digits = members[0].digits
-            found.append(SharedSpread(digits, _spread_words(spread, digits), spread))
-    return tuple(found)
+            spread = seed_spread(country, over, names, naive, tuned, samples)
+            shared.append(SharedSpread(digits, _spread_words(spread, digits), spread))
+    return tuple(shared)
 
 
-def _scored_alike(run: RunRecords) -> tuple[object, ...]:
-    """Return what two runs must share so that their losses to a country can stand in one column."""
-    special = run.checks.specificity
+def _scoring_of(run: RunRecords, check: Specificity) -> tuple[object, ...]:
+    """Return all that two runs must share so that their losses to a country can stand in one column."""
     survey = tuple(
         (s.section, s.key, s.value)
         for s in run.config.settings
         if s.section.startswith("survey") and s.key in _SCORING
     )
-    return run.config.survey.instrument, None if special is None else special.table, survey
+    return run.config.survey.instrument, check.table, survey
 
 
 _SCORING = ("anchor", "aggregate", "variant", "reading", "language")

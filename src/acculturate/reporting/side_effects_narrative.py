@@ -14,21 +14,21 @@ from acculturate.metrics.side_effects import OWN_KEY, PASSAGES_KEY, Reach, SideE
 _BROKEN = "the tuned model gives no finite number there"
 
 
-def languages(found: SideEffects) -> str | None:
+def languages(effects: SideEffects) -> str | None:
     """Say how far the tuned model is from the untouched one on each language's sentences, and at what cost."""
-    sets = [one for one in found.sets if one.key not in (PASSAGES_KEY, OWN_KEY)]
+    sets = [texts for texts in effects.sets if texts.key not in (PASSAGES_KEY, OWN_KEY)]
     if not sets:
         return None
-    if not all(math.isfinite(one.ratio.value) for one in sets):
+    if not all(math.isfinite(texts.ratio.value) for texts in sets):
         return f"On ordinary sentences that no search saw {_BROKEN}."
-    least, most = (pick(sets, key=lambda one: one.divergence.value) for pick in (min, max))
+    least, most = (pick(sets, key=lambda texts: texts.divergence.value) for pick in (min, max))
     text = (
         f"On ordinary sentences in {len(sets)} languages that no search saw, the prompt moves what the model "
         f"expects next by {divergence_text(least.divergence.value)} ({least.label}) to "
         f"{divergence_text(most.divergence.value)} ({most.label}) nats a token."
     )
-    worse = [one for one in sets if one.ratio.interval and one.ratio.interval[0] > 1]
-    dearest = max(sets, key=lambda one: one.ratio.value)
+    worse = [texts for texts in sets if texts.ratio.interval and texts.ratio.interval[0] > 1]
+    dearest = max(sets, key=lambda texts: texts.ratio.value)
     if not worse:
         return f"{text} In none of them perplexity is higher beyond what other sentences would explain."
     return (
@@ -37,33 +37,33 @@ def languages(found: SideEffects) -> str | None:
     )
 
 
-def own_texts(found: SideEffects) -> str | None:
+def own_texts(effects: SideEffects) -> str | None:
     """Say the same of the texts that a user gave."""
-    one = next((one for one in found.sets if one.key == OWN_KEY), None)
-    if one is None:
+    own = next((texts for texts in effects.sets if texts.key == OWN_KEY), None)
+    if own is None:
         return None
-    if not math.isfinite(one.ratio.value):
-        return f"On the {one.texts} texts given {_BROKEN}."
+    if not math.isfinite(own.ratio.value):
+        return f"On the {own.texts} texts given {_BROKEN}."
     return (
-        f"On the {one.texts} texts given it moves what the model expects next by "
-        f"{divergence_text(one.divergence.value)} nats a token; perplexity is {_times(one)}."
+        f"On the {own.texts} texts given it moves what the model expects next by "
+        f"{divergence_text(own.divergence.value)} nats a token; perplexity is {_times(own)}."
     )
 
 
-def reach(found: Reach) -> str:
+def reach(reached: Reach) -> str:
     """Say whether the effect wears off further into a text."""
-    length = len(found.divergence)
+    length = len(reached.divergence)
     fifth = max(1, length // 5)
-    if not math.isfinite(found.faded.value):
+    if not math.isfinite(reached.faded.value):
         return f"How far the prompt reaches into a text cannot be said: {_BROKEN}."
     text = (
         f"On the first {_tokens(fifth)} behind the prompt the divergence is "
-        f"{divergence_text(found.early.value)} nats a token, on the last {fifth} of {length} "
-        f"{divergence_text(found.late.value)}"
+        f"{divergence_text(reached.early.value)} nats a token, on the last {fifth} of {length} "
+        f"{divergence_text(reached.late.value)}"
     )
-    if found.faded.interval is None:
+    if reached.faded.interval is None:
         return f"{text}; one text alone does not tell whether the effect wears off."
-    low, high = found.faded.interval
+    low, high = reached.faded.interval
     if low > 0:
         return f"{text}: the effect wears off."
     if high < 0:
@@ -71,13 +71,13 @@ def reach(found: Reach) -> str:
     return f"{text}: whether the effect wears off these texts do not tell."
 
 
-def replies(found: SideEffects) -> str | None:
+def replies(effects: SideEffects) -> str | None:
     """Describe the answers to everyday questions beside the untouched model's."""
-    if not found.replies:
+    if not effects.replies:
         return None
-    tuned, naive = found.tuned, found.naive
+    tuned, naive = effects.tuned, effects.naive
     text = (
-        f"The answers to {len(found.replies)} everyday questions are {tuned.words:.0f} words long on average "
+        f"The answers to {len(effects.replies)} everyday questions are {tuned.words:.0f} words long on average "
         f"({naive.words:.0f} untouched)"
     )
     if tuned.repetition is not None:
@@ -85,25 +85,22 @@ def replies(found: SideEffects) -> str | None:
             f", and {share_text(tuned.repetition)} of their runs of {REPEATED} words were said before "
             f"({share_text(naive.repetition)} untouched)"
         )
-    wrong = [
-        f"{share_text(share)} {name}"
-        for share, name in ((tuned.refusals, "refuse"), (tuned.empty, "are empty"))
-        if share
-    ]
+    shares = (tuned.refusals, "refuse"), (tuned.empty, "are empty")
+    wrong = [f"{share_text(share)} {name}" for share, name in shares if share]
     return f"{text}; {' and '.join(wrong) if wrong else 'none refuses or is empty'}."
 
 
-def sentences(found: SideEffects) -> tuple[str, ...]:
+def sentences(effects: SideEffects) -> tuple[str, ...]:
     """Return all that side effects say."""
-    parts = (languages(found), own_texts(found), *map(reach, found.reaches), replies(found))
+    parts = (languages(effects), own_texts(effects), *map(reach, effects.reaches), replies(effects))
     return tuple(sentence for sentence in parts if sentence is not None)
 
 
-def _times(one: TextSet) -> str:
+def _times(texts: TextSet) -> str:
     """Return the ratio of perplexities with its interval, in words."""
-    ends = interval_text(one.ratio.interval, 2)
+    ends = interval_text(texts.ratio.interval, 2)
     span = f" ({LEVEL}: {ends})" if ends else ""
-    return f"{loss_text(one.ratio.value, 2)} times the untouched model’s{span}"
+    return f"{loss_text(texts.ratio.value, 2)} times the untouched model’s{span}"
 
 
 def _tokens(count: int) -> str:
