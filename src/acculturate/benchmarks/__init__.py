@@ -1,27 +1,8 @@
-"""Questions outside the survey: knowledge of a country, and whose opinions a model shares."""
+"""Questions outside the survey: knowledge of a country, and whose opinions a model shares.
 
-from acculturate.benchmarks.asking import Method, Shares, ask
-from acculturate.benchmarks.catalogue import benchmark_names, load_benchmark, load_benchmarks
-from acculturate.benchmarks.exam import Exam, Known, Progress, Sheet
-from acculturate.benchmarks.questions import OpinionSet, QuestionSet
-from acculturate.benchmarks.result import Change, MethodScore, Part, Result, Test
+The public names are in `__init__.pyi`; a name is loaded when it is first used.
+"""
 
-__all__ = [
-    "Change",
-    "Exam",
-    "Known",
-    "Method",
-    "MethodScore",
-    "OpinionSet",
-    "Part",
-    "Progress",
-    "QuestionSet",
-    "Result",
-    "Shares",
-    "Sheet",
-    "Test",
-    "ask",
-    "benchmark_names",
-    "load_benchmark",
-    "load_benchmarks",
-]
+from lazy_loader import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

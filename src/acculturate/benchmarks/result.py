@@ -62,7 +62,7 @@ class MethodScore:
 
 @dataclass(frozen=True)
 class Change:
-    """By how much the tuned model is ahead of another method, on the same questions.
+    """The lead of the tuned model over another method, on the same questions.
 
     Attributes:
         gain: Difference of the two scores.

@@ -108,7 +108,7 @@ class Comparison:
 
     @property
     def gain(self) -> float:
-        """Return by how much the loss fell."""
+        """Return the fall of the loss."""
         with np.errstate(invalid="ignore"):
             return float(self.losses[0] - self.losses[1])
 
@@ -193,9 +193,5 @@ def compare_answers(naive: Answers, tuned: Answers, settings: ComparisonSettings
 
 def _part(answers: Answers, forms: tuple[Form, ...], chosen: Sequence[int]) -> Answers:
     columns = np.array(chosen, np.intp)
-    mass = answers.valid_mass
-    return Answers(
-        forms,
-        answers.probabilities[:, columns],
-        None if mass is None else mass[:, columns],
-    )
+    mass = None if answers.valid_mass is None else answers.valid_mass[:, columns]
+    return Answers(forms, answers.probabilities[:, columns], mass)

@@ -18,7 +18,7 @@ from acculturate.record_files import NanIfNull, OptionalInterval
 
 @dataclass(frozen=True)
 class Extreme:
-    """One dimension on one set of forms.
+    """A dimension on a set of forms.
 
     Attributes:
         key: Of the dimension.
@@ -55,7 +55,7 @@ class Extremes:
 
 
 def measure_extremes(comparison: Comparison) -> tuple[Extreme, ...]:
-    """Return how far the scores of each dimension are from the middle, before and after."""
+    """Measure the distance of each dimension's scores from the middle, before and after."""
     results: list[Extreme] = []
     for column, dimension in enumerate(comparison.settings.scoring.dimensions):
         middle = sum(dimension.range) / 2

@@ -86,13 +86,11 @@ def other_surveys(own: Instrument, country: str, language: str) -> tuple[OtherSu
         keys = {dimension.key for dimension in instrument.dimensions}
         if keys == own_keys:
             continue
-        target: Country | None = None
-        if country in table:
-            target = table[country]
-        complete = target is not None and keys <= set(target.scores)
-        asked = language if language in instrument.languages else "en"
-        forms = limit_forms(all_forms(instrument, (asked,), "held-out"))
-        surveys.append(OtherSurvey(instrument, table, target if complete else None, forms))
+        complete = country in table and keys <= set(table[country].scores)
+        spoken = language if language in instrument.languages else "en"
+        forms = limit_forms(all_forms(instrument, (spoken,), "held-out"))
+        target = table[country] if complete else None
+        surveys.append(OtherSurvey(instrument, table, target, forms))
     return tuple(surveys)
 
 
@@ -112,7 +110,8 @@ def check_with(
         raise ValueError("the country is not in the survey's table")
     scoring = Scoring(survey.instrument)
     target = country.vector(survey.instrument)
-    asked = compare(model, prompt, survey.forms, ComparisonSettings(scoring, target, seed=seed))
+    settings = ComparisonSettings(scoring, target, seed=seed)
+    comparison = compare(model, prompt, survey.forms, settings)
     return SurveyCheck(
         instrument=survey.instrument.key,
         title=survey.instrument.title,
@@ -123,5 +122,5 @@ def check_with(
         language=survey.forms[0].language,
         dimensions={dimension.key: dimension.name for dimension in scoring.dimensions},
         target=scoring.by_key(target),
-        **vars(asked.states()),
+        **vars(comparison.states()),
     )

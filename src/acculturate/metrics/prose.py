@@ -75,7 +75,7 @@ def repetition(tokens: Sequence[str], length: int = REPEATED) -> float | None:
 
 
 def distinct(texts: Sequence[Sequence[str]], length: int) -> float | None:
-    """Return how many different runs of words all texts have, as a share of all their words: distinct-n.
+    """Return the number of different runs of words in all texts, as a share of all their words: distinct-n.
 
     J. Li et al. (2016), A Diversity-Promoting Objective Function for Neural Conversation Models,
     section 5.

@@ -30,7 +30,7 @@ _ENDS = 5  # the beginning and the end of a text that are compared are a fifth o
 
 @dataclass(frozen=True)
 class TextSet:
-    """One set of texts, read by both models.
+    """A set of texts, read by both models.
 
     Attributes:
         key: A language's code for sentences, `PASSAGES_KEY`, or `OWN_KEY` for a user's texts.
@@ -211,25 +211,19 @@ def _text_set(
     rng: np.random.Generator,
 ) -> TextSet:
     """Count all tokens of a set alike, as the guard counts them; texts are drawn."""
-    counts = np.array([len(reading.divergence) for reading in tuned], float)
-    if not counts.any():
+    rows = [
+        (after.divergence.sum(), before.surprise.sum(), after.surprise.sum(), len(after.divergence))
+        for before, after in zip(naive, tuned, strict=True)
+    ]
+    sums = np.array([row for row in rows if row[-1]], np.float64)
+    if not len(sums):
         raise UsageError(
-            f"none of the {len(counts)} texts has two tokens, so there is nothing to predict",
+            f"none of the {len(rows)} texts has two tokens, so there is nothing to predict",
             "Give whole sentences, one a line.",
         )
-    sums = np.array(
-        [
-            [after.divergence.sum(), before.surprise.sum(), after.surprise.sum()]
-            for before, after in zip(naive, tuned, strict=True)
-        ]
-    )[counts > 0]
-    counts = counts[counts > 0]
-    samples = _weighted(np.column_stack([sums, counts]), rng)
-    quantities = _quantities(
-        _per_token(np.append(sums.sum(axis=0), counts.sum())),
-        None if samples is None else _per_token(samples),
-    )
-    return TextSet(key, label, len(counts), int(counts.sum()), *quantities)
+    total, samples = sums.sum(axis=0), _weighted(sums, rng)
+    quantities = _quantities(_per_token(total), None if samples is None else _per_token(samples))
+    return TextSet(key, label, len(sums), int(total[-1]), *quantities)
 
 
 def _per_token(sums: Float[np.ndarray, "*sample sum"]) -> Float[np.ndarray, "*sample quantity"]:

@@ -1,4 +1,4 @@
-"""The checks of a finished run, each in one or two plain sentences computed from its numbers.
+"""Sentences on the checks of a finished run, one or two each, computed from its numbers.
 
 In: a `RunRecords` with its `Checks`. Out: sentences, or None where a check was not made.
 """
@@ -138,7 +138,7 @@ def respondents(run: RunRecords) -> str | None:
 
 
 def sentences(run: RunRecords) -> tuple[str, ...]:
-    """Return all that the checks of a run say."""
+    """Return the sentences on all checks of a run."""
     checks = (held_out, other_ways, specificity, other_surveys, extremes, respondents, generated)
     parts = (check(run) for check in checks)
     return tuple(sentence for sentence in parts if sentence is not None)

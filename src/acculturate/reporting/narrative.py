@@ -110,7 +110,7 @@ def comparison_headline(runs: Sequence[RunRecords]) -> str:
 
 
 def findings(run: RunRecords) -> tuple[Finding, ...]:
-    """Return what the evaluation means, most important first; empty where there is none."""
+    """Return the findings of the evaluation, most important first; empty where there is none."""
     evaluation, naive, tuned = run.evaluation, run.method("naive"), run.method("tuned")
     if evaluation is None or tuned is None or naive is None:
         return ()

@@ -143,7 +143,7 @@ def relate(directories: Sequence[Path], seed: int = 0) -> Related:
             point = _point(runs[number], group, result)
             points_of.setdefault((result.benchmark, result.questions), []).append(point)
     benchmarks = tuple(
-        Benchmark(name, questions, tuple(points), _relations(points, (seed, index)))
+        Benchmark(name, questions, tuple(points), _relations(points, seed, index))
         for index, ((name, questions), points) in enumerate(sorted(points_of.items()))
     )
     return Related(benchmarks, left_out, seed)
@@ -190,8 +190,7 @@ def _groups(runs: Sequence[RunRecords]) -> list[str]:
     return [", ".join(itertools.compress(parts, differs)) for parts in facts]
 
 
-def _relations(points: Sequence[Point], key: tuple[int, int]) -> tuple[Relation, ...]:
-    seed, benchmark = key
+def _relations(points: Sequence[Point], seed: int, benchmark: int) -> tuple[Relation, ...]:
     relations: list[Relation] = []
     for x, loss in enumerate(LOSSES):
         for y, score in enumerate(SCORES):

@@ -1,4 +1,4 @@
-"""Sentences on many runs together, about losses and scores, in sentences computed from the numbers.
+"""Sentences on losses and scores of many runs, computed from the numbers.
 
 In: `Related`. Out: sentences.
 """
@@ -16,17 +16,17 @@ METHOD = (
 )
 
 
-def coefficient_text(one: Quantity | None) -> str:
+def coefficient_text(coefficient: Quantity | None) -> str:
     """Return a coefficient with its interval, such as "−0.41 (−0.80 to 0.12)"."""
-    if one is None:
+    if coefficient is None:
         return MISSING
-    return f"{loss_text(one.value, 2)} ({interval_text(one.interval, 2, 'no interval')})"
+    return f"{loss_text(coefficient.value, 2)} ({interval_text(coefficient.interval, 2, 'no interval')})"
 
 
-def relation(benchmark: Benchmark, found: Relation) -> str:
+def relation(benchmark: Benchmark, related: Relation) -> str:
     """Say whether a lower loss goes with a higher score."""
-    pooled = found.pooled
-    loss, score = LOSSES[found.loss], SCORES[found.score]
+    pooled = related.pooled
+    loss, score = LOSSES[related.loss], SCORES[related.score]
     name = short(benchmark.name, 40)
     if pooled.spearman is None:
         return f"{name}: whether a lower {loss} goes with a higher {score} cannot be said: {pooled.why}."
@@ -38,18 +38,18 @@ def relation(benchmark: Benchmark, found: Relation) -> str:
     return f"{text}, {LEVEL} {ends})." if ends else f"{text}, no interval)."
 
 
-def sentences(found: Related) -> tuple[str, ...]:
-    """Return all that runs say together, then which say nothing."""
-    relations = [relation(one, each) for one in found.benchmarks for each in one.relations]
-    left_out = [f"{short(name, 80)} is left out: {why}." for name, why in found.left_out.items()]
+def sentences(related: Related) -> tuple[str, ...]:
+    """Return the sentences on every relation, the method, and the runs left out."""
+    relations = [relation(b, each) for b in related.benchmarks for each in b.relations]
+    left_out = [f"{short(name, 80)} is left out: {why}." for name, why in related.left_out.items()]
     return (*relations, METHOD, *left_out)
 
 
-def _verdict(found: Quantity, loss: str, score: str) -> str:
-    if found.interval is None or found.interval[0] <= 0 <= found.interval[1]:
+def _verdict(spearman: Quantity, loss: str, score: str) -> str:
+    if spearman.interval is None or spearman.interval[0] <= 0 <= spearman.interval[1]:
         return f"these runs do not tell whether a lower {loss} goes with a higher {score}"
-    return f"a lower {loss} goes with a {'higher' if found.interval[1] < 0 else 'lower'} {score}"
+    return f"a lower {loss} goes with a {'higher' if spearman.interval[1] < 0 else 'lower'} {score}"
 
 
-def _groups(found: Correlation) -> str:
-    return "one group" if found.groups == 1 else f"{found.groups} groups"
+def _groups(pooled: Correlation) -> str:
+    return "one group" if pooled.groups == 1 else f"{pooled.groups} groups"

@@ -1,4 +1,4 @@
-"""The effects of a soft prompt on ordinary text, in sentences computed from the numbers.
+"""Sentences on the effects of a soft prompt on ordinary text, computed from the numbers.
 
 In: `SideEffects`. Out: sentences, or None where there is nothing to say.
 """
@@ -38,7 +38,7 @@ def languages(effects: SideEffects) -> str | None:
 
 
 def own_texts(effects: SideEffects) -> str | None:
-    """Say the same of the texts that a user gave."""
+    """Describe divergence and perplexity on the texts that a user gave."""
     own = next((texts for texts in effects.sets if texts.key == OWN_KEY), None)
     if own is None:
         return None
@@ -91,7 +91,7 @@ def replies(effects: SideEffects) -> str | None:
 
 
 def sentences(effects: SideEffects) -> tuple[str, ...]:
-    """Return all that side effects say."""
+    """Return the sentences on all side effects."""
     parts = (languages(effects), own_texts(effects), *map(reach, effects.reaches), replies(effects))
     return tuple(sentence for sentence in parts if sentence is not None)
 

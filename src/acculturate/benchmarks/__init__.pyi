@@ -1,0 +1,17 @@
+from .asking import Method as Method
+from .asking import Shares as Shares
+from .asking import ask as ask
+from .catalogue import benchmark_names as benchmark_names
+from .catalogue import load_benchmark as load_benchmark
+from .catalogue import load_benchmarks as load_benchmarks
+from .exam import Exam as Exam
+from .exam import Known as Known
+from .exam import Progress as Progress
+from .exam import Sheet as Sheet
+from .questions import OpinionSet as OpinionSet
+from .questions import QuestionSet as QuestionSet
+from .result import Change as Change
+from .result import MethodScore as MethodScore
+from .result import Part as Part
+from .result import Result as Result
+from .result import Test as Test
