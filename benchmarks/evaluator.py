@@ -9,30 +9,24 @@ written and parsed), `single` (one forward a form), `padded` (one padded batch a
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, cast
+from typing import Any, Literal, cast
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from acculturate.commands.options import (
-    DeviceOption,
-    DtypeOption,
-    InstrumentOption,
-    JsonOption,
-    RevisionOption,
-    TrustOption,
-)
-from acculturate.commands.shared import print_json
+from acculturate.commands.options import Dtype, with_options
+from acculturate.display import print_result
 from acculturate.errors import AcculturateError, UsageError
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.pretrained import load_language_model
 from acculturate.progress_bars import step
 from acculturate.survey.instrument import Instrument, load_instrument
+from measuring import scaling as growth
 from measuring import ways
 from measuring.random_weights import load_random_model
-from measuring.scaling import Scaling, scaling
+from measuring.scaling import Scaling
 from measuring.setting import bench_forms
 from measuring.ways import WAYS, Benchmark, Way
 
@@ -48,41 +42,37 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
+@with_options
 def main(
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="embedded (the default), a hub name, a folder, a file."),
-    ] = None,
-    random_weights: Annotated[
-        Literal["llama-3-8b", "gemma-3-270m", "tiny"] | None,
-        typer.Option(help="A shape with random weights instead of --model; nothing is downloaded."),
-    ] = None,
-    forms: Annotated[
-        int, typer.Option(help="Tuning forms: one an item, or a multiple of twice the items.")
-    ] = 48,
-    candidates: Annotated[int, typer.Option(help="Soft prompts, of 8 tokens each.")] = 4,
-    rounds: Annotated[int, typer.Option(help="Turns of every way; the fastest counts.")] = 3,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(help="generate, single, padded or population alone; may be repeated."),
-    ] = None,
-    placement: Annotated[
-        Literal["front", "after-bos", "before-answer"],
-        typer.Option(help="Where the soft prompts go."),
-    ] = "front",
-    new_tokens: Annotated[int, typer.Option(help="Tokens that generate writes at most.")] = 4,
-    over: Annotated[
-        bool,
-        typer.Option("--scaling", help="Time 24, 48, 96 forms x 10, 20, 40 candidates instead."),
-    ] = False,
-    instrument: InstrumentOption = "vsm13",
-    revision: RevisionOption = None,
-    dtype: DtypeOption = "auto",
-    device: DeviceOption = "auto",
-    trust_remote_code: TrustOption = False,
-    as_json: JsonOption = False,
+    *,
+    model: str | None = None,
+    random_weights: Literal["llama-3-8b", "gemma-3-270m", "tiny"] | None = None,
+    forms: int = 48,
+    candidates: int = 4,
+    rounds: int = 3,
+    only: list[str] | None = None,
+    placement: Literal["front", "after-bos", "before-answer"] = "front",
+    new_tokens: int = 4,
+    scaling: bool = False,
+    instrument: str = "vsm13",
+    revision: str | None = None,
+    dtype: Dtype = "auto",
+    device: str = "auto",
+    trust_remote_code: bool = False,
+    as_json: bool = False,
 ) -> None:
-    """Time the evaluation of soft prompts beside the usual ways to do it."""
+    """Time the evaluation of soft prompts beside the usual ways to do it.
+
+    Options:
+        random_weights: A shape with random weights instead of --model; nothing is downloaded.
+        forms: Tuning forms: one an item, or a multiple of twice the items.
+        candidates: Soft prompts, of 8 tokens each.
+        rounds: Turns of every way; the fastest counts.
+        only: Time generate, single, padded or population alone; may be repeated.
+        placement: Place of the soft prompts.
+        new_tokens: Tokens that generate writes at most.
+        scaling: Time 24, 48, 96 forms x 10, 20, 40 candidates instead.
+    """
     if model is not None and random_weights is not None:
         raise UsageError(
             f"--model {model} and --random-weights {random_weights} are two models",
@@ -99,8 +89,8 @@ def main(
         answering = _load(
             model or "embedded", random_weights, survey, revision, dtype, device, trust_remote_code
         )
-        if over:
-            result: Scaling | Benchmark = scaling(
+        if scaling:
+            result: Scaling | Benchmark = growth.scaling(
                 answering, survey, rounds=rounds, placement=placement, progress=progress
             )
         else:
@@ -114,12 +104,8 @@ def main(
                 new_tokens=new_tokens,
                 progress=progress,
             )
-    if as_json:
-        print_json(result.to_dict())
-    elif isinstance(result, Scaling):
-        _show_scaling(result)
-    else:
-        _show(result)
+    show = _show_scaling if isinstance(result, Scaling) else _show
+    print_result(as_json, result.to_dict(), lambda: show(cast("Any", result)))
 
 
 def _load(

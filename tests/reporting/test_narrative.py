@@ -31,7 +31,8 @@ def between(share):
 def test_headline_says_before_after_and_cost(tmp_path):
     assert narrative.headline(told(tmp_path / "r")) == (
         "Tuning brought the loss to United States from 21.7 to 4.8 on 48 tuning forms; on forms it never saw "
-        "it went from 21.7 to 5.2. Cost on ordinary text: divergence 0.19 nats a token, perplexity 17.1 to 22.2."
+        "it went from 21.7 to 5.2. Cost on ordinary text: divergence 0.19 nats a token, perplexity 17.1 to "
+        "22.2."
     )
 
 

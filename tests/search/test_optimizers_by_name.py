@@ -52,9 +52,7 @@ def test_a_missing_setting_is_named():
     [("adam+de", "adam"), ("EKI", "l-shade"), ("jde", "l-shade"), ("shade", "l-shade")],
 )
 def test_a_removed_optimiser_is_refused_with_what_to_use_instead(name, instead):
-    with pytest.raises(
-        UsageError, match=f"{re.escape(name)}' was removed in version 0.2"
-    ) as error:
+    with pytest.raises(UsageError, match=f"{re.escape(name)}' was removed in version 0.2") as error:
         by_name(name)
     assert error.value.hint and instead in error.value.hint
 

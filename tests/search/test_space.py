@@ -145,6 +145,6 @@ def test_what_is_no_space_is_refused_with_a_next_step(name):
 
 @pytest.mark.parametrize("name", ["ball:0.5", "projection:500", "Convex:64"])
 def test_a_removed_space_is_refused_with_what_to_use_instead(name):
-    with pytest.raises(UsageError, match="was removed in version 0.2") as error:
+    with pytest.raises(UsageError, match=r"was removed in version 0\.2") as error:
         read_name(name)
     assert error.value.hint and error.value.hint.startswith("Use ")

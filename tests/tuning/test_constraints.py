@@ -130,7 +130,4 @@ def test_the_weighted_divergence_is_minimised_and_best_loss_stays_the_loss(name:
     free, priced = runs[0.0].outcome, runs[100.0].outcome
     assert priced.divergence < free.divergence
     assert priced.best_loss == pytest.approx(lines[100.0][-1]["best_loss"], rel=1e-6)
-    assert (
-        priced.best_loss + 100 * priced.divergence
-        < free.best_loss + 100 * free.divergence
-    )
+    assert priced.best_loss + 100 * priced.divergence < free.best_loss + 100 * free.divergence
