@@ -14,21 +14,17 @@ from acculturate.benchmarks import MethodScore, Part, Result
 from acculturate.record_files import write_record
 from acculturate.runs import (
     FORMAT,
-    Commit,
     Continuation,
     Dimension,
     Done,
     Evaluation,
     FormCounts,
-    FormFingerprints,
     Generation,
-    InstrumentFacts,
     Method,
     Outcome,
     Provenance,
-    TableFacts,
     Target,
-    TargetScores,
+    records,
 )
 
 DIMENSIONS = [
@@ -191,7 +187,7 @@ def provenance(country: str = "United States") -> Provenance:
             "device": "cpu",
             "licence": "Gemma Terms of Use (https://ai.google.dev/gemma/terms)",
         },
-        instrument=InstrumentFacts(
+        instrument=records.InstrumentFacts(
             "vsm13",
             "Values Survey Module 2013, own wordings",
             "0a1b" * 16,
@@ -201,12 +197,12 @@ def provenance(country: str = "United States") -> Provenance:
                 "VSM 2013 scores are not comparable to published scores.",
             ),
         ),
-        forms=FormFingerprints("ab12" * 16, "cd34" * 16, "ef56" * 16),
-        table=TableFacts("hofstede-insights", "Hofstede Insights", "cite"),
-        target=TargetScores(country, TARGET),
+        forms=records.FormFingerprints("ab12" * 16, "cd34" * 16, "ef56" * 16),
+        table=records.TableFacts("hofstede-insights", "Hofstede Insights", "cite"),
+        target=records.TargetScores(country, TARGET),
         anchor=dict.fromkeys(KEYS, 50.0),
         command="acculturate tune --country 'United States' --budget 400 --seed 0 --out runs/us",
-        git=Commit("1234567", dirty=False),
+        git=records.Commit("1234567", dirty=False),
         started="2026-11-23T18:00:00+00:00",
         format=FORMAT,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
@@ -31,13 +32,11 @@ def _or(value: float) -> BeforeValidator:
 
 
 def _whole(pair: Any) -> Any:
-    """Return an interval with its lower end first, or None where it lacks an end."""
+    """Return an interval, or None where it lacks an end."""
     if not isinstance(pair, list):
         return pair
     ends = tuple(cast("list[Any]", pair))
-    if len(ends) == 2 and None in ends:
-        return None
-    return tuple(sorted(ends)) if all(type(end) in (int, float) for end in ends) else ends
+    return None if len(ends) == 2 and None in ends else ends
 
 
 def _present(values: Any) -> Any:
@@ -134,6 +133,18 @@ def parse_json(text: str, file: str | Path) -> object:
         return json.loads(text)
     except ValueError as error:
         raise FailureError(f"{file} is no valid JSON ({error})", MEND) from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        FailureError: It cannot be read, or is none.
+    """
+    try:
+        return tomllib.loads(read_text(path))
+    except ValueError as error:
+        raise FailureError(f"{path} is damaged: it is no valid TOML ({error})", MEND) from error
 
 
 def read_text(path: Path) -> str:

@@ -7,16 +7,14 @@ import pytest
 from acculturate.experiment import Cell, Difference, Measured, findings
 from acculturate.runs import (
     Checks,
-    Config,
     Evaluation,
     FormCounts,
     Method,
-    ModelSettings,
     Outcome,
     RunRecords,
-    SearchSettings,
     SurveySettings,
     Target,
+    records,
 )
 
 LOSS = "held_out_loss"
@@ -70,6 +68,8 @@ def measured(tuning: float, held_out: float) -> Measured:
     )
     cell = Cell("t", "China", "de", 0)
     survey = SurveySettings("China", "t", "vsm13", "mean", "expected", 1, "en")
-    config = Config(ModelSettings("fake"), survey, SearchSettings(10, 1, "front"))
+    config = records.Config(
+        records.ModelSettings("fake"), survey, records.SearchSettings(10, 1, "front")
+    )
     run = RunRecords(Path(), config, None, (), evaluation, None)
     return Measured(cell, tuned, naive, evaluation, run, Checks(), {}, Path())

@@ -7,11 +7,10 @@ Knows nothing of how a report looks.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from acculturate.benchmarks import Result
 from acculturate.errors import FailureError, UsageError
@@ -23,12 +22,10 @@ from acculturate.metrics.written_answers import Generated
 from acculturate.model.answers import AnswerModel
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.record_files import (
-    MEND,
-    parse_json,
     parse_record,
     read_record,
     read_records,
-    read_text,
+    read_toml,
     write_record,
 )
 from acculturate.runs.records import (
@@ -120,10 +117,7 @@ def read_config(directory: Path) -> Config:
         FailureError: The file is missing or damaged.
     """
     path = directory / CONFIG
-    try:
-        values = tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
-        raise FailureError(f"{path} is no valid TOML ({error})", MEND) from error
+    values = read_toml(path)
     return replace(parse_record(Config, values, path), settings=tuple(flat(values)))
 
 
@@ -211,12 +205,7 @@ class Memo:
 
     def read(self, name: str) -> dict[str, Any] | None:
         """Return the content of a file, or None where there is none that can be read."""
-        path = self._folder / f"{name}.json"
-        try:
-            value = parse_json(read_text(path), path)
-        except FailureError:
-            return None
-        return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+        return self.read_record(name, dict[str, Any])
 
     def read_record(self, name: str, kind: type[T]) -> T | None:
         """Return the record of a file, or None where there is none that can be read."""

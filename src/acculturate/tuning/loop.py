@@ -21,10 +21,13 @@ from acculturate.model.answers import AnswerModel
 from acculturate.model.soft_prompt import Prompt, Prompts, SoftPrompt
 from acculturate.record_files import finite
 from acculturate.runs import Generation, RunDirectory, State
-from acculturate.search import GDE3, Fitness, Frontier, Optimizer
+from acculturate.search import Fitness, Optimizer
 from acculturate.tuning.objective import Evaluation, Objective
 from acculturate.tuning.start import start_search
 from acculturate.tuning.task import Task
+
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""Of a generation's objectives, in its line."""
 
 _COMPARED_LEADERS = 2
 """Leaders of the last generations that are compared in the end, where forms are sampled."""
@@ -150,10 +153,6 @@ class TuningLoop:
         assert self.state.leaders is not None
         return SoftPrompt(self.state.leaders[-1], self._settings.placement, self._model.name)
 
-    def frontier(self) -> Frontier | None:
-        """Return the candidates that none beats in loss and divergence together, if they are kept."""
-        return self._optimizer.frontier() if isinstance(self._optimizer, GDE3) else None
-
     def _run_generation(self) -> None:
         state, began = self.state, time.monotonic()
         candidates = self._optimizer.ask()
@@ -277,16 +276,11 @@ class TuningLoop:
             best_divergence=finite(state.divergence),
             best_perplexity=finite(state.perplexity),
             mean_loss=float(objectives.mean()) if len(objectives) else None,
-            quantiles=_quantiles(objectives) if len(objectives) else None,
+            quantiles=tuple(np.quantile(objectives, _QUANTILES).tolist())
+            if len(objectives)
+            else None,
             invalid=int((~trials.valid).sum()),
             seconds=seconds,
             search_seconds=searching,
             scores={k: finite(v) for k, v in self._scoring.by_key(state.scores).items()},
         )
-
-
-def _quantiles(objectives: Float[np.ndarray, " valid"]) -> tuple[float, float, float, float, float]:
-    low, lower, middle, higher, high = np.quantile(
-        objectives, [0.05, 0.25, 0.5, 0.75, 0.95]
-    ).tolist()
-    return low, lower, middle, higher, high

@@ -31,6 +31,7 @@ from acculturate.runs import (
 from acculturate.search import (
     COST_OF_A_GRADIENT,
     FIRST_POPULATION,
+    GDE3,
     LSHADE,
     SMALLEST_POPULATION,
     Adam,
@@ -129,8 +130,7 @@ def _run(
         )
     summary = summarise(model, task, loop.best(), state, population, start_cost)
     directory.write_record(SUMMARY, summary)
-    frontier = loop.frontier()
-    if frontier is not None and len(frontier):
+    if isinstance(optimizer, GDE3) and len(frontier := optimizer.frontier()):
         write_frontier(directory, model, task, frontier, loop.space.prompts)
     # Every provenance() hashes the weights anew: this one is from after the search.
     if model.provenance()["weights_hash"] != about["weights_hash"]:

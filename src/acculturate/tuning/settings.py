@@ -160,13 +160,9 @@ class Settings:
         if scale is None:
             scale = 0.0 if by_gradients and init not in (None, "gaussian") else 1.0
         values = {"divergence_weight": weight, "sample": sample, "space": space}
-        found = replace(self, **values, init=init, init_scale=scale)
-        found._check(optimizer)
-        if of_real_tokens:
-            found._check_start_of_real_tokens()
-        else:
-            found._check_start(optimizer.population_size)
-        return found
+        resolved = replace(self, **values, init=init, init_scale=scale)
+        resolved._check(optimizer, of_real_tokens)
+        return resolved
 
     @property
     def _has_start(self) -> bool:
@@ -176,7 +172,7 @@ class Settings:
     def _compares_losses(self) -> bool:
         return self.stall is not None or self.target_loss is not None
 
-    def _check(self, optimizer: Optimizer) -> None:
+    def _check(self, optimizer: Optimizer, of_real_tokens: bool) -> None:
         first = optimizer.population_size * optimizer.evaluations_per_candidate
         if self.budget < first:
             raise UsageError(
@@ -188,24 +184,16 @@ class Settings:
                 "losses on different samples of forms cannot be compared with one another or a target",
                 "Use --stall and --target-loss without --sample.",
             )
-
-    def _check_start_of_real_tokens(self) -> None:
-        if self._has_start:
+        if of_real_tokens and self._has_start:
             raise UsageError(
                 f"the space {self.space} is made of real tokens and starts from them",
                 "Leave out --init, or use --space full.",
             )
-        if self.init_scale == 0:
+        single = optimizer.population_size == 1 and self.init != "gaussian"
+        if self.init_scale == 0 and (of_real_tokens or not (single or self.init == "tokens")):
+            which = f"the space {self.space}" if of_real_tokens else f"init {self.init!r}"
             raise UsageError(
-                f"an init scale of 0 makes all candidates of the space {self.space} alike",
-                "Use a positive number, such as 1.",
-            )
-
-    def _check_start(self, population: int) -> None:
-        single = population == 1 and self.init != "gaussian"
-        if self.init_scale == 0 and self.init != "tokens" and not single:
-            raise UsageError(
-                f"an init scale of 0 makes all candidates of init {self.init!r} alike",
+                f"an init scale of 0 makes all candidates of {which} alike",
                 "Use a positive number, such as 1.",
             )
         for init, start, option in (

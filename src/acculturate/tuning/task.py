@@ -71,7 +71,7 @@ class Task:
             model: The model's provenance.
             optimizer: Chooses the candidates.
         """
-        settings, instrument = self.settings, self.scoring.instrument
+        settings, instrument, target = self.settings, self.scoring.instrument, self.target
         values = vars(settings) | {
             "aggregate": self.scoring.aggregate,
             "respondents": settings.respondents if settings.reading == "sampled" else None,
@@ -79,11 +79,7 @@ class Task:
             "sample": settings.sample_size(instrument),
             "penalty": None if settings.penalty == "mean" else settings.penalty,
         }
-        survey = {
-            "instrument": instrument.key,
-            "table": self.target.table,
-            "country": self.target.name,
-        }
+        survey = {"instrument": instrument.key, "table": target.table, "country": target.name}
         tables: dict[str, dict[str, Any]] = {
             "model": {key: model[key] for key in ("name", "revision", "dtype")},
             "survey": survey | {name: values[name] for name in _SURVEY},
