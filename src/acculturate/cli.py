@@ -6,6 +6,7 @@ error. Exit code 2 for a wrong request, 1 for a failure, 130 after Ctrl-C.
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from collections.abc import Sequence
@@ -27,8 +28,6 @@ from acculturate.commands.tune import tune
 from acculturate.errors import AcculturateError, UsageError
 
 app = typer.Typer(
-    name="acculturate",
-    help="Measure the cultural values a language model shows, and move them without touching a weight.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -36,18 +35,8 @@ app = typer.Typer(
 )
 instrument = typer.Typer(help="List questionnaires, or print one to fill in.", no_args_is_help=True)
 app.add_typer(instrument, name="instrument")
-for command in (
-    measure,
-    tune,
-    experiment,
-    evaluate,
-    report,
-    figures,
-    export,
-    relate,
-    countries,
-    forms,
-):
+commands = measure, tune, experiment, evaluate, report, figures, export, relate, countries, forms
+for command in commands:
     app.command(cls=PanelCommand)(with_options(command))
 instrument.command(cls=PanelCommand)(with_options(template))
 instrument.command("list", cls=PanelCommand)(with_options(list_instruments))
@@ -63,11 +52,25 @@ def root(
         raise typer.Exit
 
 
+_PLAIN = "acculturate.plain"
+_IN_ASCII = str.maketrans("−–’“”\N{NO-BREAK SPACE}", '--\'"" ')
+
+
+def _write_plainly(error: UnicodeError) -> tuple[str, int]:
+    """Return ASCII for what an output's encoding lacks: signs that are like it, numbers of all others."""
+    assert isinstance(error, UnicodeEncodeError)
+    lacking = error.object[error.start : error.end].translate(_IN_ASCII)
+    return lacking.encode("ascii", "backslashreplace").decode(), error.end
+
+
+codecs.register_error(_PLAIN, _write_plainly)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; an error becomes one message and an exit code, never a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=_PLAIN)
     try:
         given = sys.argv[1:] if arguments is None else list(arguments)
         _check_text(given)

@@ -26,7 +26,7 @@ from acculturate.formatting import (
 from acculturate.io import json_text
 
 if TYPE_CHECKING:
-    from acculturate.benchmarks import Result
+    from acculturate.benchmarks import Change, MethodScore, Result
     from acculturate.experiment import Estimate, Published
     from acculturate.metrics import Profile
     from acculturate.reporting.relate import Related
@@ -96,9 +96,9 @@ def show_experiment(published: Published) -> None:
         ("" if country == before else country, *texts)
         for (before, *_), (country, *texts) in pairwise([("",), *published.table.lines])
     ]
-    below = [f"- {sentence}" for sentence in published.sentences]
     files = f"report: {published.report!s}", f"results: {published.results!s}"
-    show_table(published.title, published.table.header, rows, left=2, below=[*below, *files])
+    below = [*_listed(published.sentences), *files]
+    show_table(published.title, published.table.header, rows, left=2, below=below)
 
 
 def show_profile(profile: Profile, instrument: Instrument, target: Country | None) -> None:
@@ -107,17 +107,16 @@ def show_profile(profile: Profile, instrument: Instrument, target: Country | Non
     rows = [
         (
             f"{dimension.name} ({dimension.key})",
-            loss_text(profile.scores[dimension.key], digits),
-            _interval(profile.intervals.get(dimension.key), digits),
+            *_estimate(profile.scores[dimension.key], profile.intervals.get(dimension.key), digits),
             *([_published(target.scores[dimension.key])] if target else []),
         )
         for dimension in instrument.dimensions
     ]
     below: list[str] = []
     if target is not None and profile.loss is not None:
+        loss, interval = _estimate(profile.loss, profile.loss_interval)
         below.append(
-            f"loss to {target.name} ({target.table}): {loss_text(profile.loss, 2)} "
-            f"({_interval(profile.loss_interval, 2)}); "
+            f"loss to {target.name} ({target.table}): {loss} ({interval}); "
             f"answering everything alike: {loss_text(profile.constant_answer_loss, 2)}"
         )
     if profile.floor is not None:
@@ -149,12 +148,9 @@ def show_run(run: Run) -> None:
         below.append(
             f"No candidate was within the divergence limit; the best is {done.violation:.2f} past it."
         )
-    show_table(
-        f"Loss to {target.country} ({target.table})",
-        ("", "tuning forms", "held-out forms", "divergence", "perplexity"),
-        rows,
-        below=[*below, f"run: {run.directory!s}"],
-    )
+    below.append(f"run: {run.directory!s}")
+    header = "", "tuning forms", "held-out forms", "divergence", "perplexity"
+    show_table(f"Loss to {target.country} ({target.table})", header, rows, below=below)
 
 
 def show_evaluation(run: RunRecords, results: Mapping[str, Any]) -> None:
@@ -180,19 +176,14 @@ def _show_held_out(run: RunRecords) -> None:
     rows = [
         (
             row.label,
-            loss_text(row.naive.loss, 2),
-            _interval(row.naive.interval, 2),
-            loss_text(row.tuned.loss, 2),
-            _interval(row.tuned.interval, 2),
+            *_estimate(row.naive.loss, row.naive.interval),
+            *_estimate(row.tuned.loss, row.tuned.interval),
         )
         for row in run.checks.rows
     ]
-    show_table(
-        f"{run.path}: loss, asked in other ways",
-        ("", "untouched", LEVEL, "tuned", LEVEL),
-        rows,
-        below=[f"- {sentence}" for sentence in checks_narrative.sentences(run)],
-    )
+    header = "", "untouched", LEVEL, "tuned", LEVEL
+    below = _listed(checks_narrative.sentences(run))
+    show_table(f"{run.path}: loss, asked in other ways", header, rows, below=below)
 
 
 def _show_benchmark(run: RunRecords, result: Result) -> None:
@@ -201,23 +192,21 @@ def _show_benchmark(run: RunRecords, result: Result) -> None:
 
     opinions = result.kind == "opinions"
     text = partial(loss_text, digits=3) if opinions else partial(share_text, digits=1)
+
+    def span(part: MethodScore | Change | None) -> str:
+        return f"{text(part.low)} to {text(part.high)}" if part else MISSING
+
     rows: list[Sequence[str]] = []
     for row in result.rows:
         rank = MISSING if row.rank is None else f"{row.rank} of {row.ranked}"
-        change, ahead = result.against(row.method), (MISSING, MISSING, MISSING)
-        if change is not None:
-            span = f"{text(change.low)} to {text(change.high)}"
-            ahead = text(change.gain), span, p_text(change.p)
-        of_country = rank if opinions else text(row.target and row.target.score)
-        span = f"{text(row.low)} to {text(row.high)}"
-        rows.append((row.method, text(row.score), span, of_country, *ahead))
+        in_country = rank if opinions else text(row.target and row.target.score)
+        change = result.against(row.method)
+        ahead = text(change and change.gain), span(change), p_text(change and change.p)
+        rows.append((row.method, text(row.score), span(row), in_country, *ahead))
     scores = ("similarity", LEVEL, "rank") if opinions else ("right", LEVEL, f"on {result.country}")
-    show_table(
-        f"{run.path}: {result.title}, {result.questions} questions",
-        ("", *scores, "tuned is ahead by", LEVEL, "p"),
-        rows,
-        below=[f"- {sentence}" for sentence in benchmarks_narrative.sentences(result)],
-    )
+    title = f"{run.path}: {result.title}, {result.questions} questions"
+    header = "", *scores, "tuned is ahead by", LEVEL, "p"
+    show_table(title, header, rows, below=_listed(benchmarks_narrative.sentences(result)))
 
 
 def _show_side_effects(run: RunRecords) -> None:
@@ -230,21 +219,16 @@ def _show_side_effects(run: RunRecords) -> None:
     rows = [
         (
             texts.label,
-            divergence_text(texts.divergence.value),
-            _interval(texts.divergence.interval, 2),
+            *_estimate(texts.divergence.value, texts.divergence.interval),
             perplexity_text(texts.naive.value),
             perplexity_text(texts.tuned.value),
-            loss_text(texts.ratio.value, 2),
-            _interval(texts.ratio.interval, 2),
+            *_estimate(texts.ratio.value, texts.ratio.interval),
         )
         for texts in effects.sets
     ]
-    show_table(
-        f"{run.path}: ordinary text, {LEVEL} over texts",
-        ("", "divergence", LEVEL, "perplexity", "tuned", "ratio", LEVEL),
-        rows,
-        below=[f"- {sentence}" for sentence in side_effects_narrative.sentences(effects)],
-    )
+    header = "", "divergence", LEVEL, "perplexity", "tuned", "ratio", LEVEL
+    below = _listed(side_effects_narrative.sentences(effects))
+    show_table(f"{run.path}: ordinary text, {LEVEL} over texts", header, rows, below=below)
 
 
 def show_related(related: Related) -> None:
@@ -256,16 +240,14 @@ def show_related(related: Related) -> None:
         rows: list[Sequence[object]] = []
         for relation in benchmark.relations:
             for group, found in (*relation.groups.items(), ("all, pooled", relation.pooled)):
-                texts = (
-                    (found.why, "") if found.why else (text(found.spearman), text(found.pearson))
-                )
-                rows.append((relation.loss, relation.score, group, found.runs, *texts))
-        title = (
-            f"{benchmark.name}, {benchmark.questions} questions: loss with score, {LEVEL} over runs"
-        )
+                values = text(found.spearman), text(found.pearson)
+                shown = (found.why, "") if found.why else values
+                rows.append((relation.loss, relation.score, group, found.runs, *shown))
+        asked = f"{benchmark.name}, {benchmark.questions} questions"
+        title = f"{asked}: loss with score, {LEVEL} over runs"
         header = ("loss", "score", "runs towards", "runs", "Spearman", "Pearson")
         show_table(title, header, rows, left=2)
-    show_lines(f"- {sentence}" for sentence in relate_narrative.sentences(related))
+    show_lines(_listed(relate_narrative.sentences(related)))
 
 
 def show_countries(table: CountryTable, countries: Sequence[Country]) -> None:
@@ -274,7 +256,7 @@ def show_countries(table: CountryTable, countries: Sequence[Country]) -> None:
         (
             country.name,
             country.iso or "",
-            *(_published(country.scores.get(key)) for key in table.dimensions),
+            *map(_published, map(country.scores.get, table.dimensions)),
         )
         for country in countries
     ]
@@ -315,4 +297,11 @@ def _published(score: float | None) -> str:
     return loss_text(score, 0 if score is not None and score.is_integer() else 2)
 
 
-_interval = partial(interval_text, missing="no interval")
+def _estimate(
+    value: float | None, interval: Sequence[float | None] | None, digits: int = 2
+) -> tuple[str, str]:
+    return loss_text(value, digits), interval_text(interval, digits, "no interval")
+
+
+def _listed(sentences: Iterable[str]) -> list[str]:
+    return [f"- {sentence}" for sentence in sentences]

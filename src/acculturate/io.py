@@ -133,11 +133,10 @@ def read_bytes(path: Path, what: str, largest: int = LARGEST_FILE) -> bytes:
         UsageError: The path is missing, a directory, unreadable, empty or too large.
     """
     try:
-        if path.is_dir():
-            raise UsageError(f"{what} {path} is a directory", "Give the path of the file itself.")
         if not path.is_file():
-            fault = "is not an ordinary file" if path.exists() else "does not exist"
-            raise UsageError(f"{what} {path} {fault}", "Check the path.")
+            other = "is a directory" if path.is_dir() else "is not an ordinary file"
+            fault = other if path.exists() else "does not exist"
+            raise UsageError(f"{what} {path} {fault}", "Give the path of the file itself.")
         size = path.stat().st_size
         if size > largest:
             raise UsageError(
@@ -190,14 +189,11 @@ def parse_toml(raw: bytes, path: Path, what: str) -> dict[str, Any]:
     text = decode(raw, path, what).replace("\r\n", "\n")
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, ValueError) as error:
+    except (ValueError, RecursionError) as error:
+        fault = "nested too deeply" if isinstance(error, RecursionError) else error
         raise UsageError(
-            f"{what} {path} is not valid TOML: {error}",
+            f"{what} {path} is not valid TOML: {fault}",
             "Mend that line; an id may be declared only once, a text stands between quotes.",
-        ) from error
-    except RecursionError as error:
-        raise UsageError(
-            f"{what} {path} is not valid TOML: nested too deeply", "Check that file."
         ) from error
 
 

@@ -104,7 +104,7 @@ class _CellProgress:
         with self._lock:
             if cell not in self._tasks:  # else its worker died, and it goes on in another one
                 self._tasks[cell] = self._bar.add_task(cell.title, total=self._budget, state="")
-        _print_line(self._bar, self._text(cell, "starts"))
+        self._print(cell, "starts")
 
     def on_step(self, cell: Cell, at: Progress) -> None:
         with self._lock:
@@ -123,13 +123,13 @@ class _CellProgress:
                 self._bar.remove_task(self._tasks.pop(cell))
             left = self._show_all()
         if error is not None:
-            self._print(cell, f"failed again: {error}", "bold red")
+            self._print(cell, f"failed again: {error}", "bold red", beside_bar=True)
         elif not before:
             best = last and f": best loss {_best(last)} after {last.evaluations} evaluations"
-            _print_line(self._bar, self._text(cell, f"done{best or ''}{left}"))
+            self._print(cell, f"done{best or ''}{left}")
 
     def on_retry(self, cell: Cell, error: str) -> None:
-        self._print(cell, f"failed and is tried again: {error}")
+        self._print(cell, f"failed and is tried again: {error}", beside_bar=True)
 
     def _show_all(self) -> str:
         """Update the bar over all cells and return the time left, empty where it cannot be told."""
@@ -144,11 +144,10 @@ class _CellProgress:
         self._bar.update(self._all, completed=completed, state=state)
         return left
 
-    def _text(self, cell: Cell, text: str) -> str:
-        return f"[{self._done}/{self._cells}] {cell.title}: {text}"
-
-    def _print(self, cell: Cell, text: str, style: str = "") -> None:
-        self._bar.console.print(self._text(cell, text), style=style, soft_wrap=True)
+    def _print(self, cell: Cell, text: str, style: str = "", beside_bar: bool = False) -> None:
+        if beside_bar or self._bar.disable:
+            line = f"[{self._done}/{self._cells}] {cell.title}: {text}"
+            self._bar.console.print(line, style=style, soft_wrap=True)
 
 
 @contextmanager

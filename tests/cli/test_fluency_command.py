@@ -33,5 +33,5 @@ def test_what_cannot_be_asked(cli: CommandLine):
     Path("mine.txt").write_text("")
     assert "--on fluency" in cli("evaluate", "run", "--texts", "mine.txt").message(2)
     given = ("evaluate", "run", "--on", "fluency", "--texts")
-    assert "holds no text" in cli(*given, "mine.txt").message(2)
-    assert "cannot read" in cli(*given, "none.txt").message(2)
+    assert "is empty" in cli(*given, "mine.txt").message(2)
+    assert "does not exist" in cli(*given, "none.txt").message(2)

@@ -134,6 +134,8 @@ def test_a_terminal_that_knows_only_ascii(tmp_path):
     shown = run(*table, env=environment)
     assert shown.returncode == 0
     assert "land" in shown.stdout
+    measured = run("measure", "-m", "fake", "-c", "us", env=environment)
+    assert " -85.0 " in measured.stdout and "95 % over forms" in measured.stdout
     read = run(*table, "--json", env=environment)
     assert json.loads(read.stdout)["countries"][0]["name"].endswith("land")
     assert "Åland" in run(*table, "--json", env=os.environ | {"PYTHONIOENCODING": "utf-8"}).stdout

@@ -8,7 +8,8 @@ from typing import Any
 import acculturate as ac
 from acculturate import display
 from acculturate.commands.loading import load
-from acculturate.commands.options import Dtype, Labels, Seed, Split, read_anchor, takes_settings
+from acculturate.commands.options import Dtype, Seed, Split, read_anchor, takes_settings
+from acculturate.survey import LabelKind
 
 
 @takes_settings("language", "anchor", "aggregate", "variant", "reading", "respondents")
@@ -18,7 +19,7 @@ def measure(
     country: str | None = None,
     prompt: Path | None = None,
     forms: Split = "all",
-    labels: Labels = "digits",
+    labels: LabelKind = "digits",
     instrument: str = "vsm13",
     table: str = "hofstede-insights",
     seed: Seed = 0,

@@ -48,7 +48,6 @@ _NAMES = {"as_json": "json", "presets": "list"}
 
 Command = Callable[..., None]
 Split = Literal["all", "tuning", "held-out"]
-Labels = Literal["digits", "letters"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Seed = Annotated[int, typer.Option(min=0)]
 
@@ -61,16 +60,12 @@ def takes_settings(*names: str) -> Callable[[Command], Command]:
         parameters = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
         for name in names or setting_fields():
             field = setting_fields()[name]
-            kind = str if name == "anchor" else field.annotation
             panel = None if name in _BASIC_SETTINGS else ADVANCED
             option = typer.Option(help=field.description, rich_help_panel=panel)
+            kind: Any = str if name == "anchor" else field.annotation
+            parameter = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY)
             parameters.append(
-                inspect.Parameter(
-                    name,
-                    inspect.Parameter.KEYWORD_ONLY,
-                    default=field.default,
-                    annotation=Annotated[kind, option],
-                )
+                parameter.replace(default=field.default, annotation=Annotated[kind, option])
             )
         return _with_parameters(command, parameters)
 
@@ -136,11 +131,9 @@ def read_config(context: Any, file: Path | None) -> Path | None:
     if file is None or context.command.callback is None:
         return file
     parameters = inspect.signature(context.command.callback, eval_str=True).parameters
-    kinds: dict[str, Any] = {p.name: p.annotation for p in parameters.values()}
-    kinds |= {"out": str, "anchor": Any}
-    known: dict[str, Any] = {
-        name: (kind, None) for name, kind in kinds.items() if name not in ("config", "as_json")
-    }
+    known: dict[str, Any] = {p.name: (p.annotation, None) for p in parameters.values()}
+    known |= {"out": (str, None), "anchor": (Any, None)}
+    del known["config"], known["as_json"]
     options = create_model("Options", __config__=ConfigDict(extra="forbid", strict=True), **known)
     values = parse_toml(read_bytes(file, "settings file"), file, "settings file")
     validated(options, values, file)

@@ -51,11 +51,10 @@ def figures(
     if not charts:
         raise UsageError(f"{directory} has no figures yet", "Wait for its first evaluations.")
     folder = out or directory / "figures"
-    paths = [folder / f"{chart.key}.{format}" for chart in charts]
-    for path, chart in zip(paths, charts, strict=True):
-        write_bytes(path, draw([chart], format))
-    written = {"figures": [str(path) for path in paths]}
-    display.print_result(as_json, written, lambda: print(*paths, sep="\n"))
+    files = {str(folder / f"{chart.key}.{format}"): chart for chart in charts}
+    for file, chart in files.items():
+        write_bytes(Path(file), draw([chart], format))
+    display.print_result(as_json, {"figures": list(files)}, lambda: print(*files, sep="\n"))
 
 
 def _charts_of(directory: Path) -> tuple[Chart, ...]:

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import acculturate as ac
 from acculturate import display
-from acculturate.commands.options import Labels, Split
-from acculturate.survey import instrument_names, instrument_template
+from acculturate.commands.options import Split
+from acculturate.survey import LabelKind, instrument_names, instrument_template
 
 
 def countries(
@@ -30,7 +30,7 @@ def forms(
     instrument: str = "vsm13",
     split: Split = "all",
     language: list[str] | None = None,
-    labels: Labels = "digits",
+    labels: LabelKind = "digits",
     as_json: bool = False,
 ) -> None:
     """Print every form in which a questionnaire can be asked.

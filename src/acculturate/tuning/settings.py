@@ -58,7 +58,7 @@ class Settings:
     """
 
     budget: int = 400
-    """Most evaluations, in whole generations; a candidate with its gradient counts for three."""
+    """Largest number of evaluations, in whole generations; a candidate with its gradient counts for three."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Random seed for initialisation, search, samples and bootstrap."""
     tokens: _Count = 8
@@ -72,16 +72,16 @@ class Settings:
     """Start of the search: random numbers, real tokens, a text, or another run; by default tokens with
     gradients, else gaussian."""
     init_scale: _Amount = None
-    """Spread of the first population, in standard deviations of the embeddings; by default 0 around a
-    start that is descended from, else 1."""
+    """Spread of the first population, in standard deviations of the embeddings; by default 0 with gradients
+    from an init other than gaussian, else 1."""
     init_text: str | None = None
-    """Start text for init text."""
+    """Text to start from, for init text."""
     init_run: str | None = None
-    """Run directory or soft prompt file for init run."""
+    """Run directory or soft prompt file to start from, for init run."""
     max_divergence: _Amount = None
     """Limit on the divergence on ordinary text [nats per token]."""
     min_valid_mass: _Amount = None
-    """Least mean share of the next-token probability that the answer options take."""
+    """Lower limit on the share of the next-token probability that the answer options take on average."""
     divergence_weight: _Amount = None
     """Weight of the divergence in the objective [points of loss per nat]; by default 10 with gradients,
     else 0."""
@@ -90,11 +90,12 @@ class Settings:
     stall: _OptionalCount = None
     """Candidates without improvement after which the search stops."""
     anchor: Anchor = "midpoint"
-    """Constants C of the scoring formulas: midpoint, zero, or a number for every dimension."""
+    """Constants C of the scoring formulas: midpoint, zero, or a number for every dimension, as in
+    pdi=50,idv=45,..."""
     aggregate: Aggregate | None = None
     """Loss made of the differences to the target's scores; by default the questionnaire's."""
     variant: str | None = None
-    """Named variant of a dimension's formula, such as cat."""
+    """Variant of a dimension's formula that the questionnaire names, such as cat in vsm13."""
     reading: Reading = "expected"
     """Reading of answers as numbers: mean, most likely option, or draws."""
     respondents: _Count = 100
@@ -106,8 +107,8 @@ class Settings:
     """New random tuning forms for every generation; by default with adam, unless forms, stall or
     target-loss is set."""
     penalty: Penalty = "mean"
-    """Loss over questionnaires (frames, option orders) that are answered differently: of the mean scores,
-    of the worst one, or of the mean plus the spread."""
+    """Loss where frames and option orders are answered differently: that of the mean scores, that of the
+    worst frame and order, or that of the mean scores plus their spread."""
     language: str = "en"
     """Language code of the forms: en, ar, es, hi or zh."""
 
