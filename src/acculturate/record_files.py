@@ -24,6 +24,17 @@ from acculturate.schema import explain
 
 T = TypeVar("T")
 
+
+class Keyed:
+    """A record whose fields can be read by key too: `run.outcome["divergence"]`."""
+
+    def __getitem__(self, key: str) -> Any:
+        """Return the field of that name."""
+        if key not in vars(self):
+            raise KeyError(key)
+        return vars(self)[key]
+
+
 MEND = "Restore the file from a copy, or run the tuning again in a new directory."
 
 

@@ -304,3 +304,12 @@ def test_a_run_needs_no_network(tmp_path, monkeypatch, whole):
         monkeypatch.setattr(name, no)
     tune_toy(tmp_path / "run")
     same(tmp_path / "run", whole)
+
+
+def test_results_are_read_by_key_as_in_version_0_1(tmp_path):
+    run = tune_toy(tmp_path / "run")
+    assert run.outcome["best_loss"] == run.outcome.best_loss
+    naive = run.summary["rows"][0]
+    assert (naive["method"], naive["tuning"]["loss"]) == ("naive", naive.tuning.loss)
+    with pytest.raises(KeyError):
+        run.outcome["nothing"]

@@ -22,12 +22,12 @@ from acculturate.metrics.respondents import Respondents
 from acculturate.metrics.side_effects import SideEffects
 from acculturate.metrics.specificity import Specificity
 from acculturate.metrics.written_answers import Generated
-from acculturate.record_files import Intervals, NanIfNull, Numbers, OptionalInterval, clean
+from acculturate.record_files import Intervals, Keyed, NanIfNull, Numbers, OptionalInterval, clean
 from acculturate.survey.instrument import Aggregate
 from acculturate.survey.scoring import Anchor, Reading
 
 FORMAT = 2
-"""Of a run directory; raised when a reader of before could no longer read it. 1 has no such number."""
+"""Format of a run directory; version 0.1 wrote none, which counts as 1."""
 
 OptionalNumber = float | None
 
@@ -153,7 +153,7 @@ class TableFacts:
 
 
 @dataclass(frozen=True)
-class TargetScores:
+class TargetScores(Keyed):
     """The country that a run is tuned towards, and its score in each dimension."""
 
     country: str
@@ -243,7 +243,7 @@ class Generation:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(Keyed):
     """A method on one form set.
 
     Attributes:
@@ -262,7 +262,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Method:
+class Method(Keyed):
     """A row of the results: the model in one state, on both form sets and on ordinary text.
 
     Attributes:
@@ -289,7 +289,7 @@ class Method:
 
 
 @dataclass(frozen=True)
-class Dimension:
+class Dimension(Keyed):
     """A dimension's name and the meaning of its ends."""
 
     key: str
@@ -299,7 +299,7 @@ class Dimension:
 
 
 @dataclass(frozen=True)
-class Continuation:
+class Continuation(Keyed):
     """A text and how the model goes on, untouched and tuned."""
 
     text: str
@@ -315,7 +315,7 @@ class Target(TargetScores):
 
 
 @dataclass(frozen=True)
-class FormCounts:
+class FormCounts(Keyed):
     """Number of forms in each set."""
 
     tuning: int
@@ -323,7 +323,7 @@ class FormCounts:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Keyed):
     """The result table, measured after the search: evaluation/summary.json.
 
     Attributes:
@@ -373,7 +373,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Done:
+class Done(Keyed):
     """Why the run stopped, and its result in short: DONE.json, the last file to be written.
 
     Attributes:
