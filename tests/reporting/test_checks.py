@@ -280,7 +280,7 @@ def test_a_prompt_that_breaks_the_model_on_other_forms(tmp_path, vsm13):
     target = load_countries()["United States"]
     run = tune(FakeModel(), vsm13, target, budget=40, out=tmp_path / "us")
     found = evaluate(run, Breaking(), languages=[], respondents=4)
-    assert found.checks["specificity"]["tuned"] == {"rank": 96, "nearest_share": None, "losses": []}
+    assert found.parts["specificity"]["tuned"] == {"rank": 96, "nearest_share": None, "losses": []}
     page = shown(run.directory)
     assert "answers that are not finite" in page.text
     assert "cannot be said: answers are not finite" in page.text

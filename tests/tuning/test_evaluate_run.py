@@ -42,9 +42,9 @@ def test_it_writes_its_files_and_leaves_the_others(run):
     assert {p: p.read_bytes() for p in before} == before
     assert set(files(run)) == {"summary.json", *(f"{name}.json" for name in found.computed)}
     assert found.to_dict()["run"] == str(run.directory)
-    for name, part in found.checks.items():
+    for name, part in found.parts.items():
         assert json.loads(files(run)[f"{name}.json"]) == part
-    rows = {row["key"]: row for row in found.checks["held_out"]["rows"]}
+    rows = {row["key"]: row for row in found.parts["held_out"]["rows"]}
     tuned = run.summary.method("tuned")
     assert rows["held-out"]["tuned"]["loss"] == tuned.held_out.loss
 
@@ -52,7 +52,7 @@ def test_it_writes_its_files_and_leaves_the_others(run):
 def test_a_run_with_few_forms_is_asked_all_of_them_again(tmp_path, vsm13):
     target = load_countries()["United States"]
     run = tune(FakeModel(), vsm13, target, budget=40, tokens=2, sample=False, out=tmp_path / "us")
-    rows = {row["key"]: row for row in evaluate(run, FakeModel()).checks["held_out"]["rows"]}
+    rows = {row["key"]: row for row in evaluate(run, FakeModel()).parts["held_out"]["rows"]}
     tuned = run.summary.method("tuned")
     assert rows["tuning"]["tuned"]["loss"] == tuned.tuning.loss
 
@@ -71,7 +71,7 @@ def test_one_more_language_asks_only_that(run):
     found = evaluate(run, Counting(), languages=["ar", "hi"])
     assert Counting.calls == 2
     assert found.computed == ("held_out",)
-    assert [row["key"] for row in found.checks["held_out"]["rows"]][-2:] == ["ar", "hi"]
+    assert [row["key"] for row in found.parts["held_out"]["rows"]][-2:] == ["ar", "hi"]
 
 
 def test_another_seed_or_a_damaged_file_is_made_anew(run):
@@ -90,7 +90,7 @@ def test_another_seed_or_a_damaged_file_is_made_anew(run):
 def test_a_run_that_sampled_its_forms(tmp_path, vsm13):
     target = load_countries()["India"]
     run = tune(FakeModel(), vsm13, target, budget=40, tokens=2, sample=True, out=tmp_path / "in")
-    rows = evaluate(run, FakeModel(), languages=[]).checks["held_out"]["rows"]
+    rows = evaluate(run, FakeModel(), languages=[]).parts["held_out"]["rows"]
     assert rows[0]["forms"] == 96
     assert rows[0]["gain_interval"] is not None
 
@@ -103,11 +103,11 @@ def test_the_runs_own_reading_and_language_are_kept(tmp_path, vsm13, reading):
         FakeModel(), vsm13, target, out=tmp_path / "in", placement="before-answer", **settings
     )
     found = evaluate(run, FakeModel(), languages=["en", "hi"], respondents=4)
-    rows = {row["key"]: row for row in found.checks["held_out"]["rows"]}
+    rows = {row["key"]: row for row in found.parts["held_out"]["rows"]}
     assert "hi" not in rows and "en" in rows
     tuned = run.summary.method("tuned")
     assert rows["tuning"]["tuned"]["loss"] == tuned.tuning.loss
-    assert found.checks["respondents"]["language"] == "en"
+    assert found.parts["respondents"]["language"] == "en"
     assert evaluate(run, FakeModel(), languages=["en", "hi"], respondents=4).computed == ()
 
 
@@ -147,7 +147,7 @@ def test_own_files_have_to_be_given(tmp_path, toy):
     with pytest.raises(UsageError, match="not the one that the run was tuned on"):
         evaluate(run, FakeModel(), instrument=toy, table=lands)
     found = evaluate(run, FakeModel(), instrument=mine, table=lands)
-    assert found.checks["specificity"]["countries"] == 2
+    assert found.parts["specificity"]["countries"] == 2
 
 
 def test_what_it_refuses(run):

@@ -69,17 +69,17 @@ class RunEvaluation:
 
     Attributes:
         directory: The run directory.
-        checks: Content of each file by its name, without those that are missing.
+        parts: Content of each file by its name, without those that are missing.
         computed: Names of the files that this call made; the others were there.
     """
 
     directory: Path
-    checks: dict[str, dict[str, Any]]
+    parts: dict[str, dict[str, Any]]
     computed: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as a value for JSON."""
-        return {"run": str(self.directory), "computed": list(self.computed), **self.checks}
+        return {"run": str(self.directory), "computed": list(self.computed), **self.parts}
 
 
 def evaluate(

@@ -83,7 +83,8 @@ def read_own_texts(path: Path) -> tuple[str, ...]:
         UsageError: There is no such file, it is no text, or it holds none or too many.
     """
     what = "file of texts"
-    lines = decode(read_bytes(path, what, MOST_BYTES), path, what).splitlines()
+    raw = path.read_bytes() if path.is_fifo() else read_bytes(path, what, MOST_BYTES)
+    lines = decode(raw, path, what).splitlines()
     texts = tuple(line.strip() for line in lines if line.strip())
     if not 0 < len(texts) <= MOST_TEXTS:
         raise UsageError(
