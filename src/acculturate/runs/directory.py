@@ -29,7 +29,7 @@ from acculturate.io import (
     write_text,
 )
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.record_files import parse_json, parse_record, write_record
+from acculturate.record_files import parse_json, parse_record, read_toml, write_record
 from acculturate.runs.records import Generation as HistoryLine
 from acculturate.runs.store import BEST, CONFIG, DONE, HISTORY, PROVENANCE, STATE, SUMMARY
 
@@ -187,12 +187,7 @@ def open_directory(path: Path, file: str, what: str, settings: str) -> Generator
         ) from error
     with lock_folder(path):
         remove_leftovers(path / file)
-        try:
-            saved = {} if is_new else tomllib.loads((path / file).read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise FailureError(
-                f"{path / file} is damaged: {error}", "Use another --out."
-            ) from error
+        saved = {} if is_new else read_toml(path / file)
         difference = None if is_new else _first_difference(saved, tomllib.loads(settings))
         if difference:
             raise UsageError(
