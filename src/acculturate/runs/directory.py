@@ -56,7 +56,7 @@ class RunDirectory:
 
     @property
     def finished(self) -> bool:
-        """Whether the run came to an end."""
+        """Return whether the run came to an end."""
         return (self.path / DONE).is_file()
 
     def write_record(self, name: str, record: Any) -> None:

@@ -112,7 +112,7 @@ class Config:
     """What the run was asked to do: config.toml.
 
     Attributes:
-        model: Who answers.
+        model: The model that answers.
         survey: What is asked.
         search: How it is searched.
         settings: Every setting of the file, in its order, as it is shown.
@@ -335,7 +335,7 @@ class Evaluation(Keyed):
         baselines: Line of words that a baseline puts in front of every form: persona, in_context.
         reading: How answers became numbers.
         aggregate: How distances of scores make a loss.
-        forms: How many were asked.
+        forms: Number of forms in each set.
         nearest: Countries by loss on the held-out forms, nearest first, for "naive" and "tuned".
         continuations: How the model goes on with ordinary texts.
     """

@@ -20,7 +20,7 @@ from acculturate.search import Frontier
 from acculturate.tuning.task import Task
 
 MOST_POINTS = 20
-"""How many points are measured; of more, those at evenly spaced ranks."""
+"""Points that are measured at most; of more, those at evenly spaced ranks."""
 
 
 def write_frontier(
