@@ -109,7 +109,7 @@ class SearchSettings:
 
 @dataclass(frozen=True)
 class Config:
-    """What the run was asked to do: config.toml.
+    """The settings of a run: config.toml.
 
     Attributes:
         model: The model that answers.
@@ -170,7 +170,7 @@ class Commit:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What ran, exactly: provenance.json.
+    """The exact versions and inputs of a run: provenance.json.
 
     Attributes:
         acculturate: Its version, like those of the other packages.
@@ -363,7 +363,7 @@ class Evaluation(Keyed):
 
     @property
     def intervals(self) -> bool:
-        """Whether any loss has an interval."""
+        """Return whether any loss has an interval."""
         cells = [cell for row in self.rows for cell in (row.tuning, row.held_out)]
         return any(cell is not None and cell.interval is not None for cell in cells)
 
@@ -465,7 +465,7 @@ class OtherSurveys:
 
 @dataclass(frozen=True)
 class Checks:
-    """What was asked of a finished run: the files under evaluation/.
+    """The checks of a finished run: the files under evaluation/.
 
     Attributes:
         rows: One a way of asking.
