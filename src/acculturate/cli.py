@@ -73,7 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors=_PLAIN)
     try:
         given = sys.argv[1:] if arguments is None else list(arguments)
-        _check_text(given)
+        for argument in given:
+            if argument != argument.encode(errors="ignore").decode():
+                raise UsageError(f"the argument {argument!a} is not UTF-8 text", "Rename the file.")
         try:
             app(args=given, prog_name="acculturate")
         finally:
@@ -91,13 +93,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
             display.say(f"Error: cannot write the output: {error.strerror or error}", "bold red")
             display.say("Check where it goes and that there is space.")
         sys.exit(1)
-
-
-def _check_text(arguments: Sequence[str]) -> None:
-    for argument in arguments:
-        try:
-            argument.encode()
-        except UnicodeEncodeError as error:
-            raise UsageError(
-                f"the argument {argument!a} is not UTF-8 text", "Rename the file."
-            ) from error

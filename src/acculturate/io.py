@@ -117,17 +117,13 @@ def json_text(value: object, ascii_only: bool = False) -> str:
     return json.dumps(finite, indent=1, ensure_ascii=ascii_only) + "\n"
 
 
-LARGEST_FILE = 2_000_000
-"""Bytes; a survey or a country table of this size is not one."""
-
-
-def read_bytes(path: Path, what: str, largest: int = LARGEST_FILE) -> bytes:
+def read_bytes(path: Path, what: str, largest: int = 2_000_000) -> bytes:
     """Read a small file.
 
     Args:
         path: The file.
         what: Kind of the file for the message, such as "instrument file".
-        largest: Bytes it has at most.
+        largest: Bytes it has at most; what is larger than by default is no survey and no country table.
 
     Raises:
         UsageError: The path is missing, a directory, unreadable, empty or too large.
