@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import acculturate as ac
 from acculturate import progress_bars
@@ -19,7 +19,7 @@ def load(
         return ac.load_model(
             name,
             revision=revision,
-            dtype=cast("Any", dtype),
+            dtype=dtype,
             device=device,
             trust_remote_code=trust_remote_code,
             progress=progress,

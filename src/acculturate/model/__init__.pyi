@@ -13,7 +13,6 @@ from .embedded import LICENCE as LICENCE
 from .encoding import EncodedForm as EncodedForm
 from .fake import FakeModel as FakeModel
 from .language_model import LanguageModel as LanguageModel
-from .load import Dtype as Dtype
 from .load import load_model as load_model
 from .soft_prompt import TENSOR as TENSOR
 from .soft_prompt import Placement as Placement

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from acculturate.model.answers import AnswerModel
 from acculturate.model.fake import FakeModel
-
-Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 def load_model(
     name: str | Path,
     *,
     revision: str | None = None,
-    dtype: Dtype = "auto",
+    dtype: str = "auto",
     device: str = "auto",
     trust_remote_code: bool = False,
     progress: Callable[[str], None] = lambda _: None,
@@ -27,8 +24,8 @@ def load_model(
         name: "embedded" (Gemma 3 270M from the package index), a Hugging Face hub name, a local
             folder, a GGUF file, or "fake" for a formula with a known optimum.
         revision: Branch, tag or commit of a hub name.
-        dtype: Precision; "auto" takes bfloat16 where the processor or GPU computes in it, else
-            float32.
+        dtype: Precision: "float32", "bfloat16", "float16", or "auto", which takes bfloat16 where the
+            processor or GPU computes in it, else float32.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         trust_remote_code: Whether a hub repository may run its own Python code here.
         progress: Called with a sentence at every slow step.
