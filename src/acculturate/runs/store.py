@@ -205,7 +205,7 @@ class Memo:
 
     def read(self, name: str) -> dict[str, Any] | None:
         """Return the content of a file, or None where there is none that can be read."""
-        return self.read_record(name, dict[str, Any])
+        return self.read_record(name, dict)
 
     def read_record(self, name: str, kind: type[T]) -> T | None:
         """Return the record of a file, or None where there is none that can be read."""
