@@ -122,7 +122,7 @@ def test_a_model_that_cannot_write_is_told_apart(run):
 
     said = []
     found = evaluate(run, Silent(), progress=said.append)
-    assert "generated" not in found.checks
+    assert "generated" not in found.parts
     assert any("writes no text" in line for line in said)
 
 

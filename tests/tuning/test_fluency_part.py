@@ -45,7 +45,7 @@ def test_it_writes_one_file_and_leaves_the_others(run):
     found = evaluate_fluency(run, FakeModel())
     assert {p: p.read_bytes() for p in before} == before
     assert found.computed == ("fluency",)
-    assert found.checks["fluency"] == on_disk(run)
+    assert found.parts["fluency"] == on_disk(run)
     assert [one["key"] for one in on_disk(run)["sets"]] == [
         "en",
         "ar",
@@ -60,21 +60,21 @@ def test_it_writes_one_file_and_leaves_the_others(run):
 
 
 def test_only_what_changed_is_measured_again(run):
-    first = evaluate_fluency(run, Counting()).checks
+    first = evaluate_fluency(run, Counting()).parts
     asked = Counting.calls
     assert evaluate_fluency(run, Counting()).computed == ()
     assert Counting.calls == asked
     own = evaluate_fluency(run, Counting(), texts=("Tea is hot.", "Ice is cold."))
-    assert own.checks["fluency"]["sets"][:-1] == first["fluency"]["sets"]
+    assert own.parts["fluency"]["sets"][:-1] == first["fluency"]["sets"]
     asked = Counting.calls
     for texts in ((), ("Tea is hot.", "Ice is cold.")):
         again = evaluate_fluency(run, Counting(), texts=texts)
-        assert (again.computed, again.checks) == ((), own.checks)
+        assert (again.computed, again.parts) == ((), own.parts)
     assert Counting.calls == asked
     assert evaluate_fluency(run, Counting(), texts=("Other.",)).computed == ("fluency",)
     assert evaluate_fluency(run, Counting(), seed=1).computed == ("fluency",)
     (run.directory / "evaluation" / "fluency.json").write_text("[")
-    assert evaluate_fluency(run, Counting()).checks == first
+    assert evaluate_fluency(run, Counting()).parts == first
 
 
 def test_what_it_refuses(run):
@@ -88,7 +88,7 @@ def test_what_it_refuses(run):
             return super().__getattribute__(name)
 
     said = []
-    assert evaluate_fluency(run, Silent(), progress=said.append).checks == {}
+    assert evaluate_fluency(run, Silent(), progress=said.append).parts == {}
     assert "cannot be measured" in said[0]
 
 
