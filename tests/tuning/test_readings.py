@@ -84,7 +84,7 @@ def test_respondents_are_drawn_anew_in_every_generation(tmp_path):
 
 @pytest.mark.parametrize("choice", ["held-out", "all"])
 def test_the_objective_refuses_held_out_forms(choice: str):
-    forms = [form for form in all_forms(TOY) if choice == "all" or form.split == choice]
+    forms = tuple(form for form in all_forms(TOY) if choice == "all" or form.split == choice)
     with pytest.raises(ValueError, match="never sees a held-out form"):
         objective(FakeModel(HIDDEN), forms=forms)
 
