@@ -20,7 +20,7 @@ class AcculturateError(Exception):
 
 
 class UsageError(AcculturateError):
-    """What was asked for cannot be: an unknown name, a broken file, a number out of range."""
+    """A request that cannot be met: an unknown name, a broken file, a number out of range."""
 
     exit_code = 2
 

@@ -1,4 +1,4 @@
-"""What is written from the files of runs: `acculturate report`, `figures`, `relate` and `export`."""
+"""Files made from the files of runs: `acculturate report`, `figures`, `relate` and `export`."""
 
 from __future__ import annotations
 

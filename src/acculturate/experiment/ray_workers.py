@@ -25,7 +25,7 @@ _POLL = 0.5
 
 @dataclass(frozen=True)
 class RayOptions:
-    """Where Ray is, and what of it is used.
+    """Address and share of the Ray that is used.
 
     Attributes:
         address: "local" for workers on this machine, or the address of a running cluster.

@@ -56,7 +56,7 @@ class ProgressListener(Protocol):
 
 @dataclass(frozen=True)
 class CellFailure:
-    """Why a cell failed twice.
+    """The reason that a cell failed twice.
 
     Attributes:
         error: In a sentence.

@@ -26,7 +26,7 @@ Prompts = Float[np.ndarray, "candidate token hidden"]
 """A population of soft prompts."""
 
 Placement = Literal["front", "after-bos", "before-answer"]
-"""Where a soft prompt goes: before everything; behind the beginning-of-sequence token; or behind the
+"""Place of a soft prompt: before everything; behind the beginning-of-sequence token; or behind the
 question, just before the answer cue, where everything in front of it is computed once for a whole run.
 Text that is no form has no cue: a guard text has the soft prompt behind the first third of its tokens,
 one that is continued has it at its end."""

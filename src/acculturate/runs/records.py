@@ -374,7 +374,7 @@ class Evaluation(Keyed):
 
 @dataclass(frozen=True)
 class Done(Keyed):
-    """Why the run stopped, and its result in short: DONE.json, the last file to be written.
+    """The end of a run and its result in short: DONE.json, the last file to be written.
 
     Attributes:
         stop_reason: As a clause without its full stop.

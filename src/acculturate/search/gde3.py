@@ -20,7 +20,7 @@ from acculturate.search.settings import BOUNDS, Bounds, within
 from acculturate.search.variation import POPULATION, Parents, cross, draw_others
 
 LARGEST_FRONTIER = 100
-"""How many candidates `GDE3.frontier` keeps."""
+"""Largest number of candidates that `GDE3.frontier` keeps."""
 
 
 @final
