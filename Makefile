@@ -19,7 +19,7 @@ demo: $(READY) ## Tune the embedded model towards the United States and write a 
 	@printf 'report: ' && $(BIN)/acculturate report runs/demo
 
 test: $(READY) ## The tests that a change needs, in a few minutes
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 -m "not slow"
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 -m "not slow and not embedded"
 
 test-all: $(EXTRAS) ## All tests, with Ray, Optuna and lm-evaluation-harness, shapes and types checked
 	$(ONE_THREAD) ACCULTURATE_CHECK_TYPES=1 $(BIN)/python -m pytest -n 2

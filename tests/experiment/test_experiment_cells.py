@@ -68,6 +68,7 @@ def test_what_is_complete_needs_no_model(tmp_path: Path):
     assert tables(tmp_path / "out") == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [1, 17])
 def test_after_ctrl_c_it_goes_on(stop_after: int, tmp_path: Path, whole: dict[str, bytes]):
     log = Log()
@@ -151,6 +152,7 @@ def test_a_second_process_is_refused(tmp_path: Path):
     assert [file.name for file in out.iterdir()] == [".lock"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [1, 4, 60, 117])
 def test_a_full_disk_loses_nothing(
     write: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: dict[str, bytes]

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from experiment_runs import PLAN, tables
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).with_name("slow_experiment.py")
 
 

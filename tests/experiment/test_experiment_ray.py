@@ -19,7 +19,7 @@ from acculturate.model.fake import FakeModel
 
 ray = pytest.importorskip("ray")
 
-pytestmark = [pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 class Mortal(FakeModel):

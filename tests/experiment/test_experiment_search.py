@@ -11,7 +11,7 @@ from experiment_runs import PLAN, run, tables
 
 pytest.importorskip("optuna")
 
-pytestmark = [pytest.mark.filterwarnings("ignore::FutureWarning")]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarning")]
 
 SEARCH = (
     PLAN[: PLAN.index("random =")].replace("[0, 1]", "[0]")

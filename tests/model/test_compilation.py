@@ -13,6 +13,8 @@ from acculturate.model.layers import CompiledLayers
 from acculturate.survey.forms import Form
 from tiny_models import tiny_model
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = np.random.default_rng(1).normal(size=(2, 3, 32)).astype(np.float32)
 
 

@@ -15,6 +15,8 @@ from tuning_runs import Interrupter, files, refused, same, tune_toy
 
 from acculturate.errors import FailureError
 
+pytestmark = pytest.mark.slow
+
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 

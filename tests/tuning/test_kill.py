@@ -14,6 +14,8 @@ from tuning_runs import contents, optimizer, same, tune_toy
 
 from acculturate.errors import UsageError
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).with_name("slow_tuning.py")
 BUDGET = 150
 
