@@ -28,7 +28,7 @@ lint: $(READY) ## Formatting, linting, types, import contracts
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/lint-imports
-	$(BIN)/pyright src
+	$(BIN)/pyright src benchmarks
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff format src tests benchmarks

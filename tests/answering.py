@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from acculturate.model.answers import Answers, Query
-from acculturate.model.fake import FakeModel
-from acculturate.survey.forms import Form
+from acculturate.model import Answers, FakeModel, Query
+from acculturate.survey import Form
 
 EASY = ["data_idx", "question_idx", "prompt_question", *(f"prompt_option_{c}" for c in "abcd")]
 EASY += ["answer", "country"]

@@ -18,9 +18,8 @@ if os.environ.get("ACCULTURATE_CHECK_TYPES"):  # before the package is imported
 import pytest
 from hypothesis import settings
 
-from acculturate.model.fake import FakeModel
-from acculturate.survey.forms import Form, balanced_forms
-from acculturate.survey.instrument import Instrument, load_instrument
+from acculturate.model import FakeModel
+from acculturate.survey import Form, Instrument, balanced_forms, load_instrument
 
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")

@@ -14,7 +14,7 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from acculturate.model.language_model import LanguageModel
+from acculturate.model import LanguageModel
 
 torch.set_num_threads(1)
 

@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from acculturate.errors import FailureError
-from acculturate.model import Dtype, LanguageModel
+from acculturate.model import LanguageModel
 from acculturate.model.pretrained import resolve_device, resolve_dtype
 from acculturate.survey.forms import all_forms
 from acculturate.survey.instrument import Instrument
@@ -31,7 +31,7 @@ _TOKENS_LEARNT = 1500
 
 
 def load_random_model(
-    shape: Shape, instrument: Instrument, *, dtype: Dtype = "auto", device: str = "auto"
+    shape: Shape, instrument: Instrument, *, dtype: str = "auto", device: str = "auto"
 ) -> LanguageModel:
     """Make a model of a shape; its weights are drawn on the device, the same every time.
 

@@ -8,10 +8,8 @@ import torch
 
 import evaluator
 from acculturate.errors import UsageError
-from acculturate.model.answers import Placement, Query
-from acculturate.model.language_model import LanguageModel
-from acculturate.survey.forms import Form
-from acculturate.survey.instrument import Instrument
+from acculturate.model import LanguageModel, Placement, Query
+from acculturate.survey import Form, Instrument
 from measuring import machine
 from measuring import ways as benchmark
 from measuring.random_weights import load_random_model

@@ -6,11 +6,9 @@ import torch
 from torch.overrides import TorchFunctionMode
 from transformers import AutoModelForCausalLM
 
-from acculturate.model.answers import Placement, Query
-from acculturate.model.language_model import LanguageModel
+from acculturate.model import LanguageModel, Placement, Query
 from acculturate.model.prefix_tree import PrefixTree
-from acculturate.survey.forms import Form
-from acculturate.survey.instrument import Instrument
+from acculturate.survey import Form, Instrument
 from measuring.random_weights import load_random_model, shape_config
 from measuring.setting import VIRTUAL_TOKENS, gaussian_population
 from measuring.work import linear_weights, population_work, tree_work

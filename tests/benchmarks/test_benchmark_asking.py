@@ -8,8 +8,7 @@ import pytest
 from acculturate.benchmarks import Method, OpinionSet, QuestionSet, ask, load_benchmark
 from acculturate.benchmarks.asking import rounds, with_method
 from acculturate.benchmarks.questions import Opinion, Origin, Question
-from acculturate.model.answers import Query
-from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model import Query, SoftPrompt
 from answering import Oracle
 
 ORIGIN = Origin("mine", "Mine", "here", "CC0")

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from acculturate.cli import main
-from acculturate.model.fake import FakeModel
+from acculturate.model import FakeModel
 
 quick = FakeModel.ask
 

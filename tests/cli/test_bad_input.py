@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cli_runs import CommandLine
 
-from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model import SoftPrompt
 from acculturate.survey.instrument import DATA
 from acculturate.tuning import Progress
 
@@ -278,7 +278,7 @@ def test_ctrl_c_leaves_with_130_and_says_how_to_go_on(cli: CommandLine, monkeypa
 
 
 def test_ctrl_c_before_the_first_generation(cli: CommandLine, monkeypatch):
-    from acculturate.model.fake import FakeModel
+    from acculturate.model import FakeModel
 
     def interrupt(*_: Any, **__: Any) -> Any:
         raise KeyboardInterrupt

@@ -12,9 +12,7 @@ import pytest
 from cli_runs import CommandLine
 
 import acculturate
-from acculturate.survey.countries import load_countries
-from acculturate.survey.forms import all_forms
-from acculturate.survey.instrument import load_instrument
+from acculturate.survey import all_forms, load_countries, load_instrument
 
 OPTIONS = {
     "measure": "--model --country --prompt --forms --language --labels --instrument --table --anchor "

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from acculturate.experiment import Experiment, Published, load_experiment, run_experiment
-from acculturate.model.answers import Answers
-from acculturate.model.fake import FakeModel
+from acculturate.model import Answers, FakeModel
 
 TOYLAND, ODD = "Toyland", 'A & B <i>"_%$#{x}|*'
 PLAN = """\

@@ -8,8 +8,7 @@ from typing import Any
 
 from experiment_runs import run
 
-from acculturate.model.answers import Answers
-from acculturate.model.fake import FakeModel
+from acculturate.model import Answers, FakeModel
 
 
 class Slow(FakeModel):

@@ -15,8 +15,7 @@ from experiment_runs import PLAN, TOYLAND, Failing, plan, run, tables
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.experiment import Cell, run_experiment
-from acculturate.model.answers import Answers, Backward
-from acculturate.model.fake import FakeModel
+from acculturate.model import Answers, Backward, FakeModel
 
 
 class Log:

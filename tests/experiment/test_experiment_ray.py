@@ -14,8 +14,7 @@ from experiment_runs import run, tables
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.experiment import Published, RayOptions
-from acculturate.model.answers import Answers, Backward
-from acculturate.model.fake import FakeModel
+from acculturate.model import Answers, Backward, FakeModel
 
 ray = pytest.importorskip("ray")
 

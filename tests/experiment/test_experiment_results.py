@@ -14,7 +14,7 @@ from experiment_runs import ODD, PLAN, plan, run
 
 from acculturate.cli import main
 from acculturate.experiment import collect, differences, paper_table, prepare, publish
-from acculturate.metrics.statistics import holm, sign_flip_test
+from acculturate.metrics import holm, sign_flip_test
 from fake_run import write_benchmark
 
 

@@ -12,12 +12,9 @@ import torch
 from safetensors.numpy import load_file
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.export import proof
-from acculturate.export.peft import export_peft
-from acculturate.model import LanguageModel, load_model
-from acculturate.model.fake import FakeModel
-from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.survey.countries import load_countries
+from acculturate.export import export_peft, proof
+from acculturate.model import FakeModel, LanguageModel, SoftPrompt, load_model
+from acculturate.survey import load_countries
 from acculturate.tuning import tune
 from tiny_models import CHAT_TEMPLATE, tiny_model, tiny_network, tiny_tokenizer
 

@@ -25,14 +25,9 @@ with warnings.catch_warnings():
 
 from acculturate.errors import UsageError
 from acculturate.harness.__main__ import main
-from acculturate.model import load_model
-from acculturate.model.answers import Query
-from acculturate.model.fake import FakeModel
-from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model import FakeModel, Query, SoftPrompt, load_model
 from acculturate.search import DifferentialEvolution
-from acculturate.survey.countries import Country
-from acculturate.survey.forms import Form
-from acculturate.survey.instrument import load_instrument
+from acculturate.survey import Country, Form, load_instrument
 from acculturate.tuning import tune
 from tiny_models import CHAT_TEMPLATE, tiny_network, tiny_tokenizer
 

@@ -7,8 +7,7 @@ import pytest
 
 from acculturate.metrics import HELD_OUT_TEXTS, TUNING_TEXTS, guard, guard_fingerprint, read_guard
 from acculturate.metrics.texts import OPENINGS
-from acculturate.model.answers import Query
-from acculturate.model.fake import FakeModel
+from acculturate.model import FakeModel, Query
 from acculturate.survey import Instrument
 
 

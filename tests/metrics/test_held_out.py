@@ -17,9 +17,7 @@ from acculturate.metrics import (
 )
 from acculturate.metrics.held_out import kept_samples
 from acculturate.metrics.measure import measure
-from acculturate.model.answers import Answers
-from acculturate.model.fake import FakeModel
-from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model import Answers, FakeModel, SoftPrompt
 from acculturate.survey import Scoring, all_forms, balanced_forms, crossed_forms, load_countries
 
 

@@ -11,9 +11,7 @@ import acculturate
 from acculturate.errors import UsageError
 from acculturate.metrics import Profile, profile
 from acculturate.metrics.measure import choose_forms, default_table, measure, nearest_countries
-from acculturate.model.answers import Answers, Query
-from acculturate.model.fake import FakeModel
-from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model import Answers, FakeModel, Query, SoftPrompt
 from acculturate.survey import (
     CountryTable,
     Form,

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from acculturate.metrics.other_surveys import check_with, other_surveys
-from acculturate.model.fake import FakeModel
-from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model import FakeModel, SoftPrompt
 from acculturate.survey import load_countries, load_instrument
 
 

@@ -20,9 +20,7 @@ from acculturate.metrics.respondents import (
     persona_lines,
     score_samples,
 )
-from acculturate.model.answers import Answers
-from acculturate.model.fake import FakeModel
-from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model import Answers, FakeModel, SoftPrompt
 from acculturate.survey import Country, Scoring, all_forms
 
 REPEATED = 150

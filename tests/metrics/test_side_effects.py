@@ -17,9 +17,7 @@ from acculturate.metrics import (
     read_guard,
 )
 from acculturate.metrics.texts import PASSAGES, QUESTIONS, SENTENCES
-from acculturate.model.answers import TextReading
-from acculturate.model.fake import FakeModel
-from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model import FakeModel, SoftPrompt, TextReading
 from acculturate.survey import Instrument
 from tiny_models import shared_model
 

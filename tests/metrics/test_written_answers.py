@@ -7,9 +7,7 @@ from hypothesis import strategies as st
 
 from acculturate.metrics import ComparisonSettings, compare_written_answers, parse_answer
 from acculturate.metrics.written_answers import REFUSALS, cohens_kappa, read_texts
-from acculturate.model.answers import Query
-from acculturate.model.fake import FakeModel
-from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model import FakeModel, Query, SoftPrompt
 from acculturate.survey import Scoring, all_forms, balanced_forms, load_countries, load_instrument
 
 VSM13 = load_instrument("vsm13")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from acculturate.survey.forms import Form
+from acculturate.survey import Form
 
 
 @torch.inference_mode()

@@ -9,13 +9,11 @@ import torch
 from plain_transformers import plain_answers, plain_guard
 
 from acculturate.errors import FailureError
-from acculturate.metrics.texts import TUNING_TEXTS
-from acculturate.model.answers import Answers, Query
-from acculturate.model.language_model import LanguageModel
+from acculturate.metrics import TUNING_TEXTS
+from acculturate.model import Answers, LanguageModel, Query, SoftPrompt
 from acculturate.model.prefix_tree import PrefixTree
-from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.model.tree_attention import TreeLayout, tree_attention
-from acculturate.survey.forms import Form
+from acculturate.survey import Form
 from tiny_models import WINDOW, shared_model, tiny_model
 
 TEXTS = TUNING_TEXTS[:2]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from acculturate.model.answers import Query
+from acculturate.model import Query
 from acculturate.model.encoding import FormEncoder
 from acculturate.model.evaluator import PopulationEvaluator
 from acculturate.model.layers import CompiledLayers
-from acculturate.survey.forms import Form
+from acculturate.survey import Form
 from tiny_models import tiny_model
 
 pytestmark = pytest.mark.slow

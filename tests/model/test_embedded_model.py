@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 from plain_transformers import plain_answers, plain_guard
 
+from acculturate.metrics import TUNING_TEXTS
 from acculturate.metrics.measure import measure
-from acculturate.metrics.texts import TUNING_TEXTS
-from acculturate.model.answers import Query
-from acculturate.model.embedded import LICENCE
-from acculturate.model.language_model import LanguageModel
-from acculturate.model.load import load_model
-from acculturate.survey.countries import load_countries
-from acculturate.survey.forms import Form, balanced_forms
-from acculturate.survey.instrument import Instrument
-from acculturate.survey.scoring import item_means, item_values
+from acculturate.model import LICENCE, LanguageModel, Query, load_model
+from acculturate.survey import (
+    Form,
+    Instrument,
+    balanced_forms,
+    item_means,
+    item_values,
+    load_countries,
+)
 
 pytestmark = pytest.mark.embedded
 

@@ -9,8 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from acculturate.errors import UsageError
 from acculturate.model.encoding import FormEncoder
-from acculturate.survey.forms import Form, all_forms
-from acculturate.survey.instrument import Instrument
+from acculturate.survey import Form, Instrument, all_forms
 from tiny_models import CHAT_TEMPLATE, tiny_tokenizer
 
 

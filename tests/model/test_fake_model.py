@@ -6,12 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import AnswerModel, Query
-from acculturate.model.fake import FakeModel
-from acculturate.model.load import load_model
-from acculturate.survey.forms import Form, balanced_forms
-from acculturate.survey.instrument import Instrument, load_instrument
-from acculturate.survey.scoring import item_means, item_values
+from acculturate.model import AnswerModel, FakeModel, Query, load_model
+from acculturate.survey import (
+    Form,
+    Instrument,
+    balanced_forms,
+    item_means,
+    item_values,
+    load_instrument,
+)
 
 
 def means_of(model: AnswerModel, prompt: np.ndarray, instrument: Instrument) -> dict[str, float]:

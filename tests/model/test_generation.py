@@ -5,10 +5,8 @@ import pytest
 import torch
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import GeneratingModel, Query
-from acculturate.model.fake import FakeModel
-from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.survey.forms import all_forms
+from acculturate.model import FakeModel, GeneratingModel, Query, SoftPrompt
+from acculturate.survey import all_forms
 from tiny_models import ARCHITECTURES, shared_model
 
 PLACEMENTS = ("front", "after-bos", "before-answer")

@@ -11,12 +11,18 @@ import pytest
 import torch
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.metrics.texts import TUNING_TEXTS
-from acculturate.model import vocabulary
-from acculturate.model.answers import Answers, Cotangent, DifferentiableModel, Placement, Query
-from acculturate.model.fake import FakeModel
-from acculturate.model.language_model import LanguageModel
-from acculturate.survey.forms import Form
+from acculturate.metrics import TUNING_TEXTS
+from acculturate.model import (
+    Answers,
+    Cotangent,
+    DifferentiableModel,
+    FakeModel,
+    LanguageModel,
+    Placement,
+    Query,
+    vocabulary,
+)
+from acculturate.survey import Form
 from tiny_models import CHAT_TEMPLATE, shared_model, tiny_model, tiny_network, tiny_tokenizer
 
 TEXTS = TUNING_TEXTS[:2]

@@ -11,12 +11,8 @@ import torch
 import transformers
 
 from acculturate.errors import AcculturateError, FailureError, UsageError
-from acculturate.model import pretrained
-from acculturate.model.answers import AnswerModel, Query
-from acculturate.model.fake import FakeModel
-from acculturate.model.language_model import LanguageModel
-from acculturate.model.load import load_model
-from acculturate.survey.forms import Form
+from acculturate.model import AnswerModel, FakeModel, LanguageModel, Query, load_model, pretrained
+from acculturate.survey import Form
 from tiny_models import CHAT_TEMPLATE, shared_model, tiny_network, tiny_tokenizer
 
 

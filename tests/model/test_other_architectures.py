@@ -9,10 +9,9 @@ import transformers
 from plain_transformers import plain_answers
 
 from acculturate.errors import FailureError
-from acculturate.model.answers import Placement, Query
-from acculturate.model.language_model import LanguageModel
+from acculturate.model import LanguageModel, Placement, Query
 from acculturate.model.verification import TEXTS
-from acculturate.survey.forms import Form
+from acculturate.survey import Form
 from tiny_models import tiny_tokenizer
 
 SHARED: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from plain_transformers import plain_answers, plain_guard
 
-from acculturate.metrics.texts import TUNING_TEXTS
-from acculturate.model import forward, vocabulary
-from acculturate.model.answers import Placement, Query
-from acculturate.survey.forms import Form
+from acculturate.metrics import TUNING_TEXTS
+from acculturate.model import Placement, Query, forward, vocabulary
+from acculturate.survey import Form
 from tiny_models import ARCHITECTURES, WINDOW, shared_model, tiny_model, tiny_network
 
 every_architecture = pytest.mark.parametrize("name", ARCHITECTURES)

@@ -8,12 +8,9 @@ import pytest
 import torch
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.metrics.texts import TUNING_TEXTS
-from acculturate.model.answers import Answers, Placement, Query
-from acculturate.model.language_model import LanguageModel
-from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.survey.forms import Form, balanced_forms
-from acculturate.survey.instrument import Instrument
+from acculturate.metrics import TUNING_TEXTS
+from acculturate.model import Answers, LanguageModel, Placement, Query, SoftPrompt
+from acculturate.survey import Form, Instrument, balanced_forms
 from tiny_models import shared_model, tiny_model
 
 TEXTS = TUNING_TEXTS[:2]

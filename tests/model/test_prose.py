@@ -6,10 +6,7 @@ import torch
 from plain_transformers import plain_logits
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import LONGEST_READ, ProseModel, Query
-from acculturate.model.fake import FakeModel
-from acculturate.model.language_model import LanguageModel
-from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model import LONGEST_READ, FakeModel, LanguageModel, ProseModel, Query, SoftPrompt
 from tiny_models import CHAT_TEMPLATE, shared_model, tiny_network, tiny_tokenizer
 
 TEXTS = (

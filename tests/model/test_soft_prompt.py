@@ -8,9 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.model import SoftPrompt, start_population
-from acculturate.model.answers import Placement
-from acculturate.model.fake import FakeModel
+from acculturate.model import FakeModel, Placement, SoftPrompt, start_population
 from tiny_models import shared_model
 
 SIZE, TOKENS = 6, 5

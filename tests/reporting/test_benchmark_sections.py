@@ -10,10 +10,10 @@ from acculturate.benchmarks import Change, Exam, MethodScore, Part, Result, Test
 from acculturate.errors import FailureError
 from acculturate.evaluation.examine import examine
 from acculturate.formatting import p_text
-from acculturate.model.fake import FakeModel
+from acculturate.model import FakeModel
 from acculturate.reporting import read_run, write_report
 from acculturate.reporting.benchmarks_narrative import meaning, section
-from acculturate.survey.countries import load_countries
+from acculturate.survey import load_countries
 from acculturate.tuning import tune
 from answering import Oracle, write_csv
 

@@ -8,10 +8,9 @@ from test_report import Page
 
 from acculturate.errors import FailureError
 from acculturate.evaluation.evaluate import evaluate
-from acculturate.model.fake import FakeModel
+from acculturate.model import FakeModel
 from acculturate.reporting import checks_narrative, read_run, write_report
-from acculturate.survey.countries import load_countries
-from acculturate.survey.instrument import load_instrument
+from acculturate.survey import load_countries, load_instrument
 from acculturate.tuning import tune
 
 

@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 import pytest
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.model.fake import FakeModel
+from acculturate.model import FakeModel
 from acculturate.reporting import read_run, write_report
-from acculturate.survey.countries import load_countries
+from acculturate.survey import load_countries
 from acculturate.tuning import tune
 from fake_run import TUNED, write_fake_run
 

@@ -9,9 +9,9 @@ from test_report import Page
 from acculturate.errors import FailureError
 from acculturate.evaluation.fluency import evaluate_fluency
 from acculturate.metrics import Quantity, Reach
-from acculturate.model.fake import FakeModel
+from acculturate.model import FakeModel
 from acculturate.reporting import figures, read_run, side_effects_narrative, write_report
-from acculturate.survey.countries import load_countries
+from acculturate.survey import load_countries
 from acculturate.tuning import tune
 
 

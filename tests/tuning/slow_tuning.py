@@ -7,8 +7,7 @@ from typing import Any
 
 from tuning_runs import HIDDEN, optimizer, tune_toy
 
-from acculturate.model.answers import Answers
-from acculturate.model.fake import FakeModel
+from acculturate.model import Answers, FakeModel
 
 
 class Slow(FakeModel):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tuning_runs import HIDDEN, Recorder, optimizer, read_history, tune_toy
 
-from acculturate.model.answers import Answers, Query
+from acculturate.model import Answers, Query
 from acculturate.tuning import Constraints
 
 DIVERGENCE = np.array([0.1, 0.5, 0.5, np.nan, np.inf])

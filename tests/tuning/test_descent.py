@@ -21,8 +21,8 @@ from tuning_runs import (
 )
 
 from acculturate.errors import UsageError
-from acculturate.model.fake import FakeModel
-from acculturate.survey.forms import all_forms
+from acculturate.model import FakeModel
+from acculturate.survey import all_forms
 from acculturate.tuning import Evaluation, Objective, Settings, make_task, tune
 
 LIMITS = {"max_divergence": 0.2, "min_valid_mass": 0.5, "divergence_weight": 3.0}

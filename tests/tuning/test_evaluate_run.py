@@ -6,10 +6,9 @@ import pytest
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.evaluation.evaluate import evaluate
-from acculturate.model.fake import FakeModel
+from acculturate.model import FakeModel
 from acculturate.runs import open_run
-from acculturate.survey.countries import load_countries
-from acculturate.survey.instrument import load_instrument
+from acculturate.survey import load_countries, load_instrument
 from acculturate.tuning import tune
 
 

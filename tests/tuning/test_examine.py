@@ -10,9 +10,9 @@ import pytest
 from acculturate.benchmarks import Exam, load_benchmarks
 from acculturate.errors import UsageError
 from acculturate.evaluation.examine import examine
-from acculturate.model.fake import FakeModel
+from acculturate.model import FakeModel
 from acculturate.runs import open_run
-from acculturate.survey.countries import load_countries
+from acculturate.survey import load_countries
 from acculturate.tuning import tune
 from answering import EASY, HARD, Oracle, easy_row, hard_rows_of, write_csv
 

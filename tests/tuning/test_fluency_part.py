@@ -6,8 +6,8 @@ import pytest
 
 from acculturate.errors import UsageError
 from acculturate.evaluation.fluency import evaluate_fluency, read_own_texts
-from acculturate.model.fake import FakeModel
-from acculturate.survey.countries import load_countries
+from acculturate.model import FakeModel
+from acculturate.survey import load_countries
 from acculturate.tuning import tune
 
 

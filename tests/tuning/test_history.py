@@ -24,14 +24,18 @@ from tuning_runs import (
 )
 
 import acculturate
-from acculturate.model.fake import FakeModel
-from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model import FakeModel, SoftPrompt
 from acculturate.runs import FILES, Run
 from acculturate.search import OPTIMIZERS, DifferentialEvolution
-from acculturate.survey.countries import load_countries
-from acculturate.survey.forms import balanced_forms, fingerprint
-from acculturate.survey.instrument import load_instrument
-from acculturate.survey.scoring import Scoring, item_means, item_values
+from acculturate.survey import (
+    Scoring,
+    balanced_forms,
+    fingerprint,
+    item_means,
+    item_values,
+    load_countries,
+    load_instrument,
+)
 from acculturate.tuning import tune
 
 LINE = [

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from acculturate.model.fake import FakeModel
-from acculturate.survey.countries import load_countries
-from acculturate.survey.instrument import load_instrument
+from acculturate.model import FakeModel
+from acculturate.survey import load_countries, load_instrument
 from acculturate.tuning import Objective, Settings, in_context_line, make_task
 
 MAP = load_instrument("inglehart-welzel")

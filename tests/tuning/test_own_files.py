@@ -10,10 +10,10 @@ import pytest
 from tuning_runs import HIDDEN, Interrupter, files, read_json, tune_toy
 
 from acculturate.errors import FailureError
-from acculturate.model.fake import FakeModel
+from acculturate.model import FakeModel
 from acculturate.runs import Run
-from acculturate.survey.countries import load_countries
-from acculturate.survey.instrument import DATA, load_instrument
+from acculturate.survey import load_countries, load_instrument
+from acculturate.survey.instrument import DATA
 from acculturate.tuning import tune
 
 

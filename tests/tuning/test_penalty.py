@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from tuning_runs import DESCENTS, HIDDEN, TOKENS, TOY, TOYLAND, optimizer, read_json, tune_toy
 
-from acculturate.model.fake import FakeModel
-from acculturate.survey.forms import all_forms
-from acculturate.survey.scoring import Scoring
+from acculturate.model import FakeModel
+from acculturate.survey import Scoring, all_forms
 from acculturate.tuning import Objective, PenalisedLoss, Settings, make_task, questionnaires
 
 FORMS = all_forms(TOY, split="tuning")

@@ -21,11 +21,10 @@ from tuning_runs import (
 )
 
 from acculturate.errors import FailureError
-from acculturate.model.answers import Answers, Query
-from acculturate.model.fake import FakeModel
-from acculturate.reporting.report import write_report
+from acculturate.model import Answers, FakeModel, Query
+from acculturate.reporting import write_report
 from acculturate.search import OPTIMIZERS
-from acculturate.survey.forms import all_forms, balanced_forms
+from acculturate.survey import all_forms, balanced_forms
 from acculturate.tuning import Objective, Settings, make_task
 
 HARM = 0.2

@@ -15,7 +15,7 @@ from tuning_runs import (
     tune_toy,
 )
 
-from acculturate.model.fake import FakeModel
+from acculturate.model import FakeModel
 from acculturate.search import OPTIMIZERS
 from acculturate.tuning import run as run_module
 

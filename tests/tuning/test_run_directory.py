@@ -23,7 +23,7 @@ from tuning_runs import (
 )
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.model.fake import FakeModel
+from acculturate.model import FakeModel
 from acculturate.runs import Run
 from acculturate.tuning import tune
 

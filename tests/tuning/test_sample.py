@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tuning_runs import HIDDEN, TOY, TOYLAND, Recorder, optimizer, read_history, tune_toy
 
-from acculturate.survey.forms import Form, all_forms, balanced_forms
+from acculturate.survey import Form, all_forms, balanced_forms
 from acculturate.tuning import Objective, Settings, make_task
 
 POOL = all_forms(TOY, split="tuning")

@@ -10,8 +10,7 @@ import pytest
 from tuning_runs import BUDGET, HIDDEN, TOKENS, optimizer, resumes, tune_toy
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.model.fake import FakeModel
-from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model import FakeModel, SoftPrompt
 from acculturate.search import SPACES
 from acculturate.tuning import Settings, start_search
 

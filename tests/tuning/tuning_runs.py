@@ -13,12 +13,10 @@ import numpy as np
 import pytest
 
 from acculturate.errors import AcculturateError
-from acculturate.model.answers import Answers, Backward, Query
-from acculturate.model.fake import FakeModel
+from acculturate.model import Answers, Backward, FakeModel, Query
 from acculturate.runs import Run
 from acculturate.search import COST_OF_A_GRADIENT, DifferentialEvolution, Optimizer, by_name, takes
-from acculturate.survey.countries import Country
-from acculturate.survey.instrument import load_instrument
+from acculturate.survey import Country, load_instrument
 from acculturate.tuning import Progress, tune
 
 TOY = load_instrument("toy")
