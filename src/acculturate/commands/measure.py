@@ -39,6 +39,7 @@ def measure(
         seed: Random seed for the bootstrap intervals and for reading sampled.
     """
     from acculturate.metrics.measure import choose_forms
+    from acculturate.runs import load_prompt
 
     survey, countries = ac.load_instrument(instrument), ac.load_countries(table)
     anchor, reading = read_anchor(settings["anchor"]), settings["reading"]
@@ -49,7 +50,7 @@ def measure(
         target.vector(survey)
     soft_prompt = None
     if prompt is not None:
-        soft_prompt = ac.SoftPrompt.load(prompt / "best.safetensors" if prompt.is_dir() else prompt)
+        soft_prompt = load_prompt(prompt)
     answering = load(model, revision, dtype, device, trust_remote_code)
     has_all = {d.key for d in survey.dimensions} <= set(countries.dimensions)
     result = ac.measure(

@@ -27,7 +27,7 @@ from acculturate.export.card import model_card
 from acculturate.export.proof import computing_in_float32, prove
 from acculturate.io import write_bytes, write_text
 from acculturate.model.soft_prompt import TENSOR, SoftPrompt
-from acculturate.runs import RunRecords, read_run
+from acculturate.runs import RunRecords, load_prompt, read_run
 from acculturate.survey.forms import Form, balanced_forms
 from acculturate.survey.instrument import load_instrument
 
@@ -65,11 +65,7 @@ def export_peft(
         FailureError: The adapter does not give the same answers, or cannot be written.
     """
     run = None if isinstance(source, SoftPrompt) else read_run(Path(source))
-    prompt = (
-        source
-        if isinstance(source, SoftPrompt)
-        else SoftPrompt.load(Path(source) / "best.safetensors")
-    )
+    prompt = source if isinstance(source, SoftPrompt) else load_prompt(Path(source))
     asked = tuple(_default_forms() if forms is None else forms)
     target = Path(out)
     _check(prompt, model, target)

@@ -269,29 +269,6 @@ def nearest_countries(
     return tuple(sorted(ranking, key=lambda pair: (pair[1], pair[0])))
 
 
-def losses(
-    answers: Answers,
-    scoring: Scoring,
-    target: Float[np.ndarray, " dimension"],
-    reading: Reading,
-    respondents: int,
-    seed: int,
-) -> Float[np.ndarray, " candidate"]:
-    """Return the losses of a population's answers.
-
-    Args:
-        answers: Of every candidate.
-        scoring: Weights, anchor, loss.
-        target: Scores to reach.
-        reading: The reading of answers as numbers.
-        respondents: Draws a form for the reading "sampled".
-        seed: Of these draws.
-    """
-    rng = np.random.default_rng(seed)
-    values = item_values(answers.probabilities, reading, rng, respondents)
-    return scoring.loss(scoring.scores_of(values, answers.forms), target)
-
-
 def bootstrap_scores(
     values: Float[np.ndarray, " form"],
     forms: Sequence[Form],

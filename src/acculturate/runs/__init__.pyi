@@ -33,6 +33,7 @@ from .store import SUMMARY as SUMMARY
 from .store import Memo as Memo
 from .store import Run as Run
 from .store import check_model as check_model
+from .store import load_prompt as load_prompt
 from .store import read_checks as read_checks
 from .store import read_config as read_config
 from .store import read_provenance as read_provenance

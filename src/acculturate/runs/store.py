@@ -89,6 +89,16 @@ class Run:
         )
 
 
+def load_prompt(path: Path) -> SoftPrompt:
+    """Read the best soft prompt of a run directory, or a soft prompt's file.
+
+    Raises:
+        UsageError: There is no such file, or it is not a soft prompt.
+        FailureError: It is damaged.
+    """
+    return SoftPrompt.load(path / BEST if path.is_dir() else path)
+
+
 def read_run(path: Path) -> RunRecords:
     """Read and check all records of a run directory.
 

@@ -12,8 +12,8 @@ from jaxtyping import Float
 
 from acculturate.errors import UsageError
 from acculturate.model.answers import AnswerModel
-from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.model.start import start_population
+from acculturate.runs import load_prompt
 from acculturate.search import Full, LowRank, Mixture, Space, read_name
 from acculturate.tuning.settings import Settings
 
@@ -64,7 +64,7 @@ def _prompt_of_run(run: str | None, model: AnswerModel) -> Float[np.ndarray, "to
     if run is None:
         return None
     path = Path(run)
-    prompt = SoftPrompt.load(path / "best.safetensors" if path.is_dir() else path)
+    prompt = load_prompt(path)
     if prompt.embeddings.shape[1] != model.hidden_size:
         raise UsageError(
             f"the soft prompt of {path} is {prompt.embeddings.shape[1]} wide, {model.name} needs "
