@@ -16,6 +16,7 @@ from acculturate.export import export_peft, proof
 from acculturate.model import FakeModel, LanguageModel, SoftPrompt, load_model
 from acculturate.survey import load_countries
 from acculturate.tuning import tune
+from no_float64 import NoFloat64
 from tiny_models import CHAT_TEMPLATE, tiny_model, tiny_network, tiny_tokenizer
 
 
@@ -90,6 +91,13 @@ def test_bfloat16_is_proved_in_float32_and_left_as_it_was(tmp_path, toy_forms):
         assert torch.equal(value, before[name])
     assert {name: value.dtype for name, value in network.named_buffers()} == buffers
     assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_the_proof_needs_no_float64(tmp_path, toy_forms):
+    model = tiny_model("llama")
+    with NoFloat64():
+        out = export_peft(soft_prompt(model), model, tmp_path / "adapter", forms=toy_forms)
+    assert (out / "adapter_model.safetensors").is_file()
 
 
 @pytest.mark.parametrize("damage", ["other values", "no task type", "a token less"])

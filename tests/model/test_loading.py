@@ -204,9 +204,9 @@ def test_a_damaged_gguf_file(tmp_path: Path) -> None:
         load(tmp_path / "broken.gguf")
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "toaster", "meta:x", ""])
+@pytest.mark.parametrize("device", ["cuda:99", "toaster", "meta", "meta:x", ""])
 def test_an_unknown_device_is_said_before_loading(device: str) -> None:
-    with pytest.raises(UsageError, match="is not available here"):
+    with pytest.raises(UsageError, match=r"device .* (is not available here|computes nothing)"):
         load("nobody/no-such-model", device=device)
 
 

@@ -1,15 +1,26 @@
 """The soft prompt's file, and the first population of a search."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
+import torch
 from safetensors.numpy import save_file
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.model import FakeModel, Placement, SoftPrompt, start_population
-from tiny_models import shared_model
+from acculturate.model import (
+    FakeModel,
+    LanguageModel,
+    Placement,
+    Query,
+    SoftPrompt,
+    start_population,
+)
+from acculturate.survey import Form
+from tiny_models import shared_model, tiny_network, tiny_tokenizer
 
 SIZE, TOKENS = 6, 5
 
@@ -68,6 +79,10 @@ def test_a_damaged_file_is_a_failure(tmp_path: Path, prompt: SoftPrompt, kept: i
         ({"prompt_embeddings": np.zeros((2, 3), np.float32)}, {}),
         ({"prompt_embeddings": np.zeros((2, 3), np.float32)}, {"placement": "behind"}),
         ({"prompt_embeddings": np.zeros(3, np.float32)}, {"placement": "front"}),
+        ({"prompt_embeddings": np.zeros((0, 3), np.float32)}, {"placement": "front"}),
+        ({"prompt_embeddings": np.zeros((2, 0), np.float32)}, {"placement": "front"}),
+        ({"prompt_embeddings": np.zeros((2, 3), np.int32)}, {"placement": "front"}),
+        ({"prompt_embeddings": np.zeros((2, 3), np.complex64)}, {"placement": "front"}),
         ({"weight": np.zeros((2, 3), np.float32)}, {"placement": "front"}),
     ],
 )
@@ -78,6 +93,33 @@ def test_a_file_of_something_else_is_refused(
     save_file(tensors, path, metadata=about)
     with pytest.raises((UsageError, FailureError), match=r"other\.safetensors.* soft prompt"):
         SoftPrompt.load(path)
+
+
+def test_a_file_in_bfloat16_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "half.safetensors"
+    tensors = {"prompt_embeddings": torch.zeros(2, 3, dtype=torch.bfloat16)}
+    safetensors.torch.save_file(tensors, path, metadata={"placement": "front"})
+    with pytest.raises(FailureError, match=r"half\.safetensors.* soft prompt"):
+        SoftPrompt.load(path)
+
+
+@pytest.mark.parametrize("entry", [np.nan, np.inf, -np.inf, 1e300])
+def test_entries_that_are_not_finite_are_refused(tmp_path: Path, entry: float) -> None:
+    path = tmp_path / "broken.safetensors"
+    embeddings = np.ones((2, 16))
+    embeddings[1, 3] = entry
+    save_file({"prompt_embeddings": embeddings}, path, metadata={"placement": "front"})
+    with pytest.raises(UsageError, match=r"broken\.safetensors holds entries that are not finite"):
+        SoftPrompt.load(path)
+
+
+def test_double_precision_and_a_path_as_text_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "double.safetensors"
+    save_file({"prompt_embeddings": np.full((2, 3), 0.1)}, path, metadata={"placement": "front"})
+    loaded = SoftPrompt.load(str(path))
+    assert loaded.embeddings.dtype == np.float32
+    assert loaded.embeddings.tolist() == np.full((2, 3), 0.1, np.float32).tolist()
+    assert (loaded.model, loaded.model_hash) == ("", "")
 
 
 def start(model: Any, **named: Any) -> np.ndarray:
@@ -121,6 +163,49 @@ def test_a_start_at_tokens_without_noise_holds_real_tokens_only() -> None:
     known = {row.tobytes() for row in ordinary}
     assert all(row.tobytes() in known for row in drawn)
     assert len({row.tobytes() for row in drawn}) > SIZE
+
+
+@pytest.fixture
+def model_of_fewer_tokens() -> LanguageModel:
+    """A model whose tokenizer has 400 tokens more than its embedding layer."""
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens([f"<extra{i}>" for i in range(400)])
+    return LanguageModel("small", None, tiny_network("llama"), tokenizer)
+
+
+def test_random_tokens_are_drawn_below_the_size_of_the_embedding(
+    model_of_fewer_tokens: LanguageModel,
+) -> None:
+    drawn = start_population(
+        model_of_fewer_tokens, 50, 8, np.random.default_rng(0), init="tokens", scale=0
+    )
+    assert (
+        drawn.tobytes()
+        == start_population(
+            shared_model("llama"), 50, 8, np.random.default_rng(0), init="tokens", scale=0
+        ).tobytes()
+    )
+
+
+def test_texts_with_tokens_that_the_model_lacks_are_refused(
+    model_of_fewer_tokens: LanguageModel, toy_forms: tuple[Form, ...]
+) -> None:
+    model = model_of_fewer_tokens
+    form = replace(toy_forms[0], text="Do you like <extra7>?")
+    for ask in (
+        lambda: model.embed_text("<extra7>"),
+        lambda: model.ask(None, Query((form,))),
+        lambda: model.ask(None, Query(texts=("A text with <extra7>.",))),
+        lambda: model.generate_answers((form,)),
+    ):
+        with pytest.raises(
+            UsageError, match=r"'<extra7>' with the id \d+, and the model has"
+        ) as caught:
+            ask()
+        assert caught.value.hint is not None
+    assert model.ask(None, Query(toy_forms)).probabilities == pytest.approx(
+        shared_model("llama").ask(None, Query(toy_forms)).probabilities
+    )
 
 
 def test_noise_around_tokens_has_the_scale_asked_for() -> None:

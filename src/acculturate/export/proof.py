@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.special
 import torch
 from jaxtyping import Float
 
@@ -158,4 +159,5 @@ def _generate(adapted: Any, row: tuple[int, ...], model: LanguageModel) -> torch
 
 
 def _probabilities(logits: torch.Tensor, form: EncodedForm) -> Float[np.ndarray, " option"]:
-    return logits[list(form.options)].double().softmax(dim=-1).cpu().numpy()
+    options = logits[list(form.options)].float().cpu().numpy().astype(np.float64)
+    return scipy.special.softmax(options)

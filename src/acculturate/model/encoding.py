@@ -49,10 +49,15 @@ class FormEncoder:
     Chat models get the form in their template and begin the reply with the answer cue; other models
     get the text and the cue on the next line. The answer is always the token right after the cue, so
     that the same token is the label for both kinds of model.
+
+    Args:
+        tokenizer: The tokenizer.
+        embeddings: Number of the model's embeddings, which a tokenizer may exceed; None checks nothing.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, embeddings: int | None = None) -> None:
         self._tokenizer: Any = tokenizer
+        self._embeddings = embeddings
         self.bos: int | None = self._bos()
 
     def encode(self, form: Form) -> EncodedForm:
@@ -103,6 +108,20 @@ class FormEncoder:
         third = max(1, (len(tokens) - start) // 3)
         return _prompt_at(placement, min(start + third, len(tokens) - 1))
 
+    def check_ids(self, ids: Sequence[int]) -> None:
+        """Refuse tokens that the tokenizer has and the model has not.
+
+        Raises:
+            UsageError: A token lies above the model's embeddings.
+        """
+        highest = max(ids, default=0)
+        if self._embeddings is not None and highest >= self._embeddings:
+            raise UsageError(
+                f"the text holds the token {self._tokenizer.convert_ids_to_tokens(highest)!r} with the id "
+                f"{highest}, and the model has {self._embeddings} embeddings",
+                "Use the tokenizer that the model was trained with, or a text without this token.",
+            )
+
     def _encoded(self, prompt: str, tokens: list[int], options: tuple[int, ...]) -> EncodedForm:
         # A tokenizer may join the end of the question with the cue: that token is the cue's.
         cue = len(tokens) - shared_length(self._ids(prompt, ""), tokens)
@@ -128,7 +147,9 @@ class FormEncoder:
         return prompt if prompt.startswith(start) else start + prompt
 
     def _ids(self, prompt: str, continuation: str) -> list[int]:
-        return list(self._tokenizer(prompt + continuation, add_special_tokens=False)["input_ids"])
+        ids = list(self._tokenizer(prompt + continuation, add_special_tokens=False)["input_ids"])
+        self.check_ids(ids)
+        return ids
 
     def _bos(self) -> int | None:
         bos = self._tokenizer.bos_token_id

@@ -221,7 +221,8 @@ class PopulationEvaluator:
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().double().cpu().numpy()
+    # float64 begins in numpy: not every device has it.
+    return tensor.detach().float().cpu().numpy().astype(np.float64)
 
 
 def _answers(plan: Plan, query: Query, outcomes: Sequence[Sequence[torch.Tensor]]) -> Answers:

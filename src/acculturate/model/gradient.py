@@ -43,4 +43,4 @@ def backward(
             (gradient,) = torch.autograd.grad(total, prompts)
     except torch.OutOfMemoryError as error:
         raise does_not_fit() from error
-    return gradient.double().cpu().numpy()
+    return gradient.float().cpu().numpy().astype(np.float64)

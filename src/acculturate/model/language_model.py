@@ -56,13 +56,13 @@ class LanguageModel:
         self.network: Any = network.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self._revision = revision
-        self._encoder = FormEncoder(tokenizer)
+        self._embed: Any = network.get_input_embeddings()
+        self._encoder = FormEncoder(tokenizer, len(self._embed.weight))
         self._evaluator = PopulationEvaluator(network, self._encoder, rows)
         self._writer = TextWriter(network, tokenizer, self._encoder)
         self._verified = False
         # The weights are frozen: every cell of an experiment compares with the same untouched answers.
         self._ask_untouched = lru_cache(_UNTOUCHED_KEPT)(partial(self._evaluator.ask, None))
-        self._embed: Any = network.get_input_embeddings()
         self.hidden_size = int(self._embed.weight.shape[1])
 
     @property
@@ -106,7 +106,12 @@ class LanguageModel:
 
     @torch.inference_mode()
     def embed_ids(self, ids: Sequence[int]) -> Prompt:
-        """Return the embedding layer's output for token ids."""
+        """Return the embedding layer's output for token ids.
+
+        Raises:
+            UsageError: An id lies above the model's embeddings.
+        """
+        self._encoder.check_ids(ids)
         tensor = torch.tensor(list(ids), dtype=torch.int64, device=self.network.device)
         return self._embed(tensor).float().cpu().numpy()
 
@@ -117,7 +122,8 @@ class LanguageModel:
     def embed_random_tokens(self, count: int, rng: np.random.Generator) -> Prompt:
         """See `AnswerModel.embed_random_tokens`."""
         special: set[int] = set(self.tokenizer.all_special_ids)
-        ordinary = [i for i in range(len(self.tokenizer)) if i not in special]
+        known = min(len(self.tokenizer), len(self._embed.weight))
+        ordinary = [i for i in range(known) if i not in special]
         return self.embed_ids([int(token) for token in rng.choice(ordinary, size=count)])
 
     def ask(self, prompts: Prompts | None, query: Query) -> Answers:

@@ -26,7 +26,7 @@ def load_model(
         revision: Branch, tag or commit of a hub name.
         dtype: Precision: "float32", "bfloat16", "float16", or "auto", which takes bfloat16 where the
             processor or GPU computes in it, else float32.
-        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto", which takes a GPU where there is one.
         trust_remote_code: Whether a hub repository may run its own Python code here.
         progress: Called with a sentence at every slow step.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,25 +54,42 @@ def load_language_model(
 
 
 def resolve_device(name: str) -> torch.device:
-    """Return the device of a name; "auto" is a GPU where there is one.
+    """Return the device of a name; "auto" is a GPU, Apple's too, where there is one that computes.
 
     Raises:
         UsageError: There is no such device here.
     """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name != "auto":
+        return _working_device(name)
+    for there, gpu in (
+        (torch.cuda.is_available(), "cuda"),
+        (torch.backends.mps.is_available(), "mps"),
+    ):
+        with suppress(UsageError):
+            if there:
+                return _working_device(gpu)
+    return torch.device("cpu")
+
+
+def _working_device(name: str) -> torch.device:
+    """Return the device of a name after a first computation on it."""
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        if device.type != "meta":  # it has no numbers
+            assert float(torch.ones(1, device=device).sum()) == 1
+            return device
     except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(
-            f"device {name!r} is not available here", "Use auto, cpu or cuda."
+            f"device {name!r} is not available here: {reason}", "Use auto, cpu, cuda or mps."
         ) from error
-    return device
+    raise UsageError(f"device {name!r} computes nothing", "Use auto, cpu, cuda or mps.")
 
 
 def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
     """Return the precision of a name; "auto" is bfloat16 where the device multiplies it fast.
+
+    Apple's GPUs get float32: not all of them have bfloat16, and some models overflow in float16.
 
     Raises:
         UsageError: There is no such precision.

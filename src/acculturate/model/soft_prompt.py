@@ -42,11 +42,13 @@ class SoftPrompt:
         embeddings: The virtual tokens, float32.
         placement: Where they stand.
         model: Name of the model they were made for.
+        model_hash: Its `IdentifiedModel.model_hash`; empty where it is not known.
     """
 
     embeddings: Prompt
     placement: Placement
     model: str
+    model_hash: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -60,32 +62,50 @@ class SoftPrompt:
             FailureError: The file cannot be written.
         """
         about = {"placement": self.placement, "model": self.model, "format": "acculturate-1"}
+        if self.model_hash:
+            about["model_hash"] = self.model_hash
         tensor = np.ascontiguousarray(self.embeddings, np.float32)
         write_bytes(path, _in_order(save({TENSOR: tensor}, metadata=about)))
 
     @classmethod
-    def load(cls, path: Path) -> SoftPrompt:
+    def load(cls, path: str | Path) -> SoftPrompt:
         """Read a file that `save` wrote.
 
         Raises:
-            UsageError: There is no such file, or it is not a soft prompt.
+            UsageError: There is no such file, or it is not a soft prompt of finite numbers.
             FailureError: It is damaged.
         """
-        if not path.is_file():
+        if not Path(path).is_file():
             raise UsageError(f"no soft prompt at {path}", "Give a run directory or its file.")
         try:
             with safe_open(path, framework="numpy") as file:
                 about: dict[str, str] = file.metadata() or {}
-                embeddings = file.get_tensor(TENSOR)
-        except (SafetensorError, OSError) as error:
+                tensor = file.get_tensor(TENSOR)
+        except (
+            SafetensorError,
+            OSError,
+            TypeError,
+        ) as error:  # TypeError: numpy has no such numbers
             raise FailureError(
                 f"{path} is damaged or not a soft prompt: {error}",
                 "Resume the run to write it anew.",
             ) from error
         placement = about.get("placement")
-        if placement not in get_args(Placement) or embeddings.ndim != 2:
-            raise UsageError(f"{path} is not a soft prompt of acculturate's")
-        return cls(embeddings, cast("Placement", placement), about.get("model", ""))
+        is_matrix = tensor.ndim == 2 and tensor.size and tensor.dtype.kind == "f"
+        if placement not in get_args(Placement) or not is_matrix:
+            raise UsageError(
+                f"{path} is not a soft prompt of acculturate's",
+                "Give a run directory, or the best.safetensors in one.",
+            )
+        with np.errstate(over="ignore"):
+            embeddings = tensor.astype(np.float32)
+        if not np.isfinite(embeddings).all():
+            raise UsageError(
+                f"the soft prompt {path} holds entries that are not finite numbers",
+                "Use another one: no model answers under it.",
+            )
+        name, model_hash = about.get("model", ""), about.get("model_hash", "")
+        return cls(embeddings, cast("Placement", placement), name, model_hash)
 
 
 def _in_order(content: bytes) -> bytes:
