@@ -44,6 +44,19 @@ def test_samples_of_one_country_are_averaged(tmp_path):
     assert found.questions[0].shares == {"India": (0.75, 0.25)}
 
 
+def test_spellings_of_one_country_are_one_country(tmp_path):
+    shares = {"S. Africa": [1, 0], "Taiwan ROC": [1, 0], "Taiwan": [0, 1], "Palest. ter.": [1, 0]}
+    shares |= {"S. Africa (Non-national sample)": [0, 1], "Macau SAR": [0, 1], "S. Korea": [0, 1]}
+    found = load(tmp_path, [("Is it?", selections(shares), "['Yes', 'No']")])
+    assert found.questions[0].shares == {
+        "South Africa": (0.5, 0.5),
+        "Taiwan": (0.5, 0.5),
+        "Palestine": (1, 0),
+        "Macao": (0, 1),
+        "South Korea": (0, 1),
+    }
+
+
 def test_what_cannot_be_asked_is_counted(tmp_path):
     good = {"China": [0.5, 0.5]}
     odd = {

@@ -76,6 +76,10 @@ def test_sentences_without_the_country_or_a_number():
     rows = tuple(replace(one, target=None, rank=None) for one in result().rows)
     assert "None of them is about China." in meaning(result(rows=rows))
     assert "Nobody from China was asked" in meaning(result(rows=rows, kind="opinions"))
+    part = next(iter(rows[0].by_country.values()))
+    rows = tuple(replace(row, by_country={"Iran": part, "Chyna": part}) for row in rows)
+    text = meaning(result(rows=rows, kind="opinions"))
+    assert "known to be from China; in the data are names that are no known country: Chyna" in text
     broken = tuple(replace(one, score=float("nan")) for one in rows)
     assert "answers are not finite" in meaning(result(rows=broken))
     assert section(result(rows=broken)).methods["Untouched"][0][0] == "–"

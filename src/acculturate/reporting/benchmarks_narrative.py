@@ -20,6 +20,7 @@ from acculturate.formatting import (
     share_text,
     short,
 )
+from acculturate.survey import find_name
 
 _SURE = 0.05
 METHODS = {
@@ -125,8 +126,15 @@ def _of_questions(result: Result, naive: MethodScore, tuned: MethodScore, test: 
 def _of_opinions(result: Result, naive: MethodScore, tuned: MethodScore, test: Test) -> str:
     country = short(result.country)
     if tuned.target is None:
+        unknown = [short(name, 30) for name in tuned.by_country if find_name(name) is None]
+        asked = f"Nobody from {country} was asked these questions."
+        if unknown:
+            asked = (
+                f"Nobody who was asked these questions is known to be from {country}; in the data are names "
+                f"that are no known country: {', '.join(unknown[:5])}{', ...' if unknown[5:] else ''}."
+            )
         return (
-            f"Nobody from {country} was asked these questions. The mean similarity to the countries that were "
+            f"{asked} The mean similarity to the countries that were "
             f"is {_similarity(tuned.score)} instead of {_similarity(naive.score)} untouched."
         )
     moved = "nearer to" if test.gain > 0 else "farther from"

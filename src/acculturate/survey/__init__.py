@@ -3,10 +3,10 @@
 from acculturate.survey.countries import (
     Country,
     CountryTable,
-    country_name,
     load_countries,
     table_names,
 )
+from acculturate.survey.country_names import country_name, find_name
 from acculturate.survey.forms import (
     Form,
     LabelKind,
@@ -40,6 +40,7 @@ __all__ = [
     "country_name",
     "crossed_forms",
     "draw_forms",
+    "find_name",
     "fingerprint",
     "instrument_names",
     "instrument_template",

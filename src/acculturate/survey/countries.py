@@ -7,10 +7,8 @@ knows no model; it meets an instrument only to put scores in the order of its di
 
 from __future__ import annotations
 
-import csv
 import math
 import tomllib
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -22,9 +20,8 @@ from jaxtyping import Float
 from acculturate.errors import UsageError
 from acculturate.formatting import nearest, suggestion
 from acculturate.io import decode, is_path, parse_csv, read_bytes
+from acculturate.survey.country_names import DATA, find_name, name_key, plain
 from acculturate.survey.instrument import Instrument
-
-DATA = Path(__file__).parent / "data" / "countries"
 
 MISSING = ("", "-", "na", "n/a", "nan", "null", "#null!", "#n/a")
 """Cells of a CSV file, in lower case, that mean: no score published."""
@@ -72,7 +69,6 @@ class CountryTable:
         terms: Under which terms.
         dimensions: Keys of the dimensions it has scores for.
         countries: In the table's order.
-        aliases: Other names of entries that are no country; countries have theirs by ISO code.
     """
 
     key: str
@@ -81,7 +77,6 @@ class CountryTable:
     terms: str
     dimensions: tuple[str, ...]
     countries: tuple[Country, ...]
-    aliases: Mapping[str, tuple[str, ...]]
 
     def __iter__(self) -> Iterator[Country]:
         return iter(self.countries)
@@ -90,57 +85,51 @@ class CountryTable:
         return len(self.countries)
 
     def __contains__(self, name: str) -> bool:
-        return _plain(name) in self._by_alias
+        return name_key(name) in self._by_name
 
     def __getitem__(self, name: str) -> Country:
-        """Return the country of a name, ISO code or usual alias.
+        """Return the country of a name, ISO code or usual spelling.
 
         Raises:
             UsageError: There is none; the hint gives the nearest names, or a table that has it.
         """
-        if country := self._by_alias.get(_plain(name)):
+        if country := self._by_name.get(name_key(name)):
             return country
         elsewhere = [
             key
             for key in table_names()
             if set(self.dimensions) <= set(_built_in(key).dimensions) and name in _built_in(key)
         ]
-        known = _plain(name) in _names()  # a country that the table lacks is not misspelt
-        long = [alias for alias in self._by_alias if len(alias) > 3 and not known]
-        matches = [self._by_alias[alias].name for alias in nearest(_plain(name), long, 8)]
+        matches = [] if find_name(name) else self._spelt_like(name)  # else it is not misspelt
         hint = f"`acculturate countries --table {self.key}` lists its {len(self)} countries."
         if elsewhere:
             hint = f"Table {elsewhere[0]} has it."
         elif matches:
-            hint = f"Did you mean {' or '.join(list(dict.fromkeys(matches))[:3])}?"
+            hint = f"Did you mean {' or '.join(matches)}?"
         raise UsageError(f'table {self.key} has no country "{name}"', hint)
 
     def complete(self) -> tuple[Country, ...]:
         """Return the countries that have a score on every dimension of the table."""
         return tuple(c for c in self.countries if set(self.dimensions) <= set(c.scores))
 
-    @cached_property
-    def _by_alias(self) -> Mapping[str, Country]:
-        by_iso = {entry.iso: entry for entry in _names().values()}
-        known: dict[str, Country] = {}
+    def _spelt_like(self, name: str) -> list[str]:
+        spellings: dict[str, str] = {}
         for country in self.countries:
-            others = self.aliases.get(country.name, ())
-            if country.iso is not None:
-                others = (*others, *by_iso[country.iso].aliases)
-            for alias in (country.name, *others):
-                known.setdefault(_plain(alias), country)
-        return known
+            known = find_name(country.name)
+            for spelling in (country.name, *(known.spellings if known else ())):
+                if len(spelling) > 3:
+                    spellings.setdefault(plain(spelling), country.name)
+        matches = (spellings[match] for match in nearest(plain(name), spellings, 8))
+        return list(dict.fromkeys(matches))[:3]
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Country]:
+        return {name_key(country.name): country for country in self.countries}
 
 
 def table_names() -> tuple[str, ...]:
     """Return the names of the tables that come with the package."""
     return tuple(sorted(path.stem for path in DATA.glob("*.toml")))
-
-
-def country_name(name: str) -> str:
-    """Return the name that every table uses for a country, or the name itself where none is known."""
-    known = _names().get(_plain(name))
-    return name if known is None else known.name
 
 
 def load_countries(name_or_path: str | Path = "hofstede-insights") -> CountryTable:
@@ -166,38 +155,6 @@ def load_countries(name_or_path: str | Path = "hofstede-insights") -> CountryTab
     return _read_csv(Path(name_or_path))
 
 
-@dataclass(frozen=True)
-class _Name:
-    name: str
-    iso: str
-    aliases: tuple[str, ...]
-
-
-def _plain(name: str) -> str:
-    """Return a name without case, accents, punctuation and article, for comparison."""
-    letters = unicodedata.normalize("NFKD", name.casefold().replace("&", " and "))
-    plain = "".join(" " if letter in "-,/()" else letter for letter in letters if _tells(letter))
-    return " ".join(plain.split()).removeprefix("the ")
-
-
-def _tells(letter: str) -> bool:
-    """Return whether a letter tells names apart: not a dot, an apostrophe or an accent."""
-    return letter in "-,/()" or not (
-        unicodedata.combining(letter) or unicodedata.category(letter)[0] in "PSC"
-    )
-
-
-@cache
-def _names() -> Mapping[str, _Name]:
-    """Return every country of ISO 3166 by each of its names and codes, plain."""
-    known: dict[str, _Name] = {}
-    for row in csv.DictReader((DATA / "names.csv").read_text("utf-8").splitlines()):
-        others = tuple(filter(None, row["aliases"].split("|")))
-        entry = _Name(row["name"], row["iso2"], (row["name"], row["iso2"], row["iso3"], *others))
-        known.update((_plain(alias), entry) for alias in entry.aliases)
-    return known
-
-
 @cache
 def _built_in(key: str) -> CountryTable:
     values = tomllib.loads((DATA / f"{key}.toml").read_text("utf-8"))
@@ -212,12 +169,11 @@ def _built_in(key: str) -> CountryTable:
             _country(name, key, dict(zip(dimensions, map(float, scores), strict=True)))
             for name, scores in values["scores"].items()
         ),
-        aliases={name: tuple(aliases) for name, aliases in values["aliases"].items()},
     )
 
 
 def _country(name: str, table: str, scores: Mapping[str, float]) -> Country:
-    known = _names().get(_plain(name))
+    known = find_name(name)
     return Country(
         name=name if known is None else known.name,
         table=table,
@@ -245,18 +201,18 @@ def _read_csv(path: Path) -> CountryTable:
     for number, cells in rows:
         row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
         name = row.pop("country")
-        if not _plain(name):
+        if not plain(name):
             hint = "Fill it in or take the line out."
             raise UsageError(f"{where}, line {number} has no country", hint)
         scores = {key: _number(cell, key, f"{where}, line {number}") for key, cell in row.items()}
         country = _country(name, path.stem, scores)
-        plain = _plain(country.name)
-        if plain in countries:
+        key = name_key(country.name)
+        if key in countries:
             raise UsageError(
-                f"{where}, line {number}: {name} is the same country as on line {lines[plain]}",
+                f"{where}, line {number}: {name} is the same country as on line {lines[key]}",
                 "Take one of them out.",
             )
-        countries[plain], lines[plain] = country, number
+        countries[key], lines[key] = country, number
     if not countries:
         raise UsageError(f"{where} has no countries", "Add one a line below the first line.")
     return CountryTable(
@@ -266,7 +222,6 @@ def _read_csv(path: Path) -> CountryTable:
         terms="the user's own",
         dimensions=tuple(key for key in header if key != "country"),
         countries=tuple(countries.values()),
-        aliases={},
     )
 
 
