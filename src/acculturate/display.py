@@ -160,6 +160,8 @@ def show_evaluation(run: RunRecords, results: Mapping[str, Any]) -> None:
         run: The run, with the results in its files.
         results: The same for JSON; parts that it lacks were asked earlier and are not shown.
     """
+    from acculturate.reporting import checks_narrative
+
     if "held_out" in results:
         _show_held_out(run)
     if "fluency" in results:
@@ -167,6 +169,9 @@ def show_evaluation(run: RunRecords, results: Mapping[str, Any]) -> None:
     for result in run.checks.benchmarks:
         if result.benchmark in results.get("benchmarks", ()):
             _show_benchmark(run, result)
+    refused = checks_narrative.refused(run)
+    if refused and results["refused"]:
+        show_lines(_listed(refused))
 
 
 def _show_held_out(run: RunRecords) -> None:

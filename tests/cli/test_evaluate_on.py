@@ -2,6 +2,8 @@
 
 import pytest
 
+from acculturate.errors import UsageError
+from acculturate.model import FakeModel
 from answering import EASY, easy_row, write_csv
 
 
@@ -57,3 +59,24 @@ def test_what_cannot_be_asked_is_said_before_anything_is(tuned, tmp_path, argume
     found = tuned("evaluate", "us", *arguments)
     assert words in found.message(2)
     assert not (tmp_path / "us" / "evaluation" / "held_out.json").exists()
+
+
+def test_a_benchmark_that_cannot_be_read_leaves_the_others(tuned, tmp_path):
+    named = "culturalbench-easy=gone.csv,acculturate-culture-easy"
+    found = tuned("evaluate", "us", "--on", named)
+    assert found.code == 0
+    assert "Not asked: culturalbench-easy=gone.csv: " in found.out and "does not exist" in found.out
+    assert "acculturate-culture, one of four, 60 questions" in found.out
+    value = tuned("evaluate", "us", "--on", named, "--json").json["runs"][0]
+    assert list(value["benchmarks"]) == ["acculturate-culture-easy"]
+    assert [refusal["label"] for refusal in value["refused"]] == ["culturalbench-easy=gone.csv"]
+
+
+def test_nothing_that_can_be_asked_is_an_error(tuned, monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise UsageError("no such tokens")
+
+    monkeypatch.setattr(FakeModel, "ask", refuse)
+    found = tuned("evaluate", "us", "--on", "acculturate-culture-easy")
+    assert found.code == 1
+    assert "nothing could be asked; first acculturate-culture, one of four: no such" in found.err

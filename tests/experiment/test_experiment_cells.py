@@ -15,7 +15,7 @@ from experiment_runs import PLAN, TOYLAND, Failing, plan, run, tables
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.experiment import Cell, run_experiment
-from acculturate.model import Answers, Backward, FakeModel
+from acculturate.model import Answers, Backward, FakeModel, Query
 
 
 class Log:
@@ -211,3 +211,34 @@ def test_evaluations_come_into_the_table(tmp_path: Path):
     run(tmp_path, text=text)
     rows = (tmp_path / "out" / "results.csv").read_text()
     assert ",asked:held-out:gain," in rows and ",asked:held-out:loss," in rows
+
+
+class Numbered(FakeModel):
+    """Refuses options with letters; its weights are the fake model's."""
+
+    def provenance(self) -> dict[str, str]:
+        return FakeModel().provenance()
+
+    def ask(self, prompts: Any, query: Query) -> Answers:
+        if query.forms and query.forms[0].labels[0] == "A":
+            raise UsageError("no letters here")
+        return super().ask(prompts, query)
+
+
+def test_a_refused_check_leaves_its_cell_complete_and_is_tried_again(tmp_path: Path):
+    text = PLAN.replace("seeds", "evaluate = true\nseeds").replace("[0, 1]", "[0]")
+    text = text.partition("random = ")[0] + "random = { population = 6 }\n"
+    published = run(tmp_path, text=text, model=Numbered)
+    assert (published.failed, published.missing) == ({}, 0)
+    said = next(each for each in published.sentences if each.startswith("Not asked"))
+    assert said.startswith("Not asked in 4 cells: options lettered. no letters here.")
+    assert said in " ".join(
+        (tmp_path / "out" / "report.html").read_text().replace("</b>", "").split()
+    )
+    log = Log()
+    again = run(tmp_path, text=text, listener=log)
+    assert len(log.ran) == 4 and not log.failed
+    assert not any("Not asked" in sentence for sentence in again.sentences)
+    whole = run(tmp_path, "other", text)
+    assert whole.sentences == again.sentences
+    assert tables(tmp_path / "out") == tables(tmp_path / "other")

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.benchmarks.questions import Benchmark, OpinionSet, QuestionSet
+from acculturate.errors import UsageError
 from acculturate.metrics.measure import ask_state
 from acculturate.metrics.written_answers import MAX_TOKENS, parse_answer
 from acculturate.model import AnswerModel, GeneratingModel, SoftPrompt
@@ -92,6 +93,9 @@ def ask(
         Share of each option in the file's own order, averaged over the rounds; options that a row does
         not have hold 0. By text, a row whose answers cannot be read holds 0 everywhere; a broken model's
         probabilities are NaN.
+
+    Raises:
+        UsageError: The model writes no text and was to.
     """
     widest = max(len(form.options) for form in asked[0])
     total = np.zeros((len(asked[0]), widest))
@@ -112,7 +116,7 @@ def ask(
 
 def _written(model: AnswerModel, forms: Sequence[Form], prompt: SoftPrompt | None) -> Shares:
     if not isinstance(model, GeneratingModel):
-        raise TypeError(f"{model.name} writes no text")
+        raise UsageError(f"{model.name} writes no text")
     texts = model.generate_answers(forms, prompt, max_tokens=MAX_TOKENS)
     shares = np.zeros((len(forms), max(len(form.options) for form in forms)))
     for row, (text, form) in enumerate(zip(texts, forms, strict=True)):

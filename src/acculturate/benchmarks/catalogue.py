@@ -15,7 +15,7 @@ from acculturate.benchmarks import cultural_bench, global_opinions
 from acculturate.benchmarks.mapping import load_mapping
 from acculturate.benchmarks.questions import Benchmark, Origin
 from acculturate.benchmarks.tables import Rows, read_rows
-from acculturate.errors import FailureError, UsageError
+from acculturate.errors import AcculturateError, FailureError, UsageError
 from acculturate.formatting import suggestion
 from acculturate.io import is_path
 
@@ -75,9 +75,17 @@ def load_benchmark(named: str, progress: Callable[[str], None] = lambda _: None)
 
 
 def load_benchmarks(
-    named: Sequence[str], progress: Callable[[str], None] = lambda _: None
+    named: Sequence[str],
+    progress: Callable[[str], None] = lambda _: None,
+    unread: dict[str, AcculturateError] | None = None,
 ) -> tuple[Benchmark, ...]:
     """Load several benchmarks, each under a key of its own, as `load_benchmark` does.
+
+    Args:
+        named: As for `load_benchmark`.
+        progress: Called with a sentence before a download.
+        unread: Receives the error of each that cannot be loaded, by its name; None raises the first, as a
+            name that is nobody's always does.
 
     Raises:
         UsageError: Also where two have the same key.
@@ -85,12 +93,22 @@ def load_benchmarks(
     """
     loaded: dict[str, Benchmark] = {}
     for name in named:
-        benchmark = load_benchmark(name, progress)
-        key = benchmark.origin.key
-        if key in loaded:
-            raise UsageError(f"two benchmarks are called {key}", "Ask them one after the other.")
-        loaded[key] = benchmark
+        try:
+            benchmark = load_benchmark(name, progress)
+            key = benchmark.origin.key
+            if key in loaded:
+                raise UsageError(f"two benchmarks are called {key}", "Ask them one by one.")
+            loaded[key] = benchmark
+        except AcculturateError as error:
+            if unread is None or not _names_one(name):
+                raise
+            unread[name] = error
     return tuple(loaded.values())
+
+
+def _names_one(named: str) -> bool:
+    """Return whether it is a known name or the path of a mapping file, whatever the file holds."""
+    return named.partition("=")[0].strip() in _known() or is_path(named.strip(), ".toml")
 
 
 def _locate(key: str, progress: Callable[[str], None]) -> tuple[Path, str]:

@@ -7,7 +7,7 @@ is not asked for again. What a run directory is, is not known here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import get_args
 
@@ -15,7 +15,7 @@ from acculturate.benchmarks import accuracy, similarity
 from acculturate.benchmarks.asking import Method, ReadOut, Shares, ask, rounds, with_method
 from acculturate.benchmarks.questions import Benchmark, OpinionSet, QuestionSet
 from acculturate.benchmarks.result import Result
-from acculturate.errors import UsageError
+from acculturate.errors import AcculturateError, UsageError
 from acculturate.io import fingerprint
 from acculturate.metrics.written_answers import MAX_TOKENS
 from acculturate.model import AnswerModel, SoftPrompt
@@ -41,12 +41,14 @@ class Exam:
         orders: Random option orders to average; 0 asks in that of the file.
         written: True to let the model write its answers too, where one option is to be chosen or judged.
         seed: Of the orders and the bootstrap.
+        unread: Benchmarks that could not be loaded, by the name they were asked for, and why.
     """
 
     benchmarks: tuple[Benchmark, ...]
     orders: int = 0
     written: bool = False
     seed: int = 0
+    unread: Mapping[str, AcculturateError] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the number of orders.
@@ -89,6 +91,12 @@ class Sheet:
         """Return its name in files and reports."""
         key = self.benchmark.origin.key
         return key if self.how == "probability" else f"{key}-written"
+
+    @property
+    def title(self) -> str:
+        """Return its name in words."""
+        title = self.benchmark.origin.title
+        return title if self.how == "probability" else f"{title}, written out"
 
     def answer(
         self,
@@ -147,7 +155,7 @@ class Sheet:
         origin = benchmark.origin
         return Result(
             benchmark=self.key,
-            title=origin.title if self.how == "probability" else f"{origin.title}, written out",
+            title=self.title,
             kind=kind,
             how=self.how,
             questions=len(benchmark.questions),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import acculturate as ac
 from acculturate import display, progress_bars
 from acculturate.commands.loading import load
-from acculturate.errors import UsageError
+from acculturate.errors import AcculturateError, FailureError, UsageError
 
 if TYPE_CHECKING:
     from acculturate.benchmarks import Exam, Known
@@ -59,7 +59,7 @@ def evaluate(
         table: CSV file of the runs' country scores, where they do not come with the package.
     """
     from acculturate.evaluation.evaluate import made_with
-    from acculturate.runs import read_run
+    from acculturate.runs import CHECKS, read_run
 
     loaded = [ac.Run.load(run) for run in runs]
     ask = _read_outside(on, texts, permute, written) or partial(
@@ -80,6 +80,12 @@ def evaluate(
     compared, sentences = _compare(loaded) if on is None else ({}, [])
     value = {"runs": results, **compared}
     display.print_result(as_json, value, lambda: display.show_lines(sentences))
+    if not any(result.keys() & {*CHECKS, FLUENCY, "benchmarks"} for result in results):
+        first = results[0]["refused"][0]
+        raise FailureError(
+            f"nothing could be asked; first {first['label']}: {first['reason']}",
+            f"{results[0]['run']}/evaluation/refused.json names the rest; the same command tries again.",
+        )
     if not as_json:
         display.say(f"`acculturate report {shlex.join(map(str, runs))}` shows all of it.")
 
@@ -110,7 +116,7 @@ def _ask_outside(
     """
     from acculturate.evaluation.fluency import evaluate_fluency
 
-    results: dict[str, Any] = {"run": str(run.directory)}
+    results: dict[str, Any] = {"run": str(run.directory), "refused": []}
     if texts is not None:
         title = f"reading texts under the prompt of {run.directory}"
         with progress_bars.step(title) as progress:
@@ -118,7 +124,9 @@ def _ask_outside(
     if exam is not None:
         with progress_bars.question_bar() as progress:
             examined = ac.examine(run, model, exam, known=known, progress=progress)
-        results["benchmarks"] = examined.to_dict()
+        results["refused"] += [asdict(each) for each in examined.refused]
+        if examined.results:
+            results["benchmarks"] = examined.to_dict()
     return results
 
 
@@ -142,8 +150,7 @@ def _read_outside(
     """Return the questions of --on, --texts, --permute and --written to a run; None without --on.
 
     Raises:
-        UsageError: A name is unknown, or an option belongs to something that is not asked.
-        FailureError: A benchmark cannot be fetched from the hub.
+        AcculturateError: An option belongs to something that is not asked, or nothing can be loaded.
     """
     from acculturate.benchmarks import Exam, benchmark_names, load_benchmarks
     from acculturate.evaluation.fluency import read_own_texts
@@ -166,6 +173,10 @@ def _read_outside(
     exam = None
     if benchmarks:
         with progress_bars.step("loading the benchmarks") as progress:
-            exam = Exam(load_benchmarks(benchmarks, progress), permute, written)
+            unread: dict[str, AcculturateError] = {}
+            loaded = load_benchmarks(benchmarks, progress, unread)
+            exam = Exam(loaded, permute, written, unread=unread)
+        if not loaded and FLUENCY not in names:
+            raise next(iter(unread.values()))
     read = own if FLUENCY in names else None
     return partial(_ask_outside, exam=exam, texts=read, known={})

@@ -1,14 +1,15 @@
 """A finished run asked in every other way: a run directory and its model -> evaluation/*.json.
 
 In: a run that is done. Out: a file for each check, written whole or not at all. What a file holds already
-for the same prompt, model and forms is not computed again. Each check is skipped alone where the model or
-the questionnaire does not have what it needs.
+for the same prompt, model and forms is not computed again. Each way of asking and each check fails alone:
+refused.json says which could not be asked, and why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from acculturate.metrics.held_out import (
     FormSet,
     form_sets,
     kept_samples,
+    language_name,
     limit_forms,
     make_row,
     other_languages,
@@ -38,6 +40,7 @@ from acculturate.runs import (
     HeldOutRow,
     Memo,
     OtherSurveys,
+    Refusal,
     Run,
     SurveySettings,
     check_model,
@@ -71,15 +74,21 @@ class RunEvaluation:
         directory: The run directory.
         parts: Content of each file by its name, without those that are missing.
         computed: Names of the files that this call made; the others were there.
+        refused: What this call could not ask, and why.
     """
 
     directory: Path
     parts: dict[str, dict[str, Any]]
     computed: tuple[str, ...]
+    refused: tuple[Refusal, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as a value for JSON."""
-        return {"run": str(self.directory), "computed": list(self.computed), **self.parts}
+        lists = {
+            "computed": list(self.computed),
+            "refused": [asdict(each) for each in self.refused],
+        }
+        return {"run": str(self.directory), **lists, **self.parts}
 
 
 def evaluate(
@@ -133,8 +142,10 @@ def evaluate(
         checks.other_surveys()
         if respondents:
             checks.respondents(respondents)
-    contents = {name: part for name in CHECKS if (part := checks.memo.read(name)) is not None}
-    return RunEvaluation(loaded.directory, contents, tuple(checks.memo.computed))
+    memo = checks.memo
+    memo.finish()
+    contents = {name: part for name in CHECKS if (part := memo.read(name)) is not None}
+    return RunEvaluation(loaded.directory, contents, tuple(memo.computed), tuple(memo.refused))
 
 
 def made_with(run: Run) -> tuple[str, str | None, str]:
@@ -171,7 +182,7 @@ class _Checks:
         sets: Sequence[FormSet],
         progress: Callable[[str], None],
     ) -> None:
-        self.memo = Memo(run.directory)
+        self.memo = Memo(run.directory / "evaluation", progress)
         self._prompt, self._model, self._inputs = run.soft_prompt, model, inputs
         self._progress = progress
         self._sets = {form_set.key: form_set for form_set in sets}
@@ -184,13 +195,17 @@ class _Checks:
         for row in record.rows if record else ():
             kept.setdefault(row.fingerprint, []).append(row)
         rows: list[HeldOutRow] = []
+        self.memo.forget("asked:")
         for form_set in self._sets.values():
             inputs = self._fingerprint("row", form_set.key, form_fingerprint(form_set.forms))
             if inputs not in kept:
-                kept[inputs] = list(self._rows(form_set, inputs))
-                self.memo.note("held_out")
-            rows += kept[inputs]
-        self.memo.write("held_out", HeldOut(tuple(rows)))
+                with self.memo.attempt(f"asked:{form_set.key}", form_set.label.removeprefix("…")):
+                    kept[inputs] = list(self._rows(form_set, inputs))
+                    self.memo.note("held_out")
+                    self.memo.write("held_out", HeldOut(tuple(chain.from_iterable(kept.values()))))
+            rows += kept.get(inputs, ())
+        if rows:
+            self.memo.write("held_out", HeldOut(tuple(rows)))
 
     def specificity(self) -> None:
         """Rank the target among all countries."""
@@ -198,6 +213,7 @@ class _Checks:
         scores = {country.name: dict(country.scores) for country in table}
         self._once(
             "specificity",
+            "the target among all countries",
             lambda: rank_target(self._comparison(HEADLINE), self._inputs.target.name, table),
             scores,
             form_fingerprint(forms),
@@ -208,6 +224,7 @@ class _Checks:
         keys = "tuning", HEADLINE
         self._once(
             "extremes",
+            "distances from the middle",
             lambda: Extremes(*(measure_extremes(self._comparison(key)) for key in keys)),
             *(form_fingerprint(self._sets[key].forms) for key in keys),
         )
@@ -215,18 +232,17 @@ class _Checks:
     def generated(self) -> None:
         """Compare written answers with the probabilities."""
         model, inputs = self._model, self._inputs
-        if not isinstance(model, GeneratingModel):
-            self._progress(
-                f"{model.name} writes no text: answers are read from probabilities alone"
-            )
-            return
         forms = balanced_forms(inputs.instrument, "held-out", None, inputs.language)
 
         def make() -> Generated:
+            if not isinstance(model, GeneratingModel):
+                raise UsageError(f"{model.name} writes no text")
             self._progress(f"reading {len(forms)} written answers")
             return compare_written_answers(model, self._prompt, forms, inputs.settings)
 
-        self._once("generated", make, form_fingerprint(forms), MAX_TOKENS, REFUSALS)
+        self._once(
+            "generated", "written answers", make, form_fingerprint(forms), MAX_TOKENS, REFUSALS
+        )
 
     def other_surveys(self) -> None:
         """Ask surveys that the search knew nothing of."""
@@ -242,26 +258,29 @@ class _Checks:
         def make() -> OtherSurveys:
             checks: list[SurveyCheck] = []
             for survey in with_target:
-                self._progress(f"asking {len(survey.forms)} forms: {survey.instrument.title}")
-                checks.append(check_with(self._model, self._prompt, survey, inputs.settings.seed))
+                title = survey.instrument.title
+                self._progress(f"asking {len(survey.forms)} forms: {title}")
+                with self.memo.attempt(f"survey:{survey.instrument.key}", title):
+                    check = check_with(self._model, self._prompt, survey, inputs.settings.seed)
+                    checks.append(check)
             missing = tuple(survey.table.key for survey in surveys if survey.country is None)
             return OtherSurveys(tuple(checks), missing, inputs.target.name)
 
-        self._once("other_surveys", make, contents)
+        self._once("other_surveys", "other surveys", make, contents)
 
     def respondents(self, count: int) -> None:
         """Simulate a survey of so many respondents."""
         inputs = self._inputs
-        if LANGUAGE not in inputs.instrument.languages:
-            self._progress(f"{inputs.instrument.key} has no {LANGUAGE}, so it has no respondents")
-            return
-        forms = limit_forms(all_forms(inputs.instrument, (LANGUAGE,), "held-out"))
+        asked = {LANGUAGE} & set(inputs.instrument.languages)
+        forms = limit_forms(all_forms(inputs.instrument, tuple(asked), "held-out"))
 
         def make() -> Respondents:
+            if not forms:
+                raise UsageError(f"{inputs.instrument.key} is not in {language_name(LANGUAGE)}")
             self._progress(f"asking {count} respondents twice")
             return survey_respondents(self._model, self._prompt, forms, inputs.settings, count)
 
-        self._once("respondents", make, form_fingerprint(forms), count)
+        self._once("respondents", "a survey of respondents", make, form_fingerprint(forms), count)
 
     def _rows(self, form_set: FormSet, inputs: str) -> Iterator[HeldOutRow]:
         """Yield the row of a set of forms; the headline's also has samples, and rows by option order."""
@@ -280,8 +299,9 @@ class _Checks:
             self._compared[key] = compare(self._model, self._prompt, forms, self._inputs.settings)
         return self._compared[key]
 
-    def _once(self, name: str, make: Callable[[], object], *parts: object) -> None:
-        self.memo.once(name, make, fingerprint=self._fingerprint(name, *parts))
+    def _once(self, name: str, label: str, make: Callable[[], object], *parts: object) -> None:
+        with self.memo.attempt(name, label):
+            self.memo.once(name, make, fingerprint=self._fingerprint(name, *parts))
 
     def _fingerprint(self, *parts: object) -> str:
         """Return the hash of all that a result depends on: if it is the same, so is the result."""

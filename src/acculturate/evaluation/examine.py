@@ -1,7 +1,8 @@
 """Benchmarks outside the survey, asked of a finished run: RUN/evaluation/benchmarks/KEY.json.
 
 In: a finished run, its model, an `Exam`. Out: a result for each benchmark, and beside it KEY.npz, the
-answers behind it by the hash of all that they depend on: what is there is not asked again.
+answers behind it by the hash of all that they depend on: what is there is not asked again. Each benchmark
+fails alone.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from acculturate.benchmarks import Exam, Known, Method, Progress, Result, Shares, Sheet
-from acculturate.errors import FailureError, UsageError
+from acculturate.errors import FailureError
 from acculturate.io import lock_folder, remove_leftovers, write_bytes
-from acculturate.model.answers import AnswerModel, GeneratingModel
+from acculturate.model.answers import AnswerModel
 from acculturate.record_files import write_record
-from acculturate.runs import BENCHMARKS, SUMMARY, Run, check_model
+from acculturate.runs import BENCHMARKS, SUMMARY, Memo, Refusal, Run, check_model
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,13 @@ class Examined:
         directory: The run directory.
         results: One a benchmark and way of reading, in the order they were asked for.
         computed: Keys of those for which the model was asked by this call.
+        refused: Benchmarks that could not be asked, and why.
     """
 
     directory: Path
     results: tuple[Result, ...]
     computed: tuple[str, ...]
+    refused: tuple[Refusal, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the results by their keys, as a value for JSON."""
@@ -64,27 +67,30 @@ def examine(
         The contents of the files.
 
     Raises:
-        UsageError: The run is not finished, the model is another one, or it writes no text and was to.
+        UsageError: The run is not finished, or the model is another one.
         FailureError: A file of the run is damaged, or a result cannot be written.
     """
     loaded = run if isinstance(run, Run) else Run.load(run)
     weights_hash = check_model(loaded.directory, model)
-    if exam.written and not isinstance(model, GeneratingModel):
-        raise UsageError(f"{model.name} writes no text", "Ask without --written.")
     known = {} if known is None else known
     methods, country = _methods(loaded), loaded.summary.target.country
     results: list[Result] = []
     computed: list[str] = []
+    folder, memo = loaded.directory / BENCHMARKS, Memo(loaded.directory / "evaluation")
     with lock_folder(loaded.directory):
+        for name, error in exam.unread.items():
+            with memo.attempt(f"benchmark:{name}", name):
+                raise error
         for sheet in exam.sheets():
-            folder = loaded.directory / BENCHMARKS
-            answers = folder / f"{sheet.key}.npz"
-            asked, marks = _answers(sheet, answers, model, weights_hash, methods, known, progress)
-            computed += [sheet.key] if asked else []
-            result = sheet.result(marks, known, country)
-            results.append(result)
-            write_record(folder / f"{sheet.key}.json", result)
-    return Examined(loaded.directory, tuple(results), tuple(computed))
+            with memo.attempt(f"benchmark:{sheet.key}", sheet.title):
+                path = folder / f"{sheet.key}.npz"
+                asked, marks = _answers(sheet, path, model, weights_hash, methods, known, progress)
+                computed += [sheet.key] if asked else []
+                result = sheet.result(marks, known, country)
+                results.append(result)
+                write_record(folder / f"{sheet.key}.json", result)
+    memo.finish()
+    return Examined(loaded.directory, tuple(results), tuple(computed), tuple(memo.refused))
 
 
 def _methods(run: Run) -> tuple[Method, ...]:

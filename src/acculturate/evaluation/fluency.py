@@ -11,7 +11,12 @@ from pathlib import Path
 from acculturate.errors import UsageError
 from acculturate.evaluation.evaluate import RunEvaluation
 from acculturate.io import decode, fingerprint, lock_folder, read_bytes
-from acculturate.metrics.side_effects import MAX_TOKENS, measure_side_effects, text_sets
+from acculturate.metrics.side_effects import (
+    MAX_TOKENS,
+    SideEffects,
+    measure_side_effects,
+    text_sets,
+)
 from acculturate.metrics.texts import QUESTIONS, REFUSALS
 from acculturate.model.answers import LONGEST_READ, AnswerModel, ProseModel
 from acculturate.runs import Memo, Run, check_model
@@ -41,19 +46,16 @@ def evaluate_fluency(
         progress: Called with a sentence before every step.
 
     Returns:
-        The content of the file; no part where the model writes no text.
+        The content of the file, and what was refused: by a model that writes no text, or as none of the
+        texts has two tokens.
 
     Raises:
-        UsageError: The run is not finished, the model is another one, or none of the texts has two
-            tokens.
+        UsageError: The run is not finished, or the model is another one.
         FailureError: A file of the run is damaged or cannot be written.
     """
     loaded = run if isinstance(run, Run) else Run.load(run)
     directory, prompt = loaded.directory, loaded.soft_prompt
     weights_hash = check_model(directory, model)
-    if not isinstance(model, ProseModel):
-        progress(f"{model.name} reads and writes no text: its side effects cannot be measured")
-        return RunEvaluation(directory, {}, ())
     inputs = fingerprint(
         [
             FORMAT,
@@ -65,15 +67,24 @@ def evaluate_fluency(
             [LONGEST_READ, QUESTIONS, MAX_TOKENS, REFUSALS],
         ]
     )
-    memo = Memo(directory)
-    with lock_folder(directory):
+    memo = Memo(directory / "evaluation", progress)
+
+    def make() -> SideEffects:
+        if not isinstance(model, ProseModel):
+            raise UsageError(f"{model.name} reads and writes no text")
+        return measure_side_effects(model, prompt, own=texts, seed=seed, progress=progress)
+
+    with lock_folder(directory), memo.attempt(PART, "ordinary text"):
         memo.once(
             PART,
-            lambda: measure_side_effects(model, prompt, own=texts, seed=seed, progress=progress),
+            make,
             fingerprint=inputs,
             own_fingerprint=fingerprint(list(texts)) if texts else None,
         )
-    return RunEvaluation(directory, {PART: memo.read(PART) or {}}, tuple(memo.computed))
+    memo.finish()
+    part = memo.read(PART)
+    contents = {} if part is None else {PART: part}
+    return RunEvaluation(directory, contents, tuple(memo.computed), tuple(memo.refused))
 
 
 def read_own_texts(path: Path) -> tuple[str, ...]:

@@ -66,6 +66,7 @@ def findings(
     by_method = grouped(tuned, lambda cell: cell.cell.method)
     return (
         *([Finding("bad", failures, others)] if failed else []),
+        *_not_asked(measured),
         *(_against_naive(each, digits) for each in searched if each.measure == LOSS),
         *(_carried_over(method, own) for method, own in by_method.items()),
         *(_on_benchmark(each) for each in searched if each.measure != LOSS),
@@ -148,6 +149,17 @@ def _degradation(tuned: Sequence[Measured]) -> Iterator[Finding]:
     text += f"({writer_words(middle)}), the worst, {short(where.cell.title)}, by "
     text += f"{divergence_text(worst)}."
     yield Finding(tone, f"{harmed} of {len(known)} prompts harm ordinary text.", text)
+
+
+def _not_asked(measured: Sequence[Measured]) -> Iterator[Finding]:
+    """Name the checks that could not be asked, by their reason; the untouched model has none of its own."""
+    own = [cell for cell in measured if cell.cell.method != "naive"]
+    refusals = [(cell.cell, refusal) for cell in own for refusal in cell.checks.refused]
+    for reason, those in grouped(refusals, lambda pair: pair[1].reason).items():
+        labels = ", ".join(dict.fromkeys(short(refusal.label) for _, refusal in those))
+        cells = len({cell for cell, _ in those})
+        head = f"Not asked in {cells} {'cell' if cells == 1 else 'cells'}: {labels}."
+        yield Finding("caution", head, f"{short(reason, 300)}. The same command tries again.")
 
 
 def _naive_loss(cell: Measured) -> float | None:

@@ -26,6 +26,7 @@ from acculturate.experiment.worker import (
     Job,
     ProgressListener,
     is_complete,
+    lacks_checks,
 )
 from acculturate.io import json_text, write_text
 from acculturate.model.answers import AnswerModel
@@ -92,8 +93,9 @@ def _run_missing(
     failures: dict[Cell, CellFailure],
     jobs: Sequence[Job],
 ) -> None:
-    """Run those of some cells that are not complete, and note the failures."""
-    complete = [cell for cell, _ in jobs if is_complete(cell, out)]
+    """Run those of some cells that are not complete, or lack a check, and note the failures."""
+    done = (cell for cell, _ in jobs if is_complete(cell, out))
+    complete = [cell for cell in done if not lacks_checks(cell, out)]
     for cell in complete:
         listener.on_end(cell, None, True)
     for cell, failure in execute([job for job in jobs if job[0] not in complete]):

@@ -18,13 +18,13 @@ from acculturate.evaluation.examine import examine
 from acculturate.experiment.prepared import BASELINE_CELL, Cell, PreparedExperiment
 from acculturate.io import disk_is_full, json_text, write_text
 from acculturate.metrics.comparison import ComparisonSettings, compare
-from acculturate.metrics.held_out import HEADLINE, form_sets, make_row, rows_by_order
-from acculturate.metrics.other_surveys import check_with, other_surveys
-from acculturate.metrics.specificity import Specificity, rank_target
+from acculturate.metrics.held_out import HEADLINE, FormSetResult, form_sets, make_row, rows_by_order
+from acculturate.metrics.other_surveys import SurveyCheck, check_with, other_surveys
+from acculturate.metrics.specificity import rank_target
 from acculturate.model.answers import AnswerModel
 from acculturate.record_files import write_record
 from acculturate.reporting.report import write_report
-from acculturate.runs import HeldOut, HeldOutRow, OtherSurveys
+from acculturate.runs import REFUSED, HeldOut, HeldOutRow, Memo, OtherSurveys
 from acculturate.tuning import Method, Progress, Task, measure_baselines, tune
 
 LINES = {"persona": "persona", "in-context": "in_context"}
@@ -164,13 +164,18 @@ def is_complete(cell: Cell, out: Path) -> bool:
     return (out / cell.folder / (SUMMARY if cell.method == BASELINE_CELL else _DONE)).is_file()
 
 
+def lacks_checks(cell: Cell, out: Path) -> bool:
+    """Return whether a check of a cell could not be asked, so that it is tried again."""
+    return any((out / cell.folder / "evaluation").rglob(f"{REFUSED}.json"))
+
+
 def checks_folder(cell: Cell, method: str) -> Path:
     """Return where the checks of a baseline lie in the experiment's directory."""
     return cell.folder / "evaluation" / method
 
 
 def measure_cell(prepared: PreparedExperiment, model: AnswerModel, cell: Cell, out: Path) -> None:
-    """Measure the baselines of one country; lines of words in other ways of asking too.
+    """Measure the baselines of one country; lines of words in other ways of asking too, each for itself.
 
     Raises:
         FailureError: The answers are not finite, or the summary cannot be written.
@@ -180,32 +185,38 @@ def measure_cell(prepared: PreparedExperiment, model: AnswerModel, cell: Cell, o
     if prepared.experiment.evaluate:
         for method in LINES:
             if method in prepared.experiment.baselines:
-                line = summary.baselines[LINES[method]]
-                for name, part in _evaluate_line(prepared, model, task, line).items():
-                    write_record(out / checks_folder(cell, method) / f"{name}.json", part)
+                memo = Memo(out / checks_folder(cell, method))
+                _evaluate_line(prepared, model, task, summary.baselines[LINES[method]], memo)
     write_record(out / cell.folder / SUMMARY, summary)
 
 
 def _evaluate_line(
-    prepared: PreparedExperiment, model: AnswerModel, task: Task, line: str
-) -> dict[str, HeldOut | Specificity | OtherSurveys]:
-    """Ask a line of words in the ways in which `evaluate` asks a soft prompt; return files by name."""
+    prepared: PreparedExperiment, model: AnswerModel, task: Task, line: str, memo: Memo
+) -> None:
+    """Ask a line of words in the ways in which `evaluate` asks a soft prompt, and write the same files."""
     settings, instrument, target = task.settings, prepared.instrument, task.target
     comparing = ComparisonSettings(
         task.scoring, task.scores, settings.reading, settings.respondents, settings.seed
     )
     others = prepared.other_languages(settings)
     sets = form_sets(instrument, task.forms, settings.language, others)
-    compared = {each.key: compare(model, line, each.forms, comparing) for each in sets}
-    rows = [make_row(each.key, each.label, compared[each.key]) for each in sets]
-    rows += rows_by_order(compared[HEADLINE])
-    surveys = tuple(
-        check_with(model, line, survey, settings.seed)
-        for survey in other_surveys(instrument, target.name, settings.language)
-        if survey.country is not None
+    rows: list[FormSetResult] = []
+    by_order: tuple[FormSetResult, ...] = ()
+    for each in sets:
+        with memo.attempt(f"asked:{each.key}", each.label.removeprefix("…")):
+            compared = compare(model, line, each.forms, comparing)
+            rows.append(make_row(each.key, each.label, compared))
+            if each.key == HEADLINE:
+                by_order = rows_by_order(compared)
+                ranked = rank_target(compared, target.name, prepared.tables[target.table])
+                memo.write("specificity", ranked)
+    surveys: list[SurveyCheck] = []
+    for survey in other_surveys(instrument, target.name, settings.language):
+        if survey.country is not None:
+            with memo.attempt(f"survey:{survey.instrument.key}", survey.instrument.title):
+                surveys.append(check_with(model, line, survey, settings.seed))
+    memo.write(
+        "held_out", HeldOut(tuple(HeldOutRow(**vars(asked)) for asked in (*rows, *by_order)))
     )
-    return {
-        "held_out": HeldOut(tuple(HeldOutRow(**vars(asked)) for asked in rows)),
-        "specificity": rank_target(compared[HEADLINE], target.name, prepared.tables[target.table]),
-        "other_surveys": OtherSurveys(surveys),
-    }
+    memo.write("other_surveys", OtherSurveys(tuple(surveys)))
+    memo.finish()

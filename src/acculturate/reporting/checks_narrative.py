@@ -137,6 +137,16 @@ def respondents(run: RunRecords) -> str | None:
     )
 
 
+def refused(run: RunRecords) -> tuple[str, ...]:
+    """Name what could not be asked: a sentence for each reason."""
+    labels: dict[str, list[str]] = {}
+    for refusal in run.checks.refused:
+        labels.setdefault(refusal.reason, []).append(short(refusal.label))
+    return tuple(
+        f"Not asked: {', '.join(those)}: {short(reason, 300)}." for reason, those in labels.items()
+    )
+
+
 def sentences(run: RunRecords) -> tuple[str, ...]:
     """Return the sentences on all checks of a run."""
     checks = (held_out, other_ways, specificity, other_surveys, extremes, respondents, generated)

@@ -21,6 +21,7 @@ from .records import Method as Method
 from .records import OtherSurveys as OtherSurveys
 from .records import Outcome as Outcome
 from .records import Provenance as Provenance
+from .records import Refusal as Refusal
 from .records import RunRecords as RunRecords
 from .records import SurveySettings as SurveySettings
 from .records import Target as Target
@@ -29,6 +30,7 @@ from .store import CHECKS as CHECKS
 from .store import DONE as DONE
 from .store import FRONTIER as FRONTIER
 from .store import PROVENANCE as PROVENANCE
+from .store import REFUSED as REFUSED
 from .store import SUMMARY as SUMMARY
 from .store import Memo as Memo
 from .store import Run as Run

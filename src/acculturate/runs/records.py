@@ -464,6 +464,28 @@ class OtherSurveys:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """A way of asking, a check or a benchmark that could not be asked.
+
+    Attributes:
+        key: "asked:KEY" for a way of asking, "survey:KEY", "benchmark:KEY", or the name of a check's file.
+        label: In words.
+        reason: The message of the error.
+    """
+
+    key: str
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Refusals:
+    """Everything that was tried last and could not be asked: evaluation/refused.json."""
+
+    refusals: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True)
 class Checks:
     """The checks of a finished run: the files under evaluation/.
 
@@ -477,6 +499,7 @@ class Checks:
         respondents: Scores of a survey of respondents.
         benchmarks: Scores in questions outside the survey.
         side_effects: Effects of the prompt on ordinary text.
+        refused: What could not be asked, and why.
     """
 
     rows: tuple[HeldOutRow, ...] = ()
@@ -488,6 +511,7 @@ class Checks:
     respondents: Respondents | None = None
     benchmarks: tuple[Result, ...] = ()
     side_effects: SideEffects | None = None
+    refused: tuple[Refusal, ...] = ()
 
     def row(self, key: str) -> HeldOutRow | None:
         """Return the row of a way of asking, or None where it was not asked."""

@@ -7,13 +7,15 @@ Knows nothing of how a report looks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from acculturate.benchmarks import Result
-from acculturate.errors import FailureError, UsageError
+from acculturate.errors import AcculturateError, FailureError, UsageError, WriteError
+from acculturate.io import disk_is_full
 from acculturate.metrics.extremes import Extremes
 from acculturate.metrics.respondents import Respondents
 from acculturate.metrics.side_effects import SideEffects
@@ -39,6 +41,8 @@ from acculturate.runs.records import (
     HeldOut,
     OtherSurveys,
     Provenance,
+    Refusal,
+    Refusals,
     RunRecords,
     flat,
 )
@@ -51,6 +55,8 @@ SUMMARY, FRONTIER = "evaluation/summary.json", "evaluation/frontier.json"
 BENCHMARKS = "evaluation/benchmarks"
 CHECKS = ("held_out", "specificity", "extremes", "generated", "other_surveys", "respondents")
 """Names of the files that `evaluate` makes under evaluation/, without their ending."""
+REFUSED = "refused"
+"""Name of the file of what could not be asked, likewise."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +165,7 @@ def read_checks(folder: Path) -> Checks:
 
     try:
         held_out, others = part(HeldOut, "held_out"), part(OtherSurveys, "other_surveys")
+        refused = part(Refusals, REFUSED)
         return Checks(
             rows=held_out.rows if held_out else (),
             specificity=part(Specificity, "specificity"),
@@ -169,6 +176,7 @@ def read_checks(folder: Path) -> Checks:
             respondents=part(Respondents, "respondents"),
             benchmarks=read_benchmarks(folder / "benchmarks"),
             side_effects=part(SideEffects, "fluency"),
+            refused=refused.refusals if refused else (),
         )
     except FailureError as error:
         again = "Delete that file; `acculturate evaluate` makes it again."
@@ -205,13 +213,72 @@ def check_model(directory: Path, model: AnswerModel) -> str:
 class Memo:
     """The files under evaluation/: what one holds for the same fingerprints is not asked again.
 
+    Each check fails alone: `attempt` keeps its error by name and reason in refused.json, where the report
+    finds it, and the next call tries it again.
+
     Args:
-        directory: The run directory.
+        folder: The files' folder.
+        progress: Called with a sentence where a check fails.
+
+    Attributes:
+        computed: Names of the files that were made anew.
+        refused: What failed since.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._folder = directory / "evaluation"
+    def __init__(self, folder: Path, progress: Callable[[str], None] = lambda _: None) -> None:
+        self._folder, self._progress = folder, progress
+        self._unexpected: Exception | None = None
         self.computed: list[str] = []
+        self.refused: list[Refusal] = []
+
+    @contextmanager
+    def attempt(self, key: str, label: str) -> Generator[None]:
+        """Let the body fail alone.
+
+        An error that is not ours is kept too, and is raised by `finish`, after everything else.
+
+        Args:
+            key: See `Refusal`.
+            label: In words.
+
+        Raises:
+            WriteError: A file cannot be written, so that nothing could be kept.
+        """
+        self.forget(key)
+        try:
+            yield
+        except WriteError:
+            raise
+        except Exception as error:
+            if disk_is_full(error):
+                raise
+            reason = str(error)
+            if not isinstance(error, AcculturateError):
+                reason = f"{type(error).__name__}: {reason}"
+                self._unexpected = self._unexpected or error
+            refusal = Refusal(key, label, reason)
+            self.refused.append(refusal)
+            self._write_refusals((*self._refusals(), refusal))
+            self._progress(f"not asked: {label}: {reason}")
+
+    def forget(self, key: str) -> None:
+        """Forget earlier refusals of all that begins with a key."""
+        self._write_refusals([r for r in self._refusals() if not r.key.startswith(key)])
+
+    def finish(self) -> None:
+        """Raise the first error that was not ours."""
+        if self._unexpected is not None:
+            raise self._unexpected
+
+    def _refusals(self) -> tuple[Refusal, ...]:
+        record = self.read_record(REFUSED, Refusals)
+        return record.refusals if record else ()
+
+    def _write_refusals(self, refusals: Sequence[Refusal]) -> None:
+        if refusals:
+            self.write(REFUSED, Refusals(tuple(refusals)))
+        else:
+            (self._folder / f"{REFUSED}.json").unlink(missing_ok=True)
 
     def read(self, name: str) -> dict[str, Any] | None:
         """Return the content of a file, or None where there is none that can be read."""
@@ -238,7 +305,10 @@ class Memo:
         """
         there = self.read(name) or {}
         if not all(mark is None or there.get(key) == mark for key, mark in fingerprints.items()):
-            self.write(name, make(), **fingerprints)
+            refused = len(self.refused)
+            record = make()
+            # Without its fingerprints a record that lacks a part is made again next time.
+            self.write(name, record, **(fingerprints if len(self.refused) == refused else {}))
             self.note(name)
 
     def note(self, name: str) -> None:
