@@ -126,6 +126,7 @@ def show_profile(profile: Profile, instrument: Instrument, target: Country | Non
         below.append(f"nearest: {', '.join(near)}")
     mass = "" if profile.valid_mass is None else f"; valid mass {profile.valid_mass:.3f}"
     below.append(f"{profile.forms} forms, reading {profile.reading}{mass}")
+    below += _listed(profile.warnings)
     header = ["dimension", "score", f"{LEVEL} over forms", *([target.name] if target else [])]
     show_table(f"{profile.model} in {instrument.title}", header, rows, below=below)
 

@@ -49,13 +49,13 @@ def step(what: str) -> Generator[Callable[[str], None]]:
 
 @contextmanager
 def progress_bar(budget: int) -> Generator[Callable[[Progress], None]]:
-    """Show the evaluations of a budget with the best loss."""
+    """Show the evaluations of a budget with the loss."""
     columns = _NAME, BarColumn(), MofNCompleteColumn(), _STATE, TimeElapsedColumn(), *_REMAINING
     with _bar(*columns, transient=False) as bar:
-        task = bar.add_task("tuning", total=budget, state="best loss -")
+        task = bar.add_task("tuning", total=budget, state="")
 
         def show(at: Progress) -> None:
-            bar.update(task, completed=at.evaluations, state=f"best loss {_best(at)}")
+            bar.update(task, completed=at.evaluations, state=_loss(at))
             _print_line(bar, _progress_line(at))
 
         yield show
@@ -109,7 +109,7 @@ class _CellProgress:
     def on_step(self, cell: Cell, at: Progress) -> None:
         with self._lock:
             self._running[cell] = at
-            state = f"{at.evaluations}/{at.budget}, best loss {_best(at)}"
+            state = f"{at.evaluations}/{at.budget}, {_loss(at)}"
             self._bar.update(self._tasks[cell], completed=at.evaluations, state=state)
             self._show_all()
 
@@ -125,7 +125,7 @@ class _CellProgress:
         if error is not None:
             self._print(cell, f"failed again: {error}", "bold red", beside_bar=True)
         elif not before:
-            best = last and f": best loss {_best(last)} after {last.evaluations} evaluations"
+            best = last and f": {_loss(last)} after {last.evaluations} evaluations"
             self._print(cell, f"done{best or ''}{left}")
 
     def on_retry(self, cell: Cell, error: str) -> None:
@@ -168,13 +168,15 @@ def _print_line(bar: Bar, text: str) -> None:
 def _progress_line(at: Progress) -> str:
     left = at.seconds / at.evaluations * (at.budget - at.evaluations)
     return (
-        f"{at.evaluations}/{at.budget} evaluations, best loss {_best(at)}, "
+        f"{at.evaluations}/{at.budget} evaluations, {_loss(at)}, "
         f"{seconds_text(at.seconds)} spent, about {seconds_text(left)} left"
     )
 
 
-def _best(at: Progress) -> str:
+def _loss(at: Progress) -> str:
+    """Return the loss with its name: with forms drawn anew it is of this step, and not the best so far."""
+    name = "loss on the forms of this step" if at.sampled else "best loss"
     if not math.isfinite(at.best_loss):
-        return "none yet"
+        return f"{name}: none yet"
     over = f" ({at.best_violation:.2f} past the limit)" if at.best_violation else ""
-    return f"{at.best_loss:.2f}{over}"
+    return f"{name} {at.best_loss:.2f}{over}"

@@ -13,6 +13,7 @@ from cli_runs import CommandLine
 
 import acculturate
 from acculturate.survey import all_forms, load_countries, load_instrument
+from acculturate.survey.instrument import DATA
 
 OPTIONS = {
     "measure": "--model --country --prompt --forms --language --labels --instrument --table --anchor "
@@ -48,6 +49,7 @@ MEASURED = {
     "item_means",
     "valid_mass",
     "nearest",
+    "warnings",
 }
 COMPARED = {"loss", "floor", "constant_answer_loss"}
 
@@ -139,7 +141,7 @@ def test_evaluate(cli: CommandLine):
     for word in ("a: loss", "b: loss", "New wordings and frames", "…in Arabic"):
         assert word in shown.out
     assert "acculturate report a b" in shown.err
-    assert "On questions worded in ways it never saw" in shown.out
+    assert "On forms that its search never saw (new wordings and frames) the loss" in shown.out
     assert "of 2 prompts bring the model nearer" in shown.out
     whole = cli("evaluate", "a", "b", "--json").json
     assert whole["confusions"][0]["columns"] == ["United States", "China"]
@@ -363,3 +365,30 @@ def test_odd_names_of_folders_are_names(cli: CommandLine):
         assert Path(out, "DONE.json").is_file()
         assert cli("report", out).out == f"{out}/report.html\n"
         assert f"Error: {out} already holds this run" in cli.tune("--out", out).message(2)
+
+
+def test_one_wording_promises_no_new_ones(cli: CommandLine):
+    head, words = (DATA / "toy.toml").read_text().split("[languages.en.wordings]")
+    head = head.replace("held_out_wordings = 1", "")
+    words = re.sub(r'\[\s*("[^"]*"),[^\]]*\]', r"[\1]", words)
+    assert words.count('"') == 8
+    Path("one.toml").write_text(f"{head}[languages.en.wordings]{words}")
+    Path("mine.csv").write_text("country,planning,company\nToyland,80,20\n")
+    own = ("-c", "Toyland", "--table", "mine.csv", "--instrument", "one.toml")
+    warning = (
+        "Only one wording of each item (en): held-out forms differ from tuning forms in their frame"
+    )
+    assert warning in cli("measure", "-m", "fake", *own).out
+    warnings = cli("measure", "-m", "fake", *own, "--json").json["warnings"]
+    assert any(text.startswith(warning) for text in warnings)
+    assert cli.tune("--out", "run", *own).code == 0
+    shown = cli("evaluate", "run", *own[2:])
+    rows = cli("evaluate", "run", *own[2:], "--json").json["runs"][0]["held_out"]["rows"]
+    assert [row["label"] for row in rows[:2]] == ["As it was tuned", "New frames"]
+    assert "On forms that its search never saw (new frames) the loss is" in shown.out
+    assert cli("report", "run").code == 0
+    page = Path("run/report.html").read_text()
+    assert warning in page
+    for text in (shown.out, page):
+        for words in ("new wordings", "worded in ways", "those wordings", "nearest to its target"):
+            assert words not in text.lower()

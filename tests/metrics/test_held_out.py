@@ -1,5 +1,7 @@
 """Rows of the held-out table: what is asked in each, and what its numbers are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -67,6 +69,14 @@ def test_shuffled_options_are_in_no_order_that_was_tuned(sets):
         assert steps.min() > 1
         lines = form.text.split("\n")
         assert len([line for line in lines if line[:2] in ("1.", "2.", "3.", "4.", "5.")]) == 5
+
+
+def test_two_options_have_no_other_order(vsm13):
+    two = replace(
+        vsm13, scales={key: replace(scale, options=2) for key, scale in vsm13.scales.items()}
+    )
+    keys = [one.key for one in form_sets(two, balanced_forms(two, "tuning"), "en")]
+    assert keys == ["tuning", "wordings", "frames", "held-out", "letters"]
 
 
 def test_drawing_shuffled_forms_anew_keeps_both_orders(vsm13, sets):

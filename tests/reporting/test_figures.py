@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from acculturate.drawing import draw
-from acculturate.reporting import figures, read_run
+from acculturate.reporting import figures, narrative, read_run, write_report
 from fake_run import write_fake_run
 
 
@@ -62,7 +62,7 @@ def test_loss_with_the_lines_to_beat(tmp_path):
     chart = figures.loss_chart(run)
     best = f"best so far {run.text(run.history[-1].best_loss)}"
     lines = ["untouched 21.7", "constant answer 18.2"]
-    assert names(chart) == ["median of a generation", best, *lines]
+    assert names(chart) == ["median objective of a generation", best, *lines]
     median, line, untouched, _ = chart.series
     assert list(line.x) == [g.evaluations for g in run.history]
     assert list(line.y) == [g.best_loss for g in run.history]
@@ -71,6 +71,29 @@ def test_loss_with_the_lines_to_beat(tmp_path):
         tuple(g.quantiles[number] for g in run.history) for number in (0, 1)
     ]
     assert f"{best}: {run.text(line.y[0])} after 20 evaluations; " in chart.description
+
+
+def test_forms_drawn_anew_have_no_best_so_far(tmp_path):
+    path = write_fake_run(tmp_path / "r")
+    config = (path / "config.toml").read_text()
+    config = config.replace("forms = 48", "forms = 864\nsample = 48")
+    (path / "config.toml").write_text(config.replace("DE/best/1/bin", "adam"))
+    run = read_run(path)
+    alone = [replace(g, quantiles=(g.best_loss,) * 5) for g in run.history]
+    run = replace(run, history=(*alone[:-1], replace(alone[-1], best_loss=30.0)))
+    loss, divergence = figures.loss_chart(run), figures.divergence_chart(run)
+    assert names(loss)[0] == "current prompt 30.0"
+    assert loss.x_label == divergence.x_label == "evaluations (a gradient counts as 3)"
+    assert loss.y_label == "loss on tuning forms, drawn anew for every step"
+    shown = write_report([path]).read_text()
+    for words in ("Thick line: the current prompt.", "Every step asks other forms"):
+        assert words in shown
+    for words in ("best so far", "candidates evaluated"):
+        assert words not in shown
+    (path / "DONE.json").unlink()
+    (path / "evaluation" / "summary.json").unlink()
+    words = "evaluations the loss of the current prompt to United States on the tuning forms of its step is"
+    assert words in narrative.headline(read_run(path))
 
 
 def test_a_band_that_reaches_far_up_is_cut_off(tmp_path):

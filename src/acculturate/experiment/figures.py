@@ -96,7 +96,7 @@ def _scores(place: str, members: Sequence[Measured], looks: Looks, file: str) ->
 
 
 def _losses(place: str, members: Sequence[Measured], looks: Looks, budget: int, file: str) -> Chart:
-    """Return the best loss so far against evaluations; empty where nothing was searched."""
+    """Return the loss on tuning forms against evaluations; empty where nothing was searched."""
     evaluation, naive = members[0].evaluation, members[0].naive
     text = evaluation.text
     series: list[Series] = []
@@ -117,13 +117,13 @@ def _losses(place: str, members: Sequence[Measured], looks: Looks, budget: int, 
         f"loss-{file}",
         f"Loss against evaluations, {short(place)}",
         "evaluations",
-        f"{short(place)}: best loss so far, tuning forms",
+        f"{short(place)}: loss on tuning forms",
         (*series, *lines),
     )
 
 
 def _band(cells: Sequence[Measured]) -> tuple[list[float], ...] | None:
-    """Return evaluations, and mean, least and largest best loss so far where every seed has one."""
+    """Return evaluations, and mean, least and largest loss where every seed has one."""
     lines = [
         [
             (line.evaluations, line.best_loss)

@@ -16,7 +16,7 @@ from acculturate.metrics.comparison import Comparison, StatePair
 from acculturate.survey import Form, Instrument, all_forms, crossed_forms, draw_forms
 
 HEADLINE = "held-out"
-"""Key of the row that a result is quoted by: new wordings in new frames."""
+"""Key of the row that a result is quoted by: held-out wordings, where there are any, in held-out frames."""
 FORMS_AN_ITEM = 4
 """Forms of an item that a row asks at most: two in each option order, the fewest with an interval."""
 KEPT_SAMPLES = 200
@@ -68,7 +68,7 @@ def form_sets(
 
     Returns:
         One set each; a way in which the instrument has nothing new is left out: with a single
-        wording, new wordings; with scales of ten and more, letters.
+        wording, new wordings; with scales of two, other orders; with scales of ten and more, letters.
 
     Raises:
         UsageError: The instrument does not have one of the languages.
@@ -76,16 +76,19 @@ def form_sets(
     new = all_forms(instrument, (language,), "held-out")
     lettered = all_forms(instrument, (language,), "held-out", "letters")
     sets = [FormSet("tuning", "As it was tuned", limit_forms(tuning))]
-    if instrument.language(language).held_out_wordings:
+    new_wordings = bool(instrument.language(language).held_out_wordings)
+    if new_wordings:
         worded = crossed_forms(instrument, "held-out", "tuning", language)
         framed = crossed_forms(instrument, "tuning", "held-out", language)
         sets += [
             FormSet("wordings", "New wordings", limit_forms(worded)),
             FormSet("frames", "New frames", limit_forms(framed)),
         ]
-    sets.append(FormSet(HEADLINE, "New wordings and frames", limit_forms(new)))
+    label = "New wordings and frames" if new_wordings else "New frames"
+    sets.append(FormSet(HEADLINE, label, limit_forms(new)))
     mixed = crossed_forms(instrument, "held-out", "held-out", language, shuffled=True)
-    sets.append(FormSet("shuffled", "…options shuffled", _few_of_each(mixed)))
+    if {form.options for form in mixed} - {form.options for form in new}:
+        sets.append(FormSet("shuffled", "…options shuffled", _few_of_each(mixed)))
     if any(a.labels != b.labels for a, b in zip(new, lettered, strict=True)):
         sets.append(FormSet("letters", "…options lettered", limit_forms(lettered)))
     for code in others:

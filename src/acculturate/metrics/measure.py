@@ -61,6 +61,7 @@ class Profile:
         loss_interval: Its 95% bootstrap interval.
         floor: Least loss that whole-number answers can reach, where the reading is modal.
         constant_answer_loss: Loss of answering every item alike.
+        warnings: Notes of the instrument for every reader of a score.
     """
 
     model: str
@@ -79,6 +80,7 @@ class Profile:
     loss_interval: tuple[float, float] | None = None
     floor: float | None = None
     constant_answer_loss: float | None = None
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for JSON, without the entries of a target where there is none."""
@@ -219,6 +221,7 @@ def profile(
         loss_interval=interval,
         floor=floor,
         constant_answer_loss=None if vector is None else scoring.constant_answer_loss(vector),
+        warnings=instrument.warnings,
     )
 
 

@@ -29,11 +29,14 @@ def held_out(run: RunRecords) -> str | None:
         return None
     gap = unseen.tuned.loss - seen.tuned.loss
     if not math.isfinite(gap):
-        return "On questions worded in ways it never saw the tuned model gave answers that are not finite."
+        return (
+            "On forms that its search never saw the tuned model gave answers that are not finite."
+        )
+    label = unseen.label
     text = (
-        f"On questions worded in ways it never saw the loss is {run.text(unseen.tuned.loss)} instead of "
-        f"{run.text(unseen.naive.loss)} untouched. On the forms it was tuned on it is "
-        f"{run.text(seen.tuned.loss)}: {_gap_words(gap, run.text(abs(gap)))}."
+        f"On forms that its search never saw ({label[:1].lower()}{short(label[1:])}) the loss is "
+        f"{run.text(unseen.tuned.loss)} instead of {run.text(unseen.naive.loss)} untouched. On the forms it "
+        f"was tuned on it is {run.text(seen.tuned.loss)}: {_gap_words(gap, run.text(abs(gap)))}."
     )
     return f"{text} {_chance_words(unseen, run)}".strip()
 
@@ -58,7 +61,7 @@ def other_ways(run: RunRecords) -> str | None:
 def specificity(run: RunRecords) -> str | None:
     """Say whether the model came nearer to its target than to other countries."""
     check = run.checks.specificity
-    if check is None:
+    if check is None or check.countries < 2:  # the only country is always the nearest
         return None
     country, before, after = short(check.country), check.naive.rank, check.tuned.rank
     if not check.tuned.losses:

@@ -12,7 +12,9 @@ from dataclasses import replace
 from acculturate.drawing import Chart, Look, Row, Series, lane, look_of, merge, outline_of
 from acculturate.formatting import divergence_text, short
 from acculturate.metrics import Reach
+from acculturate.reporting.narrative import leader
 from acculturate.runs import Evaluation, RunRecords
+from acculturate.search import COST_OF_A_GRADIENT, Adam
 
 _TUNING, _HELD_OUT = Look("blue", "o"), Look("vermilion", "D")
 _CURVE = Look("blue", "o", line="-", width=1.8)
@@ -104,20 +106,21 @@ def loss_chart(run: RunRecords) -> Chart | None:
         levels["constant answer"] = run.evaluation.constant_answer_loss
         levels["floor"] = run.evaluation.floor
     losses = [line.best_loss for line in run.history]
-    best = _best_so_far(run, losses, run.text)
+    best = _steps(run, losses, run.text)
     lines = level_lines(levels, run.text, _end(run))
     series = (*_generations(run, (*best, *lines)), *best, *lines)
-    title, label = "Loss on the tuning forms while the search went on", "loss on the tuning forms"
-    return Chart("loss", title, "candidates evaluated", label, series) if best else None
+    forms = "tuning forms, drawn anew for every step" if run.sampled else "the tuning forms"
+    title, label = "Loss on the tuning forms while the search went on", f"loss on {forms}"
+    return Chart("loss", title, _evaluations(run), label, series) if best else None
 
 
 def divergence_chart(run: RunRecords) -> Chart | None:
     """Return the best candidate's divergence against evaluations; None where it was not measured."""
-    best = _best_so_far(run, [line.best_divergence for line in run.history], divergence_text)
+    best = _steps(run, [line.best_divergence for line in run.history], divergence_text)
     limit = {"limit": run.config.search.max_divergence}
     series = (*best, *level_lines(limit, divergence_text, _end(run)))
-    title = "Divergence of the best candidate while the search went on"
-    labels = "candidates evaluated", "divergence, nats a token"
+    title = "Divergence while the search went on"
+    labels = _evaluations(run), "divergence, nats a token"
     return Chart("divergence", title, *labels, series, _end(run)) if best else None
 
 
@@ -136,15 +139,25 @@ def _end(run: RunRecords) -> float:
     return float(max(budget, *(line.evaluations for line in run.history[-1:]), 1))
 
 
-def _best_so_far(run: RunRecords, values: Sequence[float | None], text: Text) -> tuple[Series, ...]:
-    """Return steps of the best, dotted where nothing was within the limit yet; none for no value."""
+def _evaluations(run: RunRecords) -> str:
+    """Return the label of an axis of evaluations."""
+    by_gradients = run.config.search.optimizer == Adam.name
+    return (
+        f"evaluations (a gradient counts as {COST_OF_A_GRADIENT})"
+        if by_gradients
+        else "evaluations"
+    )
+
+
+def _steps(run: RunRecords, values: Sequence[float | None], text: Text) -> tuple[Series, ...]:
+    """Return steps of the leader, dotted where nothing was within the limit yet; none for no value."""
     pairs = zip(run.history, values, strict=True)
     points = [(line, float(line.evaluations), value) for line, value in pairs if value is not None]
     split = next((i for i, p in enumerate(points) if p[0].best_violation == 0), len(points))
     series: list[Series] = []
     for name, line, part in (
         ("nothing within the limit yet", ":", points[: split + 1] if split else []),
-        ("best so far", "-", points[split:]),
+        (leader(run), "-", points[split:]),
     ):
         if part:
             _, xs, ys = zip(*part, strict=True)
@@ -157,15 +170,20 @@ def _best_so_far(run: RunRecords, values: Sequence[float | None], text: Text) ->
 
 
 def _generations(run: RunRecords, others: Sequence[Series]) -> tuple[Series, ...]:
-    """Return the quantiles of each generation, the outermost cut off far above the other series."""
+    """Return the quantiles of each generation, the outermost cut off far above the other series.
+
+    None where a generation is a single candidate.
+    """
     known = [(float(line.evaluations), line.quantiles) for line in run.history if line.quantiles]
-    if len(known) < 2:
+    if len(known) < 2 or all(len(set(quantiles)) == 1 for _, quantiles in known):
         return ()
     q05, q25, q50, q75, q95 = zip(*(quantiles for _, quantiles in known), strict=True)
     top = _OUTER_CUT * max(*q75, *(y for series in others for y in series.y))
     bands = (q05, [min(value, top) for value in q95]), (q25, q75)
     look = Look("blue", line="-", width=0.8, opacity=0.75)
-    return (Series("median of a generation", look, [x for x, _ in known], q50, bands=bands),)
+    return (
+        Series("median objective of a generation", look, [x for x, _ in known], q50, bands=bands),
+    )
 
 
 def frontier_chart(run: RunRecords) -> Chart | None:

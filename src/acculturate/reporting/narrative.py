@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -73,6 +73,31 @@ def resume_command(run: RunRecords) -> str:
         return f"acculturate tune {known} --resume"
     resumes = command.startswith("acculturate experiment ") or "--resume" in command.split()
     return command if resumes else f"{command} --resume"
+
+
+def leader(run: RunRecords) -> str:
+    """Return the name of the candidate that a search would have ended with at any point.
+
+    Of losses on the same forms the least is the best so far; with forms drawn anew there is only a latest.
+    """
+    return "current prompt" if run.sampled else "best so far"
+
+
+def search_caption(run: RunRecords, bands: Collection[object]) -> str:
+    """Say what the figure of a search shows; `bands` are its series of whole generations."""
+    line = f"Thick line: the {leader(run)}"
+    if run.config.search.max_divergence is not None:
+        line += ", dotted where nothing was within the divergence limit yet"
+    parts = [f"{line}."]
+    if run.sampled:
+        parts.append("Every step asks other forms, so the line rises and falls with these too.")
+    if bands:
+        parts.append(
+            "Bands: the middle half and the middle 90 % of each generation by what is minimised, the loss "
+            "with its penalties, cut off far above everything else."
+        )
+    parts.append("The search sees only tuning forms; that its loss falls is no result in itself.")
+    return " ".join(parts)
 
 
 def headline(run: RunRecords) -> str:
@@ -182,11 +207,14 @@ def _unfinished_headline(run: RunRecords) -> str:
         return "This run was stopped before its first candidates were evaluated."
     first, last = run.history[0], run.history[-1]
     state = "The search ended" if run.done else "This run is unfinished"
+    loss, forms = "best loss", "the tuning forms"
+    if run.sampled:
+        loss, forms = "loss of the current prompt", "the tuning forms of its step"
     return (
-        f"{state}: after {last.evaluations}{of_budget} evaluations the best loss to {country(run)} "
-        f"on the tuning forms is {run.text(last.best_loss)}, after the first {first.evaluations} it "
-        f"was {run.text(first.best_loss)}. Nothing has been measured on other forms yet, so these "
-        "numbers alone say little."
+        f"{state}: after {last.evaluations}{of_budget} evaluations the {loss} to {country(run)} on {forms} "
+        f"is {run.text(last.best_loss)}, after the first {first.evaluations} it was "
+        f"{run.text(first.best_loss)}. Nothing has been measured on other forms yet, so these numbers "
+        "alone say little."
     )
 
 
@@ -284,17 +312,15 @@ def _cheaper_way_finding(evaluation: Evaluation, tuned: Method) -> Finding | Non
 def _nearest_country_finding(run: RunRecords, evaluation: Evaluation) -> Finding | None:
     specificity = run.checks.specificity
     after = specificity.tuned.losses if specificity else evaluation.nearest.get("tuned", ())
-    if not after:
+    if len(after) < 2:  # the only country of a table is always the nearest
         return None
     (nearest, loss), *others = after
     if nearest.casefold() == evaluation.target.country.casefold():
         text = (
             f"On the held-out forms no country in the table is nearer than {country(run)}, at "
-            f"{evaluation.text(loss)}"
+            f"{evaluation.text(loss)}; next comes {short(others[0][0])} at {evaluation.text(others[0][1])}."
         )
-        if others:
-            text += f"; next comes {short(others[0][0])} at {evaluation.text(others[0][1])}"
-        return Finding("good", "It is nearest to its target.", f"{text}.")
+        return Finding("good", "It is nearest to its target.", text)
     return Finding(
         "caution",
         "Another country is nearer.",

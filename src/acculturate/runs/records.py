@@ -73,6 +73,7 @@ class SurveySettings:
         reading: How answers become numbers.
         forms: Tuning forms in all.
         language: Of the forms.
+        sample: Forms drawn anew for every generation; None where every generation is asked the same.
         anchor: A name, or the constant of each dimension.
         variant: Variant of the scoring.
         respondents: Of the reading "sampled".
@@ -85,6 +86,7 @@ class SurveySettings:
     reading: Reading
     forms: int
     language: str
+    sample: int | None = None
     anchor: Anchor = "midpoint"
     variant: str | None = None
     respondents: int = 1
@@ -98,12 +100,14 @@ class SearchSettings:
         budget: Evaluations at most.
         tokens: Virtual tokens.
         placement: Where the soft prompt goes.
+        optimizer: Name of the search algorithm.
         max_divergence: Limit on the divergence [nats a token].
     """
 
     budget: int
     tokens: int
     placement: str
+    optimizer: str = ""
     max_divergence: OptionalNumber = None
 
 
@@ -211,16 +215,19 @@ class Provenance:
 class Generation:
     """A line of history.jsonl.
 
+    The best candidate is that with the least objective so far. Where every generation is asked other forms, it
+    is the latest within the limits, and its loss, on the forms of its own generation, can rise.
+
     Attributes:
         generation: From 1.
-        evaluations: Spent so far.
-        best_loss: Loss of the best candidate so far; None while none was finite, as all of the best.
+        evaluations: Spent so far; a candidate with its gradient counts for three.
+        best_loss: Loss of the best candidate; None while none was finite, as all of the best.
         best_objective: Its objective, which is what the search minimises.
         best_violation: Amount by which it is past the limits; 0 within them.
         best_divergence: Its effect on ordinary text [nats a token].
         best_perplexity: Of the guard's texts under it.
-        mean_loss: Of the generation's finite candidates.
-        quantiles: Their 5, 25, 50, 75 and 95 % quantiles.
+        mean_loss: Mean objective of the generation's finite candidates.
+        quantiles: The 5, 25, 50, 75 and 95 % quantiles of their objectives.
         invalid: Candidates of the generation whose answers were not finite.
         seconds: Spent on the generation.
         search_seconds: Spent by the optimiser alone.
@@ -547,6 +554,11 @@ class RunRecords:
     done: Done | None
     checks: Checks = Checks()
     frontier: tuple[FrontierPoint, ...] = ()
+
+    @property
+    def sampled(self) -> bool:
+        """Whether every generation of the search was asked other forms."""
+        return self.config.survey.sample is not None
 
     def method(self, key: str) -> Method | None:
         """Return a method's row of the result table, or None where there is none."""

@@ -48,9 +48,11 @@ class Progress:
     Attributes:
         evaluations: Evaluations so far.
         budget: Evaluations at most.
-        best_loss: Loss of the best candidate so far.
+        best_loss: Loss of the best candidate so far; with sampled forms, of the current prompt on the forms
+            of its generation.
         best_violation: Amount by which that one is past the limits.
         seconds: Time spent so far, interrupted sessions included.
+        sampled: Whether every generation is asked other forms, whose losses cannot be compared.
     """
 
     evaluations: int
@@ -58,6 +60,7 @@ class Progress:
     best_loss: float
     best_violation: float
     seconds: float
+    sampled: bool = False
 
 
 @dataclass
@@ -217,7 +220,12 @@ class TuningLoop:
     def _progress(self) -> Progress:
         state = self.state
         return Progress(
-            state.evaluations, self._settings.budget, state.loss, state.violation, state.seconds
+            state.evaluations,
+            self._settings.budget,
+            state.loss,
+            state.violation,
+            state.seconds,
+            bool(self._settings.sample),
         )
 
     def _stream(self, *purpose: int) -> np.random.Generator:
