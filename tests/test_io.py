@@ -1,12 +1,14 @@
 """Files, locks, fingerprints and names that everything else builds on."""
 
 import hashlib
+import json
+import tomllib
 
 import pytest
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.formatting import slug
-from acculturate.io import fingerprint, lock_folder
+from acculturate.io import fingerprint, lock_folder, parse_plain
 
 
 def test_a_fingerprint_is_that_of_the_canonical_json():
@@ -38,3 +40,31 @@ def test_a_locked_folder_has_one_writer(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(FailureError, match="cannot write"):
         lock_folder(tmp_path / "file").__enter__()
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "words"),
+    [
+        (json.loads, "[" * 100_000, "nested too deeply"),
+        (json.loads, "[" * 101 + "]" * 101, "nested too deeply"),
+        (tomllib.loads, "a = " + "[" * 100_000, "nested too deeply"),
+        (
+            json.loads,
+            f'{{"a": [1, {{"b": {10**400}}}]}}',
+            r"a\[2\].b is a whole number of 1329 bits",
+        ),
+        (json.loads, f"-{2**64}", "it is a whole number of 65 bits"),
+        (tomllib.loads, f"a = 0x{'f' * 5000}", "a is a whole number of 20000 bits"),
+        (json.loads, "9" * 5000, "a number in it has thousands of digits"),
+        (json.loads, "{", "Expecting"),
+    ],
+)
+def test_values_that_no_reader_could_take_are_refused_when_they_are_parsed(parse, text, words):
+    with pytest.raises(ValueError, match=words):
+        parse_plain(parse, text)
+
+
+def test_plain_values_are_parsed():
+    text = f'[{{"a": [-{2**63}, {2**63 - 1}, 1e400, true, null]}}]'
+    assert parse_plain(json.loads, text) == json.loads(text)
+    assert parse_plain(json.loads, "[" * 99 + "]" * 99)

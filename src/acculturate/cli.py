@@ -1,23 +1,19 @@
 """The command line: parses, calls, prints.
 
 Results go to standard output, as a table or with --json as JSON; progress and errors go to standard
-error. Exit code 2 for a wrong request, 1 for a failure, 130 after Ctrl-C.
+error. Exit code 2 for a wrong request, 1 for a failure; 130 after Ctrl-C, 143 after SIGTERM and 129 after
+SIGHUP, which end it in the same way.
 """
 
 from __future__ import annotations
 
-import codecs
-import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from io import TextIOWrapper
 from typing import Annotated
 
 import typer
 
 import acculturate
-from acculturate import display
 from acculturate.commands.evaluate import evaluate
 from acculturate.commands.experiment import experiment
 from acculturate.commands.measure import measure
@@ -25,7 +21,9 @@ from acculturate.commands.options import PanelCommand, with_options
 from acculturate.commands.reports import export, figures, relate, report
 from acculturate.commands.surveys import countries, forms, list_instruments, template
 from acculturate.commands.tune import tune
-from acculturate.errors import AcculturateError, UsageError
+from acculturate.errors import FailureError, UsageError
+from acculturate.process import as_known, stop_signals
+from acculturate.terminal import say_error, standard_streams
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -52,44 +50,33 @@ def root(
         raise typer.Exit
 
 
-_PLAIN = "acculturate.plain"
-_IN_ASCII = str.maketrans("−–’“”\N{NO-BREAK SPACE}", '--\'"" ')
-
-
-def _write_plainly(error: UnicodeError) -> tuple[str, int]:
-    """Return ASCII for what an output's encoding lacks: signs that are like it, numbers of all others."""
-    assert isinstance(error, UnicodeEncodeError)
-    lacking = error.object[error.start : error.end].translate(_IN_ASCII)
-    return lacking.encode("ascii", "backslashreplace").decode(), error.end
-
-
-codecs.register_error(_PLAIN, _write_plainly)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; an error becomes one message and an exit code, never a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors=_PLAIN)
-    try:
-        given = sys.argv[1:] if arguments is None else list(arguments)
-        for argument in given:
-            if argument != argument.encode(errors="ignore").decode():
-                raise UsageError(f"the argument {argument!a} is not UTF-8 text", "Rename the file.")
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    code: object = 0
+    with standard_streams(), stop_signals() as received:
         try:
-            app(args=given, prog_name="acculturate")
-        finally:
-            sys.stdout.flush()
-    except AcculturateError as error:
-        display.say(f"Error: {error}", "bold red")
-        if error.hint:
-            display.say(error.hint)
-        sys.exit(error.exit_code)
-    except OSError as error:
-        # What is left in the buffer of a broken or full output would fail once more at exit.
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            display.say(f"Error: cannot write the output: {error.strerror or error}", "bold red")
-            display.say("Check where it goes and that there is space.")
-        sys.exit(1)
+            _run(given)
+        except SystemExit as end:
+            code = end.code
+        except KeyboardInterrupt:
+            code = 130
+        except Exception as error:
+            known = as_known(error, given)
+            say_error(known)
+            code = known.exit_code
+    if code == 130 and received:
+        code = 128 + received[0]
+    sys.exit(code)
+
+
+def _run(given: Sequence[str]) -> None:
+    if sys.stdout is None:
+        raise FailureError("standard output is closed", "Send it to a file, or to /dev/null.")
+    for argument in given:
+        if argument != argument.encode(errors="ignore").decode():
+            raise UsageError(f"the argument {argument!a} is not UTF-8 text", "Rename the file.")
+    try:
+        app(args=given, prog_name="acculturate")
+    finally:
+        sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Terminal tables and messages. Knows how things look, not how they are made."""
+"""Tables on a terminal. Knows how things look, not how they are made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 
 from acculturate.formatting import (
@@ -16,6 +15,7 @@ from acculturate.formatting import (
     MISSING,
     digits_for,
     divergence_text,
+    escaped,
     interval_text,
     loss_text,
     p_text,
@@ -24,6 +24,7 @@ from acculturate.formatting import (
     share_text,
 )
 from acculturate.io import json_text
+from acculturate.terminal import open_console
 
 if TYPE_CHECKING:
     from acculturate.benchmarks import Change, MethodScore, Result
@@ -283,19 +284,9 @@ def print_result(as_json: bool, value: object, show: Callable[[], object]) -> No
     """Print a result as JSON, in ASCII where the terminal takes nothing else, or show it to a reader."""
     if as_json:
         unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-        print(json_text(value, ascii_only=not unicode), end="")
+        print(escaped(json_text(value, ascii_only=not unicode)), end="")
     else:
         show()
-
-
-def say(text: str, style: str = "") -> None:
-    """Print a message on standard error, without line breaks of our own."""
-    open_console(stderr=True).print(text, style=style, soft_wrap=True)
-
-
-def open_console(stderr: bool = False) -> Console:
-    """Return a console that shows names as they are, also what looks like markup or an emoji code."""
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
 def _published(score: float | None) -> str:

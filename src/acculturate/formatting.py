@@ -1,4 +1,4 @@
-"""Numbers and names as text, the same on a terminal and in a report."""
+"""Numbers, names and texts, shown the same on a terminal and in a report."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ LEVEL = "95\N{NO-BREAK SPACE}%"
 _LONGEST_NAME = 60
 _LONGEST_SLUG = 60
 _SMALL_SCALE = 10.0
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def digits_for(target: Iterable[float]) -> int:
@@ -73,6 +74,28 @@ def measure_text(aggregate: str) -> str:
     return {"mean": "Mean absolute distance", "distance": "Distance in a straight line"}.get(
         aggregate, "Summed absolute distance"
     )
+
+
+def visible(text: str) -> str:
+    """Return a text with everything in it that would steer a terminal or a page made visible.
+
+    These are control characters other than line breaks and tabs, marks that set the direction of all that
+    follows, and lone surrogates, which no file can hold. Marks that act on their neighbours alone stay, as
+    Arabic, Persian and Hindi are written with them.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _STEERING.sub(_sign, text.replace("\r\n", "\n"))
+
+
+def _sign(steering: re.Match[str]) -> str:
+    code = ord(steering.group())
+    return chr(0x2400 + code) if code < 0x20 else "\N{REPLACEMENT CHARACTER}"
+
+
+def escaped(json: str) -> str:
+    """Return JSON with all that would steer a terminal written as its number, which means the same."""
+    return _STEERING.sub(lambda steering: f"\\u{ord(steering.group()):04x}", json)
 
 
 def short(name: str, longest: int = _LONGEST_NAME) -> str:

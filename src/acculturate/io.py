@@ -10,17 +10,19 @@ import json
 import re
 import secrets
 import tomllib
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from filelock import FileLock, Timeout
 
 from acculturate.errors import FailureError, UsageError, WriteError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_TOO_LARGE = 2**63
+_DEEPEST = 100
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -176,6 +178,44 @@ def is_path(name: str, suffix: str) -> bool:
         return False
 
 
+def parse_plain(parse: Callable[[str], Any], text: str) -> Any:
+    """Parse a text of plain values such as JSON and TOML, of a size that every reader can take.
+
+    Args:
+        parse: The format's own parser, such as `json.loads`.
+        text: The text.
+
+    Raises:
+        ValueError: The parser refuses it, it is nested deeper than 100 levels, or a whole number in it does
+            not fit 64 bits.
+    """
+    try:
+        value = parse(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except ValueError as error:
+        if "int_max_str_digits" in str(error):
+            raise ValueError("a number in it has thousands of digits") from None
+        raise
+    _check_size(value, "", _DEEPEST)
+    return value
+
+
+def _check_size(value: object, place: str, levels: int) -> None:
+    """Refuse what `parse_plain` refuses, by its place, such as `items[3].scale`."""
+    if isinstance(value, int) and not -_TOO_LARGE <= value < _TOO_LARGE:
+        where, size = place.removeprefix(".") or "it", value.bit_length()
+        raise ValueError(f"{where} is a whole number of {size} bits, and at most 63 are read")
+    if not levels:
+        raise ValueError("it is nested too deeply")
+    if isinstance(value, dict):
+        for key, inner in cast("dict[object, object]", value).items():
+            _check_size(inner, f"{place}.{key}", levels - 1)
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(cast("Sequence[object]", value), 1):
+            _check_size(inner, f"{place}[{number}]", levels - 1)
+
+
 def parse_toml(raw: bytes, path: Path, what: str) -> dict[str, Any]:
     """Parse a TOML file.
 
@@ -184,11 +224,10 @@ def parse_toml(raw: bytes, path: Path, what: str) -> dict[str, Any]:
     """
     text = decode(raw, path, what).replace("\r\n", "\n")
     try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        fault = "nested too deeply" if isinstance(error, RecursionError) else error
+        return parse_plain(tomllib.loads, text)
+    except ValueError as error:
         raise UsageError(
-            f"{what} {path} is not valid TOML: {fault}",
+            f"{what} {path} is not valid TOML: {error}",
             "Mend that line; an id may be declared only once, a text stands between quotes.",
         ) from error
 

@@ -20,8 +20,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
-from acculturate.display import open_console
 from acculturate.formatting import seconds_text
+from acculturate.terminal import open_console
 
 if TYPE_CHECKING:
     from rich.progress import TaskID

@@ -19,7 +19,8 @@ from typing import Annotated, Any, TypeVar, cast
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from acculturate.errors import FailureError
-from acculturate.io import json_text, remove_leftovers, write_text
+from acculturate.formatting import visible
+from acculturate.io import json_text, parse_plain, remove_leftovers, write_text
 from acculturate.schema import explain
 
 T = TypeVar("T")
@@ -141,7 +142,7 @@ def parse_json(text: str, file: str | Path) -> object:
         FailureError: It is none.
     """
     try:
-        return json.loads(text)
+        return parse_plain(json.loads, text)
     except ValueError as error:
         raise FailureError(f"{file} is no valid JSON ({error})", MEND) from error
 
@@ -153,7 +154,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         FailureError: It cannot be read, or is none.
     """
     try:
-        return tomllib.loads(read_text(path))
+        return parse_plain(tomllib.loads, read_text(path))
     except ValueError as error:
         raise FailureError(f"{path} is damaged: it is no valid TOML ({error})", MEND) from error
 
@@ -177,43 +178,20 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def clean(text: str) -> str:
-    """Return a text fit for a UTF-8 page: control characters and lone surrogates made visible.
-
-    Line breaks and tabs stay. Marks that override the direction of what follows are taken out, since
-    they would reach beyond the text that they came with.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(map(_visible, text.replace("\r\n", "\n")))
-
-
 @cache
 def _adapter(kind: Any) -> Any:
     return TypeAdapter(kind)
 
 
 def _cleaned(value: object) -> object:
-    """Return parsed JSON with clean texts, and null for numbers that are not finite."""
+    """Return parsed JSON with texts fit to be printed, and null for numbers that are not finite."""
     if isinstance(value, str):
-        return clean(value)
+        return visible(value)
     if isinstance(value, float):
         return finite(value)
     if isinstance(value, Mapping):
         entries = cast("Mapping[str, object]", value).items()
-        return {clean(key): _cleaned(inner) for key, inner in entries}
+        return {visible(key): _cleaned(inner) for key, inner in entries}
     if isinstance(value, list):
         return [_cleaned(inner) for inner in cast("list[object]", value)]
     return value
-
-
-_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
-
-def _visible(character: str) -> str:
-    code = ord(character)
-    if character in "\n\t" or (code >= 0xA0 and not 0xD800 <= code <= 0xDFFF):
-        return "" if character in _OVERRIDES else character
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "\ufffd" if code >= 0x7F else character

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from cli_runs import CommandLine
 
+from acculturate.cli import main
 from acculturate.model import SoftPrompt
 from acculturate.survey.instrument import DATA
 from acculturate.tuning import Progress
@@ -294,6 +295,21 @@ def test_ctrl_c_before_the_first_generation(cli: CommandLine, monkeypatch):
     assert cli.tune("--out", "run", "--resume").code == 0
 
 
+def test_ctrl_c_while_a_run_is_evaluated(cli: CommandLine, monkeypatch):
+    from acculturate.model import FakeModel
+
+    def interrupt(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    cli.tune("--out", "run")
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeModel, "ask", interrupt)
+        shown = cli("evaluate", "run")
+    assert shown.code == 130
+    assert "Stopped. What was asked is in the run directories; the same command goes on." in shown.err
+    assert cli("evaluate", "run").code == 0
+
+
 def test_no_command_touches_the_network(cli: CommandLine, monkeypatch):
     def no(*_: Any, **__: Any) -> Any:
         raise AssertionError("the network was used")
@@ -303,3 +319,59 @@ def test_no_command_touches_the_network(cli: CommandLine, monkeypatch):
     assert cli.tune("--out", "run").code == 0
     assert cli("report", "run").code == 0
     assert cli("measure", "-m", "fake", "-p", "run", "-c", "us").code == 0
+
+
+class TestUnexpectedError:
+    """An error that nobody expected is the package's own, and its traceback is kept."""
+
+    @pytest.fixture(autouse=True)
+    def _broken(self, monkeypatch: pytest.MonkeyPatch):
+        from acculturate.model import FakeModel
+
+        def fail(*_: Any, **__: Any) -> Any:
+            raise ZeroDivisionError("division by zero\nand more")
+
+        monkeypatch.setattr(FakeModel, "ask", fail)
+
+    def test_is_one_message_and_a_file(self, cli: CommandLine, monkeypatch, tmp_path):
+        monkeypatch.setenv("ACCULTURATE_CACHE", str(tmp_path / "cache"))
+        message = cli("measure", "-m", "fake").message(1)
+        (kept,) = (tmp_path / "cache" / "errors").iterdir()
+        assert message == (
+            "Error: acculturate is at fault here, not you: ZeroDivisionError: division by zero\n"
+            f"Please report it in the project's issue tracker, with {kept}, which holds the traceback.\n"
+        )
+        record = kept.read_text()
+        assert record.startswith("command: acculturate measure -m fake\nacculturate ")
+        assert "Traceback (most recent call last)" in record
+        assert "\nZeroDivisionError: division by zero\nand more\n" in record
+        assert f"\nnumpy {np.__version__}\n" in record
+
+    def test_is_printed_where_no_file_can_be_written(self, cli, monkeypatch, capsys, tmp_path):
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("ACCULTURATE_CACHE", str(tmp_path / "file"))
+        with pytest.raises(SystemExit, match="1"):
+            main(["measure", "-m", "fake"])
+        shown = capsys.readouterr().err
+        assert "Traceback (most recent call last)" in shown
+        assert shown.endswith("issue tracker, with the traceback above.\n")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 64.0 GiB for an array"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 64 bytes."),
+        type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory."),
+    ],
+)
+def test_too_little_memory(error: Exception, cli: CommandLine, monkeypatch):
+    from acculturate.model import FakeModel
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(FakeModel, "ask", fail)
+    message = cli("measure", "-m", "fake").message(1)
+    assert message.startswith(f"Error: there is not enough memory: {error}")
+    assert "--tokens" in message

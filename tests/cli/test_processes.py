@@ -68,16 +68,17 @@ def test_the_fake_model_needs_no_framework(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_ctrl_c_and_resume(tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_stopped_and_resumed(sent: signal.Signals, tmp_path):
     command = [sys.executable, str(SLOW), *TUNE, "--out", str(tmp_path / "run")]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     assert process.stderr is not None
     assert "6/120 evaluations" in process.stderr.readline()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     out, err = process.communicate(timeout=300)
-    assert process.returncode == 130, err
+    assert process.returncode == 128 + sent, err
     assert out == ""
     assert "Traceback" not in err
     assert err.endswith(
@@ -106,6 +107,24 @@ def test_a_reader_that_stops_reading():
         process.stderr.close()
         process.wait(timeout=300)
         assert errors == ""
+
+
+@pytest.mark.parametrize(
+    ("closed", "code", "words"),
+    [
+        (">&-", 1, "standard output is closed"),
+        ("2>&-", 0, ""),
+        (">&- 2>&-", 1, ""),
+        ("2>/dev/full", 0, ""),
+        ("<&- 2>&-", 0, ""),
+    ],
+)
+def test_an_output_that_is_closed(closed: str, code: int, words: str):
+    command = f"'{sys.executable}' -m acculturate forms -i toy {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=3000)
+    assert done.returncode == code
+    assert words in done.stderr and bool(words) == bool(done.stderr)
+    assert ("Answer:" in done.stdout) == (code == 0)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")

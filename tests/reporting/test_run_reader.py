@@ -130,7 +130,7 @@ def test_text_is_fit_to_be_printed(tmp_path):
 
     run = read_run(write_fake_run(tmp_path / "r", change=change))
     said = run.evaluation.continuations[0]
-    assert said.naive == "a\ufffdb\u2400cd\ne"
+    assert said.naive == "a\ufffdb\u2400c\ufffdd\ne"
     assert said.tuned == "لا\tبأس"
     said.naive.encode("utf-8")
 

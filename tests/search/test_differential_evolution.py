@@ -149,6 +149,8 @@ def test_bounds_hold_for_every_candidate(dtype):
         ({"F": 0.0}, "F 0"),
         ({"F": (0.9, 0.4)}, "F 0.4"),
         ({"F": float("nan")}, "F nan"),
+        ({"F": 10**400}, "F 1000"),
+        ({"F": (1,)}, "F"),
         ({"CR": 1.1}, "CR 1.1"),
         ({"bounds": (1.0, -1.0)}, "bounds"),
         ({"bounds": (0.0, float("inf"))}, "bounds"),

@@ -2,6 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
+from jaxtyping import TypeCheckError
 
 from acculturate.errors import UsageError
 from acculturate.search import OPTIMIZERS, DifferentialEvolution, by_name, summary, takes
@@ -23,6 +24,31 @@ def test_lists_of_a_configuration_file_are_understood():
     optimizer = by_name("de", F=[0.4, 0.9], bounds=[-1.0, 1.0])
     assert optimizer.settings()["F"] == [0.4, 0.9]
     assert optimizer.settings()["bounds"] == [-1.0, 1.0]
+
+
+WRONG = [
+    [],
+    [1],
+    [0.5, 0.6, 0.7],
+    [[1], [2]],
+    "x",
+    {},
+    True,
+    None,
+    float("nan"),
+    -(10**400),
+]
+
+
+@pytest.mark.parametrize("value", WRONG, ids=lambda value: repr(value)[:12])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_value_that_no_setting_takes_is_refused_by_its_name(name, value):
+    settings = {"budget": 400} if takes(name, "budget") else {}
+    for setting in by_name(name, **settings).settings():
+        if value is None and setting == "bounds":
+            continue
+        with pytest.raises((UsageError, TypeCheckError), match=setting):
+            by_name(name, **settings | {setting: value})
 
 
 def test_a_misspelt_name_gets_the_nearest():

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from acculturate.errors import UsageError
 from acculturate.formatting import suggestion
-from acculturate.io import decode, parse_csv, read_bytes
+from acculturate.io import decode, parse_csv, parse_plain, read_bytes
 from acculturate.schema import shown
 
 LARGEST_FILE = 500_000_000
@@ -82,8 +82,8 @@ class Row:
             return value
         for read in (json.loads, ast.literal_eval):
             try:
-                return read(value.strip())
-            except (ValueError, SyntaxError, MemoryError, RecursionError):
+                return parse_plain(read, value.strip())
+            except (ValueError, SyntaxError, MemoryError):
                 continue
         return None
 
@@ -173,8 +173,8 @@ def _json_lines(text: str, path: Path) -> tuple[list[str], _Numbered]:
             continue
         hint = "Write one JSON object a line."
         try:
-            value: object = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            value: object = parse_plain(json.loads, line)
+        except ValueError as error:
             raise UsageError(f"{path}, line {number} is no valid JSON: {error}", hint) from error
         if not isinstance(value, dict):
             raise UsageError(f"{path}, line {number} is {shown(value)}, not an object", hint)

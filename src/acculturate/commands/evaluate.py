@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import acculturate as ac
-from acculturate import display, progress_bars
+from acculturate import display, progress_bars, terminal
 from acculturate.commands.loading import load
 from acculturate.errors import AcculturateError, FailureError, UsageError
 
@@ -74,7 +74,13 @@ def evaluate(
     results: list[dict[str, Any]] = []
     for run in loaded:
         name, revision, dtype = made_with(run)
-        results.append(ask(run, load_once(model or name, revision, dtype)))
+        try:
+            results.append(ask(run, load_once(model or name, revision, dtype)))
+        except KeyboardInterrupt:
+            terminal.say(
+                "Stopped. What was asked is in the run directories; the same command goes on."
+            )
+            raise
         if not as_json:
             display.show_evaluation(read_run(run.directory), results[-1])
     compared, sentences = _compare(loaded) if on is None else ({}, [])
@@ -87,7 +93,7 @@ def evaluate(
             f"{results[0]['run']}/evaluation/refused.json names the rest; the same command tries again.",
         )
     if not as_json:
-        display.say(f"`acculturate report {shlex.join(map(str, runs))}` shows all of it.")
+        terminal.say(f"`acculturate report {shlex.join(map(str, runs))}` shows all of it.")
 
 
 def _ask_other_ways(run: ac.Run, model: AnswerModel, **options: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import acculturate.experiment as ex
-from acculturate import display, progress_bars
+from acculturate import display, progress_bars, terminal
 from acculturate.commands.loading import load
 from acculturate.errors import FailureError, UsageError
 from acculturate.formatting import slug
@@ -100,8 +100,8 @@ def _run(
                 command=shlex.join(["acculturate", *sys.argv[1:]]),
             )
     except KeyboardInterrupt:
-        display.say(f"Stopped. What is done is in {folder}; the same command goes on.")
-        raise typer.Exit(130) from None
+        terminal.say(f"Stopped. What is done is in {folder}; the same command goes on.")
+        raise
 
 
 def _list(as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import acculturate as ac
 import acculturate.experiment as ex
-from acculturate import display
+from acculturate import display, terminal
 from acculturate.commands.loading import load
 from acculturate.commands.options import Seed
 from acculturate.errors import UsageError
@@ -92,7 +92,7 @@ def relate(
         write_bytes(out / "relate.svg", draw(relate_charts(related), "svg"))
     display.print_result(as_json, related.to_dict(), lambda: display.show_related(related))
     if out is not None and not as_json:
-        display.say(f"{out / 'relate.json'} and {out / 'relate.svg'} hold all of it.")
+        terminal.say(f"{out / 'relate.json'} and {out / 'relate.svg'} hold all of it.")
 
 
 def export(

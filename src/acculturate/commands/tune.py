@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 import acculturate as ac
-from acculturate import display, progress_bars, tuning
+from acculturate import display, progress_bars, terminal, tuning
 from acculturate.commands.loading import load
 from acculturate.commands.options import Dtype, read_anchor, read_config, takes_settings
 from acculturate.formatting import slug
@@ -74,8 +74,8 @@ def tune(
             )
     except KeyboardInterrupt:
         done = "What is done" if (folder / "state.npz").is_file() else "Nothing but the settings"
-        display.say(f"Stopped. {done} is in {folder}; the same command with --resume goes on.")
-        raise typer.Exit(130) from None
+        terminal.say(f"Stopped. {done} is in {folder}; the same command with --resume goes on.")
+        raise
     value = {"run": str(run.directory), **asdict(run.outcome)}
     display.print_result(as_json, value, lambda: display.show_run(run))
 

@@ -7,6 +7,8 @@ goes on with its cell from the last generation on disk, so that all machines hav
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -75,6 +77,7 @@ def _start(address: str) -> Any:
         import ray  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise UsageError("--ray needs Ray", "pip install 'acculturate[ray]'") from error
+    before = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=40)
     except (ConnectionError, ValueError) as error:
@@ -86,6 +89,8 @@ def _start(address: str) -> Any:
         raise FailureError(
             f"Ray did not start: {error}", "Try again when the machine is less busy."
         ) from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)  # Ray puts its own in place, which ends the process
     return ray
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import importlib
 import sys
 
-from acculturate import display
 from acculturate.errors import AcculturateError, UsageError
+from acculturate.terminal import say_error
 
 
 def main() -> None:
@@ -25,9 +25,7 @@ def main() -> None:
             ) from error
         command.cli_evaluate()
     except AcculturateError as error:
-        display.say(f"Error: {error}", "bold red")
-        if error.hint:
-            display.say(error.hint)
+        say_error(error)
         sys.exit(error.exit_code)
 
 

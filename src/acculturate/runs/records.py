@@ -14,7 +14,7 @@ from typing import Annotated, Any, cast
 from pydantic import AliasChoices, Field
 
 from acculturate.benchmarks import Result
-from acculturate.formatting import digits_for, loss_text
+from acculturate.formatting import digits_for, loss_text, visible
 from acculturate.metrics.extremes import Extremes
 from acculturate.metrics.held_out import HEADLINE, FormSetResult
 from acculturate.metrics.other_surveys import SurveyCheck
@@ -22,7 +22,7 @@ from acculturate.metrics.respondents import Respondents
 from acculturate.metrics.side_effects import SideEffects
 from acculturate.metrics.specificity import Specificity
 from acculturate.metrics.written_answers import Generated
-from acculturate.record_files import Intervals, Keyed, NanIfNull, Numbers, OptionalInterval, clean
+from acculturate.record_files import Intervals, Keyed, NanIfNull, Numbers, OptionalInterval
 from acculturate.survey.instrument import Aggregate
 from acculturate.survey.scoring import Anchor, Reading
 
@@ -567,7 +567,7 @@ class RunRecords:
     @property
     def name(self) -> str:
         """The directory's own name."""
-        return clean(self.path.resolve().name)
+        return visible(self.path.resolve().name)
 
     @property
     def digits(self) -> int:
@@ -585,12 +585,12 @@ def flat(values: Mapping[str, Any], section: str = "") -> Iterator[Setting]:
     """Yield the settings of nested tables as they are shown."""
     for key, value in values.items():
         if not isinstance(value, Mapping):
-            yield Setting(clean(section), clean(key), _shown(value))
+            yield Setting(visible(section), visible(key), _shown(value))
             continue
         inner = cast("Mapping[str, Any]", value)
         if len(inner) > 1 and all(type(one) in (int, float) for one in inner.values()):
             numbers = ", ".join(f"{name} {number}" for name, number in inner.items())
-            yield Setting(clean(section), clean(key), clean(numbers))
+            yield Setting(visible(section), visible(key), visible(numbers))
         else:
             yield from flat(inner, f"{section} {key}".strip())
 
@@ -600,4 +600,4 @@ def _shown(value: object) -> str:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return clean(str(value))
+    return visible(str(value))

@@ -9,7 +9,7 @@ population, so that population decides the search.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, final, get_args
+from typing import Literal, cast, final, get_args
 
 import numpy as np
 
@@ -32,7 +32,12 @@ def check_scale(name: str, value: float | tuple[float, float]) -> float | tuple[
     Raises:
         UsageError: It is out of range.
     """
-    low, high = value if isinstance(value, tuple) else (value, value)
+    ends = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value, value)
+    if len(ends) != 2:
+        raise UsageError(
+            f"{name} {ends!r} is not a number or a pair", f"Give {name} one or two numbers."
+        )
+    low, high = ends
     low = check_within(name, low, SMALLEST_F, LARGEST_F)
     high = check_within(name, high, low, LARGEST_F)
     return low if low == high else (low, high)

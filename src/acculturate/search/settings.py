@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, cast
 
 from acculturate.errors import UsageError
 
@@ -61,12 +61,13 @@ def check_within(name: str, value: object, low: float, high: float) -> float:
     Raises:
         UsageError: It is not.
     """
-    if isinstance(value, bool) or not isinstance(value, Real) or not low <= float(value) <= high:
+    number = cast("float", value) if isinstance(value, Real) else math.nan
+    if isinstance(value, bool) or not low <= number <= high:
         raise UsageError(
             f"{name} {value!r} is not a number from {low:g} to {high:g}",
             hint=f"Choose {name} between {low:g} and {high:g}.",
         )
-    return float(value)
+    return float(number)
 
 
 def check_bounds(name: str, bounds: Sequence[float] | None) -> Bounds | None:
