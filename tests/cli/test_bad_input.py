@@ -306,7 +306,9 @@ def test_ctrl_c_while_a_run_is_evaluated(cli: CommandLine, monkeypatch):
         patched.setattr(FakeModel, "ask", interrupt)
         shown = cli("evaluate", "run")
     assert shown.code == 130
-    assert "Stopped. What was asked is in the run directories; the same command goes on." in shown.err
+    assert (
+        "Stopped. What was asked is in the run directories; the same command goes on." in shown.err
+    )
     assert cli("evaluate", "run").code == 0
 
 

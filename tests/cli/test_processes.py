@@ -147,17 +147,17 @@ def test_an_output_that_is_full(arguments: tuple[str, ...]):
 
 
 def test_a_terminal_that_knows_only_ascii(tmp_path):
-    (tmp_path / "mine.csv").write_text("country,planning,company\nÅland,80,20\n", "utf-8")
+    (tmp_path / "mine.csv").write_text("country,planning,company\nÅlund,80,20\n", "utf-8")
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     table = ("countries", "--table", str(tmp_path / "mine.csv"))
     shown = run(*table, env=environment)
     assert shown.returncode == 0
-    assert "land" in shown.stdout
+    assert "lund" in shown.stdout
     measured = run("measure", "-m", "fake", "-c", "us", env=environment)
     assert " -85.0 " in measured.stdout and "95 % over forms" in measured.stdout
     read = run(*table, "--json", env=environment)
-    assert json.loads(read.stdout)["countries"][0]["name"].endswith("land")
-    assert "Åland" in run(*table, "--json", env=os.environ | {"PYTHONIOENCODING": "utf-8"}).stdout
+    assert json.loads(read.stdout)["countries"][0]["name"].endswith("lund")
+    assert "Ålund" in run(*table, "--json", env=os.environ | {"PYTHONIOENCODING": "utf-8"}).stdout
 
 
 def test_a_terminal_gets_a_bar_with_best_loss_evaluations_and_time_left(tmp_path):
