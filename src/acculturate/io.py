@@ -12,6 +12,7 @@ import secrets
 import tomllib
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any, cast
@@ -232,21 +233,43 @@ def parse_toml(raw: bytes, path: Path, what: str) -> dict[str, Any]:
         ) from error
 
 
-def parse_csv(text: str, where: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Parse a table whose cells are separated by commas, semicolons or tabs, as its first line says.
+@dataclass(frozen=True)
+class Sheet:
+    """The cells of a text file.
+
+    Attributes:
+        separator: What stands between them.
+        header: Those of the first line.
+        rows: Those of every other line by its number; empty lines are left out.
+    """
+
+    separator: str
+    header: list[str]
+    rows: list[tuple[int, list[str]]]
+
+
+def parse_csv(raw: bytes, path: Path, what: str) -> Sheet:
+    """Parse a table of cells separated by commas, semicolons or tabs, in UTF-8 or with a mark in UTF-16.
 
     Args:
-        text: Content of the file.
-        where: Name of the file in a message.
+        raw: Content of the file.
+        path: The file.
+        what: Kind of the file for the message, such as "country table".
 
     Returns:
-        The cells of its first line, and every other row by the line that it starts on; empty rows are
-        left out.
+        Its cells. A row's line is that which it starts on; a first line "sep=;", as Excel writes it, only
+        names the separator.
 
     Raises:
-        UsageError: Quotes do not close, or a row has more or fewer cells than the first line.
+        UsageError: It is no such text, quotes do not close, or a row has more or fewer cells than the first.
     """
-    separator = max(",;\t", key=text.lstrip().split("\n")[0].count)
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        with suppress(UnicodeDecodeError):  # what is cut off is reported below
+            raw = raw.decode("utf-16").encode()
+    where, text = f"{what} {path}", decode(raw, path, what)
+    if stated := re.match(r'\s*"?sep=([,;\t])"?\r?\n', text, re.IGNORECASE):
+        text = "\n" * stated[0].count("\n") + text[stated.end() :]  # lines keep their numbers
+    separator = stated[1] if stated else max(",;\t", key=text.lstrip().split("\n")[0].count)
     reader = csv.reader(StringIO(text, newline=""), delimiter=separator, strict=True)
     rows: list[tuple[int, list[str]]] = []
     start = 1
@@ -266,4 +289,4 @@ def parse_csv(text: str, where: str) -> tuple[list[str], list[tuple[int, list[st
                 f"{where}, line {number} has {len(cells)} cells and the first line {len(header)}",
                 "Put a text that holds the separator between quotes.",
             )
-    return header, rows[1:]
+    return Sheet(separator, header, rows[1:])

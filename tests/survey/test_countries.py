@@ -193,7 +193,9 @@ def test_a_name_with_the_separator_in_quotes(tmp_path: Path):
         (b"country,pdi,\nIndia,1,2\n", 'the column "" 1 times'),
         (b"country,pdi\nIndia,high\n", 'line 2: pdi is "high"'),
         (b"country,pdi\n\nIndia,inf\n", 'line 3: pdi is "inf"'),
-        (b"country;pdi\nIndia;1,5\n", 'line 2: pdi is "1,5"'),
+        (b'country,pdi\nIndia,"1,5"\n', 'line 2: pdi is "1,5"'),
+        (b"country;pdi\nIndia;1.000,5\n", 'line 2: pdi is "1.000,5"'),
+        (b"country,pdi\nIndia,1_0\n", 'line 2: pdi is "1_0"'),
         (b"country,pdi\nIndia,1,2\n", "line 2 has 3 cells"),
         (b"country,pdi\nIndia,1\n,2\n", "line 3 has no country"),
         (
@@ -202,7 +204,12 @@ def test_a_name_with_the_separator_in_quotes(tmp_path: Path):
         ),
         (b'country,pdi\n"India,1\n', "line 2"),
         (b"country,pdi\nCura\xe7ao,1\n", "not UTF-8 (line 2)"),
-        ("country,pdi\nIndia,1\n".encode("utf-16"), "zero bytes"),
+        ("country,pdi\nIndia,1\n".encode("utf-16-le"), "zero bytes"),
+        ("country,pdi\nIndia,1\n".encode("utf-16")[:-1], "zero bytes"),
+        (
+            b"country,Power distance (practices),Power distance (values)\nIndia,1,2\n",
+            "power distance (practices) and power distance (values) could both be pdi",
+        ),
     ],
 )
 def test_a_broken_table_is_named(raw: bytes, message: str, tmp_path: Path):

@@ -150,8 +150,9 @@ def read_rows(path: Path) -> Rows:
     elif suffix in (".jsonl", ".ndjson"):
         columns, numbered = _json_lines(decode(raw, path, "question file"), path)
     else:
-        columns, lines = parse_csv(decode(raw, path, "question file"), str(path))
-        numbered = [(line, dict(zip(columns, cells, strict=True))) for line, cells in lines]
+        sheet = parse_csv(raw, path, "question file")
+        columns = sheet.header
+        numbered = [(line, dict(zip(columns, cells, strict=True))) for line, cells in sheet.rows]
     if not numbered:
         raise UsageError(f"{path} has no questions", "Check that this is the file you meant.")
     for column in columns:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import acculturate as ac
 from acculturate import display, progress_bars, terminal
-from acculturate.commands.loading import load
+from acculturate.commands.loading import load, load_table
 from acculturate.errors import AcculturateError, FailureError, UsageError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def evaluate(
     ask = _read_outside(on, texts, permute, written) or partial(
         _ask_other_ways,
         instrument=None if instrument is None else ac.load_instrument(instrument),
-        table=None if table is None else ac.load_countries(table),
+        table=None if table is None else load_table(table),
         languages={"all": None, "none": []}.get(languages, languages.split(",")),
         generated=generated,
         respondents=respondents,

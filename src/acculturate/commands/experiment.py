@@ -14,7 +14,7 @@ import typer
 
 import acculturate.experiment as ex
 from acculturate import display, progress_bars, terminal
-from acculturate.commands.loading import load
+from acculturate.commands.loading import load, say_warnings
 from acculturate.errors import FailureError, UsageError
 from acculturate.formatting import slug
 
@@ -61,6 +61,8 @@ def experiment(
         raise UsageError("--workers and --gpus-per-worker are Ray's", "Add --ray local.")
     plan = ex.load_experiment(file)
     prepared = ex.prepare(plan)
+    for table in prepared.tables.values():
+        say_warnings(table.warnings_for(prepared.instrument))
     if plan.search is not None:
         ex.needs_optuna()
     folder, model = out or Path("runs") / slug(plan.name), plan.model

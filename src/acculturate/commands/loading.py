@@ -1,14 +1,16 @@
-"""Loading the model that a command asks."""
+"""Loading the model that a command asks, and the country table that it compares with."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import acculturate as ac
-from acculturate import progress_bars
+from acculturate import progress_bars, terminal
 
 if TYPE_CHECKING:
     from acculturate.model import AnswerModel
+    from acculturate.survey import CountryTable, Instrument
 
 
 def load(
@@ -24,3 +26,16 @@ def load(
             trust_remote_code=trust_remote_code,
             progress=progress,
         )
+
+
+def load_table(name: str, instrument: Instrument | None = None) -> CountryTable:
+    """Load the country table of the options, and say what is doubtful about it."""
+    table = ac.load_countries(name)
+    say_warnings(table.warnings if instrument is None else table.warnings_for(instrument))
+    return table
+
+
+def say_warnings(warnings: Iterable[str]) -> None:
+    """Print warnings on standard error."""
+    for warning in warnings:
+        terminal.say(f"Warning: {warning}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import acculturate as ac
 from acculturate import display
-from acculturate.commands.loading import load
+from acculturate.commands.loading import load, load_table
 from acculturate.commands.options import Dtype, Seed, Split, read_anchor, takes_settings
 from acculturate.survey import LabelKind
 
@@ -41,7 +41,8 @@ def measure(
     from acculturate.metrics.measure import choose_forms
     from acculturate.runs import load_prompt
 
-    survey, countries = ac.load_instrument(instrument), ac.load_countries(table)
+    survey = ac.load_instrument(instrument)
+    countries = load_table(table, survey)
     anchor, reading = read_anchor(settings["anchor"]), settings["reading"]
     asked = choose_forms(survey, forms, settings["language"], labels)
     target = None if country is None else countries[country]

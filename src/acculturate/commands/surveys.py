@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import acculturate as ac
 from acculturate import display
+from acculturate.commands.loading import load_table
 from acculturate.commands.options import Split
 from acculturate.survey import LabelKind, instrument_names, instrument_template
 
@@ -18,7 +19,7 @@ def countries(
     Options:
         name: Name or ISO code of one country; all if left out.
     """
-    scores = ac.load_countries(table)
+    scores = load_table(table)
     shown = list(scores.countries) if name is None else [scores[name]]
     about = {key: getattr(scores, key) for key in ("key", "title", "source", "terms")}
     value = {"table": about, "countries": [asdict(country) for country in shown]}

@@ -12,7 +12,7 @@ import typer
 
 import acculturate as ac
 from acculturate import display, progress_bars, terminal, tuning
-from acculturate.commands.loading import load
+from acculturate.commands.loading import load, load_table
 from acculturate.commands.options import Dtype, read_anchor, read_config, takes_settings
 from acculturate.formatting import slug
 from acculturate.search import Optimizer, by_name, takes
@@ -50,7 +50,8 @@ def tune(
             de/best/1, de/rand/1, de/current-to-best/1 or de, without them.
         population: Candidates per generation; by default the search algorithm's own number.
     """
-    survey, countries = ac.load_instrument(instrument), ac.load_countries(table)
+    survey = ac.load_instrument(instrument)
+    countries = load_table(table, survey)
     target = countries[country]
     settings["anchor"] = read_anchor(settings["anchor"])
     chosen = _make_optimizer(optimizer, population, settings["budget"])

@@ -267,7 +267,7 @@ def nearest_countries(
     """Return every country with complete scores and its loss, nearest first."""
     ranking = [
         (country.name, float(scoring.loss(scores[None], country.vector(scoring.instrument))[0]))
-        for country in table.complete()
+        for country in table.complete(scoring.instrument)
     ]
     return tuple(sorted(ranking, key=lambda pair: (pair[1], pair[0])))
 

@@ -63,7 +63,8 @@ def rank_target(comparison: Comparison, country: str, table: CountryTable) -> Sp
         country: The target, as the table names it.
         table: Has a score for each dimension of the instrument.
     """
-    others = [other for other in table.complete() if other.name != country]
+    complete = table.complete(comparison.settings.scoring.instrument)
+    others = [other for other in complete if other.name != country]
     naive, tuned = (_standing(comparison, index, others, country, table) for index in (0, 1))
     return Specificity(country, table.key, 1 + len(others), len(comparison.forms), naive, tuned)
 

@@ -19,12 +19,13 @@ from jaxtyping import Float
 
 from acculturate.errors import UsageError
 from acculturate.formatting import nearest, suggestion
-from acculturate.io import decode, is_path, parse_csv, read_bytes
+from acculturate.io import is_path
+from acculturate.survey.country_files import read_scores
 from acculturate.survey.country_names import DATA, find_name, name_key, plain
 from acculturate.survey.instrument import Instrument
 
-MISSING = ("", "-", "na", "n/a", "nan", "null", "#null!", "#n/a")
-"""Cells of a CSV file, in lower case, that mean: no score published."""
+_SMALL = 0.1
+"""Scores below this share of the ends of the published range are of another scale."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class Country:
         """Return the scores in the order of the instrument's dimensions.
 
         Raises:
-            UsageError: A score is missing; the message names which, the hint a table that has them.
+            UsageError: A score is missing; the message names which, the hint a table that has them. Or
+                all scores lie between 0 and 1, and the instrument's do not.
         """
         keys = [dimension.key for dimension in instrument.dimensions]
         if missing := [key for key in keys if key not in self.scores]:
@@ -55,7 +57,16 @@ class Country:
                 f"{self.name} has no {', '.join(missing)} in table {self.table}",
                 _where_complete(self.name, keys),
             )
-        return np.array([self.scores[key] for key in keys])
+        scores = np.array([self.scores[key] for key in keys])
+        low, high = _ends(instrument)
+        shares = bool(((scores >= 0) & (scores <= 1)).all()) and (len(keys) > 1 or scores[0] % 1)
+        if shares and high - low > 1 / _SMALL:
+            raise UsageError(
+                f"all scores of {self.name} in table {self.table} lie between 0 and 1, published ones of "
+                f"{instrument.key} between about {low:g} and {high:g}",
+                f"Multiply the scores of the table by {high - low:g}.",
+            )
+        return scores
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,7 @@ class CountryTable:
         terms: Under which terms.
         dimensions: Keys of the dimensions it has scores for.
         countries: In the table's order.
+        warnings: Sentences about cells of the file that are read as missing.
     """
 
     key: str
@@ -77,6 +89,7 @@ class CountryTable:
     terms: str
     dimensions: tuple[str, ...]
     countries: tuple[Country, ...]
+    warnings: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Country]:
         return iter(self.countries)
@@ -108,9 +121,25 @@ class CountryTable:
             hint = f"Did you mean {' or '.join(matches)}?"
         raise UsageError(f'table {self.key} has no country "{name}"', hint)
 
-    def complete(self) -> tuple[Country, ...]:
-        """Return the countries that have a score on every dimension of the table."""
-        return tuple(c for c in self.countries if set(self.dimensions) <= set(c.scores))
+    def complete(self, instrument: Instrument | None = None) -> tuple[Country, ...]:
+        """Return the countries that have a score on every dimension of the instrument, or of the table."""
+        keys = {d.key for d in instrument.dimensions} if instrument else set(self.dimensions)
+        return tuple(country for country in self.countries if keys <= set(country.scores))
+
+    def warnings_for(self, instrument: Instrument) -> tuple[str, ...]:
+        """Return the table's warnings, with one more where its scores are of another size than the survey's."""
+        keys = [dimension.key for dimension in instrument.dimensions]
+        scores = [c.scores[key] for c in self.countries for key in keys if key in c.scores]
+        low, high = _ends(instrument)
+        farthest, width = max(map(abs, scores), default=math.inf), high - low
+        fits = all(low - width <= score <= high + width for score in scores)
+        if not scores or (fits and farthest >= _SMALL * max(abs(low), abs(high))):
+            return self.warnings
+        return (
+            *self.warnings,
+            f"country table {self.source}: the scores lie between {min(scores):g} and {max(scores):g}, "
+            f"published ones of {instrument.key} between about {low:g} and {high:g}; check their scale.",
+        )
 
     def _spelt_like(self, name: str) -> list[str]:
         spellings: dict[str, str] = {}
@@ -127,6 +156,12 @@ class CountryTable:
         return {name_key(country.name): country for country in self.countries}
 
 
+def _ends(instrument: Instrument) -> tuple[float, float]:
+    """Return the ends of the range of published scores over all dimensions."""
+    lows, highs = zip(*(dimension.range for dimension in instrument.dimensions), strict=True)
+    return min(lows), max(highs)
+
+
 def table_names() -> tuple[str, ...]:
     """Return the names of the tables that come with the package."""
     return tuple(sorted(path.stem for path in DATA.glob("*.toml")))
@@ -137,8 +172,7 @@ def load_countries(name_or_path: str | Path = "hofstede-insights") -> CountryTab
 
     Args:
         name_or_path: "hofstede-2015", "hofstede-insights", "inglehart-welzel-2024", or the path of a
-            CSV file with a column `country` and a column for each dimension; an empty cell is a
-            missing score.
+            text file with a column `country` and a column for each dimension (`country_files`).
 
     Raises:
         UsageError: The name is unknown, or the file cannot be read as such a table.
@@ -152,7 +186,7 @@ def load_countries(name_or_path: str | Path = "hofstede-insights") -> CountryTab
                 f"{suggestion(name_or_path, table_names(), 'Tables')} "
                 "A table of your own is given by its path, ending in .csv.",
             )
-    return _read_csv(Path(name_or_path))
+    return _read_file(Path(name_or_path))
 
 
 @cache
@@ -190,67 +224,25 @@ def _where_complete(name: str, dimensions: list[str]) -> str:
     return "Choose another country, or give a table of your own as a CSV file."
 
 
-def _read_csv(path: Path) -> CountryTable:
-    where = f"country table {path}"
-    text = decode(read_bytes(path, "country table"), path, "country table")
-    header, rows = parse_csv(text, where)
-    header = [column.lower() for column in header]
-    _check_header(header, where)
+def _read_file(path: Path) -> CountryTable:
+    file = read_scores(path)
     countries: dict[str, Country] = {}
     lines: dict[str, int] = {}
-    for number, cells in rows:
-        row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
-        name = row.pop("country")
-        if not plain(name):
-            hint = "Fill it in or take the line out."
-            raise UsageError(f"{where}, line {number} has no country", hint)
-        scores = {key: _number(cell, key, f"{where}, line {number}") for key, cell in row.items()}
+    for line, name, scores in file.rows:
         country = _country(name, path.stem, scores)
         key = name_key(country.name)
         if key in countries:
             raise UsageError(
-                f"{where}, line {number}: {name} is the same country as on line {lines[key]}",
+                f"{file.where}, line {line}: {name} is the same country as on line {lines[key]}",
                 "Take one of them out.",
             )
-        countries[key], lines[key] = country, number
-    if not countries:
-        raise UsageError(f"{where} has no countries", "Add one a line below the first line.")
+        countries[key], lines[key] = country, line
     return CountryTable(
         key=path.stem,
         title=path.name,
         source=str(path),
         terms="the user's own",
-        dimensions=tuple(key for key in header if key != "country"),
+        dimensions=file.dimensions,
         countries=tuple(countries.values()),
+        warnings=file.warnings,
     )
-
-
-def _check_header(header: list[str], where: str) -> None:
-    if "country" not in header:
-        raise UsageError(
-            f"{where} has no column country; its columns: {', '.join(header) or 'none'}",
-            "Name the columns on the first line: country, then the dimensions, such as pdi.",
-        )
-    for column in header:
-        if not column or header.count(column) > 1:
-            raise UsageError(
-                f'{where} has the column "{column}" {header.count(column)} times',
-                "Give every column a name of its own.",
-            )
-    if len(header) == 1:
-        raise UsageError(f"{where} has no scores", "Add a column for each dimension, such as pdi.")
-
-
-def _number(cell: str, column: str, where: str) -> float:
-    if cell.lower() in MISSING:
-        return math.nan
-    try:
-        number = float(cell)
-    except ValueError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise UsageError(
-            f'{where}: {column} is "{cell}", which is not a number',
-            "Write a number with a decimal point, or nothing where no score is known.",
-        )
-    return number
