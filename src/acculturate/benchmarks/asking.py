@@ -18,7 +18,7 @@ from acculturate.benchmarks.questions import Benchmark, OpinionSet, QuestionSet
 from acculturate.errors import UsageError
 from acculturate.metrics.measure import ask_state
 from acculturate.metrics.written_answers import MAX_TOKENS, parse_answer
-from acculturate.model import AnswerModel, GeneratingModel, SoftPrompt
+from acculturate.model import AnswerModel, GeneratingModel, SoftPrompt, one_each
 from acculturate.model.prefix_tree import shared_length
 from acculturate.survey import Form, with_line
 
@@ -118,6 +118,7 @@ def _written(model: AnswerModel, forms: Sequence[Form], prompt: SoftPrompt | Non
     if not isinstance(model, GeneratingModel):
         raise UsageError(f"{model.name} writes no text")
     texts = model.generate_answers(forms, prompt, max_tokens=MAX_TOKENS)
+    one_each(model, "generate_answers", forms, texts)
     shares = np.zeros((len(forms), max(len(form.options) for form in forms)))
     for row, (text, form) in enumerate(zip(texts, forms, strict=True)):
         option = parse_answer(text, form).option

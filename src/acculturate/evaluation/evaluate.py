@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from acculturate.arguments import Seed, checked
 from acculturate.errors import FailureError, UsageError
 from acculturate.io import fingerprint, lock_folder
 from acculturate.metrics.comparison import Comparison, ComparisonSettings, compare
@@ -91,6 +92,7 @@ class RunEvaluation:
         return {"run": str(self.directory), **lists, **self.parts}
 
 
+@checked
 def evaluate(
     run: Run | str | Path,
     model: AnswerModel,
@@ -100,7 +102,7 @@ def evaluate(
     languages: Sequence[str] | None = None,
     generated: bool = True,
     respondents: int = 0,
-    seed: int = 0,
+    seed: Seed = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> RunEvaluation:
     """Measure a finished run in every way its search did not see, and write it into its directory.

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from acculturate.arguments import checked
 from acculturate.benchmarks import Exam, Known, Method, Progress, Result, Shares, Sheet
 from acculturate.errors import FailureError
 from acculturate.io import lock_folder, remove_leftovers, write_bytes
@@ -45,6 +46,7 @@ class Examined:
         return {result.benchmark: asdict(result) for result in self.results}
 
 
+@checked
 def examine(
     run: Run | str | Path,
     model: AnswerModel,

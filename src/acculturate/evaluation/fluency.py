@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from acculturate.arguments import Seed, checked
 from acculturate.errors import UsageError
 from acculturate.evaluation.evaluate import RunEvaluation
 from acculturate.io import decode, fingerprint, lock_folder, read_bytes
@@ -28,12 +29,13 @@ MOST_TEXTS, MOST_BYTES = 500, 4_000_000
 """Of a user's own file of texts."""
 
 
+@checked
 def evaluate_fluency(
     run: Run | str | Path,
     model: AnswerModel,
     *,
     texts: Sequence[str] = (),
-    seed: int = 0,
+    seed: Seed = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> RunEvaluation:
     """Measure what a finished run's soft prompt does to ordinary text, and write it into its directory.

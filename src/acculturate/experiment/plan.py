@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_serializer, model_validator
 
+from acculturate.arguments import checked
 from acculturate.errors import UsageError
 from acculturate.formatting import suggestion
 from acculturate.io import is_path, parse_toml, read_bytes
@@ -256,6 +257,7 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in PRESETS.glob("*.toml")))
 
 
+@checked
 def load_experiment(name_or_path: str | Path, base: Path | None = None) -> Experiment:
     """Read an experiment file.
 

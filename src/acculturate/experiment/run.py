@@ -14,6 +14,7 @@ from pathlib import Path
 
 import tomli_w
 
+from acculturate.arguments import checked
 from acculturate.experiment.plan import Experiment
 from acculturate.experiment.prepared import Cell, PreparedExperiment, prepare
 from acculturate.experiment.ray_workers import RayOptions, ray_workers
@@ -40,6 +41,7 @@ class _SilentListener(ProgressListener):
     """A listener that shows nothing."""
 
 
+@checked
 def run_experiment(
     experiment: Experiment | PreparedExperiment,
     out: str | Path,

@@ -15,30 +15,30 @@ import importlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from safetensors.numpy import save
 
+from acculturate.arguments import checked
 from acculturate.errors import FailureError, UsageError
 from acculturate.export.card import model_card
 from acculturate.export.proof import computing_in_float32, prove
 from acculturate.io import write_bytes, write_text
+from acculturate.model.language_model import LanguageModel
 from acculturate.model.soft_prompt import TENSOR, SoftPrompt
 from acculturate.runs import RunRecords, load_prompt, read_run
 from acculturate.survey.forms import Form, balanced_forms
 from acculturate.survey.instrument import load_instrument
-
-if TYPE_CHECKING:
-    from acculturate.model.language_model import LanguageModel
 
 _FORMS = slice(0, 40, 11)  # of the VSM 2013's tuning forms: four, both option orders among them
 _EMBEDDED_BASE = "google/gemma-3-270m"
 _PLACEMENTS = ("front", "after-bos")
 
 
+@checked
 def export_peft(
     source: Path | str | SoftPrompt,
     model: LanguageModel,

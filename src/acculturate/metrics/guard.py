@@ -16,6 +16,7 @@ from jaxtyping import Float
 from acculturate.io import fingerprint
 from acculturate.metrics.texts import HELD_OUT_TEXTS, TUNING_TEXTS
 from acculturate.model.answers import AnswerModel, Placement, Query
+from acculturate.model.asking import ask
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def read_guard(
 ) -> GuardReading:
     """Read the guard for one soft prompt, or for the untouched model."""
     prompts = None if prompt is None else np.asarray(prompt)[None]
-    answers = model.ask(prompts, Query(texts=texts, placement=placement))
+    answers = ask(model, prompts, Query(texts=texts, placement=placement))
     if answers.divergence is None or answers.perplexity is None:
         raise ValueError("a guard is read on at least one text")
     return GuardReading(float(answers.divergence[0]), float(answers.perplexity[0]))

@@ -14,9 +14,10 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
+from acculturate.arguments import Count, Seed, checked
 from acculturate.errors import UsageError
 from acculturate.metrics.statistics import Interval, bootstrap_means, interval_of, loss_interval
-from acculturate.model import AnswerModel, Answers, Query, SoftPrompt
+from acculturate.model import AnswerModel, Answers, Query, SoftPrompt, ask
 from acculturate.survey import (
     Country,
     CountryTable,
@@ -92,6 +93,7 @@ class Profile:
         }
 
 
+@checked
 def measure(
     model: AnswerModel,
     instrument: Instrument,
@@ -102,8 +104,8 @@ def measure(
     table: CountryTable | None = None,
     scoring: Scoring | None = None,
     reading: Reading = "expected",
-    respondents: int = RESPONDENTS,
-    seed: int = 0,
+    respondents: Count = RESPONDENTS,
+    seed: Seed = 0,
 ) -> Profile:
     """Measure the values a model shows in a survey.
 
@@ -120,20 +122,37 @@ def measure(
         seed: Of the bootstrap and of "sampled".
 
     Raises:
-        UsageError: The soft prompt was made for another width, or a name is unknown.
+        UsageError: The soft prompt was made for another width, a name is unknown, or the forms ask
+            nothing, or what is no item of the questionnaire.
     """
     asked = choose_forms(instrument, forms) if isinstance(forms, str) else tuple(forms)
+    scoring = scoring or Scoring(instrument)
+    _check_forms(asked, instrument, scoring)
     answers = ask_state(model, soft_prompt, asked, valid_mass=True)
     return profile(
         answers,
         model.name,
-        scoring or Scoring(instrument),
+        scoring,
         target=target,
         table=table if table is not None else default_table(instrument, target),
         reading=reading,
         respondents=respondents,
         seed=seed,
     )
+
+
+def _check_forms(forms: Sequence[Form], instrument: Instrument, scoring: Scoring) -> None:
+    if scoring.instrument != instrument:
+        raise UsageError(
+            f"the scoring is that of {scoring.instrument.key}, not of {instrument.key}",
+            "Pass Scoring(instrument).",
+        )
+    foreign = {form.item for form in forms} - {item.id for item in instrument.items}
+    if foreign or not forms:
+        raise UsageError(
+            f"forms ask {', '.join(sorted(foreign)) or 'nothing'}, no item of {instrument.key}",
+            'Pass forms of it, such as balanced_forms(instrument, "tuning").',
+        )
 
 
 def ask_state(
@@ -145,9 +164,9 @@ def ask_state(
 ) -> Answers:
     """Ask the model forms, tuned by a soft prompt or untouched."""
     if prompt is None:
-        return model.ask(None, Query(forms, valid_mass=valid_mass))
+        return ask(model, None, Query(forms, valid_mass=valid_mass))
     query = Query(forms, placement=prompt.placement, valid_mass=valid_mass)
-    return model.ask(prompt.embeddings[None], query)
+    return ask(model, prompt.embeddings[None], query)
 
 
 def choose_forms(

@@ -18,7 +18,7 @@ from acculturate.metrics.held_out import language_name
 from acculturate.metrics.prose import Prose, measure_prose
 from acculturate.metrics.statistics import Quantity, bootstrap_weights, percentile_interval
 from acculturate.metrics.texts import PASSAGES, QUESTIONS, SENTENCES
-from acculturate.model import ProseModel, SoftPrompt, TextReading
+from acculturate.model import ProseModel, SoftPrompt, TextReading, one_each
 from acculturate.record_files import NanIfNull
 
 SAMPLES = 1000
@@ -140,6 +140,7 @@ def measure_side_effects(
         progress(f"reading {len(texts)} texts: {label}")
         naive = model.read_texts(texts, placement=prompt.placement)
         tuned = model.read_texts(texts, prompt.embeddings, placement=prompt.placement)
+        one_each(model, "read_texts", texts * 2, (*naive, *tuned))
         streams = np.random.SeedSequence(seed, spawn_key=(index,)).spawn(2)
         of_set, of_reach = (np.random.default_rng(stream) for stream in streams)
         sets.append(_text_set(key, label, naive, tuned, of_set))
@@ -147,6 +148,7 @@ def measure_side_effects(
             reaches.append(reach(key, label, [reading.divergence for reading in tuned], of_reach))
     progress(f"answering {len(QUESTIONS)} everyday questions")
     answers = [model.reply(QUESTIONS, soft, max_tokens=MAX_TOKENS) for soft in (None, prompt)]
+    one_each(model, "reply", QUESTIONS * 2, (*answers[0], *answers[1]))
     return SideEffects(
         sets=tuple(sets),
         reaches=tuple(reaches),

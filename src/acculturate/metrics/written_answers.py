@@ -16,7 +16,7 @@ import numpy as np
 
 from acculturate.metrics.comparison import ComparisonSettings, compare
 from acculturate.metrics.texts import REFUSALS
-from acculturate.model import Answers, GeneratingModel, SoftPrompt
+from acculturate.model import Answers, GeneratingModel, SoftPrompt, one_each
 from acculturate.survey import Form, item_means
 
 Kind = Literal["valid", "refusal", "unparsable"]
@@ -99,6 +99,7 @@ def compare_written_answers(
     states: list[Written] = []
     for answers, soft in zip(probabilities, (None, prompt), strict=True):
         texts = model.generate_answers(forms, soft, max_tokens=max_tokens, seed=seed)
+        one_each(model, "generate_answers", forms, texts)
         states.append(read_texts(texts, answers, settings))
     return Generated(len(forms), max_tokens, seed, states[0], states[1])
 

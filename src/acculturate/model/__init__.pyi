@@ -9,6 +9,10 @@ from .answers import ProseModel as ProseModel
 from .answers import Query as Query
 from .answers import TextReading as TextReading
 from .answers import join_answers as join_answers
+from .asking import ask as ask
+from .asking import ask_with_gradient as ask_with_gradient
+from .asking import one_each as one_each
+from .asking import provenance as provenance
 from .embedded import LICENCE as LICENCE
 from .encoding import EncodedForm as EncodedForm
 from .fake import FakeModel as FakeModel

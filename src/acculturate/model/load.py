@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from acculturate.arguments import checked
 from acculturate.model.answers import AnswerModel
 from acculturate.model.fake import FakeModel
 
 
+@checked
 def load_model(
     name: str | Path,
     *,

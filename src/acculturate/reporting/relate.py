@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from acculturate.arguments import Seed, checked
 from acculturate.benchmarks import Result
 from acculturate.errors import UsageError
 from acculturate.metrics import Correlation, Interval, correlate
@@ -102,7 +103,9 @@ class Related:
         return asdict(self)
 
 
-def relate(directories: Sequence[Path], seed: int = 0) -> Related:
+@checked
+@checked
+def relate(directories: Sequence[str | Path], seed: Seed = 0) -> Related:
     """Relate the survey losses of runs to their scores in benchmarks.
 
     Args:
@@ -113,7 +116,9 @@ def relate(directories: Sequence[Path], seed: int = 0) -> Related:
         UsageError: A directory is no run, or none of the runs was asked a benchmark.
         FailureError: A file of a run is damaged.
     """
-    runs = [read_run(path) for path in {path.resolve(): path for path in directories}.values()]
+    runs = [
+        read_run(path) for path in {Path(path).resolve(): path for path in directories}.values()
+    ]
     left_out: dict[str, str] = {}
     kept: dict[int, list[Result]] = {}
     for number, run in enumerate(runs):

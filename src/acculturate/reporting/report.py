@@ -17,6 +17,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from acculturate import formatting
+from acculturate.arguments import checked
 from acculturate.drawing import Chart, inline_svg
 from acculturate.errors import UsageError
 from acculturate.io import write_text
@@ -50,7 +51,8 @@ class RunView:
     figures: Mapping[str, Chart]
 
 
-def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
+@checked
+def write_report(runs: Sequence[str | Path], out: str | Path | None = None) -> Path:
     """Write the report of one run, or of several side by side.
 
     Args:
@@ -67,8 +69,9 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
     """
     if not runs:
         raise UsageError("no run to report", "Give one or more run directories.")
-    html = render_report([read_run(path) for path in runs])
-    target = out or _default_out(runs)
+    paths = [Path(run) for run in runs]
+    html = render_report([read_run(path) for path in paths])
+    target = _default_out(paths) if out is None else Path(out)
     if target.is_dir():
         raise UsageError(f"{target} is a folder, not a file", "Give the name of an HTML file.")
     write_text(target, html)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from acculturate.arguments import checked
 from acculturate.benchmarks import Result
 from acculturate.errors import AcculturateError, FailureError, UsageError, WriteError
 from acculturate.io import disk_is_full
@@ -22,6 +23,7 @@ from acculturate.metrics.side_effects import SideEffects
 from acculturate.metrics.specificity import Specificity
 from acculturate.metrics.written_answers import Generated
 from acculturate.model.answers import AnswerModel
+from acculturate.model.asking import provenance
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.record_files import (
     parse_record,
@@ -76,6 +78,7 @@ class Run:
     summary: Evaluation
 
     @classmethod
+    @checked
     def load(cls, directory: str | Path) -> Run:
         """Read a finished run.
 
@@ -95,23 +98,25 @@ class Run:
         )
 
 
-def load_prompt(path: Path) -> SoftPrompt:
+def load_prompt(path: str | Path) -> SoftPrompt:
     """Read the best soft prompt of a run directory, or a soft prompt's file.
 
     Raises:
         UsageError: There is no such file, or it is not a soft prompt.
         FailureError: It is damaged.
     """
-    return SoftPrompt.load(path / BEST if path.is_dir() else path)
+    place = Path(path)
+    return SoftPrompt.load(place / BEST if place.is_dir() else place)
 
 
-def read_run(path: Path) -> RunRecords:
+def read_run(directory: str | Path) -> RunRecords:
     """Read and check all records of a run directory.
 
     Raises:
         UsageError: It is no run directory.
         FailureError: One of its files cannot be read or is damaged.
     """
+    path = Path(directory)
     _check_run(path)
     frontier = _read_if_there(FrontierPoints, path / FRONTIER)
     return RunRecords(
@@ -199,7 +204,7 @@ def check_model(directory: Path, model: AnswerModel) -> str:
         UsageError: It is another model.
         FailureError: The run's record is damaged.
     """
-    tuned_on, here = read_provenance(directory).model, model.provenance()["weights_hash"]
+    tuned_on, here = read_provenance(directory).model, provenance(model)["weights_hash"]
     there = tuned_on["weights_hash"]
     if here != there:
         raise UsageError(

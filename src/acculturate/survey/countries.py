@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from acculturate.arguments import checked
 from acculturate.errors import UsageError
 from acculturate.formatting import nearest, suggestion
 from acculturate.io import is_path
@@ -167,6 +168,7 @@ def table_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in DATA.glob("*.toml")))
 
 
+@checked
 def load_countries(name_or_path: str | Path = "hofstede-insights") -> CountryTable:
     """Load a country table.
 

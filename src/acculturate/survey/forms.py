@@ -16,6 +16,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
+from acculturate.arguments import checked
 from acculturate.errors import UsageError
 from acculturate.io import fingerprint as fingerprint_of
 from acculturate.survey.instrument import Instrument, Item
@@ -63,6 +64,7 @@ class Form:
     options: tuple[int, ...]
 
 
+@checked
 def all_forms(
     instrument: Instrument,
     languages: Sequence[str] = ("en",),
@@ -126,6 +128,7 @@ def crossed_forms(
     )
 
 
+@checked
 def balanced_forms(
     instrument: Instrument,
     split: Split,

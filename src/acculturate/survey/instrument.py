@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from acculturate.arguments import checked
 from acculturate.errors import UsageError
 from acculturate.formatting import suggestion
 from acculturate.io import is_path, parse_toml, read_bytes
@@ -126,6 +127,7 @@ def instrument_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in DATA.glob("*.toml")))
 
 
+@checked
 def load_instrument(name_or_path: str | Path) -> Instrument:
     """Load an instrument and check it.
 

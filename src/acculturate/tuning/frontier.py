@@ -13,7 +13,7 @@ from safetensors.numpy import save
 
 from acculturate.io import write_bytes
 from acculturate.metrics.texts import HELD_OUT_TEXTS
-from acculturate.model.answers import AnswerModel, Query
+from acculturate.model import AnswerModel, Query, ask
 from acculturate.record_files import finite
 from acculturate.runs import FRONTIER, FrontierPoint, FrontierPoints, RunDirectory
 from acculturate.search import Frontier
@@ -44,8 +44,10 @@ def write_frontier(
     """
     ranks = np.linspace(0, len(frontier) - 1, min(len(frontier), MOST_POINTS)).round().astype(int)
     prompts = prompts_of(frontier.vectors[ranks])
-    answers = model.ask(
-        prompts, Query(task.held_out, texts=HELD_OUT_TEXTS, placement=task.settings.placement)
+    answers = ask(
+        model,
+        prompts,
+        Query(task.held_out, texts=HELD_OUT_TEXTS, placement=task.settings.placement),
     )
     values = task.values(answers, np.random.default_rng(task.settings.seed))
     held_out = task.scoring.loss(task.scoring.scores_of(values, answers.forms), task.scores)

@@ -21,6 +21,7 @@ from acculturate.model.answers import (
     Query,
     join_answers,
 )
+from acculturate.model.asking import ask, ask_with_gradient
 from acculturate.model.soft_prompt import Prompts
 from acculturate.survey.forms import Form, draw_forms
 from acculturate.survey.scoring import item_values
@@ -100,8 +101,8 @@ class Objective:
         answers: list[Answers] = []
         gradients: list[np.ndarray] = []
         for row in range(len(prompts)):  # one backward pass at a time: its activations are large
-            answer, backward = self._model.ask_with_gradient(
-                prompts[row : row + 1], self._query(forms)
+            answer, backward = ask_with_gradient(
+                self._model, prompts[row : row + 1], self._query(forms)
             )
             gradients.append(backward(self._cotangent(answer, forms)))
             answers.append(answer)
@@ -114,7 +115,7 @@ class Objective:
     def _evaluate_on(
         self, forms: tuple[Form, ...], prompts: Prompts, rng: np.random.Generator
     ) -> Evaluation:
-        return self._score(self._model.ask(prompts, self._query(forms)), forms, rng)
+        return self._score(ask(self._model, prompts, self._query(forms)), forms, rng)
 
     def _query(self, forms: tuple[Form, ...]) -> Query:
         return Query(

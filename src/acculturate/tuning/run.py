@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from acculturate.arguments import checked
 from acculturate.errors import FailureError, UsageError
 from acculturate.metrics.measure import default_table
 from acculturate.model.answers import AnswerModel, DifferentiableModel
+from acculturate.model.asking import provenance
 from acculturate.runs import (
     DONE,
     PROVENANCE,
@@ -41,6 +43,7 @@ from acculturate.survey.countries import Country, CountryTable
 from acculturate.survey.instrument import Instrument
 from acculturate.tuning.frontier import write_frontier
 from acculturate.tuning.loop import LoopState, Progress, StopReason, TuningLoop
+from acculturate.tuning.methods import make_method
 from acculturate.tuning.settings import Settings
 from acculturate.tuning.summary import summarise
 from acculturate.tuning.task import Task, make_task
@@ -55,6 +58,7 @@ _SAME_ON_RESUME: dict[str, Callable[[Provenance], object]] = {
 }
 
 
+@checked
 def tune(
     model: AnswerModel,
     instrument: Instrument,
@@ -62,7 +66,7 @@ def tune(
     *,
     out: str | Path,
     table: CountryTable | None = None,
-    optimizer: Optimizer | None = None,
+    optimizer: Optimizer | str | None = None,
     resume: bool = False,
     on_generation: Callable[[Progress], None] = lambda _: None,
     command: str = "",
@@ -77,8 +81,8 @@ def tune(
         out: The run directory: new, empty, or with `resume` one that holds this very run.
         table: Table of the target, for the nearest countries and the record; one that comes with the
             package is found by itself.
-        optimizer: Chooses the candidates. None: a descent by gradients where the model gives them,
-            L-SHADE elsewhere.
+        optimizer: Chooses the candidates, or its name, such as "de". None: a descent by gradients where the
+            model gives them, L-SHADE elsewhere.
         resume: Go on with an interrupted run.
         on_generation: Called after every generation, and first of all where a run is resumed.
         command: The command line, for the record.
@@ -93,6 +97,8 @@ def tune(
             gave finite answers.
     """
     chosen = Settings(**settings)
+    if isinstance(optimizer, str):
+        optimizer = make_method(optimizer, optimizer, {}).make(chosen.budget)
     optimizer = optimizer or _default_optimizer(model, chosen.budget)
     if "gradient" in optimizer.requires and not isinstance(model, DifferentiableModel):
         raise UsageError(
@@ -101,7 +107,7 @@ def tune(
         )
     table = table or default_table(instrument, target)
     task = make_task(instrument, target, chosen.resolved(optimizer), table)
-    about = model.provenance()
+    about = provenance(model)
     with open_run(out, task.config(about, optimizer), resume=resume) as directory:
         if not directory.finished:
             asked = task.scoring, task.forms, task.held_out
@@ -133,7 +139,7 @@ def _run(
     if isinstance(optimizer, GDE3) and len(frontier := optimizer.frontier()):
         write_frontier(directory, model, task, frontier, loop.space.prompts)
     # Every provenance() hashes the weights anew: this one is from after the search.
-    if model.provenance()["weights_hash"] != about["weights_hash"]:
+    if provenance(model)["weights_hash"] != about["weights_hash"]:
         raise FailureError("the model's weights changed during the run; its results are void")
     directory.write_record(DONE, _outcome(reason, state, summary))
 

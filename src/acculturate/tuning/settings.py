@@ -6,9 +6,11 @@ The command line, experiment files and docs/settings.md are made from `Settings`
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
+    BeforeValidator,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
@@ -76,7 +78,9 @@ class Settings:
     from an init other than gaussian, else 1."""
     init_text: str | None = None
     """Text to start from, for init text."""
-    init_run: str | None = None
+    init_run: Annotated[
+        str | None, BeforeValidator(lambda run: str(run) if isinstance(run, Path) else run)
+    ] = None
     """Run directory or soft prompt file to start from, for init run."""
     max_divergence: _Amount = None
     """Limit on the divergence on ordinary text [nats per token]."""

@@ -12,6 +12,7 @@ from acculturate.metrics.guard import read_guard
 from acculturate.metrics.measure import Profile, profile
 from acculturate.metrics.texts import HELD_OUT_TEXTS, OPENINGS, TUNING_TEXTS
 from acculturate.model.answers import AnswerModel, Query
+from acculturate.model.asking import ask
 from acculturate.model.soft_prompt import Prompt, SoftPrompt
 from acculturate.record_files import finite
 from acculturate.runs import (
@@ -114,7 +115,8 @@ def _measure(
 
     def measured(forms: Sequence[Form]) -> Profile:
         asked = forms if line is None else with_line(forms, line)
-        answers = model.ask(
+        answers = ask(
+            model,
             None if prompt is None else prompt[None],
             Query(asked, placement=settings.placement, valid_mass=True),
         )
