@@ -151,7 +151,9 @@ def show_run(run: Run) -> None:
             f"No candidate was within the divergence limit; the best is {done.violation:.2f} past it."
         )
     below.append(f"run: {run.directory!s}")
-    header = "", "tuning forms", "held-out forms", "divergence", "perplexity"
+    forms = run.summary.forms
+    asked = f"{forms.tuning} tuning forms", f"{forms.held_out} held-out forms"
+    header = "", *asked, "divergence", "perplexity"
     show_table(f"Loss to {target.country} ({target.table})", header, rows, below=below)
 
 

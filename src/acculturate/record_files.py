@@ -7,6 +7,7 @@ means. Texts of a file are made fit to be printed.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import tomllib
@@ -16,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
 
+import numpy as np
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from acculturate.errors import FailureError
@@ -157,6 +159,26 @@ def read_toml(path: Path) -> dict[str, Any]:
         return parse_plain(tomllib.loads, read_text(path))
     except ValueError as error:
         raise FailureError(f"{path} is damaged: it is no valid TOML ({error})", MEND) from error
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read a file of arrays by name.
+
+    Raises:
+        ValueError: It is missing or damaged, which can make numpy raise anything.
+    """
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as saved:
+            return {name: saved[name] for name in saved.files}
+    except Exception as error:
+        raise ValueError(f"{path.name} cannot be read") from error
+
+
+def dump_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Return the content of a file of arrays by name."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
 
 
 def read_text(path: Path) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 from tuning_runs import (
     HIDDEN,
     TOKENS,
@@ -21,7 +22,8 @@ from tuning_runs import (
 )
 
 from acculturate.errors import FailureError
-from acculturate.model import Answers, FakeModel, Query
+from acculturate.metrics.measure import measure
+from acculturate.model import Answers, FakeModel, Query, SoftPrompt
 from acculturate.reporting import write_report
 from acculturate.search import OPTIMIZERS
 from acculturate.survey import all_forms, balanced_forms
@@ -79,6 +81,27 @@ def test_respondents_are_drawn_anew_in_every_generation(tmp_path):
     for line, other in zip(first, second, strict=True):
         assert line["quantiles"] == other["quantiles"]
     assert run.summary == again.summary
+
+
+def test_a_point_of_the_frontier_is_measured_as_the_table_measures_it(tmp_path):
+    chosen = optimizer("gde3", budget=30)
+    run = tune_toy(tmp_path, reading="sampled", respondents=3, optimizer=chosen)
+    points = read_json(tmp_path / "evaluation/frontier.json")["points"]
+    prompts = load_file(tmp_path / "evaluation/frontier.safetensors")["prompts"]
+    assert len(points) == len(prompts) > 1
+    for point, prompt in zip(points, prompts, strict=True):
+        measured = measure(
+            FakeModel(HIDDEN),
+            TOY,
+            soft_prompt=SoftPrompt(prompt, "front", "fake"),
+            forms="held-out",
+            target=TOYLAND,
+            reading="sampled",
+            respondents=3,
+        )
+        assert point["held_out_loss"] == pytest.approx(measured.loss)
+    row = run.summary.method("tuned")
+    assert row.held_out.loss in [pytest.approx(point["held_out_loss"]) for point in points]
 
 
 @pytest.mark.parametrize("choice", ["held-out", "all"])

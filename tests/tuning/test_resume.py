@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from tuning_runs import (
@@ -15,7 +16,7 @@ from tuning_runs import (
     tune_toy,
 )
 
-from acculturate.model import FakeModel
+from acculturate.model import FakeModel, Query
 from acculturate.search import OPTIMIZERS
 from acculturate.tuning import run as run_module
 
@@ -86,6 +87,40 @@ def test_stopped_in_the_middle_of_a_generation(tmp_path):
     assert stop_at > 20
 
 
+class Counter(FakeModel):
+    """Counts the calls of all sessions, and stops at every second one behind the search."""
+
+    calls: ClassVar[list[str]] = []
+
+    def ask(self, prompts: Any, query: Query) -> Any:
+        self.count("ask", prompts is None or len(prompts) == 1)
+        return super().ask(prompts, query)
+
+    def continue_text(self, *arguments: Any, **options: Any) -> str:
+        self.count("write", True)
+        return super().continue_text(*arguments, **options)
+
+    def count(self, what: str, alone: bool) -> None:
+        self.calls.append(what)
+        if alone and len(self.calls) % 2:
+            raise KeyboardInterrupt
+
+
+def test_what_was_asked_for_the_table_is_not_asked_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(Counter, "calls", [])
+    whole = tune_toy(tmp_path / "whole", sample=True)
+    sessions = 0
+    while not (tmp_path / "run" / "DONE.json").is_file():
+        sessions += 1
+        assert sessions < 60
+        with suppress(KeyboardInterrupt):
+            tune_toy(tmp_path / "run", Counter(HIDDEN), sample=True, resume=True)
+    same(tmp_path / "run", contents(whole.directory))
+    assert sessions > 10
+    assert len(Counter.calls) < 3 * sessions
+    assert not (tmp_path / "run" / "evaluation" / "answers.npz").exists()
+
+
 def test_stopped_while_the_table_is_measured(tmp_path, monkeypatch):
     whole = tune_toy(tmp_path / "whole")
 
@@ -133,10 +168,10 @@ def die_at(monkeypatch: pytest.MonkeyPatch, write: int, after: bool) -> list[str
 def test_killed_at_every_write(after: bool, tmp_path, monkeypatch):
     whole = tune_toy(tmp_path / "whole", budget=18)
     expected = contents(whole.directory)
-    # Settings, provenance, three files in each of three generations, the table, the end.
+    # Settings, provenance, three files in each of three generations, what is asked for the table, it, the end.
     order = ["config.toml", "provenance.json"]
     order += ["history.jsonl", "best.safetensors", "state.npz"] * 3
-    order += ["summary.json", "DONE.json"]
+    order += ["answers.npz"] * 20 + ["summary.json", "DONE.json"]
     for write in range(1, len(order) + 1):
         out = tmp_path / f"{write}"
         with monkeypatch.context() as patched:

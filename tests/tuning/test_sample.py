@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tuning_runs import HIDDEN, TOY, TOYLAND, Recorder, optimizer, read_history, tune_toy
 
+from acculturate.errors import UsageError
 from acculturate.survey import Form, all_forms, balanced_forms
 from acculturate.tuning import Objective, Settings, make_task
 
@@ -21,12 +22,20 @@ def objective(model: Recorder, asked: tuple[Form, ...], **settings: Any) -> Obje
     return Objective(model, replace(make_task(TOY, TOYLAND, Settings(**settings)), forms=asked))
 
 
+def compared(model: Recorder) -> list[np.ndarray]:
+    """The prompts that were asked the forms that a result is measured on, each once."""
+    return [
+        call.prompts[0]
+        for call in model.record
+        if call.prompts is not None and not call.gradient and call.answers.forms == MEASURED
+    ]
+
+
 def drawn(model: Recorder, candidates: int) -> list[tuple[Form, ...]]:
     """The forms of each generation, after checking that all its candidates were asked the same."""
-    *searched, last = model.searched
-    assert last.answers.forms == MEASURED, "the last leaders are compared on what the result is of"
-    calls = [call.answers.forms for call in searched]
-    asked = sum(len(call.prompts) for call in searched if call.prompts is not None)
+    assert len(compared(model)) == 3, "the last two leaders, and the random start"
+    calls = [call.answers.forms for call in model.searched]
+    asked = sum(len(call.prompts) for call in model.searched if call.prompts is not None)
     each = len(calls) * candidates // asked  # calls a generation: a descent asks one by one
     generations = [calls[at : at + each] for at in range(0, len(calls), each)]
     assert all(len(set(calls)) == 1 for calls in generations)
@@ -37,7 +46,7 @@ def drawn(model: Recorder, candidates: int) -> list[tuple[Form, ...]]:
 def test_a_generation_has_one_sample_and_the_next_another(name: str, starts: int, tmp_path):
     model = Recorder(HIDDEN)
     chosen = optimizer(name) if name != "adam" else type(optimizer(name))(36, starts)
-    tune_toy(tmp_path, model, sample=True, optimizer=chosen, budget=36)
+    tune_toy(tmp_path, model, sample=True, optimizer=chosen, budget=36, measured_forms=24)
     samples = drawn(model, starts)
     assert len(samples) == (4 if name == "adam" else 6)
     for forms in samples:
@@ -53,7 +62,7 @@ def test_the_samples_come_from_the_seed(tmp_path):
     found = []
     for out, seed in (("a", 0), ("b", 0), ("c", 1)):
         model = Recorder(HIDDEN)
-        tune_toy(tmp_path / out, model, sample=True, seed=seed)
+        tune_toy(tmp_path / out, model, sample=True, seed=seed, measured_forms=24)
         found.append(drawn(model, 6))
     assert found[0] == found[1] != found[2]
 
@@ -106,23 +115,35 @@ def test_a_result_is_measured_in_every_frame_and_order():
         assert task.measured == task.forms
 
 
+@pytest.mark.parametrize(("budget", "forms"), [(12, 8), (60, 16), (90, 24), (400, 24)])
+def test_a_result_takes_a_quarter_of_the_run_at_most(budget: int, forms: int):
+    """Forms asked for the result, of five rows on tuning and of four on held-out forms."""
+    task = make_task(TOY, TOYLAND, Settings(budget=budget, sample=True))
+    assert len(task.measured) == forms
+    asked = 5 * forms + 4 * len(task.held_out)
+    assert asked <= budget * 8 / 3 or forms == 8, "each item once in each order at least"
+    chosen = make_task(TOY, TOYLAND, Settings(budget=budget, sample=True, measured_forms=48))
+    assert len(chosen.measured) == 48
+    with pytest.raises(UsageError, match="measured on the forms of the search"):
+        Settings(measured_forms=16).resolved(optimizer("de"))
+
+
 def test_of_the_last_leaders_the_best_on_the_same_forms_is_taken(tmp_path):
     model = Recorder(HIDDEN)
-    run = tune_toy(tmp_path, model, sample=True, budget=60)
-    last = model.searched[-1]
-    assert last.prompts is not None and len(last.prompts) == 2
+    run = tune_toy(tmp_path, model, sample=True, budget=60, measured_forms=24)
+    leaders = compared(model)[:2]
     scores = [
         objective(model, MEASURED).evaluate(prompt[None], np.random.default_rng(0)).loss[0]
-        for prompt in last.prompts
+        for prompt in leaders
     ]
-    best = last.prompts[int(np.argmin(scores))]
+    best = leaders[int(np.argmin(scores))]
     assert np.array_equal(run.soft_prompt.embeddings, best)
     assert run.outcome.best_loss == pytest.approx(min(scores))
 
 
 def test_the_table_and_the_outcome_are_of_the_same_forms(tmp_path):
     """The sample is what the search sees; what the run says in the end it measured elsewhere."""
-    run = tune_toy(tmp_path, sample=True, budget=60)
+    run = tune_toy(tmp_path, sample=True, budget=60, measured_forms=24)
     assert run.summary.forms.tuning == len(MEASURED)
     whole = objective(Recorder(HIDDEN), MEASURED).evaluate(
         run.soft_prompt.embeddings[None], np.random.default_rng(0)

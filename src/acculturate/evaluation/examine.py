@@ -7,8 +7,6 @@ fails alone.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +19,7 @@ from acculturate.benchmarks import Exam, Known, Method, Progress, Result, Shares
 from acculturate.errors import FailureError
 from acculturate.io import lock_folder, remove_leftovers, write_bytes
 from acculturate.model.answers import AnswerModel
-from acculturate.record_files import write_record
+from acculturate.record_files import dump_arrays, read_arrays, write_record
 from acculturate.runs import BENCHMARKS, SUMMARY, Memo, Refusal, Run, check_model
 
 
@@ -140,18 +138,15 @@ def _answers(
 def _read(path: Path) -> dict[str, Shares]:
     """Return the answers in a file; none where there is no file that can be read: they are then asked anew."""
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            arrays = {mark: file[mark] for mark in file.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        arrays = read_arrays(path)
+    except ValueError:
         return {}
     return {mark: a for mark, a in arrays.items() if a.ndim == 2 and a.dtype == np.float64}
 
 
 def _write(path: Path, answers: Mapping[str, Shares]) -> None:
     """Write answers to a file, unless it holds them already."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **dict(answers))  # pyright: ignore[reportArgumentType]
-    content = buffer.getvalue()
+    content = dump_arrays(answers)
     remove_leftovers(path)
     if not path.is_file() or path.read_bytes() != content:
         write_bytes(path, content)

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from acculturate.io import fingerprint
 from acculturate.metrics.texts import HELD_OUT_TEXTS, TUNING_TEXTS
-from acculturate.model.answers import AnswerModel, Placement, Query
+from acculturate.model.answers import Answering, Placement, Query
 from acculturate.model.asking import ask
 
 
@@ -33,7 +33,7 @@ class GuardReading:
 
 
 def read_guard(
-    model: AnswerModel,
+    model: Answering,
     prompt: Float[np.ndarray, "token hidden"] | None,
     placement: Placement,
     texts: Sequence[str] = HELD_OUT_TEXTS,

@@ -116,14 +116,33 @@ class TextReading:
     surprise: Float[np.ndarray, " position"]
 
 
-@runtime_checkable
-class AnswerModel(Protocol):
-    """Anything that answers forms under soft prompts: a language model, or the fake one."""
+class Answering(Protocol):
+    """The part of a model that is asked."""
 
     @property
     def name(self) -> str:
         """The name it was loaded by."""
         ...
+
+    def ask(self, prompts: Prompts | None, query: Query) -> Answers:
+        """Ask every form, and read every guard text, under every soft prompt.
+
+        Args:
+            prompts: The candidates, or None for the untouched model, which then is the only one.
+            query: The forms, the texts and how they are asked.
+        """
+        ...
+
+    def continue_text(
+        self, text: str, prompt: SoftPrompt | None = None, *, max_tokens: int = 40
+    ) -> str:
+        """Continue a text greedily, behind an optional soft prompt."""
+        ...
+
+
+@runtime_checkable
+class AnswerModel(Answering, Protocol):
+    """Anything that answers forms under soft prompts: a language model, or the fake one."""
 
     @property
     def hidden_size(self) -> int:
@@ -144,21 +163,6 @@ class AnswerModel(Protocol):
 
     def embed_random_tokens(self, count: int, rng: np.random.Generator) -> Prompt:
         """Return the embedding layer's output for `count` ordinary tokens drawn uniformly."""
-        ...
-
-    def ask(self, prompts: Prompts | None, query: Query) -> Answers:
-        """Ask every form, and read every guard text, under every soft prompt.
-
-        Args:
-            prompts: The candidates, or None for the untouched model, which then is the only one.
-            query: The forms, the texts and how they are asked.
-        """
-        ...
-
-    def continue_text(
-        self, text: str, prompt: SoftPrompt | None = None, *, max_tokens: int = 40
-    ) -> str:
-        """Continue a text greedily, behind an optional soft prompt."""
         ...
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from acculturate.errors import FailureError
 from acculturate.model.answers import (
+    Answering,
     AnswerModel,
     Answers,
     Backward,
@@ -31,7 +32,7 @@ _TOLERANCE = 1e-3
 """Of a sum of probabilities, which may be float32."""
 
 
-def ask(model: AnswerModel, prompts: Prompts | None, query: Query) -> Answers:
+def ask(model: Answering, prompts: Prompts | None, query: Query) -> Answers:
     """Ask a model; see `AnswerModel.ask`.
 
     Raises:
@@ -87,7 +88,7 @@ def provenance(model: AnswerModel) -> dict[str, str]:
 
 
 def _checked(
-    model: AnswerModel, method: str, answers: Any, prompts: Prompts | None, query: Query
+    model: Answering, method: str, answers: Any, prompts: Prompts | None, query: Query
 ) -> Answers:
     if not isinstance(answers, Answers):
         raise _fault(model, method, f"a {type(answers).__name__}, not Answers")
@@ -128,7 +129,7 @@ def _no_probabilities(answers: Answers) -> str | None:
     return None
 
 
-def _fault(model: AnswerModel, method: str, what: str) -> FailureError:
+def _fault(model: Answering, method: str, what: str) -> FailureError:
     return FailureError(
         f"{type(model).__name__}.{method}() gave {what}",
         "The docstrings of `acculturate.AnswerModel` and `acculturate.Answers` say what a model gives.",

@@ -7,7 +7,6 @@ state file is the truth: what history.jsonl holds beyond it is dropped on resume
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import tomllib
 from collections.abc import Generator, Mapping, Sequence
@@ -29,7 +28,14 @@ from acculturate.io import (
     write_text,
 )
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.record_files import parse_json, parse_record, read_toml, write_record
+from acculturate.record_files import (
+    dump_arrays,
+    parse_json,
+    parse_record,
+    read_arrays,
+    read_toml,
+    write_record,
+)
 from acculturate.runs.records import Generation as HistoryLine
 from acculturate.runs.store import BEST, CONFIG, DONE, HISTORY, PROVENANCE, STATE, SUMMARY
 
@@ -70,11 +76,9 @@ class RunDirectory:
         lines = "".join(json.dumps(vars(line), allow_nan=False) + "\n" for line in history)
         marks = {"config": fingerprint(self.config), "history": fingerprint(lines)}
         whole = state | {name: np.array(mark) for name, mark in marks.items()}
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, digest=np.array(_digest(whole)), **whole)
         write_text(self.path / HISTORY, lines)
         best.save(self.path / BEST)
-        write_bytes(self.path / STATE, buffer.getvalue())
+        write_bytes(self.path / STATE, dump_arrays(whole | {"digest": np.array(_digest(whole))}))
 
     def write_best(self, best: SoftPrompt) -> None:
         """Write the best soft prompt alone."""
@@ -91,7 +95,7 @@ class RunDirectory:
                 if len(self._history_lines()) > 1:
                     raise ValueError("state.npz is missing")
                 return None
-            state = _read_arrays(self.path / STATE)
+            state = read_arrays(self.path / STATE)
             if str(state.pop("digest", "")) != _digest(state):
                 raise ValueError("state.npz was changed")
             if str(state.pop("config")) != fingerprint(self.config):
@@ -212,15 +216,6 @@ def _first_difference(saved: dict[str, Any], asked: dict[str, Any], at: str = ""
             shown = ["not set" if value is None else repr(value) for value in (there, here)]
             return f"{name} is {shown[0]} there and {shown[1]} here"
     return None
-
-
-def _read_arrays(file: Path) -> State:
-    """Read a file of arrays; a damaged one can make numpy raise anything."""
-    try:
-        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as saved:
-            return {name: saved[name] for name in saved.files}
-    except Exception as error:
-        raise ValueError(f"{file.name} cannot be read") from error
 
 
 def _digest(state: State) -> str:

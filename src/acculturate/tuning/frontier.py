@@ -13,10 +13,12 @@ from safetensors.numpy import save
 
 from acculturate.io import write_bytes
 from acculturate.metrics.texts import HELD_OUT_TEXTS
-from acculturate.model import AnswerModel, Query, ask
+from acculturate.model.answers import Answering, Query
+from acculturate.model.asking import ask
 from acculturate.record_files import finite
 from acculturate.runs import FRONTIER, FrontierPoint, FrontierPoints, RunDirectory
 from acculturate.search import Frontier
+from acculturate.tuning.summary import measure_answers
 from acculturate.tuning.task import Task
 
 MOST_POINTS = 20
@@ -25,7 +27,7 @@ MOST_POINTS = 20
 
 def write_frontier(
     directory: RunDirectory,
-    model: AnswerModel,
+    model: Answering,
     task: Task,
     frontier: Frontier,
     prompts_of: Callable[[np.ndarray], np.ndarray],
@@ -49,14 +51,12 @@ def write_frontier(
         prompts,
         Query(task.held_out, texts=HELD_OUT_TEXTS, placement=task.settings.placement),
     )
-    values = task.values(answers, np.random.default_rng(task.settings.seed))
-    held_out = task.scoring.loss(task.scoring.scores_of(values, answers.forms), task.scores)
     assert answers.divergence is not None
     points = tuple(
         FrontierPoint(
             float(frontier.objective[rank]),
             float(frontier.secondary[rank]),
-            finite(float(held_out[row])),
+            finite(measure_answers(task, answers, model.name, row).loss),
             finite(float(answers.divergence[row])),
         )
         for row, rank in enumerate(ranks)

@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from acculturate.metrics.guard import read_guard
 from acculturate.metrics.texts import TUNING_TEXTS
-from acculturate.model.answers import AnswerModel
+from acculturate.model.answers import Answering, AnswerModel
 from acculturate.model.soft_prompt import Prompt, Prompts, SoftPrompt
 from acculturate.record_files import finite
 from acculturate.runs import Generation, RunDirectory, State
@@ -147,8 +147,6 @@ class TuningLoop:
         while (reason := self._stop_reason()) is None:
             self._run_generation()
             on_generation(self._progress())
-        if self._settings.sample:
-            self._select_final()
         return reason
 
     def best(self) -> SoftPrompt:
@@ -190,13 +188,13 @@ class TuningLoop:
         search_state = {f"search_{k}": v for k, v in self._optimizer.state().items()}
         self._directory.write_generation(self._history, self.best(), state.dump() | search_state)
 
-    def _select_final(self) -> None:
-        """Ask the last leaders the same forms and keep the best of them.
+    def select_final(self, model: Answering) -> None:
+        """Keep the best of the last leaders, asked the same forms; needed where forms are sampled.
 
-        A resumed run does it again: nothing of it is in the saved state.
+        Nothing of it is in the saved state: a resumed run does it again.
         """
         assert self.state.leaders is not None
-        evaluation = self._objective.measure(self.state.leaders, self._stream(3))
+        evaluation = self._objective.compare(model, self.state.leaders, self._stream(3))
         fitness = Fitness(evaluation.objective, evaluation.violation)
         best = int(fitness.order()[0])
         self.state.tokens += evaluation.tokens

@@ -7,13 +7,14 @@ candidate, or a sample of them that is drawn anew for every generation and is th
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
 from acculturate.metrics.texts import TUNING_TEXTS
 from acculturate.model.answers import (
+    Answering,
     AnswerModel,
     Answers,
     Cotangent,
@@ -80,11 +81,22 @@ class Objective:
         """Evaluate a population; the stream draws forms and the respondents of reading "sampled"."""
         if "gradient" in self._requires:
             return self.evaluate_with_gradient(prompts, rng)
-        return self._evaluate_on(self._draw(rng), prompts, rng)
+        forms = self._draw(rng)
+        return self._score(ask(self._model, prompts, self._query(forms)), forms, rng)
 
-    def measure(self, prompts: Prompts, rng: np.random.Generator) -> Evaluation:
-        """Evaluate on the forms that do not change from generation to generation."""
-        return self._evaluate_on(self._task.measured, prompts, rng)
+    def compare(self, model: Answering, prompts: Prompts, rng: np.random.Generator) -> Evaluation:
+        """Evaluate prompts of different generations on the same forms, asked as the result table asks them."""
+        forms, placement = self._task.measured, self._task.settings.placement
+        answers = ask(model, prompts, Query(forms, placement=placement, valid_mass=True))
+        if self._texts:
+            guard = ask(model, prompts, Query(texts=self._texts, placement=placement))
+            answers = replace(
+                answers,
+                divergence=guard.divergence,
+                perplexity=guard.perplexity,
+                tokens=answers.tokens + guard.tokens,
+            )
+        return self._score(answers, forms, rng)
 
     def evaluate_with_gradient(self, prompts: Prompts, rng: np.random.Generator) -> Evaluation:
         """Evaluate a population and differentiate the objective in every prompt.
@@ -111,11 +123,6 @@ class Objective:
     def _draw(self, rng: np.random.Generator) -> tuple[Form, ...]:
         pool = self._task.forms
         return pool if self._sample is None else draw_forms(pool, self._sample, rng)
-
-    def _evaluate_on(
-        self, forms: tuple[Form, ...], prompts: Prompts, rng: np.random.Generator
-    ) -> Evaluation:
-        return self._score(ask(self._model, prompts, self._query(forms)), forms, rng)
 
     def _query(self, forms: tuple[Form, ...]) -> Query:
         return Query(

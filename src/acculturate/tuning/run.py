@@ -44,6 +44,7 @@ from acculturate.survey.instrument import Instrument
 from acculturate.tuning.frontier import write_frontier
 from acculturate.tuning.loop import LoopState, Progress, StopReason, TuningLoop
 from acculturate.tuning.methods import make_method
+from acculturate.tuning.remembering import ANSWERS, RememberingModel
 from acculturate.tuning.settings import Settings
 from acculturate.tuning.summary import summarise
 from acculturate.tuning.task import Task, make_task
@@ -113,6 +114,7 @@ def tune(
             asked = task.scoring, task.forms, task.held_out
             _begin_or_compare(directory, record_provenance(about, target, table, *asked, command))
             _run(model, about, task, optimizer, directory, on_generation)
+        (directory.path / ANSWERS).unlink(missing_ok=True)
         return Run.load(directory.path)
 
 
@@ -134,10 +136,13 @@ def _run(
             f"none of {state.evaluations} candidates gave finite answers",
             "Use another --out and --dtype float32, or a smaller --init-scale.",
         )
-    summary = summarise(model, task, loop.best(), state, population, start_cost)
+    remembering = RememberingModel(model, directory.path / ANSWERS)
+    if task.settings.sample:
+        loop.select_final(remembering)
+    summary = summarise(remembering, task, loop.best(), state, population, start_cost)
     directory.write_record(SUMMARY, summary)
     if isinstance(optimizer, GDE3) and len(frontier := optimizer.frontier()):
-        write_frontier(directory, model, task, frontier, loop.space.prompts)
+        write_frontier(directory, remembering, task, frontier, loop.space.prompts)
     # Every provenance() hashes the weights anew: this one is from after the search.
     if provenance(model)["weights_hash"] != about["weights_hash"]:
         raise FailureError("the model's weights changed during the run; its results are void")

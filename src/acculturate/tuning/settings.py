@@ -107,6 +107,10 @@ class Settings:
     forms: _OptionalCount = None
     """Tuning forms per generation: one per item, or a multiple of twice the items; by default every item
     once in each option order."""
+    measured_forms: _OptionalCount = None
+    """Tuning forms that the result is measured on where those of the search are drawn anew, a multiple of twice
+    the items; by default every item in every frame and order, and fewer where that would take more than about a
+    quarter of the run."""
     sample: bool | None = None
     """New random tuning forms for every generation; by default with adam, unless forms, stall or
     target-loss is set."""
@@ -188,6 +192,11 @@ class Settings:
             raise UsageError(
                 "losses on different samples of forms cannot be compared with one another or a target",
                 "Use --stall and --target-loss without --sample.",
+            )
+        if self.measured_forms is not None and not self.sample:
+            raise UsageError(
+                "the result is measured on the forms of the search where these are not drawn anew",
+                "Leave out --measured-forms, or add --sample.",
             )
         if of_real_tokens and self._has_start:
             raise UsageError(

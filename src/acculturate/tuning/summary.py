@@ -11,7 +11,7 @@ from dataclasses import replace
 from acculturate.metrics.guard import read_guard
 from acculturate.metrics.measure import Profile, profile
 from acculturate.metrics.texts import HELD_OUT_TEXTS, OPENINGS, TUNING_TEXTS
-from acculturate.model.answers import AnswerModel, Query
+from acculturate.model.answers import Answering, Answers, Query
 from acculturate.model.asking import ask
 from acculturate.model.soft_prompt import Prompt, SoftPrompt
 from acculturate.record_files import finite
@@ -31,7 +31,7 @@ from acculturate.tuning.task import Task
 
 
 def summarise(
-    model: AnswerModel,
+    model: Answering,
     task: Task,
     tuned: SoftPrompt,
     state: LoopState,
@@ -68,7 +68,7 @@ def summarise(
     )
 
 
-def measure_baselines(model: AnswerModel, task: Task) -> Evaluation:
+def measure_baselines(model: Answering, task: Task) -> Evaluation:
     """Measure the rows of the result table that need no search.
 
     Args:
@@ -102,7 +102,7 @@ def measure_baselines(model: AnswerModel, task: Task) -> Evaluation:
 
 
 def _measure(
-    model: AnswerModel,
+    model: Answering,
     task: Task,
     method: str,
     label: str,
@@ -120,16 +120,7 @@ def _measure(
             None if prompt is None else prompt[None],
             Query(asked, placement=settings.placement, valid_mass=True),
         )
-        return profile(
-            answers,
-            model.name,
-            task.scoring,
-            target=task.target,
-            table=task.table,
-            reading=settings.reading,
-            respondents=settings.respondents,
-            seed=settings.seed,
-        )
+        return measure_answers(task, answers, model.name)
 
     tuning, held_out = measured(task.measured), measured(task.held_out)
     row = Method(method, label, _outcome(tuning), _outcome(held_out))
@@ -144,6 +135,22 @@ def _measure(
             held_out_perplexity=far.perplexity,
         )
     return row, held_out
+
+
+def measure_answers(task: Task, answers: Answers, model: str, candidate: int = 0) -> Profile:
+    """Measure a candidate's answers as every row of the table is measured."""
+    settings = task.settings
+    return profile(
+        answers,
+        model,
+        task.scoring,
+        target=task.target,
+        table=task.table,
+        reading=settings.reading,
+        respondents=settings.respondents,
+        seed=settings.seed,
+        candidate=candidate,
+    )
 
 
 def _outcome(measured: Profile) -> Outcome:

@@ -27,10 +27,18 @@ from acculturate.survey.scoring import Scoring, item_values
 from acculturate.tuning.settings import Settings
 
 _SURVEY = (
-    *("anchor", "aggregate", "variant", "reading", "respondents", "forms", "sample", "penalty"),
-    "language",
+    *("anchor", "aggregate", "variant", "reading", "respondents", "forms", "sample"),
+    *("measured_forms", "penalty", "language"),
 )
 """Settings that config.toml holds in its table survey."""
+
+
+_SHARE_OF_THE_SEARCH = 5 / 18
+"""Forms that a result asks at most, of as many as its search: with the texts that is a third of the search, and
+a quarter of the run."""
+_ROWS_MEASURED, _ROWS_HELD_OUT = 5, 4
+"""Times that a result asks the tuning and the held-out forms: three baselines and the prompt, and on the tuning
+forms the leader before."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +112,8 @@ def make_task(
     """Return the task of a run.
 
     Where the objective samples forms, the result is measured on each item once in every frame and option
-    order, its wordings in turn: a balanced part of the pool, as asking all of it takes longer than a short
-    search.
+    order, its wordings in turn, or on fewer after a short search: a balanced part of the pool, as asking all
+    of it takes longer than the search.
 
     Raises:
         UsageError: The target lacks a score, anchor or variant do not fit the instrument, so many forms
@@ -119,9 +127,9 @@ def make_task(
     else:
         forms = all_forms(instrument, (language,), split="tuning")
         draw_forms(forms, count, np.random.default_rng(0))  # refuses what cannot be drawn
-        frames = len(instrument.language(language).frames_of("tuning"))
-        once = frames * forms_asked_once(instrument)
-        measured = balanced_forms(instrument, "tuning", once, language)
+        measured = balanced_forms(
+            instrument, "tuning", _measured_count(instrument, settings, count), language
+        )
     return Task(
         settings=settings,
         scoring=scoring,
@@ -132,3 +140,13 @@ def make_task(
         measured=measured,
         held_out=all_forms(instrument, (language,), split="held-out"),
     )
+
+
+def _measured_count(instrument: Instrument, settings: Settings, sample: int) -> int:
+    """Return the number of tuning forms that a result is measured on where the search samples them."""
+    once, language = forms_asked_once(instrument), settings.language
+    whole = once * len(instrument.language(language).frames_of("tuning"))
+    held_out = len(all_forms(instrument, (language,), split="held-out"))
+    affordable = settings.budget * sample * _SHARE_OF_THE_SEARCH - _ROWS_HELD_OUT * held_out
+    limited = once * max(1, int(affordable / _ROWS_MEASURED / once))
+    return settings.measured_forms or min(whole, limited)
