@@ -43,7 +43,7 @@ def plain(model: LanguageModel, forms: tuple[Form, ...]) -> tuple[np.ndarray, np
 def test_what_it_is(model: LanguageModel) -> None:
     assert model.name == "embedded"
     assert model.hidden_size == 640
-    assert model.bos == 2
+    assert model.leading == (2,)
     assert model.embedding_scale() == pytest.approx(1.03, abs=0.02)
     about = model.provenance()
     assert about["licence"] == LICENCE and "Gemma" in LICENCE

@@ -1,5 +1,6 @@
 """Forms as tokens: labels proved, the order of options, chat templates, one beginning-of-sequence token."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +14,9 @@ from acculturate.survey import Form, Instrument, all_forms
 from tiny_models import CHAT_TEMPLATE, tiny_tokenizer
 
 
-def word_tokenizer(*labels: str) -> Any:
-    """Whole words; it knows the labels given and takes every other word for the unknown one."""
-    words = ["<unk>", "Answer", ":", *labels]
+def word_tokenizer(*labels: str, text: str = "") -> Any:
+    """Whole words: those of the text and the labels are known, every other is the unknown one."""
+    words = dict.fromkeys(["<unk>", "Answer", ":", *labels, *re.findall(r"[^\W\d]+", text)])
     tokenizer = Tokenizer(
         models.WordLevel({word: k for k, word in enumerate(words)}, unk_token="<unk>")
     )
@@ -88,7 +89,7 @@ def test_options_are_in_the_items_own_order(form: Form) -> None:
 @pytest.mark.parametrize("chat_template", [None, CHAT_TEMPLATE])
 def test_one_beginning_of_sequence_token(form: Form, chat_template: str | None) -> None:
     encoder = FormEncoder(tiny_tokenizer(chat_template=chat_template))
-    assert encoder.bos == 0
+    assert encoder.leading == (0,)
     for tokens in (encoder.encode(form).tokens, encoder.encode_text(form.text)):
         assert tokens[0] == 0
         assert tokens.count(0) == 1
@@ -103,7 +104,7 @@ def test_a_template_without_the_beginning_gets_it(form: Form) -> None:
 @pytest.mark.parametrize("chat_template", [None, CHAT_TEMPLATE.replace("{{ bos_token }}", "")])
 def test_a_tokenizer_without_a_beginning_gets_none(form: Form, chat_template: str | None) -> None:
     encoder = FormEncoder(tiny_tokenizer(bos=False, chat_template=chat_template))
-    assert encoder.bos is None
+    assert encoder.leading == ()
     assert 0 not in encoder.encode(form).tokens
     assert 0 not in encoder.encode_text(form.text)
 
@@ -111,7 +112,7 @@ def test_a_tokenizer_without_a_beginning_gets_none(form: Form, chat_template: st
 def test_a_beginning_that_the_tokenizer_never_puts_is_none_either() -> None:
     tokenizer = tiny_tokenizer(bos=False)
     tokenizer.bos_token = "<bos>"
-    assert FormEncoder(tokenizer).bos is None
+    assert FormEncoder(tokenizer).leading == ()
 
 
 def test_a_chat_model_reads_the_form_as_a_message_and_answers_behind_the_cue(form: Form) -> None:
@@ -153,10 +154,10 @@ def test_a_tokenizer_without_the_labels_is_refused(form: Form) -> None:
 
 
 def test_a_tokenizer_without_one_label_is_refused(form: Form) -> None:
-    known = word_tokenizer("1", "2", "3", "4", "5")
+    known = word_tokenizer("1", "2", "3", "4", "5", text=form.text)
     assert len(set(FormEncoder(known).encode(form).options)) == 5
     with pytest.raises(UsageError, match=r"'5' is not a single token.*<unk>"):
-        FormEncoder(word_tokenizer("1", "2", "3", "4")).encode(form)
+        FormEncoder(word_tokenizer("1", "2", "3", "4", text=form.text)).encode(form)
 
 
 def test_two_labels_of_one_token_are_refused(form: Form) -> None:

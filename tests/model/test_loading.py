@@ -103,12 +103,12 @@ def test_a_chat_template_in_the_folder_is_used(copied: Path, toy_forms: tuple[Fo
 
 
 def test_the_default_placement_needs_a_beginning(copied: Path, toy_forms: tuple[Form, ...]) -> None:
-    assert load(copied).bos is not None
+    assert load(copied).leading
     for file in ("tokenizer.json", "tokenizer_config.json"):
         (copied / file).unlink()
     tiny_tokenizer(bos=False).save_pretrained(copied)
     model = load(copied)
-    assert model.bos is None
+    assert model.leading == ()
     with pytest.raises(UsageError, match="beginning-of-sequence") as caught:
         model.ask(None, Query(toy_forms, placement="after-bos"))
     assert caught.value.hint == "Use --placement front."

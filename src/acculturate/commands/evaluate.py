@@ -73,9 +73,9 @@ def evaluate(
     load_once = cache(partial(load, device=device, trust_remote_code=trust_remote_code))
     results: list[dict[str, Any]] = []
     for run in loaded:
-        name, revision, dtype = made_with(run)
+        name, revision, dtype, chat = made_with(run)
         try:
-            results.append(ask(run, load_once(model or name, revision, dtype)))
+            results.append(ask(run, load_once(model or name, revision, dtype, chat=chat)))
         except KeyboardInterrupt:
             terminal.say(
                 "Stopped. What was asked is in the run directories; the same command goes on."

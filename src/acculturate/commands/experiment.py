@@ -66,7 +66,9 @@ def experiment(
     if plan.search is not None:
         ex.needs_optuna()
     folder, model = out or Path("runs") / slug(plan.name), plan.model
-    loading = partial(load, model.name, model.revision, model.dtype, device, trust_remote_code)
+    loading = partial(
+        load, model.name, model.revision, model.dtype, device, trust_remote_code, model.chat
+    )
     if dry_run:
         trials = plan.search.trials if plan.search else 0
         _show_estimates(ex.estimate(prepared, loading(), folder), trials, as_json)

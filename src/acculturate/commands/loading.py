@@ -9,12 +9,17 @@ import acculturate as ac
 from acculturate import progress_bars, terminal
 
 if TYPE_CHECKING:
-    from acculturate.model import AnswerModel
+    from acculturate.model import AnswerModel, Chat
     from acculturate.survey import CountryTable, Instrument
 
 
 def load(
-    name: str, revision: str | None, dtype: str, device: str, trust_remote_code: bool
+    name: str,
+    revision: str | None,
+    dtype: str,
+    device: str,
+    trust_remote_code: bool,
+    chat: Chat,
 ) -> AnswerModel:
     """Load the model of the options, with a line of progress."""
     with progress_bars.step("loading the model") as progress:
@@ -24,6 +29,7 @@ def load(
             dtype=dtype,
             device=device,
             trust_remote_code=trust_remote_code,
+            chat=chat,
             progress=progress,
         )
 

@@ -9,6 +9,7 @@ import acculturate as ac
 from acculturate import display
 from acculturate.commands.loading import load, load_table
 from acculturate.commands.options import Dtype, Seed, Split, read_anchor, takes_settings
+from acculturate.model import Chat
 from acculturate.survey import LabelKind
 
 
@@ -27,6 +28,7 @@ def measure(
     as_json: bool = False,
     revision: str | None = None,
     dtype: Dtype = "auto",
+    chat: Chat = "auto",
     trust_remote_code: bool = False,
     **settings: Any,
 ) -> None:
@@ -52,7 +54,7 @@ def measure(
     soft_prompt = None
     if prompt is not None:
         soft_prompt = load_prompt(prompt)
-    answering = load(model, revision, dtype, device, trust_remote_code)
+    answering = load(model, revision, dtype, device, trust_remote_code, chat)
     has_all = {d.key for d in survey.dimensions} <= set(countries.dimensions)
     result = ac.measure(
         answering,

@@ -119,6 +119,6 @@ def export(
 
     config = read_run(run).config.model
     name, revision = model or config.name, config.revision or None
-    answering = load(name, revision, "float32", device, trust_remote_code)
+    answering = load(name, revision, "float32", device, trust_remote_code, config.chat)
     path = ac.export_peft(run, cast("LanguageModel", answering), out)
     display.print_result(as_json, {"adapter": str(path), "format": format}, lambda: print(path))

@@ -15,6 +15,7 @@ from acculturate import display, progress_bars, terminal, tuning
 from acculturate.commands.loading import load, load_table
 from acculturate.commands.options import Dtype, read_anchor, read_config, takes_settings
 from acculturate.formatting import slug
+from acculturate.model import Chat
 from acculturate.search import Optimizer, by_name, takes
 
 
@@ -34,6 +35,7 @@ def tune(
     population: int | None = None,
     revision: str | None = None,
     dtype: Dtype = "auto",
+    chat: Chat = "auto",
     trust_remote_code: bool = False,
     **settings: Any,
 ) -> None:
@@ -58,7 +60,7 @@ def tune(
     resolved = ac.Settings(**settings).resolved(chosen)
     tuning.make_task(survey, target, resolved)
     folder = out or Path("runs") / f"{slug(target.name)}-{resolved.seed}"
-    answering = load(model, revision, dtype, device, trust_remote_code)
+    answering = load(model, revision, dtype, device, trust_remote_code, chat)
     try:
         with progress_bars.progress_bar(resolved.budget) as on_generation:
             run = ac.tune(

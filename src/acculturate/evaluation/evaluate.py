@@ -34,7 +34,7 @@ from acculturate.metrics.respondents import LANGUAGE, Respondents, survey_respon
 from acculturate.metrics.specificity import rank_target
 from acculturate.metrics.texts import REFUSALS
 from acculturate.metrics.written_answers import MAX_TOKENS, Generated, compare_written_answers
-from acculturate.model.answers import AnswerModel, GeneratingModel
+from acculturate.model.answers import AnswerModel, Chat, GeneratingModel
 from acculturate.runs import (
     CHECKS,
     HeldOut,
@@ -150,14 +150,14 @@ def evaluate(
     return RunEvaluation(loaded.directory, contents, tuple(memo.computed), tuple(memo.refused))
 
 
-def made_with(run: Run) -> tuple[str, str | None, str]:
-    """Return name, revision and precision of a run's model, as `load_model` takes them.
+def made_with(run: Run) -> tuple[str, str | None, str, Chat]:
+    """Return name, revision, precision and use of a chat template of a run's model, for `load_model`.
 
     Raises:
         FailureError: The run's settings are damaged.
     """
     model = read_config(run.directory).model
-    return model.name, model.revision or None, model.dtype
+    return model.name, model.revision or None, model.dtype, model.chat
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from acculturate.arguments import checked
 from acculturate.errors import UsageError
 from acculturate.formatting import suggestion
 from acculturate.io import is_path, parse_toml, read_bytes
-from acculturate.model.answers import AnswerModel
+from acculturate.model.answers import AnswerModel, Chat
 from acculturate.model.load import load_model
 from acculturate.schema import Flag, Section, Text, Whole, fault, validated
 from acculturate.tuning import Method, Settings, make_method, setting_fields
@@ -102,15 +102,16 @@ Seed = Annotated[Whole, Field(ge=0)]
 
 
 class ModelChoice(Section):
-    """The model's name, revision and precision, as `load_model` takes them."""
+    """The model's name, revision, precision and use of its chat template, as `load_model` takes them."""
 
     name: Text
     revision: Text | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    chat: Chat = "auto"
 
     def load(self) -> AnswerModel:
         """Load it; see `load_model`."""
-        return load_model(self.name, revision=self.revision, dtype=self.dtype)
+        return load_model(self.name, revision=self.revision, dtype=self.dtype, chat=self.chat)
 
 
 class Range(Section):

@@ -100,7 +100,7 @@ def adapter_rows(
     embeddings = np.asarray(prompt.embeddings, np.float32)
     if prompt.placement == "front":
         return embeddings
-    return np.concatenate([model.embed_ids([model.tokenizer.bos_token_id]), embeddings])
+    return np.concatenate([model.embed_ids(model.leading), embeddings])
 
 
 def _check(prompt: SoftPrompt, model: Any, target: Path) -> None:
@@ -122,7 +122,7 @@ def _check(prompt: SoftPrompt, model: Any, target: Path) -> None:
         )
     if not np.isfinite(prompt.embeddings).all():
         raise UsageError("the soft prompt holds values that are not finite", "Tune it again.")
-    if prompt.placement == "after-bos" and model.bos is None:
+    if prompt.placement == "after-bos" and not model.leading:
         raise UsageError(
             f"the soft prompt stands behind the beginning-of-sequence token; {model.name} has none",
             "A soft prompt works only on the model that it was tuned on.",

@@ -63,8 +63,8 @@ def prove(
         FailureError: PEFT cannot load the adapter, its answers differ, or the prompt changes nothing.
     """
     encoded = [model.encode(form) for form in forms]
-    # Every form begins with the token that an after-bos adapter carries itself.
-    carried = 1 if prompt.placement == "after-bos" else 0
+    # Every form begins with the tokens that an after-bos adapter carries itself.
+    carried = len(model.leading) if prompt.placement == "after-bos" else 0
     rows = [form.tokens[carried:] for form in encoded]
     own = ask_state(model, prompt, forms).probabilities[0]
     untouched = ask_state(model, None, forms).probabilities[0]
@@ -119,7 +119,11 @@ def computing_in_float32(model: LanguageModel) -> Generator[LanguageModel]:
             if tensor.is_floating_point() and tensor.dtype != torch.float32:
                 cast.append((tensor, tensor.dtype))
                 tensor.data = tensor.data.float()
-        yield LanguageModel(model.name, None, network, model.tokenizer) if cast else model
+        yield (
+            LanguageModel(model.name, None, network, model.tokenizer, chat=model.chat)
+            if cast
+            else model
+        )
     except torch.OutOfMemoryError as error:
         raise FailureError(
             f"{model.name} does not fit into memory in float32, which the proof needs",

@@ -66,20 +66,21 @@ class SoftPromptLM(_Base):
                 f"the soft prompt of {run} stands before the answer cue, and a harness's texts have none",
                 "Tune one with --placement front or after-bos.",
             )
-        name, revision, precision = made_with(loaded)
+        name, revision, precision, chat = made_with(loaded)
         answering = load_model(
             model or name,
             revision=revision,
             dtype=cast("Any", dtype or precision),
             device=_device(device),
             trust_remote_code=trust_remote_code,
+            chat=chat,
         )
         if not isinstance(answering, LanguageModel):
             raise UsageError(
                 f"{answering.name} is no language model", "Give a run that was tuned on one."
             )
         self._weights_hash = check_model(loaded.directory, answering)
-        self._after = answering.bos if prompt.placement == "after-bos" else None
+        self._after = answering.leading if prompt.placement == "after-bos" else ()
         embeddings = np.array(prompt.embeddings, np.float32)
         self._virtual = torch.from_numpy(embeddings[: 0 if untouched else None]).to(
             answering.network.device
@@ -165,16 +166,18 @@ class SoftPromptLM(_Base):
     def _prompted(self, tokens: torch.Tensor) -> torch.Tensor:
         """Embed rows with the virtual tokens in them.
 
-        Behind the beginning-of-sequence token where the prompt was tuned there and a row has one; a later
-        window of a long text has none, and takes the prompt in front.
+        Behind the leading tokens where the prompt was tuned there and a row has them; a later window of a
+        long text has none, and takes the prompt in front.
         """
         rows = self.model.get_input_embeddings()(tokens)
         virtual = self._virtual.to(rows).expand(len(rows), -1, -1)
         front = torch.cat([virtual, rows], dim=1)
-        if self._after is None or not tokens.shape[1]:
+        cut = len(self._after)
+        if not cut or tokens.shape[1] < cut:
             return front
-        behind = torch.cat([rows[:, :1], virtual, rows[:, 1:]], dim=1)
-        return torch.where((tokens[:, :1] == self._after)[..., None], behind, front)
+        behind = torch.cat([rows[:, :cut], virtual, rows[:, cut:]], dim=1)
+        starts = tokens[:, :cut] == torch.tensor(self._after, device=tokens.device)
+        return torch.where(starts.all(dim=1)[:, None, None], behind, front)
 
 
 def _device(asked: str) -> str:

@@ -2,6 +2,7 @@ from .answers import LONGEST_READ as LONGEST_READ
 from .answers import AnswerModel as AnswerModel
 from .answers import Answers as Answers
 from .answers import Backward as Backward
+from .answers import Chat as Chat
 from .answers import Cotangent as Cotangent
 from .answers import DifferentiableModel as DifferentiableModel
 from .answers import GeneratingModel as GeneratingModel

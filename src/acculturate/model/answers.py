@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
 from acculturate.model.soft_prompt import Placement, Prompt, Prompts, SoftPrompt
 from acculturate.survey.forms import Form
+
+Chat = Literal["auto", "template", "none"]
+"""Whether forms are shown in the model's chat template; "auto" shows them so where it has one."""
 
 LONGEST_READ = 256
 """Tokens of a text that are read one by one; each needs a distribution over the whole vocabulary."""
@@ -150,7 +153,10 @@ class AnswerModel(Answering, Protocol):
         ...
 
     def provenance(self) -> dict[str, str]:
-        """Return name, revision, weights_hash, dtype, device and licence, for a record."""
+        """Return name, revision, weights_hash, dtype, device and licence, for a record.
+
+        And "chat", "template" or "none", of a model that has a chat template.
+        """
         ...
 
     def embedding_scale(self) -> float:

@@ -1,4 +1,4 @@
-"""Forms -> token ids, with the option labels proved to be single tokens where they are answered.
+"""Forms -> token ids, proved: the text can be read from them, and each option label is one token.
 
 In: a form and a tokenizer. Out: `EncodedForm`. Nothing here depends on a candidate, so it is done once
 for a set of forms.
@@ -6,11 +6,15 @@ for a set of forms.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 from typing import TYPE_CHECKING, Any
 
 from acculturate.errors import UsageError
+from acculturate.model.answers import Chat
+from acculturate.model.chat import ChatTemplate
 from acculturate.model.prefix_tree import shared_length
 from acculturate.model.soft_prompt import Placement
 from acculturate.survey.forms import Form
@@ -28,19 +32,21 @@ class EncodedForm:
     """A form as the model sees it.
 
     Attributes:
-        tokens: Everything up to the answer, the beginning-of-sequence token included where the model
-            has one. The answer is the very next token.
+        tokens: Everything up to the answer, the tokens included that the tokenizer puts before every
+            text. The answer is the very next token.
         options: The answer token of each option, in the item's own order.
         cue: Number of the tokens, at their end, that belong to the answer cue.
+        leading: Number of the tokens, at their beginning, that the tokenizer puts before every text.
     """
 
     tokens: tuple[int, ...]
     options: tuple[int, ...]
     cue: int
+    leading: int
 
     def prompt_at(self, placement: Placement) -> int:
         """Count the tokens that stand before a soft prompt."""
-        return _prompt_at(placement, len(self.tokens) - self.cue)
+        return _prompt_at(placement, self.leading, len(self.tokens) - self.cue)
 
 
 class FormEncoder:
@@ -51,20 +57,40 @@ class FormEncoder:
     that the same token is the label for both kinds of model.
 
     Args:
-        tokenizer: The tokenizer.
+        tokenizer: The model's tokenizer.
         embeddings: Number of the model's embeddings, which a tokenizer may exceed; None checks nothing.
+        chat: Whether its chat template is used.
+
+    Attributes:
+        leading: The tokens that the tokenizer puts before every text, such as the beginning-of-sequence
+            token.
+        chat: "template" or "none", as is done; "auto" where there is no template.
+
+    Raises:
+        UsageError: There is no template to use, or it cannot be used; see `ChatTemplate`.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, embeddings: int | None = None) -> None:
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        embeddings: int | None = None,
+        chat: Chat = "auto",
+    ) -> None:
         self._tokenizer: Any = tokenizer
         self._embeddings = embeddings
-        self.bos: int | None = self._bos()
+        self.leading = self._find_leading()
+        has_template = bool(tokenizer.chat_template)
+        if chat == "template" and not has_template:
+            raise UsageError("the model has no chat template", "Use --chat auto or none.")
+        self._template = ChatTemplate(tokenizer) if has_template and chat != "none" else None
+        self.chat: Chat = "template" if self._template else "none" if has_template else "auto"
 
     def encode(self, form: Form) -> EncodedForm:
         """Encode one form.
 
         Raises:
-            UsageError: An option label is not a single token in its place, or two labels share one.
+            UsageError: The form cannot be read from its tokens, the chat template changes it, an option
+                label is not a single token in its place, or two labels share one.
         """
         prompt = self._message(form.text)
         labelled = [self._ids(prompt, f"{form.cue} {label}") for label in form.labels]
@@ -85,28 +111,35 @@ class FormEncoder:
                 "Use other labels, or a model whose tokenizer knows them.",
             )
         in_item_order = sorted(zip(form.options, answers, strict=True))
+        self._check((form.text, form.cue), stem)
         return self._encoded(prompt, stem, tuple(token for _, token in in_item_order))
 
     def encode_text(self, text: str) -> tuple[int, ...]:
-        """Return the tokens of a plain text, behind the beginning-of-sequence token if there is one."""
-        return tuple(self._ids("" if self.bos is None else self._tokenizer.bos_token, text))
+        """Return the tokens of a plain text, beginning as the tokenizer begins it."""
+        return tuple(self._ids(text, ""))
 
     def encode_question(self, text: str) -> EncodedForm:
-        """Encode a question to answer in words: no options, and the next token begins the answer."""
+        """Encode a question to answer in words: no options, and the next token begins the answer.
+
+        Raises:
+            UsageError: It cannot be read from its tokens, or the chat template changes it.
+        """
         prompt, cue = self._message(text), ""
-        if not self._tokenizer.chat_template:
+        if self._template is None:
             prompt, cue = self._message(f"{QUESTION} {text}"), ANSWER
-        return self._encoded(prompt, self._ids(prompt, cue), ())
+        tokens = self._ids(prompt, cue)
+        self._check((text,), tokens)
+        return self._encoded(prompt, tokens, ())
 
     def prompt_at(self, tokens: Sequence[int], placement: Placement) -> int:
         """Count the tokens of a plain text that stand before a soft prompt.
 
         A text has no answer cue: "before-answer" puts the soft prompt behind the first third of the
-        tokens that follow the beginning-of-sequence token, behind one at least.
+        tokens that follow the leading ones, behind one at least.
         """
-        start = 0 if self.bos is None else 1
+        start = len(self.leading)
         third = max(1, (len(tokens) - start) // 3)
-        return _prompt_at(placement, min(start + third, len(tokens) - 1))
+        return _prompt_at(placement, start, min(start + third, len(tokens) - 1))
 
     def check_ids(self, ids: Sequence[int]) -> None:
         """Refuse tokens that the tokenizer has and the model has not.
@@ -125,37 +158,42 @@ class FormEncoder:
     def _encoded(self, prompt: str, tokens: list[int], options: tuple[int, ...]) -> EncodedForm:
         # A tokenizer may join the end of the question with the cue: that token is the cue's.
         cue = len(tokens) - shared_length(self._ids(prompt, ""), tokens)
-        return EncodedForm(tuple(tokens), options, cue)
+        return EncodedForm(tuple(tokens), options, cue, len(self.leading))
 
     def _message(self, text: str) -> str:
         """Show a text as the model is shown it, up to the reply."""
-        start = "" if self.bos is None else self._tokenizer.bos_token
-        if not self._tokenizer.chat_template:
-            return f"{start}{text}\n"
-        prompt = str(
-            self._tokenizer.apply_chat_template(
-                [{"role": "user", "content": text}],
-                tokenize=False,
-                add_generation_prompt=True,
-                # Templates that would print today's date or open a chain of thought must not: the
-                # same form has to give the same tokens every day.
-                date_string="01 Jan 2025",
-                enable_thinking=False,
-            )
-        )
-        # Some templates leave the beginning-of-sequence token to the tokenizer.
-        return prompt if prompt.startswith(start) else start + prompt
+        return self._template.prompt(text) if self._template else f"{text}\n"
 
     def _ids(self, prompt: str, continuation: str) -> list[int]:
-        ids = list(self._tokenizer(prompt + continuation, add_special_tokens=False)["input_ids"])
+        ids = self._bare_ids(prompt + continuation)
         self.check_ids(ids)
-        return ids
+        # Some templates write the leading tokens themselves, others leave them to the tokenizer.
+        return [*self.leading, *dropwhile(lambda token: token in self.leading, ids)]
 
-    def _bos(self) -> int | None:
-        bos = self._tokenizer.bos_token_id
-        ids = self._tokenizer("a")["input_ids"]
-        return int(bos) if bos is not None and ids and ids[0] == bos else None
+    def _bare_ids(self, text: str) -> list[int]:
+        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _find_leading(self) -> tuple[int, ...]:
+        bare, whole = self._bare_ids("a"), list(self._tokenizer("a")["input_ids"])
+        ends = range(len(whole) - len(bare) + 1)
+        return tuple(whole[: next((at for at in ends if whole[at : at + len(bare)] == bare), 0)])
+
+    def _check(self, texts: Sequence[str], tokens: list[int]) -> None:
+        """Check that texts can be read from tokens, marks and spaces aside."""
+        shown = str(self._tokenizer.decode(tokens, skip_special_tokens=True))
+        for text in texts:
+            if _letters(text) not in _letters(shown):
+                raise UsageError(
+                    f"the tokenizer does not know all of {text!r}: it reads {shown!r}",
+                    "Ask in another language, or use a model that knows this one.",
+                )
 
 
-def _prompt_at(placement: Placement, before_answer: int) -> int:
-    return {"front": 0, "after-bos": 1, "before-answer": before_answer}[placement]
+def _letters(text: str) -> str:
+    """Return the letters and digits of a text, as tokenizers that normalise leave them."""
+    whole = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(sign for sign in whole if sign.isalnum())
+
+
+def _prompt_at(placement: Placement, leading: int, before_answer: int) -> int:
+    return {"front": 0, "after-bos": leading, "before-answer": before_answer}[placement]

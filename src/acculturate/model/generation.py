@@ -41,7 +41,9 @@ class TextWriter:
     @torch.inference_mode()
     def continue_text(self, text: str, prompt: SoftPrompt | None, max_tokens: int) -> str:
         """See `AnswerModel.continue_text`."""
-        encoded = EncodedForm(self._encoder.encode_text(text), options=(), cue=0)
+        encoded = EncodedForm(
+            self._encoder.encode_text(text), options=(), cue=0, leading=len(self._encoder.leading)
+        )
         return self._write([encoded], prompt, max_tokens)[0]
 
     @torch.inference_mode()

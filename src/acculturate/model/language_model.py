@@ -15,7 +15,7 @@ import torch
 from transformers import PreTrainedModel
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import Answers, Backward, Query, TextReading
+from acculturate.model.answers import Answers, Backward, Chat, Query, TextReading
 from acculturate.model.embedded import LICENCE
 from acculturate.model.encoding import EncodedForm, FormEncoder
 from acculturate.model.evaluator import PopulationEvaluator
@@ -37,6 +37,7 @@ class LanguageModel:
         network: The transformers model; its gradients are switched off here.
         tokenizer: Its tokenizer.
         rows: Tokens a chunk of candidates holds at most; chosen by device if None.
+        chat: Whether forms are shown in the tokenizer's chat template.
 
     Attributes:
         network: The frozen transformers model.
@@ -51,13 +52,14 @@ class LanguageModel:
         network: PreTrainedModel,
         tokenizer: Any,
         rows: int | None = None,
+        chat: Chat = "auto",
     ) -> None:
         self.name = name
         self.network: Any = network.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self._revision = revision
         self._embed: Any = network.get_input_embeddings()
-        self._encoder = FormEncoder(tokenizer, len(self._embed.weight))
+        self._encoder = FormEncoder(tokenizer, len(self._embed.weight), chat)
         self._evaluator = PopulationEvaluator(network, self._encoder, rows)
         self._writer = TextWriter(network, tokenizer, self._encoder)
         self._verified = False
@@ -66,9 +68,14 @@ class LanguageModel:
         self.hidden_size = int(self._embed.weight.shape[1])
 
     @property
-    def bos(self) -> int | None:
-        """The beginning-of-sequence token that every text starts with, or None."""
-        return self._encoder.bos
+    def leading(self) -> tuple[int, ...]:
+        """The tokens that the tokenizer puts before every text, such as the beginning-of-sequence token."""
+        return self._encoder.leading
+
+    @property
+    def chat(self) -> Chat:
+        """See `FormEncoder.chat`."""
+        return self._encoder.chat
 
     def provenance(self) -> dict[str, str]:
         """See `AnswerModel.provenance`. Hashes all weights: seconds a gigabyte."""
@@ -79,6 +86,7 @@ class LanguageModel:
             "weights_hash": self.weights_hash(),
             "dtype": str(self.network.dtype).removeprefix("torch."),
             "device": str(self.network.device),
+            **({} if self.chat == "auto" else {"chat": self.chat}),
             "licence": LICENCE if self.name == "embedded" else "see the model's own card",
         }
 
@@ -189,7 +197,7 @@ class LanguageModel:
                 f"the soft prompt is {prompts.shape[-1]} wide, {self.name} needs {self.hidden_size}",
                 "A soft prompt works only on the model it was tuned on.",
             )
-        if placement == "after-bos" and self.bos is None:
+        if placement == "after-bos" and not self.leading:
             raise UsageError(
                 f"{self.name} starts no text with a beginning-of-sequence token",
                 "Use --placement front.",

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from acculturate.arguments import checked
-from acculturate.model.answers import AnswerModel
+from acculturate.errors import UsageError
+from acculturate.model.answers import AnswerModel, Chat
 from acculturate.model.fake import FakeModel
 
 
@@ -18,6 +19,7 @@ def load_model(
     dtype: str = "auto",
     device: str = "auto",
     trust_remote_code: bool = False,
+    chat: Chat = "auto",
     progress: Callable[[str], None] = lambda _: None,
 ) -> AnswerModel:
     """Load a model and freeze it.
@@ -30,13 +32,18 @@ def load_model(
             processor or GPU computes in it, else float32.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto", which takes a GPU where there is one.
         trust_remote_code: Whether a hub repository may run its own Python code here.
+        chat: "template" shows forms in the model's chat template, "none" as plain text; "auto" uses a
+            template where there is one.
         progress: Called with a sentence at every slow step.
 
     Raises:
-        UsageError: There is no such model, or a package it needs is not installed.
+        UsageError: There is no such model, a package it needs is not installed, or its chat template is
+            missing or unusable.
         FailureError: It is there and cannot be loaded.
     """
     if name == "fake":
+        if chat == "template":
+            raise UsageError("the fake model has no chat template", "Use --chat auto or none.")
         return FakeModel()
     from acculturate.model.pretrained import load_language_model
 
@@ -46,5 +53,6 @@ def load_model(
         dtype=dtype,
         device=device,
         trust_remote_code=trust_remote_code,
+        chat=chat,
         progress=progress,
     )

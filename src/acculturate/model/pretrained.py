@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from acculturate.errors import AcculturateError, FailureError, UsageError
+from acculturate.model.answers import Chat
 from acculturate.model.embedded import embedded_folder
 from acculturate.model.language_model import LanguageModel
 
@@ -27,6 +28,7 @@ def load_language_model(
     dtype: str = "auto",
     device: str = "auto",
     trust_remote_code: bool = False,
+    chat: Chat = "auto",
     progress: Callable[[str], None] = lambda _: None,
 ) -> LanguageModel:
     """Load a causal language model and freeze it; see `load_model` for the arguments and errors."""
@@ -50,7 +52,7 @@ def load_language_model(
             network = network.to(chosen_device)
         except Exception as error:
             raise _load_error(name, revision, chosen_device, error) from error
-    return LanguageModel(str(name), revision, network, tokenizer)
+    return LanguageModel(str(name), revision, network, tokenizer, chat=chat)
 
 
 def resolve_device(name: str) -> torch.device:

@@ -22,6 +22,7 @@ from acculturate.metrics.respondents import Respondents
 from acculturate.metrics.side_effects import SideEffects
 from acculturate.metrics.specificity import Specificity
 from acculturate.metrics.written_answers import Generated
+from acculturate.model.answers import Chat
 from acculturate.record_files import Intervals, Keyed, NanIfNull, Numbers, OptionalInterval
 from acculturate.survey.instrument import Aggregate
 from acculturate.survey.scoring import Anchor, Reading
@@ -54,11 +55,13 @@ class ModelSettings:
         name: Name or path that the model was loaded by.
         revision: Its revision; empty where it has none.
         dtype: Its precision.
+        chat: Whether forms were shown in its chat template; "auto" where it has none.
     """
 
     name: str
     revision: str = ""
     dtype: str = "auto"
+    chat: Chat = "auto"
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,8 @@ class Provenance:
 
     Attributes:
         acculturate: Its version, like those of the other packages.
-        model: Facts on the model: name, revision, weights_hash, dtype, device, licence.
+        model: Facts on the model: name, revision, weights_hash, dtype, device, licence; chat
+            where it has a chat template.
         anchor: The constant of each dimension.
         command: The command line; empty for a call from Python.
         git: None where acculturate is installed.

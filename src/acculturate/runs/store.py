@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from acculturate.arguments import checked
 from acculturate.benchmarks import Result
 from acculturate.errors import AcculturateError, FailureError, UsageError, WriteError
-from acculturate.io import disk_is_full
+from acculturate.io import disk_is_full, fingerprint
 from acculturate.metrics.extremes import Extremes
 from acculturate.metrics.respondents import Respondents
 from acculturate.metrics.side_effects import SideEffects
@@ -198,21 +198,27 @@ def read_benchmarks(folder: Path) -> tuple[Result, ...]:
 
 
 def check_model(directory: Path, model: AnswerModel) -> str:
-    """Return the hash of a model's weights, after checking that the run was tuned on it.
+    """Return a hash of a model's weights and its way of asking, after checking that they are the run's.
 
     Raises:
-        UsageError: It is another model.
+        UsageError: It is another model, or it uses its chat template and the run did not, or the reverse.
         FailureError: The run's record is damaged.
     """
-    tuned_on, here = read_provenance(directory).model, provenance(model)["weights_hash"]
-    there = tuned_on["weights_hash"]
+    tuned_on, about = read_provenance(directory).model, provenance(model)
+    there, here = tuned_on["weights_hash"], about["weights_hash"]
     if here != there:
         raise UsageError(
             f"{model.name} is not the model that the run was tuned on (weights {here[:12]} here, "
             f"{there[:12]} there)",
             f"Load {tuned_on['name']} in {tuned_on['dtype']}.",
         )
-    return here
+    chat = about.get("chat")
+    if "chat" in tuned_on and tuned_on["chat"] != chat:
+        raise UsageError(
+            f"the run was asked with chat={tuned_on['chat']!r}, {model.name} is asked with {chat!r}",
+            f"Load it with load_model(..., chat={tuned_on['chat']!r}).",
+        )
+    return fingerprint([here, chat]) if chat else here
 
 
 class Memo:

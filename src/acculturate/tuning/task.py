@@ -89,7 +89,7 @@ class Task:
         }
         survey = {"instrument": instrument.key, "table": target.table, "country": target.name}
         tables: dict[str, dict[str, Any]] = {
-            "model": {key: model[key] for key in ("name", "revision", "dtype")},
+            "model": {key: model.get(key) for key in ("name", "revision", "dtype", "chat")},
             "survey": survey | {name: values[name] for name in _SURVEY},
             "search": {
                 "optimizer": optimizer.name,

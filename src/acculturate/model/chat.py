@@ -1,0 +1,192 @@
+"""Chat templates: the text up to a model's reply, proved on what the template makes.
+
+In: a tokenizer with a template. Out: `ChatTemplate`, which puts questions into it. Templates differ in
+names and habits, so a made-up conversation is rendered with and without a reply: where the reply stands
+in it, there an answer belongs.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from transformers.utils import chat_template_utils
+
+from acculturate.errors import UsageError
+
+_DATE = datetime.datetime(2025, 1, 1)
+_QUESTION, _REPLY, _THOUGHT = "QUESTION-5b1e", "REPLY-c47a", "THOUGHT-90d2"
+_USUAL: dict[str, Any] = {"enable_thinking": False, "date_string": _DATE.strftime("%d %b %Y")}
+# Where the usual switch leaves a thought open: those of Granite and DeepSeek, Cohere, Seed-OSS, Mistral.
+_SWITCHES: tuple[dict[str, Any], ...] = (
+    {},
+    {"thinking": False},
+    {"reasoning": False},
+    {"thinking_budget": 0},
+    {"reasoning_effort": "none"},
+)
+_TAG = re.compile(r"[<\[][^<>\[\]\s]*[>\]]")
+_OF_THOUGHT = re.compile("think|thought|reason|reflect|scratchpad|analysis", re.IGNORECASE)
+_CLOSING = re.compile(r"/|[\W_]end|^<\w+\|>$", re.IGNORECASE)
+_WITHOUT = 'Ask without the template: --chat none, or load_model(..., chat="none").'
+
+_Start = Callable[[str], str]
+"""Gives everything up to the reply to a question; "" where the template shows no reply."""
+
+
+class ChatTemplate:
+    """A tokenizer's chat template, up to the reply.
+
+    Args:
+        tokenizer: A tokenizer that has one.
+
+    Raises:
+        UsageError: The template fails, loses the question, or lets no reply begin outside a thought.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._start = self._choose_start()
+        shown = self._start(_QUESTION)
+        if self._start(_QUESTION) != shown:
+            raise UsageError("the model's chat template makes another text every time", _WITHOUT)
+        if (count := shown.count(_QUESTION)) != 1:
+            raise UsageError(
+                f"the model's chat template shows the question {count} times in front of the reply, not "
+                "once",
+                _WITHOUT,
+            )
+        self._before, _, self._after = shown.partition(_QUESTION)
+
+    def prompt(self, text: str) -> str:
+        """Return everything up to the reply to a question.
+
+        Raises:
+            UsageError: The template fails on this question or changes it.
+        """
+        shown = self._start(text)
+        inside = shown.removeprefix(self._before).removesuffix(self._after)
+        # Many templates strip a message.
+        if shown != self._before + inside + self._after or inside.strip() != text.strip():
+            raise UsageError(
+                f"the model's chat template changes the question {text!r}: it shows {shown!r}",
+                _WITHOUT,
+            )
+        return shown
+
+    def _choose_start(self) -> _Start:
+        for start in self._starts():
+            shown = start(_QUESTION)
+            if shown and _open_thought(shown) is None:
+                return start
+        raise UsageError(
+            "the model's chat template opens a thought in front of every reply, and nothing closes it",
+            _WITHOUT,
+        )
+
+    def _starts(self) -> Iterator[_Start]:
+        """Yield ways to where a reply begins, the best first.
+
+        The generation prompt, where replies follow it, or a thought that it has closed; else what the
+        template writes in front of a reply. A thought that stays open is closed as the template closes
+        one, or by the tag that belongs to its own.
+        """
+        for switches in _SWITCHES:
+            prompted, replied = partial(self._prompted, switches), partial(self._replied, switches)
+            try:
+                given = prompted(_QUESTION)
+            except UsageError:
+                if not switches:
+                    raise
+                continue
+            before = _or_nothing(replied)
+            if not before or (given.startswith(before) and _is_closed(given[len(before) :])):
+                yield prompted
+            elif before.startswith(given) or not (given.startswith(before) or _open_thought(given)):
+                yield replied
+        given = self._prompted({}, _QUESTION)
+        thinking = partial(self._replied, {}, thought=_THOUGHT)
+        if _or_nothing(thinking).startswith(given):
+            yield thinking
+        tag = _open_thought(given)
+        if tag and "|" not in tag:
+            yield lambda text: f"{self._prompted({}, text)}\n{tag[0]}/{tag[1:]}\n\n"
+        replied = partial(self._replied, {})
+        if _or_nothing(replied):
+            yield replied
+
+    def _prompted(self, switches: dict[str, Any], text: str) -> str:
+        """Return the generation prompt."""
+        return self._render([{"role": "user", "content": text}], True, switches)
+
+    def _replied(self, switches: dict[str, Any], text: str, thought: str | None = None) -> str:
+        """Return what stands in front of a reply, with an empty thought if it had one."""
+        reply = {"role": "assistant", "content": _REPLY}
+        if thought:
+            reply |= {"reasoning_content": thought, "thinking": thought}
+        shown = self._render([{"role": "user", "content": text}, reply], False, switches)
+        if shown.count(_REPLY) != 1 or (thought and thought not in shown):
+            return ""
+        return shown.partition(_REPLY)[0].replace(thought or _THOUGHT, "")
+
+    def _render(
+        self, messages: list[dict[str, str]], generate: bool, switches: dict[str, Any]
+    ) -> str:
+        try:
+            with _fixed_clock():
+                return str(
+                    self._tokenizer.apply_chat_template(
+                        messages,
+                        tokenize=False,
+                        add_generation_prompt=generate,
+                        **_USUAL | switches,
+                    )
+                )
+        except Exception as error:
+            first = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise UsageError(f"the model's chat template fails: {first}", _WITHOUT) from error
+
+
+def _or_nothing(start: _Start) -> str:
+    """Return what a way gives; nothing where the template fails on it."""
+    try:
+        return start(_QUESTION)
+    except UsageError:
+        return ""
+
+
+def _open_thought(shown: str) -> str | None:
+    """Return the tag of the thought that is open behind the question, or None."""
+    behind = shown.rpartition(_QUESTION)[2]
+    tags = [tag for tag in _TAG.findall(behind) if _OF_THOUGHT.search(tag)]
+    return tags[-1] if tags and not _CLOSING.search(tags[-1]) else None
+
+
+def _is_closed(text: str) -> bool:
+    """Return whether a text is blank or ends with a closing tag."""
+    tags = _TAG.findall(text)
+    return bool(_CLOSING.search(tags[-1])) if tags else not text.strip()
+
+
+class _FixedClock(datetime.datetime):
+    @classmethod
+    def now(cls, tz: datetime.tzinfo | None = None) -> _FixedClock:
+        return cls(_DATE.year, _DATE.month, _DATE.day, tzinfo=tz)
+
+
+@contextmanager
+def _fixed_clock() -> Generator[None]:
+    """Stop the clock of templates, which print today's date: a form gives the same tokens every day.
+
+    It is transformers' own, a global of its module that no argument replaces.
+    """
+    module: Any = chat_template_utils
+    real, module.datetime = module.datetime, _FixedClock
+    try:
+        yield
+    finally:
+        module.datetime = real
