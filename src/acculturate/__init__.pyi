@@ -18,6 +18,8 @@ from .experiment.run import run_experiment as run_experiment
 from .export.peft import export_peft as export_peft
 from .metrics.measure import Profile as Profile
 from .metrics.measure import measure as measure
+from .metrics.people import SurveyScores as SurveyScores
+from .metrics.people import score as score
 from .model.answers import AnswerModel as AnswerModel
 from .model.answers import Answers as Answers
 from .model.fake import FakeModel as FakeModel

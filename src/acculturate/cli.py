@@ -19,6 +19,7 @@ from acculturate.commands.experiment import experiment
 from acculturate.commands.measure import measure
 from acculturate.commands.options import PanelCommand, with_options
 from acculturate.commands.reports import export, figures, relate, report
+from acculturate.commands.score import score
 from acculturate.commands.surveys import countries, forms, list_instruments, template
 from acculturate.commands.tune import tune
 from acculturate.errors import FailureError, UsageError
@@ -33,7 +34,19 @@ app = typer.Typer(
 )
 instrument = typer.Typer(help="List questionnaires, or print one to fill in.", no_args_is_help=True)
 app.add_typer(instrument, name="instrument")
-commands = measure, tune, experiment, evaluate, report, figures, export, relate, countries, forms
+commands = (
+    measure,
+    score,
+    tune,
+    experiment,
+    evaluate,
+    report,
+    figures,
+    export,
+    relate,
+    countries,
+    forms,
+)
 for command in commands:
     app.command(cls=PanelCommand)(with_options(command))
 instrument.command(cls=PanelCommand)(with_options(template))

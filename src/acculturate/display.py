@@ -29,7 +29,7 @@ from acculturate.terminal import open_console
 if TYPE_CHECKING:
     from acculturate.benchmarks import Change, MethodScore, Result
     from acculturate.experiment import Estimate, Published
-    from acculturate.metrics import Profile
+    from acculturate.metrics import Profile, SurveyScores
     from acculturate.reporting.relate import Related
     from acculturate.runs import Run, RunRecords
     from acculturate.survey import Country, CountryTable, Form, Instrument
@@ -130,6 +130,33 @@ def show_profile(profile: Profile, instrument: Instrument, target: Country | Non
     below += _listed(profile.warnings)
     header = ["dimension", "score", f"{LEVEL} over forms", *([target.name] if target else [])]
     show_table(f"{profile.model} in {instrument.title}", header, rows, below=below)
+
+
+def show_survey_scores(
+    people: SurveyScores, instrument: Instrument, target: Country | None
+) -> None:
+    """Show the scores of every group with intervals, and the countries nearest to it."""
+    digits = digits_for(end for dimension in instrument.dimensions for end in dimension.range)
+    rows = [
+        (
+            "" if number else group.group,
+            dimension.key,
+            "" if number else group.respondents,
+            *_estimate(group.scores[dimension.key], group.intervals.get(dimension.key), digits),
+            *([_published(target.scores.get(dimension.key))] if target else []),
+        )
+        for group in people.groups
+        for number, dimension in enumerate(instrument.dimensions)
+    ]
+    below = [
+        f"nearest to {group.group}: {', '.join(f'{n} {loss_text(x, digits)}' for n, x in group.nearest)}"
+        for group in people.groups
+        if group.nearest
+    ]
+    header = ("group", "dimension", "people", "score", f"{LEVEL} over people")
+    published = (f"{target.name}, published",) if target else ()
+    title = f"{people.file} in {instrument.title}"
+    show_table(title, (*header, *published), rows, left=2, below=below)
 
 
 def show_run(run: Run) -> None:

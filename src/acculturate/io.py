@@ -241,11 +241,13 @@ class Sheet:
         separator: What stands between them.
         header: Those of the first line.
         rows: Those of every other line by its number; empty lines are left out.
+        unit: Name of what is numbered.
     """
 
     separator: str
     header: list[str]
     rows: list[tuple[int, list[str]]]
+    unit: str = "line"
 
 
 def parse_csv(raw: bytes, path: Path, what: str) -> Sheet:

@@ -92,7 +92,8 @@ def _scores(place: str, members: Sequence[Measured], looks: Looks, file: str) ->
             lanes.append([(short(method, 40), looks[method], means)])
     title = f"Scores on held-out forms beside the target of {short(place)}"
     heading = f"{short(place)}: scores on held-out forms"
-    return strips(members[0].evaluation, lanes, f"scores-{file}", title, heading)
+    shown = members[0].evaluation
+    return strips(shown.dimensions, shown.target.scores, lanes, f"scores-{file}", title, heading)
 
 
 def _losses(place: str, members: Sequence[Measured], looks: Looks, budget: int, file: str) -> Chart:

@@ -14,6 +14,9 @@ from .held_out import make_row as make_row
 from .held_out import rows_by_order as rows_by_order
 from .measure import Profile as Profile
 from .measure import profile as profile
+from .people import GroupScores as GroupScores
+from .people import SurveyScores as SurveyScores
+from .people import score as score
 from .prose import measure_prose as measure_prose
 from .respondents import survey_respondents as survey_respondents
 from .run_comparison import confusion as confusion

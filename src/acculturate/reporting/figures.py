@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from acculturate.drawing import Chart, Look, Row, Series, lane, look_of, merge, outline_of
-from acculturate.formatting import divergence_text, short
+from acculturate.formatting import digits_for, divergence_text, loss_text, short
 from acculturate.metrics import Reach
 from acculturate.reporting.narrative import leader
-from acculturate.runs import Evaluation, RunRecords
+from acculturate.runs import Dimension, Evaluation, RunRecords
 from acculturate.search import COST_OF_A_GRADIENT, Adam
 
 _TUNING, _HELD_OUT = Look("blue", "o"), Look("vermilion", "D")
@@ -61,37 +62,47 @@ def score_chart(evaluation: Evaluation) -> Chart | None:
     if not any(lanes):
         return None
     title = f"Scores beside those published for {short(evaluation.target.country)}"
-    return strips(evaluation, lanes, "scores", title, "")
+    return strips(evaluation.dimensions, evaluation.target.scores, lanes, "scores", title)
 
 
 def strips(
-    evaluation: Evaluation, lanes: Sequence[Sequence[Scored]], key: str, title: str, heading: str
+    dimensions: Sequence[Dimension],
+    targets: Mapping[str, float],
+    lanes: Sequence[Sequence[Scored]],
+    key: str,
+    title: str,
+    heading: str = "",
+    target_name: str = "target",
 ) -> Chart:
     """Return a row a dimension with its target and lanes, each of which joins its scores."""
     rows: list[Row] = []
     parts: list[Series] = []
-    for number, dimension in enumerate(evaluation.dimensions):
-        name, target = short(dimension.name, 30), evaluation.target.scores.get(dimension.key)
+    shown = (score for states in lanes for *_, scores in states for score, _ in scores.values())
+    digits = digits_for(targets.values() or shown)
+    text_of = partial(loss_text, digits=digits)
+    for number, dimension in enumerate(dimensions):
+        name, target = short(dimension.name, 30), targets.get(dimension.key)
         low = dimension.low and f"←\N{NO-BREAK SPACE}{short(dimension.low, 90)}"
         high = dimension.high and f"{short(dimension.high, 90)}\N{NO-BREAK SPACE}→"
         label = f"{name} ({short(dimension.key.upper(), 12)})"
-        rows.append(Row(label, f"target {evaluation.text(target)}", low, high))
+        note = f"{target_name} {text_of(target)}" if targets else ""
+        rows.append(Row(label, note, low, high))
         if target is not None:
             edges = tuple(lane(number, edge, len(lanes)) for edge in (0, len(lanes)))
-            text = f"{label} {evaluation.text(target)}"
-            parts.append(Series("target", _TARGET, (target, target), edges, (text,)))
+            text = f"{label} {text_of(target)}"
+            parts.append(Series(target_name, _TARGET, (target, target), edges, (text,)))
         for place, states in enumerate(lanes):
             y = lane(number, place + 0.5, len(lanes))
             known = [(n, look, *s[dimension.key]) for n, look, s in states if dimension.key in s]
             parts.append(Series("", _JOIN, [score for _, _, score, _ in known], [y] * len(known)))
             for state, look, score, span in known:
-                text = f"{name} {evaluation.text(score)}"
+                text = f"{name} {text_of(score)}"
                 if span is not None:
-                    text += f" ({evaluation.text(span[0])} to {evaluation.text(span[1])})"
+                    text += f" ({text_of(span[0])} to {text_of(span[1])})"
                     bar = Look(look.colour, line="-", width=4, opacity=0.28)
                     parts.append(Series("", bar, span, (y, y)))
                 parts.append(Series(state, look, (score,), (y,), (text,)))
-    usual = 100.0 if evaluation.digits == 1 else 0.0
+    usual = 100.0 if digits == 1 else 0.0
     series = merge(parts)
     return Chart(key, title, "", heading, series, usual, rows=tuple(rows), lanes=len(lanes))
 

@@ -24,6 +24,7 @@ from acculturate.survey.instrument import (
     instrument_template,
     load_instrument,
 )
+from acculturate.survey.respondents import Respondents, read_respondents
 from acculturate.survey.scoring import Reading, Scoring, item_means, item_values
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Instrument",
     "LabelKind",
     "Reading",
+    "Respondents",
     "Scoring",
     "all_forms",
     "balanced_forms",
@@ -48,6 +50,7 @@ __all__ = [
     "item_values",
     "load_countries",
     "load_instrument",
+    "read_respondents",
     "table_names",
     "with_line",
 ]

@@ -25,7 +25,7 @@ MISSING = (
 CODES = (-9999.0, -999.0, -99.0, -9.0, 999.0, 9999.0)
 """Numbers that statistics programs write where nothing is known."""
 
-_COUNTRY = (
+COUNTRY = (
     *("country", "country name", "country or region", "countries", "nation", "entity", "economy"),
     *("iso3", "iso a3", "iso2", "iso a2", "iso", "country code", "code"),
 )
@@ -41,6 +41,7 @@ _NAMES = {
     "secular": r"secular|tradrat5?",
 }
 """Words that name a dimension in the head of a column."""
+_MOST_LISTED = 6
 _NO_SCORE = re.compile(r"\b(rank|ranking|sd|se|std|error|n|year|source|percentile)\b")
 
 
@@ -140,15 +141,18 @@ def missing_codes(values: Iterable[float]) -> set[float]:
 def missing_sentences(codes: Mapping[tuple[str, str], int], where: str) -> Iterable[str]:
     """Yield a sentence for each code, from how often it stands in each column."""
     for code in dict.fromkeys(code for code, _ in codes):
-        columns = (f"{count} in {column}" for (c, column), count in codes.items() if c == code)
-        yield f"{where}: {code} is read as missing: {', '.join(columns)}."
+        columns = {column: count for (other, column), count in codes.items() if other == code}
+        listed = ", ".join(f"{count} in {column}" for column, count in columns.items())
+        if len(columns) > _MOST_LISTED:
+            listed = f"{sum(columns.values())} in {len(columns)} columns"
+        yield f"{where}: {code} is read as missing: {listed}."
 
 
 def _columns(sheet: Sheet, where: str) -> tuple[int, dict[str, int]]:
     """Return the place of the countries and of every other column."""
     header = [" ".join(column.lower().split()) for column in sheet.header]
     heads = [plain(column) for column in header]
-    country = next((heads.index(name) for name in _COUNTRY if name in heads), None)
+    country = next((heads.index(name) for name in COUNTRY if name in heads), None)
     if country is None:
         raise UsageError(
             f"{where} has no column country; its columns: {', '.join(header) or 'none'}",

@@ -36,10 +36,17 @@ DATA = Path(__file__).parent / "data"
 
 @dataclass(frozen=True)
 class Scale:
-    """The answer scale of some items; its options are numbered from 1."""
+    """The answer scale of some items; its options are numbered from 1.
+
+    Attributes:
+        key: Its name.
+        options: Their number.
+        first: The number that people's answers have for the first option in a file.
+    """
 
     key: str
     options: int
+    first: int = 1
 
 
 @dataclass(frozen=True)
@@ -181,6 +188,7 @@ _Weights = Annotated[dict[str, Number], AfterValidator(_check_weights)]
 
 class _Scale(Section):
     options: Annotated[Whole, Field(ge=2, le=MOST_OPTIONS)]
+    first: Whole = 1
 
 
 class _Item(Section):
@@ -241,7 +249,9 @@ class _File(Section):
             **self.model_dump(include={"key", "title", "source", "aggregate"}),
             warnings=(*self.warnings, *_warnings(languages)),
             items=tuple(Item(id, item.measures, item.scale) for id, item in self.items.items()),
-            scales={key: Scale(key, scale.options) for key, scale in self.scales.items()},
+            scales={
+                key: Scale(key, scale.options, scale.first) for key, scale in self.scales.items()
+            },
             dimensions=tuple(dimensions.values()),
             variants={
                 key: replace(dimensions[variant.dimension], weights=variant.weights)
