@@ -162,7 +162,7 @@ def test_what_is_kept_that_does_not_fit_is_said(
 
 def test_a_layer_that_runs_twice_cannot_be_kept() -> None:
     tree = PrefixTree.build([(0, 1, 2, -1, 3), (0, 1, 4, -1, 3)])
-    layout = TreeLayout(tree, torch.device("cpu"), torch.float32, 8, tree.cacheable)
+    layout = TreeLayout(tree, torch.device("cpu"), 8, tree.cacheable)
     beginning = layout.prefix_layout()
     assert beginning is not None
     layer, rows = torch.nn.Identity(), torch.randn(1, 2, len(beginning.tree), 4)

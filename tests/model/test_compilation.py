@@ -20,7 +20,7 @@ PROMPTS = np.random.default_rng(1).normal(size=(2, 3, 32)).astype(np.float32)
 
 def evaluator(name: str, compiled: bool) -> PopulationEvaluator:
     model = tiny_model(name)
-    return PopulationEvaluator(model.network, FormEncoder(model.tokenizer), compiled=compiled)
+    return PopulationEvaluator(name, model.network, FormEncoder(model.tokenizer), compiled=compiled)
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")

@@ -22,11 +22,11 @@ from transformers import PreTrainedModel
 
 from acculturate.model.answers import LONGEST_READ, Answers, Backward, Query, TextReading
 from acculturate.model.encoding import FormEncoder
-from acculturate.model.forward import Forward, does_not_fit
+from acculturate.model.forward import Forward, Path, does_not_fit
 from acculturate.model.gradient import backward
 from acculturate.model.plan import Plan, Planner
 from acculturate.model.soft_prompt import Placement, Prompt, Prompts
-from acculturate.model.vocabulary import Vocabulary
+from acculturate.model.verification import Verification
 
 _ROWS_ON_CPU = 512
 _ROWS_ON_GPU = 65536
@@ -42,6 +42,7 @@ class PopulationEvaluator:
     """Runs populations of soft prompts through one frozen model.
 
     Args:
+        name: The model's name, for messages.
         network: The frozen model.
         encoder: Encodes forms for it.
         rows: Tokens a chunk of candidates holds at most, one candidate at least; chosen by device if
@@ -51,6 +52,7 @@ class PopulationEvaluator:
 
     def __init__(
         self,
+        name: str,
         network: PreTrainedModel,
         encoder: FormEncoder,
         rows: int | None = None,
@@ -59,17 +61,25 @@ class PopulationEvaluator:
         self._network: Any = network
         self._encoder = encoder
         self._forward = Forward(network, compiled)
-        self._vocabulary = Vocabulary(network)
-        self._planner = Planner(encoder, self._forward, self._vocabulary)
+        self._verification = Verification(name, network, encoder, self._forward, self._forget)
+        self._planner = Planner(encoder, self._forward, self._verification)
         self._plan = lru_cache(_PLANS_KEPT)(self._planner.plan)
         self._references: dict[Query, _Reference] = {}
         self._on_cpu = self._forward.device.type == "cpu"
         self._rows = rows or (_ROWS_ON_CPU if self._on_cpu else _ROWS_ON_GPU)
 
-    def run_sequentially(self) -> None:
-        """Run one sequence after another from now on, for a model that takes no attention from us."""
-        self._forward.over_trees = False
-        self._references.clear()
+    @property
+    def path(self) -> Path:
+        """How sequences run through this model, which is proved when it is first asked."""
+        return self._forward.path
+
+    def verify(self) -> None:
+        """Prove that the model is run rightly, if nothing was asked yet.
+
+        Raises:
+            FailureError: It cannot be.
+        """
+        self._verification.cover(1)
 
     @torch.no_grad()
     def ask(self, prompts: Prompts | None, query: Query) -> Answers:
@@ -80,17 +90,18 @@ class PopulationEvaluator:
         plan = self._plan(query, population.shape[1])
         reference = self._reference(query)
         outcomes: list[Sequence[torch.Tensor]] = []
-        chunk_size, start = max(1, self._rows // len(plan.tokens)), 0
+        tokens = len(plan.layout.tokens)
+        chunk_size, start = max(1, self._rows // tokens), 0
         while start < len(population):
             chunk = population[start : start + chunk_size]
             try:
                 outcomes.append(self._outcome(plan, chunk, reference, query.valid_mass))
             except torch.OutOfMemoryError as error:
                 if chunk_size == 1:
-                    raise does_not_fit(len(plan.tokens)) from error
+                    raise does_not_fit(tokens) from error
                 chunk_size = max(1, chunk_size // 2)
                 # The next generation starts where this one fits.
-                self._rows = chunk_size * len(plan.tokens)
+                self._rows = chunk_size * tokens
                 torch.cuda.empty_cache()
             else:
                 start += len(chunk)
@@ -136,7 +147,7 @@ class PopulationEvaluator:
             with torch.enable_grad():
                 outcome = self._outcome(plan, population, reference, query.valid_mass)
         except torch.OutOfMemoryError as error:
-            raise does_not_fit(len(plan.tokens)) from error
+            raise does_not_fit(len(plan.layout.tokens)) from error
         answers = _answers(plan, query, [outcome])
         return answers, partial(backward, self._network, population, outcome)
 
@@ -152,10 +163,9 @@ class PopulationEvaluator:
             if len(ids) < 2:  # nothing stands before a first token
                 readings.append(TextReading(np.empty(0), np.empty(0)))
                 continue
-            untouched = self._planner.pack((), (ids,), placement, 0)
-            reference = self._compute_reference(untouched)
             plan = self._planner.pack((), (ids,), placement, population.shape[1])
-            by_token = self._read(plan, self._hidden(plan, population), reference)
+            reference = self._compute_reference(self._planner.pack((), (ids,), placement, 0))
+            by_token = self._read(plan, self._states(plan, population), reference)
             readings.append(TextReading(*(_array(part[0]) for part in by_token)))
         return tuple(readings)
 
@@ -165,41 +175,43 @@ class PopulationEvaluator:
             prompts = np.empty((1, 0, self._forward.embed.weight.shape[1]))
         return self._forward.tensor(np.array(prompts, np.float32))
 
-    def _hidden(self, plan: Plan, chunk: torch.Tensor) -> torch.Tensor:
-        """Compute the final hidden states of some candidates, `[candidate, row, hidden]`."""
-        rows = self._forward.embed(plan.tokens).repeat(len(chunk), 1, 1)
-        rows[:, plan.virtual] = chunk[:, plan.virtual_index].to(rows.dtype)
-        return self._forward(rows, plan.layout)
+    def _forget(self) -> None:
+        """Drop what was prepared for another path through the model."""
+        self._plan.cache_clear()
+        self._references.clear()
+
+    def _states(self, plan: Plan, chunk: torch.Tensor) -> torch.Tensor:
+        """Compute the final states that are read under some candidates, `[candidate, row, width]`."""
+        return self._forward(chunk, plan.layout, plan.read)
 
     def _outcome(
         self, plan: Plan, chunk: torch.Tensor, reference: _Reference | None, valid_mass: bool
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Compute probabilities of the options, their valid mass, divergence and perplexity of the texts."""
-        hidden, candidates = self._hidden(plan, chunk), len(chunk)
-        answered = hidden[:, plan.asked]
-        logits = self._vocabulary.cap(answered.float() @ plan.option_head.T + plan.option_bias)
+        states, candidates, forms = self._states(plan, chunk), len(chunk), len(plan.option_index)
+        answered = states[:, :forms].contiguous()
+        logits = plan.option_logits(answered)
         index = plan.option_index.clamp(min=0).expand(candidates, -1, -1)
         logits = logits.gather(2, index).masked_fill(plan.option_index < 0, -torch.inf)
-        mass = torch.zeros(candidates, len(plan.asked))
-        if valid_mass and len(plan.asked):
-            whole, _ = self._vocabulary.sums(answered)
+        mass = torch.zeros(candidates, forms)
+        if valid_mass and forms:
+            whole, _ = self._forward.vocabulary.sums(answered)
             mass = (logits.logsumexp(-1) - whole).exp()
         divergence = perplexity = torch.zeros(candidates)
         if reference is not None:
-            by_token, surprise = self._read(plan, hidden, reference)
+            by_token, surprise = self._read(plan, states[:, forms:].contiguous(), reference)
             # Rounding can leave a hair below zero where the divergence is zero.
             divergence = by_token.mean(-1).clamp(min=0)
             perplexity = surprise.mean(-1).exp()
         return logits.softmax(dim=-1), mass, divergence, perplexity
 
     def _read(
-        self, plan: Plan, hidden: torch.Tensor, reference: _Reference
+        self, plan: Plan, states: torch.Tensor, reference: _Reference
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Compute divergence and surprise of every token of the texts, `[candidate, text position]`."""
         probabilities, negative_entropy = reference
-        states = hidden[:, plan.read]
-        whole, expected = self._vocabulary.sums(states, probabilities)
-        follows = self._vocabulary.logit_of_each(states, plan.following)
+        whole, expected = self._forward.vocabulary.sums(states, probabilities)
+        follows = self._forward.vocabulary.logit_of_each(states, plan.following)
         return negative_entropy - expected + whole, whole - follows
 
     def _reference(self, query: Query) -> _Reference | None:
@@ -214,8 +226,8 @@ class PopulationEvaluator:
         return self._references[key]
 
     def _compute_reference(self, plan: Plan) -> _Reference:
-        hidden = self._hidden(plan, self._population(None))
-        logged = self._vocabulary.logits(hidden[0, plan.read], slice(None)).log_softmax(-1)
+        (states,) = self._states(plan, self._population(None))
+        logged = self._forward.vocabulary.logits(states, slice(None)).log_softmax(-1)
         probabilities = logged.exp()
         return probabilities, torch.linalg.vecdot(probabilities, logged)
 
@@ -236,5 +248,5 @@ def _answers(plan: Plan, query: Query, outcomes: Sequence[Sequence[torch.Tensor]
         valid_mass=mass if query.valid_mass else None,
         divergence=divergence if query.texts else None,
         perplexity=perplexity if query.texts else None,
-        tokens=len(plan.tokens),
+        tokens=len(plan.layout.tokens),
     )

@@ -1,15 +1,18 @@
 """The forward pass over packed rows: every shared beginning once, or sequence by sequence.
 
-In: embeddings of a row laid out by a `TreeLayout`, for several candidates. Out: final hidden states. The
-layers are the model's own; only its attention is replaced, and on a GPU its layers are compiled. A model
-that takes no attention from us runs one sequence after another, which is slow and right.
+In: soft prompts of several candidates, and a row laid out by a `TreeLayout`. Out: the final states of the
+rows that are read, and the `Vocabulary` that turns them into logits. The layers are the model's own; where
+it can, only its attention is replaced, and on a GPU its layers are compiled. Which path a model takes is
+proved in `verification.py`.
 """
 
 from __future__ import annotations
 
+import inspect
 import warnings
-from contextlib import nullcontext
-from typing import Any
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -19,11 +22,17 @@ from acculturate.errors import FailureError
 from acculturate.model.layers import CompiledLayers, checkpointed_layers
 from acculturate.model.prefix_tree import PrefixTree
 from acculturate.model.tree_attention import TreeLayout, attending_over_trees
+from acculturate.model.vocabulary import OwnLogits, Vocabulary
 
 _TILE_ON_CPU = 96
 _TILE_ON_GPU = 256
 _ROWS_KEPT_FOR_GRADIENTS = 4096
 """Rows above which layers recompute for the backward pass what they would keep otherwise."""
+
+Path = Literal["merged", "merged, own head", "form by form"]
+"""How sequences run: merged into one row, with logits from the output embeddings; the same, with logits
+from the whole model; or each by itself through the whole model. In the order of their speed."""
+PATHS: tuple[Path, ...] = get_args(Path)
 
 
 class Forward:
@@ -36,21 +45,47 @@ class Forward:
     Attributes:
         device: Where the model runs.
         embed: Its embedding layer.
-        over_trees: Whether the model takes its attention from us; see `verification.py`.
+        path: How it runs them; change it with `take`.
     """
 
     def __init__(self, network: PreTrainedModel, compiled: bool | None = None) -> None:
         self._network: Any = network
         self.device: torch.device = network.device
         self.embed: Any = network.get_input_embeddings()
-        self.over_trees = True
         wanted = self.device.type == "cuda" if compiled is None else compiled
         self._compiled = CompiledLayers(network) if wanted else None
+        self._keeps = "logits_to_keep" in inspect.signature(network.forward).parameters
+        self.path: Path = PATHS[0]
+        self._vocabulary: Vocabulary | None = None
 
-    def __call__(self, rows: torch.Tensor, layout: TreeLayout) -> torch.Tensor:
-        """Return the final hidden states of embedded rows; both `[candidate, row, hidden]`."""
-        run = self._over_tree if self.over_trees else self._sequentially
-        return run(rows, layout)
+    def take(self, path: Path) -> None:
+        """Run sequences another way from now on; layouts and vocabularies of before are void."""
+        self.path, self._vocabulary = path, None
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What turns final states into logits."""
+        if self._vocabulary is None:
+            self._vocabulary = Vocabulary(self._network) if self.path == "merged" else OwnLogits()
+        return self._vocabulary
+
+    def __call__(
+        self, prompts: torch.Tensor, layout: TreeLayout, read: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the final states of some rows under several soft prompts.
+
+        Args:
+            prompts: `[candidate, virtual token, hidden]`.
+            layout: The rows.
+            read: Indices, among the rows that run, of those whose states are returned.
+
+        Returns:
+            `[candidate, row that is read, hidden]`, or `[..., vocabulary]` where the whole model runs.
+        """
+        rows = self.embed(layout.tokens).repeat(len(prompts), 1, 1)
+        rows[:, layout.virtual] = prompts[:, layout.virtual_index].to(rows.dtype)
+        run = self._form_by_form if self.path == "form by form" else self._merged
+        return run(rows, layout, read)
 
     def layout(self, tree: PrefixTree) -> TreeLayout:
         """Lay out a tree, with the keys and values of what all candidates share already in it.
@@ -58,34 +93,51 @@ class Forward:
         Raises:
             FailureError: What they share does not fit into memory.
         """
-        cached = tree.cacheable if self.over_trees else None
-        dtype = self._network.get_output_embeddings().weight.dtype
-        layout = TreeLayout(tree, self.device, dtype, tile_size(self.device), cached)
+        cached = None if self.path == "form by form" else tree.cacheable
+        layout = TreeLayout(tree, self.device, tile_size(self.device), cached)
         prefix = layout.prefix_layout()
         if prefix is not None:
-            tokens = prefix.tree.tokens
+            nobody = torch.empty(1, 0, self.embed.weight.shape[1], device=self.device)
             try:
-                self._over_tree(self.embed(self.tensor(tokens))[None], prefix)
+                self(nobody, prefix, self.tensor(np.zeros(1, np.int64)))
             except torch.OutOfMemoryError as error:
-                raise does_not_fit(len(tokens)) from error
+                raise does_not_fit(len(prefix.tokens)) from error
         return layout
 
     def tensor(self, array: np.ndarray) -> torch.Tensor:
         """Put an array where the model runs."""
         return torch.from_numpy(array).to(self.device)
 
-    def _over_tree(self, rows: torch.Tensor, layout: TreeLayout) -> torch.Tensor:
+    def own_logits(self, read: torch.Tensor, **given: Any) -> torch.Tensor:
+        """Return the logits that the model itself gives at some positions, `[sequence, position, token]`."""
+        if self._keeps:
+            return self._network(**given, use_cache=False, logits_to_keep=read).logits
+        return self._network(**given, use_cache=False).logits[:, read]
+
+    @contextmanager
+    def uncompiled(self) -> Generator[None]:
+        """Run the layers as they are for a while."""
+        compiled, self._compiled = self._compiled, None
+        try:
+            yield
+        finally:
+            self._compiled = compiled
+
+    def _merged(self, rows: torch.Tensor, layout: TreeLayout, read: torch.Tensor) -> torch.Tensor:
         compiled = nullcontext() if self._compiled is None else self._compiled.running()
         large = rows.requires_grad and rows.shape[0] * rows.shape[1] > _ROWS_KEPT_FOR_GRADIENTS
         checkpointed = checkpointed_layers(self._network) if large else nullcontext()
+        given = {
+            "inputs_embeds": rows,
+            "position_ids": layout.positions[None],
+            "tree_layout": layout,
+        }
         try:
             with attending_over_trees(self._network), compiled, checkpointed:
-                return self._network.get_decoder()(
-                    inputs_embeds=rows,
-                    position_ids=layout.positions[None],
-                    use_cache=False,
-                    tree_layout=layout,
-                ).last_hidden_state
+                if self.path != "merged":
+                    return self.own_logits(read, **given)
+                decoder = self._network.get_decoder()
+                return decoder(**given, use_cache=False).last_hidden_state[:, read]
         except torch.OutOfMemoryError:
             raise
         except Exception as error:
@@ -93,16 +145,25 @@ class Forward:
                 raise
             self._compiled = None
             warnings.warn(f"the model's layers run uncompiled: {error}", stacklevel=2)
-            return self._over_tree(rows, layout)
+            return self._merged(rows, layout, read)
 
-    def _sequentially(self, rows: torch.Tensor, layout: TreeLayout) -> torch.Tensor:
-        hidden = torch.empty_like(rows)
+    def _form_by_form(
+        self, rows: torch.Tensor, layout: TreeLayout, read: torch.Tensor
+    ) -> torch.Tensor:
+        """Run every sequence that holds a row that is read and not in one before."""
+        wanted = set(read.tolist())
+        place: dict[int, int] = {}
+        logits: list[torch.Tensor] = []
         for path in layout.tree.paths:
-            row = self.tensor(path)
-            hidden[:, row] = self._network.get_decoder()(
-                inputs_embeds=rows[:, row], use_cache=False
-            ).last_hidden_state
-        return hidden
+            at = [k for k, row in enumerate(path.tolist()) if row in wanted and row not in place]
+            if at:
+                place |= {int(path[k]): len(place) + count for count, k in enumerate(at)}
+                keep = self.tensor(np.array(at))
+                logits.append(self.own_logits(keep, inputs_embeds=rows[:, self.tensor(path)]))
+        if not logits:
+            return rows[:, read]  # nothing is read
+        order = self.tensor(np.array([place[row] for row in read.tolist()]))
+        return torch.cat(logits, dim=1)[:, order]
 
 
 def tile_size(device: torch.device) -> int:

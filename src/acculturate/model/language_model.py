@@ -19,9 +19,9 @@ from acculturate.model.answers import Answers, Backward, Chat, Query, TextReadin
 from acculturate.model.embedded import LICENCE
 from acculturate.model.encoding import EncodedForm, FormEncoder
 from acculturate.model.evaluator import PopulationEvaluator
+from acculturate.model.forward import Path
 from acculturate.model.generation import TextWriter
 from acculturate.model.soft_prompt import Placement, Prompt, Prompts, SoftPrompt
-from acculturate.model.verification import verify
 from acculturate.survey.forms import Form
 
 _UNTOUCHED_KEPT = 128
@@ -60,12 +60,16 @@ class LanguageModel:
         self._revision = revision
         self._embed: Any = network.get_input_embeddings()
         self._encoder = FormEncoder(tokenizer, len(self._embed.weight), chat)
-        self._evaluator = PopulationEvaluator(network, self._encoder, rows)
+        self._evaluator = PopulationEvaluator(name, network, self._encoder, rows)
         self._writer = TextWriter(network, tokenizer, self._encoder)
-        self._verified = False
         # The weights are frozen: every cell of an experiment compares with the same untouched answers.
         self._ask_untouched = lru_cache(_UNTOUCHED_KEPT)(partial(self._evaluator.ask, None))
         self.hidden_size = int(self._embed.weight.shape[1])
+
+    @property
+    def path(self) -> Path:
+        """How forms run through this model, which is proved when it is first asked."""
+        return self._evaluator.path
 
     @property
     def leading(self) -> tuple[int, ...]:
@@ -185,13 +189,14 @@ class LanguageModel:
         return self._writer.reply(questions, prompt, max_tokens)
 
     def _check_soft(self, prompt: SoftPrompt | None) -> None:
+        self._evaluator.verify()
         if prompt is None:
             self._check(None, "front")
         else:
             self._check(prompt.embeddings, prompt.placement)
 
     def _check(self, prompts: Prompt | Prompts | None, placement: Placement) -> None:
-        """Refuse what this model cannot be asked; verify the first time that it is run rightly."""
+        """Refuse what this model cannot be asked."""
         if prompts is not None and prompts.shape[-1] != self.hidden_size:
             raise UsageError(
                 f"the soft prompt is {prompts.shape[-1]} wide, {self.name} needs {self.hidden_size}",
@@ -202,6 +207,3 @@ class LanguageModel:
                 f"{self.name} starts no text with a beginning-of-sequence token",
                 "Use --placement front.",
             )
-        if not self._verified:
-            verify(self.name, self.network, self._encoder, self._evaluator)
-            self._verified = True

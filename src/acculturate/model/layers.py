@@ -18,10 +18,14 @@ from typing import Any
 
 import torch
 from torch.utils.checkpoint import checkpoint
+from torch.utils.hooks import RemovableHandle
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from acculturate.model.tree_attention import NAME, tree_attention
+
+_KEPT_IN_FLOAT32 = 2**29
+"""Numbers, of all weights together, that are kept in float32 at a time."""
 
 
 class CompiledLayers:
@@ -38,6 +42,50 @@ class CompiledLayers:
     def running(self) -> AbstractContextManager[None]:
         """Put the compiled layers in place for a while."""
         return _replaced_forwards(list(self._compiled), self._compiled.__getitem__)
+
+
+@contextmanager
+def in_float32(network: PreTrainedModel) -> Generator[None]:
+    """Let a model compute in float32 for a while, one layer's weights after another.
+
+    A small model's converted weights are kept until the end; of a large one, only those of the layer that
+    runs, so that it needs hardly more memory.
+    """
+    original: dict[torch.Tensor, torch.Tensor] = {}
+    handles: list[RemovableHandle] = []
+
+    def convert(module: torch.nn.Module, recurse: bool) -> None:
+        def tensors() -> list[torch.Tensor]:
+            return [*module.parameters(recurse), *module.buffers(recurse)]
+
+        def enter(*_: Any) -> None:
+            for tensor in tensors():
+                if tensor.dtype in (torch.bfloat16, torch.float16) and tensor not in original:
+                    original[tensor] = tensor.data
+                    tensor.data = tensor.data.float()
+
+        def leave(*_: Any) -> None:
+            if sum(map(torch.numel, original.values())) > _KEPT_IN_FLOAT32:
+                for tensor in tensors():
+                    tensor.data = original.pop(tensor, tensor.data)
+
+        handles.append(module.register_forward_pre_hook(enter))
+        handles.append(module.register_forward_hook(leave))
+
+    layers = _layers(network)
+    inside = {part for layer in layers for part in layer.modules()}
+    for module in network.modules():
+        if module not in inside:
+            convert(module, recurse=False)
+    for layer in layers:
+        convert(layer, recurse=True)
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        for tensor, data in original.items():
+            tensor.data = data
 
 
 def checkpointed_layers(network: PreTrainedModel) -> AbstractContextManager[None]:
@@ -66,5 +114,4 @@ def _replaced_forwards(
 
 
 def _layers(network: PreTrainedModel) -> list[Any]:
-    decoder: Any = network.get_decoder()
-    return [part for part in decoder.modules() if isinstance(part, GradientCheckpointingLayer)]
+    return [part for part in network.modules() if isinstance(part, GradientCheckpointingLayer)]

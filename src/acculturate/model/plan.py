@@ -2,12 +2,12 @@
 
 In: a `Query` and the number of virtual tokens. Out: a `Plan`: all forms and texts packed into one row of
 tokens, without padding, every shared beginning once; where in it the soft prompt stands, where answers
-and texts are read, and the weights of the option tokens alone.
+and texts are read, and how the option tokens alone are read there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from acculturate.model.forward import Forward
 from acculturate.model.prefix_tree import PrefixTree
 from acculturate.model.soft_prompt import Placement
 from acculturate.model.tree_attention import TreeLayout
-from acculturate.model.vocabulary import Vocabulary
+from acculturate.model.verification import Verification
 
 
 @dataclass(frozen=True)
@@ -28,26 +28,17 @@ class Plan:
 
     Attributes:
         layout: The row.
-        tokens: `[row that runs]`; virtual tokens hold id 0 here and are overwritten.
-        virtual: `[virtual row]`: the rows where virtual tokens stand.
-        virtual_index: `[virtual row]`: the number of the virtual token that stands there.
-        asked: `[form]`: the row whose next token is the answer.
-        option_head: `[distinct option token, hidden]`, float32.
-        option_bias: `[distinct option token]`, float32.
-        option_index: `[form, option]` into `option_head`; -1 where an item has fewer.
-        read: `[text position]`: the rows whose next token is predicted.
+        read: `[form + text position]`: the rows that are read: those whose next token is an answer, then
+            those of the texts whose next token is predicted.
+        option_logits: From states to the logits of all distinct option tokens, `[..., token]`, float32.
+        option_index: `[form, option]` into those; -1 where an item has fewer.
         following: `[text position]`: the token that follows.
     """
 
     layout: TreeLayout
-    tokens: torch.Tensor
-    virtual: torch.Tensor
-    virtual_index: torch.Tensor
-    asked: torch.Tensor
-    option_head: torch.Tensor
-    option_bias: torch.Tensor
-    option_index: torch.Tensor
     read: torch.Tensor
+    option_logits: Callable[[torch.Tensor], torch.Tensor]
+    option_index: torch.Tensor
     following: torch.Tensor
 
 
@@ -57,11 +48,11 @@ class Planner:
     Args:
         encoder: Encodes forms and texts.
         forward: Runs what all candidates share.
-        vocabulary: Gives the weights of the option tokens.
+        verification: Proves the forward pass for sequences as long as the query's.
     """
 
-    def __init__(self, encoder: FormEncoder, forward: Forward, vocabulary: Vocabulary) -> None:
-        self._encoder, self._forward, self._vocabulary = encoder, forward, vocabulary
+    def __init__(self, encoder: FormEncoder, forward: Forward, verification: Verification) -> None:
+        self._encoder, self._forward, self._verification = encoder, forward, verification
 
     def plan(self, query: Query, virtual_tokens: int) -> Plan:
         """Pack the forms and texts of a query."""
@@ -84,16 +75,14 @@ class Planner:
         tree = PrefixTree.build(
             [ids[:cut] + prompt + ids[cut:] for ids, cut in zip(sequences, cuts, strict=True)]
         )
+        self._verification.cover(int(tree.positions.max(initial=0)) + 1)
         layout = self._forward.layout(tree)
-        row_of = np.full(len(tree), -1)
-        row_of[layout.run] = np.arange(len(layout.run))
-        running = tree.tokens[layout.run]
-        virtual = np.flatnonzero(running < 0)
         form_paths, text_paths = tree.paths[: len(forms)], tree.paths[len(forms) :]
         # What stands before the soft prompt does not feel it, and nothing stands before a first token:
         # all other tokens of a text are predicted.
         first = [max(cut, 1) for cut in text_cuts]
-        read = [p[virtual_tokens + k - 1 : -1] for p, k in zip(text_paths, first, strict=True)]
+        read = [path[-1:] for path in form_paths]
+        read += [p[virtual_tokens + k - 1 : -1] for p, k in zip(text_paths, first, strict=True)]
         following = [token for text, k in zip(texts, first, strict=True) for token in text[k:]]
         options = sorted({token for form in forms for token in form.options})
         widest = max((len(form.options) for form in forms), default=0)
@@ -101,16 +90,11 @@ class Planner:
         for row, form in zip(option_index, forms, strict=True):
             row[: len(form.options)] = np.searchsorted(options, form.options)
         tensor = self._forward.tensor
-        option_head, option_bias = self._vocabulary.of_tokens(tensor(np.array(options, np.int64)))
+        rows = layout.among_running(np.concatenate([np.empty(0, np.int64), *read]))
         return Plan(
             layout=layout,
-            tokens=tensor(np.maximum(running, 0)),
-            virtual=tensor(virtual),
-            virtual_index=tensor(-1 - running[virtual]),
-            asked=tensor(row_of[np.array([path[-1] for path in form_paths], np.int64)]),
-            option_head=option_head,
-            option_bias=option_bias,
+            read=tensor(rows),
+            option_logits=self._forward.vocabulary.of_tokens(tensor(np.array(options, np.int64))),
             option_index=tensor(option_index),
-            read=tensor(row_of[np.concatenate([np.empty(0, np.int64), *read])]),
             following=tensor(np.array(following, np.int64)),
         )

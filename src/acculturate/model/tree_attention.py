@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 
@@ -62,14 +62,16 @@ class TreeLayout:
     Args:
         tree: The merged sequences.
         device: Where the model runs.
-        dtype: The model's precision, in which masks are added to the scores.
         tile: Tokens a tile holds at most; what a tile computes for nothing stays below this.
         cached: Rows of the tree that are cached, each with all that stands before it; none if None.
 
     Attributes:
         tree: The merged sequences.
         run: The rows of the tree that run, in order.
+        tokens: Their tokens; virtual ones hold id 0 here.
         positions: Their positions.
+        virtual: Where among them virtual tokens stand, `[virtual row]`.
+        virtual_index: The number of the virtual token that stands there, `[virtual row]`.
         prefix_cache: What each attention layer attends to of the rows that are cached.
         record_into: Where a pass leaves the keys and values of all its rows; nowhere if None.
     """
@@ -78,51 +80,59 @@ class TreeLayout:
         self,
         tree: PrefixTree,
         device: torch.device,
-        dtype: torch.dtype,
         tile: int,
         cached: Bool[np.ndarray, " row"] | None = None,
     ) -> None:
         self._cached = np.zeros(len(tree), bool) if cached is None else cached
         self.tree = tree
         self.run = np.flatnonzero(~self._cached)
+        running = tree.tokens[self.run]
+        virtual = np.flatnonzero(running < 0)
+        self.tokens = torch.from_numpy(np.maximum(running, 0)).to(device)
         self.positions = torch.from_numpy(tree.positions[self.run]).to(device)
+        self.virtual = torch.from_numpy(virtual).to(device)
+        self.virtual_index = torch.from_numpy(-1 - running[virtual]).to(device)
         self.prefix_cache: PrefixCache = {}
         self.record_into: PrefixCache | None = None
         self._tile = tile
         self._longest = int(tree.positions.max()) + 1
         self._device = device
-        self._dtype = dtype
-        self._blocks: dict[tuple[int | None, int], list[Block]] = {}
+        self._blocks: dict[tuple[int | None, int, torch.dtype], list[Block]] = {}
 
     def prefix_layout(self) -> TreeLayout | None:
         """Return the layout of the cached rows, if there are any; a pass over it fills `prefix_cache`."""
         if not self._cached.any():
             return None
-        layout = TreeLayout(self.tree.part(self._cached), self._device, self._dtype, self._tile)
+        layout = TreeLayout(self.tree.part(self._cached), self._device, self._tile)
         layout.record_into = self.prefix_cache
         return layout
 
-    def blocks(self, window: int | None, repeat: int) -> list[Block]:
+    def among_running(self, rows: Int[np.ndarray, " _"]) -> Int[np.ndarray, " _"]:
+        """Return where rows of the tree stand among those that run, in which they have to be."""
+        return np.searchsorted(self.run, rows)
+
+    def blocks(self, window: int | None, repeat: int, dtype: torch.dtype) -> list[Block]:
         """Return every tile that has something to run.
 
         Args:
             window: How many positions back the layer looks; masks nothing where none is so far back.
             repeat: Copies of the queries in a mask, for the query heads that share a key head.
+            dtype: Precision of the scores, to which the masks are added.
         """
         limit = window if window is not None and window < self._longest else None
-        if (limit, repeat) not in self._blocks:
-            self._blocks[limit, repeat] = [
-                self._block(tile, limit, repeat)
+        if (limit, repeat, dtype) not in self._blocks:
+            self._blocks[limit, repeat, dtype] = [
+                self._block(tile, limit, repeat, dtype)
                 for tile in self.tree.tiles(self._tile)
                 if not self._cached[tile.start : tile.stop].all()
             ]
-        return self._blocks[limit, repeat]
+        return self._blocks[limit, repeat, dtype]
 
-    def _block(self, tile: Tile, window: int | None, repeat: int) -> Block:
+    def _block(self, tile: Tile, window: int | None, repeat: int, dtype: torch.dtype) -> Block:
         cached_first = np.argsort(~self._cached[tile.keys], kind="stable")
         running = ~self._cached[tile.start : tile.stop]
         seen = torch.from_numpy(self.tree.mask(tile, window)[running][:, cached_first])
-        mask = torch.zeros(seen.shape, dtype=self._dtype).masked_fill(~seen, -torch.inf)
+        mask = torch.zeros(seen.shape, dtype=dtype).masked_fill(~seen, -torch.inf)
         ranges = [*tile.ancestors, (tile.start, tile.stop)]
         cached, run = (_ranges_among(rows, ranges) for rows in (self._cached, ~self._cached))
         return Block(run[-1], cached, run, mask.to(self._device).repeat(repeat, 1))
@@ -174,7 +184,7 @@ def tree_attention(
     if tree_layout.record_into is not None:
         _record(tree_layout.record_into, module, key, value)
     cached_key, cached_value = tree_layout.prefix_cache.get(module, (key[:1], value[:1]))
-    for block in tree_layout.blocks(sliding_window, heads // groups):
+    for block in tree_layout.blocks(sliding_window, heads // groups, query.dtype):
         start, stop = block.queries
         # Query heads that share a key head go in as more queries of that head: larger products.
         q = query[:, :, start:stop].reshape(candidates, groups, -1, query.shape[-1])

@@ -1,82 +1,221 @@
-"""The check, once for every loaded model, that packed rows give what the model itself gives.
+"""The proof, once for every loaded model, that what is measured is what the model itself gives.
 
-The evaluator works on the model's parts: embeddings, decoder, head. A model with a step of its own between
-or behind them would answer wrongly and without an error; it is refused here.
+The evaluator merges sequences into one row, takes the model's attention from it and reads logits from its
+parts. Here a few sequences run both ways, and the log-probabilities of the whole vocabulary are compared
+position by position. In float32 they agree to 1e-3, or there is a fault. Half precision would hide a fault
+in its rounding: a model of half precision is proved in float32, and in its own precision may be off from
+that hardly more than the model itself is.
+
+A model that fails takes a slower path, proved the same. One that gives other numbers for a text's
+embeddings than for its token ids, or that reads ahead, is refused.
 """
 
 from __future__ import annotations
 
-import math
 import warnings
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 
 from acculturate.errors import FailureError
-from acculturate.model.answers import Query
 from acculturate.model.encoding import FormEncoder
-from acculturate.model.evaluator import PopulationEvaluator
+from acculturate.model.forward import PATHS, Forward
+from acculturate.model.layers import in_float32
+from acculturate.model.probe import READ, SHORTEST, Probe
 
-# Alike but for their first word: whatever leaks from the one into the other foretells all of it.
-TEXTS = (
-    "First, a grey boat with 3 sails goes past the silent island towards 7 distant hills.",
-    "Second, a grey boat with 3 sails goes past the silent island towards 7 distant hills.",
-)
-_TOLERANCE = {torch.float32: 1e-4}
-_TOLERANCE_OF_OTHERS = 0.03
-_HINT = "Use a decoder-only transformer, such as a Llama, Qwen, Mistral, Gemma, OLMo or Phi model."
+_USUAL = 64
+"""Tokens that are covered at first, where the model has as many positions."""
+_TOLERANCE = 1e-3
+"""Largest difference of two log-probabilities in float32."""
+_TOLERANCE_IN_HALF = 0.1
+"""The same for a model of half precision that does not run in float32."""
+_TIMES_ITS_OWN, _BESIDES = 3.0, 0.05
+"""How far off half precision may be: in multiples of the model's own rounding, and nats besides."""
 
 
-@torch.no_grad()
-def verify(
-    name: str, network: PreTrainedModel, encoder: FormEncoder, evaluator: PopulationEvaluator
-) -> None:
-    """Compare the nats a token of two texts: packed, and one by one by the model itself.
+class _Fault(Exception):
+    """The forward pass is not right."""
 
-    A model that does not take its attention from us is run sequence by sequence, and checked again.
 
-    Raises:
-        FailureError: They differ, or the model cannot be run our way at all.
+class _CannotRun(FailureError):
+    """The model does not run by itself."""
+
+
+class Verification:
+    """The proof of one model's forward pass.
+
+    Args:
+        name: The model's name, for messages.
+        network: The frozen model.
+        encoder: Encodes texts for it.
+        forward: Its forward pass, which is told to take a slower path where it is not right.
+        on_change: Called when it was.
     """
-    expected = _nats_a_token(network, encoder)
-    if not math.isfinite(expected):
-        raise FailureError(
-            f"{name} gives no finite numbers in {str(network.dtype).removeprefix('torch.')}",
-            "Use --dtype float32 or bfloat16.",
-        )
-    tolerance = _TOLERANCE.get(network.dtype, _TOLERANCE_OF_OTHERS) * max(1.0, expected)
-    if _fault(evaluator, expected, tolerance) is None:
-        return
-    evaluator.run_sequentially()
-    fault = _fault(evaluator, expected, tolerance)
-    if fault is not None:
-        raise FailureError(f"{name} ({type(network).__name__}) cannot be run: {fault}", _HINT)
-    warnings.warn(
-        "this model computes its attention in a way of its own: forms are asked one by one, "
-        "which is right and slow",
-        stacklevel=2,
-    )
 
+    def __init__(
+        self,
+        name: str,
+        network: PreTrainedModel,
+        encoder: FormEncoder,
+        forward: Forward,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._network: Any = network
+        self._model = f"{name} ({type(network).__name__})"
+        self._encoder, self._forward, self._on_change = encoder, forward, on_change
+        self._half = network.dtype in (torch.bfloat16, torch.float16)
+        self._raised = self._half
+        """Whether a model of half precision is compared in float32."""
+        self._covered = 0
 
-def _fault(evaluator: PopulationEvaluator, expected: float, tolerance: float) -> str | None:
-    try:
-        answers = evaluator.ask(None, Query(texts=TEXTS))
-    except Exception as error:
-        if isinstance(error.__cause__, torch.OutOfMemoryError):
+    @torch.no_grad()
+    def cover(self, longest: int) -> None:
+        """Prove the forward pass for sequences of up to `longest` tokens, if that was not done yet.
+
+        Raises:
+            FailureError: The model cannot be measured; the message says why.
+        """
+        if longest <= self._covered:
+            return
+        config: Any = self._network.config.get_text_config()
+        positions = getattr(config, "max_position_embeddings", None) or _USUAL
+        length = max(longest, self._covered * 5 // 4, min(_USUAL, positions), SHORTEST)
+        whole = Probe(self._encoder, self._forward, length)
+        brief = Probe(self._encoder, self._forward, SHORTEST)
+        self._own(brief, brief.alone)
+        rounded = self._own(brief, brief.front) if self._half else None
+        reason = ""
+        while True:
+            try:
+                self._prove(whole, brief, rounded)
+                break
+            except _Fault as fault:
+                reason = reason or str(fault)
+                slower = PATHS.index(self._forward.path) + 1
+                if slower == len(PATHS):
+                    raise FailureError(
+                        f"{self._model} cannot be measured: asked the same twice, it answers differently "
+                        f"({fault})"
+                    ) from fault
+                self._forward.take(PATHS[slower])
+                self._on_change()
+        self._covered = length
+        if reason and self._forward.path == PATHS[-1]:
+            warnings.warn(
+                f"{self._model} is asked forms one by one, which is right but slow: {reason}",
+                stacklevel=2,
+            )
+
+    def _prove(self, whole: Probe, brief: Probe, rounded: torch.Tensor | None) -> None:
+        """Compare the path that the forward pass takes with the model's own way.
+
+        Raises:
+            _Fault: They differ.
+        """
+        exact = self._prove_in_float32(whole)
+        if rounded is None or not self._raised:
+            return
+        ours, exact = self._ours(brief.our_soft)[:-READ], exact[2 * READ : -2 * READ]
+        off, own_off = _spread(ours - exact), _spread(rounded - exact)
+        if not off <= _TIMES_ITS_OWN * own_off + _BESIDES:
+            raise _Fault(
+                f"merged, they are off by {off:.2g} in log-probabilities that its own rounding moves by "
+                f"{own_off:.2g}"
+            )
+
+    def _prove_in_float32(self, probe: Probe) -> torch.Tensor:
+        """Do so in float32, if the model runs in that; return its own log-probabilities."""
+        tolerance = _TOLERANCE_IN_HALF if self._half and not self._raised else _TOLERANCE
+        try:
+            with ExitStack() as raised:
+                if self._raised:
+                    raised.enter_context(in_float32(self._network))
+                    raised.enter_context(self._forward.uncompiled())
+                own = self._own(probe, probe.plain, probe.front, probe.late)
+                self._check_order(probe, own, tolerance)
+                ours = self._ours(probe.our_plain, probe.our_soft)
+        except _CannotRun:
+            if not self._raised:
+                raise
+            self._raised = False
+            return self._prove_in_float32(probe)
+        off = _largest(ours - torch.cat([own[: -2 * READ], own[-READ:]]))
+        if not off <= tolerance:
+            raise _Fault(f"merged, they differ from it by up to {off:.2g} in a log-probability")
+        return own
+
+    def _own(self, probe: Probe, *parts: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """Return parts of the model's own log-probabilities.
+
+        Raises:
+            _CannotRun: It does not run, or not with a soft prompt, or gives no finite numbers.
+        """
+        try:
+            own = torch.cat([part() for part in parts])
+        except torch.OutOfMemoryError:
             raise
-        return (str(error).splitlines() or [""])[0]
-    packed = math.nan if answers.perplexity is None else math.log(answers.perplexity[0])
-    if abs(packed - expected) <= tolerance:
-        return None
-    return f"our pass gives {packed:.4f} nats a token where the model itself gives {expected:.4f}"
+        except Exception as error:
+            failed = "take a soft prompt" if _finite(probe.plain) else "be run"
+            message = f"{self._model} cannot {failed}: {_line(error)}"
+            raise _CannotRun(message, self._hint(parts)) from error
+        if not own.isfinite().all():
+            raise _CannotRun(f"{self._model} gives no finite numbers", self._hint(parts))
+        return own
+
+    def _hint(self, parts: Sequence[Callable[[], torch.Tensor]]) -> str | None:
+        """Recommend float32 where that helps."""
+        if not self._half:
+            return None
+        with in_float32(self._network):
+            return "Use --dtype float32." if all(map(_finite, parts)) else None
+
+    def _ours(self, *parts: Callable[[], torch.Tensor]) -> torch.Tensor:
+        try:
+            return torch.cat([part() for part in parts])
+        except Exception as error:
+            if isinstance(error.__cause__ or error, torch.OutOfMemoryError):
+                raise
+            raise _Fault(f"merged, they do not run: {_line(error)}") from error
+
+    def _check_order(self, probe: Probe, own: torch.Tensor, tolerance: float) -> None:
+        """Refuse a model whose log-probabilities depend on more than the embeddings before them."""
+        off = _largest(
+            own[-2 * READ : -READ] - own[:READ]
+        )  # the same tokens, with more behind them
+        if off <= tolerance:
+            return
+        if _largest(probe.plain(as_embeddings=True) - own[: 2 * READ]) > tolerance:
+            raise FailureError(
+                f"{self._model} cannot take a soft prompt: its tokens reach its layers by more ways than "
+                f"their embeddings, without which its log-probabilities differ by up to {off:.2g}",
+                "Use a model whose tokens enter through its embedding layer alone.",
+            )
+        raise FailureError(
+            f"{self._model} does not read from left to right: what comes later in a text changes the "
+            f"log-probabilities of what stands before it by up to {off:.2g}",
+            "Use a decoder-only language model.",
+        )
 
 
-def _nats_a_token(network: Any, encoder: FormEncoder) -> float:
-    total, count = 0.0, 0
-    for text in TEXTS:
-        ids = torch.tensor([encoder.encode_text(text)], device=network.device)
-        logits = network(input_ids=ids, use_cache=False).logits[0, :-1].float()
-        total += float(torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="sum"))
-        count += ids.shape[1] - 1
-    return total / count
+def _largest(differences: torch.Tensor) -> float:
+    return float(differences.abs().max())
+
+
+def _spread(differences: torch.Tensor) -> float:
+    """Return the root of the mean square over the vocabulary, at the position where it is largest."""
+    return float(differences.square().mean(-1).sqrt().max())
+
+
+def _finite(part: Callable[[], torch.Tensor]) -> bool:
+    """Tell whether a part runs and gives finite numbers."""
+    try:
+        return bool(part().isfinite().all())
+    except Exception:
+        return False
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0] or type(error).__name__

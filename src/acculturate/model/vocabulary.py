@@ -1,10 +1,11 @@
-"""From hidden states to logits, and to sums over a whole vocabulary that is never held at once.
+"""From what a pass leaves at a position to logits, and to sums over a vocabulary that is never held at once.
 
-In: final hidden states. Out: logits in float32, capped and scaled as the model has them, or their sums.
+In: final states. Out: logits in float32 as the model itself has them, or their sums.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,18 +17,16 @@ _SLICE = 4096
 
 
 class Vocabulary:
-    """The output embeddings of a frozen model.
+    """The output embeddings of a frozen model, for states that are its hidden ones.
 
     Args:
-        network: The model.
-
-    Attributes:
-        weight: `[token, hidden]`.
+        network: The model. A head that does more than its configuration says by the common names gives
+            other logits here; `verification.py` finds that out.
     """
 
     def __init__(self, network: PreTrainedModel) -> None:
         head: Any = network.get_output_embeddings()
-        self.weight: torch.Tensor = head.weight
+        self._weight: torch.Tensor = head.weight
         self._bias: torch.Tensor | None = getattr(head, "bias", None)
         config: Any = network.config.get_text_config()
         self._softcap: float | None = getattr(config, "final_logit_softcapping", None)
@@ -35,29 +34,22 @@ class Vocabulary:
             getattr(config, "logits_scaling", None) or 1.0
         )
 
-    def of_tokens(self, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the weights and biases of some tokens in float32, `[token, hidden]` and `[token]`."""
-        weight = self.weight[tokens].float()
-        if self._bias is None:
-            return weight, torch.zeros(len(tokens), device=weight.device)
-        return weight, self._bias[tokens].float()
+    def of_tokens(self, tokens: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return what turns states into the logits of some tokens, `[..., token]`."""
+        weight = self._weight[tokens].float()
+        bias = 0.0 if self._bias is None else self._bias[tokens].float()
+        return lambda states: self._cap(states.float() @ weight.T + bias)
 
     def logits(self, states: torch.Tensor, part: slice) -> torch.Tensor:
         """Return the logits of a part of the vocabulary, `[..., token]`."""
-        bias = None if self._bias is None else self._bias[part]
-        return self.cap(torch.nn.functional.linear(states, self.weight[part], bias).float())
+        weight = self._weight[part].to(states.dtype)
+        bias = None if self._bias is None else self._bias[part].to(states.dtype)
+        return self._cap(torch.nn.functional.linear(states, weight, bias).float())
 
     def logit_of_each(self, states: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         """Return the logit of one token at each position, `[..., position]`."""
-        logits = (states.float() * self.weight[tokens].float()).sum(-1)
-        return self.cap(logits if self._bias is None else logits + self._bias[tokens])
-
-    def cap(self, logits: torch.Tensor) -> torch.Tensor:
-        """Scale and cap logits as the model does."""
-        logits = logits * self._scale
-        if self._softcap is None:
-            return logits
-        return torch.tanh(logits / self._softcap) * self._softcap
+        logits = (states.float() * self._weight[tokens].float()).sum(-1)
+        return self._cap(logits if self._bias is None else logits + self._bias[tokens])
 
     def sums(
         self, states: torch.Tensor, weights: torch.Tensor | None = None
@@ -67,7 +59,7 @@ class Vocabulary:
         Where gradients are kept, a slice's logits are computed again for them instead of being kept.
 
         Args:
-            states: Final hidden states, `[candidate, position, hidden]`.
+            states: Final states, `[candidate, position, width]`.
             weights: `[position, vocabulary]`, or None.
 
         Returns:
@@ -79,7 +71,7 @@ class Vocabulary:
         slice_sums: Any = self._slice_sums
         if states.requires_grad:
             slice_sums = partial(checkpoint, slice_sums, use_reentrant=False)
-        for start in range(0, len(self.weight), _SLICE):
+        for start in range(0, self._size(states), _SLICE):
             log_sum, weighted_sum = slice_sums(states, weights, slice(start, start + _SLICE))
             total = torch.logaddexp(total, log_sum)
             weighted = weighted + weighted_sum
@@ -92,3 +84,35 @@ class Vocabulary:
         if weights is None:
             return logits.logsumexp(-1), torch.zeros(states.shape[:2], device=states.device)
         return logits.logsumexp(-1), torch.linalg.vecdot(logits, weights[:, part])
+
+    def _size(self, _: torch.Tensor) -> int:
+        return len(self._weight)
+
+    def _cap(self, logits: torch.Tensor) -> torch.Tensor:
+        """Scale and cap logits as the model does."""
+        logits = logits * self._scale
+        if self._softcap is None:
+            return logits
+        return torch.tanh(logits / self._softcap) * self._softcap
+
+
+class OwnLogits(Vocabulary):
+    """The vocabulary for states that are the model's own logits already, whatever its head does."""
+
+    def __init__(self) -> None:
+        """Take nothing: the states hold it all."""
+
+    def of_tokens(self, tokens: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+        """See `Vocabulary.of_tokens`."""
+        return lambda states: states[..., tokens].float()
+
+    def logits(self, states: torch.Tensor, part: slice) -> torch.Tensor:
+        """See `Vocabulary.logits`."""
+        return states[..., part].float()
+
+    def logit_of_each(self, states: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        """See `Vocabulary.logit_of_each`."""
+        return states.gather(-1, tokens.expand(states.shape[:-1])[..., None])[..., 0].float()
+
+    def _size(self, states: torch.Tensor) -> int:
+        return states.shape[-1]
