@@ -22,12 +22,14 @@ from transformers import PreTrainedModel
 
 from acculturate.errors import FailureError
 from acculturate.model.encoding import FormEncoder
-from acculturate.model.forward import PATHS, Forward
+from acculturate.model.forward import PATHS, Forward, does_not_fit
 from acculturate.model.layers import in_float32
 from acculturate.model.probe import READ, SHORTEST, Probe
 
 _USUAL = 64
 """Tokens that are covered at first, where the model has as many positions."""
+_MARGIN = 16
+"""Tokens more than are asked for: a soft prompt often follows the same forms without one."""
 _TOLERANCE = 1e-3
 """Largest difference of two log-probabilities in float32."""
 _TOLERANCE_IN_HALF = 0.1
@@ -66,9 +68,7 @@ class Verification:
         self._network: Any = network
         self._model = f"{name} ({type(network).__name__})"
         self._encoder, self._forward, self._on_change = encoder, forward, on_change
-        self._half = network.dtype in (torch.bfloat16, torch.float16)
-        self._raised = self._half
-        """Whether a model of half precision is compared in float32."""
+        self._runs_in_float32 = True
         self._covered = 0
 
     @torch.no_grad()
@@ -82,11 +82,20 @@ class Verification:
             return
         config: Any = self._network.config.get_text_config()
         positions = getattr(config, "max_position_embeddings", None) or _USUAL
-        length = max(longest, self._covered * 5 // 4, min(_USUAL, positions), SHORTEST)
+        wanted = max(longest + _MARGIN, self._covered * 5 // 4, _USUAL)
+        length = max(longest, min(wanted, positions), SHORTEST)
+        try:
+            self._find_path(length)
+        except torch.OutOfMemoryError as error:
+            raise does_not_fit(length) from error
+        self._covered = length
+
+    def _find_path(self, length: int) -> None:
+        """Let the forward pass take the fastest path that is right."""
         whole = Probe(self._encoder, self._forward, length)
         brief = Probe(self._encoder, self._forward, SHORTEST)
         self._own(brief, brief.alone)
-        rounded = self._own(brief, brief.front) if self._half else None
+        rounded = self._own(brief, brief.front) if self._rounds() else None
         reason = ""
         while True:
             try:
@@ -102,7 +111,6 @@ class Verification:
                     ) from fault
                 self._forward.take(PATHS[slower])
                 self._on_change()
-        self._covered = length
         if reason and self._forward.path == PATHS[-1]:
             warnings.warn(
                 f"{self._model} is asked forms one by one, which is right but slow: {reason}",
@@ -116,7 +124,7 @@ class Verification:
             _Fault: They differ.
         """
         exact = self._prove_in_float32(whole)
-        if rounded is None or not self._raised:
+        if rounded is None or not self._runs_in_float32:
             return
         ours, exact = self._ours(brief.our_soft)[:-READ], exact[2 * READ : -2 * READ]
         off, own_off = _spread(ours - exact), _spread(rounded - exact)
@@ -128,19 +136,20 @@ class Verification:
 
     def _prove_in_float32(self, probe: Probe) -> torch.Tensor:
         """Do so in float32, if the model runs in that; return its own log-probabilities."""
-        tolerance = _TOLERANCE_IN_HALF if self._half and not self._raised else _TOLERANCE
+        raised = self._rounds() and self._runs_in_float32
+        tolerance = _TOLERANCE_IN_HALF if self._rounds() and not raised else _TOLERANCE
         try:
-            with ExitStack() as raised:
-                if self._raised:
-                    raised.enter_context(in_float32(self._network))
-                    raised.enter_context(self._forward.uncompiled())
+            with ExitStack() as precisely:
+                if raised:
+                    precisely.enter_context(in_float32(self._network))
+                    precisely.enter_context(self._forward.uncompiled())
                 own = self._own(probe, probe.plain, probe.front, probe.late)
                 self._check_order(probe, own, tolerance)
                 ours = self._ours(probe.our_plain, probe.our_soft)
         except _CannotRun:
-            if not self._raised:
+            if not raised:
                 raise
-            self._raised = False
+            self._runs_in_float32 = False
             return self._prove_in_float32(probe)
         off = _largest(ours - torch.cat([own[: -2 * READ], own[-READ:]]))
         if not off <= tolerance:
@@ -167,10 +176,13 @@ class Verification:
 
     def _hint(self, parts: Sequence[Callable[[], torch.Tensor]]) -> str | None:
         """Recommend float32 where that helps."""
-        if not self._half:
+        if not self._rounds():
             return None
         with in_float32(self._network):
             return "Use --dtype float32." if all(map(_finite, parts)) else None
+
+    def _rounds(self) -> bool:
+        return self._network.dtype in (torch.bfloat16, torch.float16)
 
     def _ours(self, *parts: Callable[[], torch.Tensor]) -> torch.Tensor:
         try:
