@@ -20,6 +20,8 @@ _TEXT = "A grey boat with 3 sails goes past the silent island towards 7 distant 
 _VIRTUAL = (-1, -2, -3)
 _BEGINNING = 16
 """Tokens of what is run without a soft prompt, and of what stands before a late one at least."""
+_EARLY = 4
+"""Of these, those that stand around an early soft prompt."""
 READ = 3
 """Positions at an end that are read; they have seen all that stands before."""
 _LEAST = -50.0
@@ -45,17 +47,20 @@ class Probe:
     def __init__(self, encoder: FormEncoder, forward: Forward, length: int) -> None:
         self._forward = forward
         rng = np.random.default_rng(0)
-        start = () if encoder.bos is None else (encoder.bos,)
-        words = np.array(encoder.encode_text(_TEXT)[len(start) :])
+        words = np.array(encoder.encode_text(_TEXT)[len(encoder.leading) :])
+        start = encoder.leading[:_EARLY]
 
         def draw(count: int) -> _Ids:
             return tuple(rng.choice(words, count).tolist())
 
         text, end = start + draw(_BEGINNING - len(start)), draw(READ)
         self._plain = [text, text[: _BEGINNING // 2] + draw(_BEGINNING // 2)]
-        self._front = [_VIRTUAL + text[:4] + end, _VIRTUAL + text[:2] + draw(2) + end]
+        self._front = [
+            _VIRTUAL + text[:_EARLY] + end,
+            _VIRTUAL + text[: _EARLY // 2] + draw(_EARLY // 2) + end,
+        ]
         if start:
-            self._front.append(start + _VIRTUAL + text[1:4] + end)
+            self._front.append(start + _VIRTUAL + text[len(start) : _EARLY] + end)
         self._words = forward.tensor(np.unique(words))
         spread = float(forward.embed(self._words).float().std())
         drawn = rng.normal(size=(1, len(_VIRTUAL), forward.embed.weight.shape[1])) * spread
