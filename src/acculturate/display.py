@@ -28,7 +28,7 @@ from acculturate.terminal import open_console
 
 if TYPE_CHECKING:
     from acculturate.benchmarks import Change, MethodScore, Result
-    from acculturate.experiment import Estimate, Published
+    from acculturate.experiment import PlannedCell, Published
     from acculturate.metrics import Profile, SurveyScores
     from acculturate.reporting.relate import Related
     from acculturate.runs import Run, RunRecords
@@ -69,26 +69,25 @@ def show_lines(lines: Iterable[str]) -> None:
         open_console().print(line, soft_wrap=True)
 
 
-def show_estimates(estimates: Sequence[Estimate], trials: int) -> None:
+def show_cells(cells: Sequence[PlannedCell], trials: int) -> None:
     """Show the cells of an experiment with the work of each, and all together; trials are not counted."""
     rows = [
         (
-            estimate.cell.title,
-            estimate.evaluations or MISSING,
-            f"{estimate.tokens:,}",
-            "complete" if estimate.complete else seconds_text(estimate.seconds),
+            planned.cell.title,
+            planned.evaluations or MISSING,
+            planned.forms,
+            "complete" if planned.complete else "to run",
         )
-        for estimate in estimates
+        for planned in cells
     ]
-    left = [estimate for estimate in estimates if not estimate.complete]
+    left = [planned for planned in cells if not planned.complete]
     total = (
-        f"{len(left)} of {len(estimates)} cells to run: "
-        f"{sum(estimate.evaluations for estimate in left):,} evaluations, "
-        f"{sum(estimate.tokens for estimate in left):,} tokens, about "
-        f"{seconds_text(sum(estimate.seconds for estimate in left))} on this machine, cell after cell"
+        f"{len(left)} of {len(cells)} cells to run: "
+        f"{sum(planned.evaluations for planned in left):,} evaluations"
         f"{f'; not counted: {trials} trials of the search' if trials else ''}."
     )
-    show_table("Cells", ("cell", "evaluations", "tokens", "time"), rows, below=[total])
+    header = "cell", "evaluations", "forms in each", "state"
+    show_table("Cells", header, rows, below=[total])
 
 
 def show_experiment(published: Published) -> None:

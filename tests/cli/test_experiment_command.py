@@ -18,13 +18,14 @@ tokens = 2
 naive = {}
 de = { population = 6 }
 """
+ON_HUB = 'benchmarks = ["culturalbench-easy", "acculturate-culture-easy"]\n'
 
 
 def test_a_file_becomes_a_report(cli: CommandLine, tmp_path: Path):
     Path("plan.toml").write_text(PLAN)
     dry = cli("experiment", "plan.toml", "--dry-run", "--json").json
     assert [cell["evaluations"] for cell in dry] == [0, 12]
-    assert all(cell["tokens"] > 0 and not cell["complete"] for cell in dry)
+    assert all(cell["forms"] == 48 and not cell["complete"] for cell in dry)
     assert not Path("runs").exists()
     made = cli("experiment", "plan.toml", "--json")
     assert made.code == 0
@@ -50,3 +51,16 @@ def test_what_cannot_be_is_refused(cli: CommandLine):
     assert "smoke" in cli("experiment", "smok").message(2)
     assert "--ray" in cli("experiment", "smoke", "--workers", 2).message(2)
     assert not Path("runs").exists()
+
+
+def test_a_dry_run_needs_no_model_and_no_hub(cli: CommandLine):
+    plan = PLAN.replace('"fake"', '"nobody/nothing"').replace("[settings]", ON_HUB + "[settings]")
+    Path("plan.toml").write_text(plan)
+    shown = cli("experiment", "plan.toml", "--dry-run")
+    assert shown.code == 0
+    assert "United States, de, seed 0 │          12 │            48 │ to run" in shown.out
+    assert "2 of 2 cells to run: 12 evaluations." in shown.out
+    Path("plan.toml").write_text(plan.replace("culturalbench-easy", "culturalbench-eazy"))
+    assert "no benchmark 'culturalbench-eazy'" in cli(
+        "experiment", "plan.toml", "--dry-run"
+    ).message(2)

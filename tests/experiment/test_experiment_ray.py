@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from experiment_runs import run, tables
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.experiment import Published, RayOptions
+from acculturate.experiment.ray_workers import _start
 from acculturate.model import Answers, Backward, FakeModel
 
 ray = pytest.importorskip("ray")
@@ -120,3 +122,11 @@ def test_too_few_gpus_are_said_before_anything_runs(tmp_path: Path):
 def test_an_address_without_a_cluster_is_named(tmp_path: Path):
     with pytest.raises(UsageError, match="there is no Ray at 'auto'"):
         run(tmp_path, ray=RayOptions("auto"))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999"])
+def test_a_dead_address_is_refused_at_once(address: str):
+    began = time.monotonic()
+    with pytest.raises(UsageError, match=f"there is no Ray at '{address}'") as caught:
+        _start(address)
+    assert caught.value.hint and time.monotonic() - began < 5

@@ -2,6 +2,7 @@ from .asking import Method as Method
 from .asking import Shares as Shares
 from .asking import ask as ask
 from .catalogue import benchmark_names as benchmark_names
+from .catalogue import comes_from_hub as comes_from_hub
 from .catalogue import load_benchmark as load_benchmark
 from .catalogue import load_benchmarks as load_benchmarks
 from .exam import Exam as Exam

@@ -40,6 +40,11 @@ def benchmark_names() -> tuple[str, ...]:
     return tuple(_known())
 
 
+def comes_from_hub(named: str) -> bool:
+    """Return whether loading a benchmark by this name asks the hub for it."""
+    return "repository" in _known().get(named.strip(), ())
+
+
 def load_benchmark(named: str, progress: Callable[[str], None] = lambda _: None) -> Benchmark:
     """Load a benchmark.
 

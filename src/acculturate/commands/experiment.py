@@ -44,7 +44,7 @@ def experiment(
         file: TOML file of the experiment, or a preset's name.
         out: Experiment directory [runs/NAME].
         presets: List the experiments that come with the package.
-        dry_run: List the cells with their evaluations, tokens and time, and run none.
+        dry_run: List the cells with their evaluations, load no model and run none.
         ray: Run cells in Ray workers: local, or the address of a cluster whose machines all see the
             experiment directory.
         workers: Number of Ray workers [one per GPU share, else one per machine].
@@ -60,19 +60,18 @@ def experiment(
     if ray is None and (workers or gpus_per_worker):
         raise UsageError("--workers and --gpus-per-worker are Ray's", "Add --ray local.")
     plan = ex.load_experiment(file)
-    prepared = ex.prepare(plan)
+    prepared = ex.prepare(plan, fetch=not dry_run)
     for table in prepared.tables.values():
         say_warnings(table.warnings_for(prepared.instrument))
     if plan.search is not None:
         ex.needs_optuna()
     folder, model = out or Path("runs") / slug(plan.name), plan.model
+    if dry_run:
+        _show_cells(ex.planned_cells(prepared, folder), plan, as_json)
+        return
     loading = partial(
         load, model.name, model.revision, model.dtype, device, trust_remote_code, model.chat
     )
-    if dry_run:
-        trials = plan.search.trials if plan.search else 0
-        _show_estimates(ex.estimate(prepared, loading(), folder), trials, as_json)
-        return
     options = None if ray is None else ex.RayOptions(ray, workers, gpus_per_worker)
     published = _run(prepared, folder, loading, options)
     paths = {"report": str(published.report), "results": str(published.results)}
@@ -114,6 +113,7 @@ def _list(as_json: bool) -> None:
     display.print_result(as_json, abouts, lambda: display.show_lines(lines))
 
 
-def _show_estimates(cells: Sequence[ex.Estimate], trials: int, as_json: bool) -> None:
-    value = [asdict(cell) | {"cell": str(cell.cell.folder)} for cell in cells]
-    display.print_result(as_json, value, lambda: display.show_estimates(cells, trials))
+def _show_cells(cells: Sequence[ex.PlannedCell], plan: ex.Experiment, as_json: bool) -> None:
+    value = [asdict(planned) | {"cell": str(planned.cell.folder)} for planned in cells]
+    trials = plan.search.trials if plan.search else 0
+    display.print_result(as_json, value, lambda: display.show_cells(cells, trials))

@@ -1,7 +1,7 @@
 from .comparisons import Difference as Difference
 from .comparisons import differences as differences
-from .dry_run import Estimate as Estimate
-from .dry_run import estimate as estimate
+from .dry_run import PlannedCell as PlannedCell
+from .dry_run import planned_cells as planned_cells
 from .figures import figures_of as figures_of
 from .narrative import findings as findings
 from .plan import PRESETS as PRESETS

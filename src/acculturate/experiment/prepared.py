@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from acculturate.benchmarks import Exam, Known, load_benchmarks
+from acculturate.benchmarks import Exam, Known, comes_from_hub, load_benchmarks
 from acculturate.errors import UsageError
 from acculturate.experiment.plan import Experiment
 from acculturate.formatting import slug
@@ -130,8 +130,12 @@ class PreparedExperiment:
         return make_task(self.instrument, countries[country], settings, countries)
 
 
-def prepare(experiment: Experiment) -> PreparedExperiment:
+def prepare(experiment: Experiment, *, fetch: bool = True) -> PreparedExperiment:
     """Load what an experiment names and check that every cell can run.
+
+    Args:
+        experiment: The experiment.
+        fetch: False to leave out benchmarks that would come from the hub.
 
     Raises:
         UsageError: A name is unknown, a country has no score, a setting cannot be run, or two names
@@ -152,9 +156,8 @@ def prepare(experiment: Experiment) -> PreparedExperiment:
         prepared.task(*place, prepared.shared)
     if experiment.languages:
         all_forms(instrument, experiment.languages, split="held-out")
-    if not experiment.benchmarks:
-        return prepared
-    return replace(prepared, exam=Exam(load_benchmarks(experiment.benchmarks)))
+    benchmarks = [name for name in experiment.benchmarks if fetch or not comes_from_hub(name)]
+    return replace(prepared, exam=Exam(load_benchmarks(benchmarks))) if benchmarks else prepared
 
 
 def _check_folders(what: str, names: Iterable[str]) -> None:

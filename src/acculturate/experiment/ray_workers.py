@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -21,6 +22,8 @@ from acculturate.experiment.prepared import Cell
 from acculturate.experiment.worker import CellFailure, CellWorker, Execute, Job, ProgressListener
 
 _RETRIES = 5
+_PATIENCE = 10
+"""Seconds for a cluster to take a connection."""
 _POLL = 0.5
 """Seconds between two looks at the workers' messages."""
 
@@ -71,8 +74,24 @@ def ray_workers(
         ray.shutdown()
 
 
+def _check_address(address: str) -> None:
+    """Refuse an address where nobody listens: Ray itself would try it for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not host or not port.isdigit():
+        return
+    # Read where Ray is imported: tries of 15 seconds with something that is no Ray; 20 by default.
+    os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "2")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"there is no Ray at {address!r}: {error}", "Use local, or a cluster's address."
+        ) from error
+
+
 def _start(address: str) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    _check_address(address)
     try:
         import ray  # pyright: ignore[reportMissingImports]
     except ImportError as error:
