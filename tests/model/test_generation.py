@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from acculturate.errors import UsageError
-from acculturate.model import FakeModel, GeneratingModel, Query, SoftPrompt
+from acculturate.errors import FailureError, UsageError
+from acculturate.model import FakeModel, GeneratingModel, LanguageModel, Query, SoftPrompt
 from acculturate.survey import all_forms
-from tiny_models import ARCHITECTURES, shared_model
+from tiny_models import ARCHITECTURES, shared_model, tiny_model
 
 PLACEMENTS = ("front", "after-bos", "before-answer")
 
@@ -76,6 +76,90 @@ def test_drawn_answers_repeat_with_their_seed(forms):
     )
     assert first == again != other
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_drawn_tokens_come_from_the_plain_distribution(forms):
+    """The same draws from whole passes through the plain model give the same words."""
+    model, generator, made = shared_model("llama"), torch.Generator().manual_seed(3), []
+    tokens = list(model.encode(forms[0]).tokens)
+    for _ in range(4):
+        with torch.no_grad():
+            logits = model.network(input_ids=torch.tensor([tokens + made])).logits[0, -1]
+        made.append(int(torch.multinomial(logits.softmax(-1), 1, generator=generator)))
+        if made[-1] == 1 or "\n" in model.tokenizer.decode(made).lstrip():
+            break
+    expected = model.tokenizer.decode(made, skip_special_tokens=True)
+    assert model.generate_answers(forms[:1], max_tokens=4, seed=3) == (expected,)
+
+
+def test_no_setting_of_the_checkpoint_leaks_in(forms):
+    model = tiny_model("llama")
+    plain = [model.generate_answers(forms, max_tokens=5, seed=seed) for seed in (None, 1)]
+    config = model.network.generation_config
+    first = model.tokenizer(plain[0][0])["input_ids"][1:]
+    config.update(do_sample=True, temperature=0.1, top_k=1, repetition_penalty=9.0, num_beams=2)
+    config.update(min_new_tokens=5, forced_eos_token_id=5, suppress_tokens=first, max_length=3)
+    assert [model.generate_answers(forms, max_tokens=5, seed=seed) for seed in (None, 1)] == plain
+    assert model.network.generation_config is config
+
+
+def test_a_text_ends_at_an_end_token_whatever_follows_in_its_batch(forms):
+    model = tiny_model("llama")
+    whole = model.continue_text("How often", max_tokens=6)
+    assert " among" in whole
+    end = model.tokenizer.convert_tokens_to_ids("Ġamong")
+    model.network.generation_config.eos_token_id = [end]
+    ended = LanguageModel("ended", None, model.network, model.tokenizer)
+    assert ended.continue_text("How often", max_tokens=6) == whole.partition(" among")[0]
+    together = ended.generate_answers(forms, max_tokens=6)
+    assert list(together) == [ended.generate_answers([form], max_tokens=6)[0] for form in forms]
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+def test_a_model_that_gives_no_numbers_writes_something(forms, seed):
+    model = tiny_model("llama")
+    broken = SoftPrompt(np.full((2, 32), 1e30, np.float32), "front", "tiny")
+    assert len(model.generate_answers(forms, broken, max_tokens=3, seed=seed)) == len(forms)
+
+
+def test_a_model_that_cannot_generate_writes_by_whole_passes(forms, monkeypatch):
+    model = tiny_model("llama")
+    plain = shared_model("llama").generate_answers(forms, prompt(), max_tokens=5, seed=2)
+
+    def refuse(**_):
+        raise ValueError("no inputs_embeds here")
+
+    monkeypatch.setattr(model.network, "generate", refuse)
+    with pytest.warns(UserWarning, match="pass over the whole text.*no inputs_embeds here"):
+        assert model.generate_answers(forms, prompt(), max_tokens=5, seed=2) == plain
+
+
+def test_a_cache_that_forgets_is_noticed(forms, monkeypatch):
+    model = tiny_model("llama")
+    plain = shared_model("llama").generate_answers(forms, prompt(), max_tokens=5)
+    forward = model.network.forward
+
+    def forgetful(*arguments, past_key_values=None, **named):
+        return forward(*arguments, **named)
+
+    monkeypatch.setattr(model.network, "forward", forgetful)
+    with pytest.warns(UserWarning, match="lies elsewhere"):
+        assert model.generate_answers(forms, prompt(), max_tokens=5) == plain
+
+
+def test_what_cannot_be_written_is_refused(forms, monkeypatch):
+    model = tiny_model("llama")
+    model.ask(None, Query(forms))
+
+    def broken(*_, **__):
+        raise RuntimeError("a kernel is missing\nmore lines")
+
+    monkeypatch.setattr(model.network, "forward", broken)
+    with (
+        pytest.warns(UserWarning, match="whole text"),
+        pytest.raises(FailureError, match=r"written answers cannot be had: a kernel is missing$"),
+    ):
+        model.generate_answers(forms, max_tokens=3)
 
 
 def test_a_prompt_of_another_width(forms):

@@ -1,24 +1,41 @@
 """Text instead of probabilities: what a model writes after the answer cue, or behind any text.
 
-In: a network, forms, questions or a text, and a soft prompt. Out: what it writes. Rows of one length run
-together, so that nothing is padded and every position is what it would be alone: positions, windows and
-caches stay the model's own code. What the text means is not decided here.
+In: a network, forms, questions or a text, and a soft prompt. Out: what it writes. It is written by
+transformers' own generation, which knows the model's caches; which token follows, and where a text ends,
+is decided here, from the model's plain distribution. Rows of one length run together, so that nothing is
+padded and every position is what it would be alone. Whatever is first written in a placement is compared
+with a pass over the whole text; a model that generation leads elsewhere writes by such passes, which is
+right and slow. What the text means is not decided here.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 
+from acculturate.errors import FailureError
 from acculturate.model.encoding import QUESTION, EncodedForm, FormEncoder
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.survey.forms import Form
 
 _ROWS = 32
+_PROVED_ROWS, _PROVED_TOKENS = 2, 3
+_LARGEST = {torch.float32: 1e-3}
+_LARGEST_OF_OTHERS = 0.1
+"""Share of the probability of the next token that generation may put elsewhere than a whole pass does."""
 _LINE = "\n"  # an answer to a form does not go on behind its line
 
 
@@ -34,9 +51,13 @@ class TextWriter:
     def __init__(self, network: Any, tokenizer: Any, encoder: FormEncoder) -> None:
         self._network, self._tokenizer, self._encoder = network, tokenizer, encoder
         self._embed: Any = network.get_input_embeddings()
-        # All logits of all positions would be gigabytes; every common model can leave out the others.
         known = inspect.signature(network.forward).parameters
-        self._last: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+        # All logits of all positions would be gigabytes; every common model can leave out the others.
+        wanted = {"use_cache": False, "logits_to_keep": 1}
+        self._whole = {name: value for name, value in wanted.items() if name in known}
+        self._ends = _end_tokens(network, tokenizer)
+        self._generates = True
+        self._proved: set[str] = set()
 
     @torch.inference_mode()
     def continue_text(self, text: str, prompt: SoftPrompt | None, max_tokens: int) -> str:
@@ -82,17 +103,14 @@ class TextWriter:
             groups.setdefault((len(form.tokens), form.prompt_at(placement)), []).append(index)
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         texts = [""] * len(encoded)
-        contiguous = self._network.get_output_embeddings().register_forward_pre_hook(_contiguous)
-        try:
+        with _contiguous_states(self._network):
             for (_, cut), members in sorted(groups.items()):
                 for start in range(0, len(members), _ROWS):
                     chunk = members[start : start + _ROWS]
                     rows = self._rows([encoded[index].tokens for index in chunk], cut, prompt)
-                    written = self._continue(rows, max_tokens, stop, generator)
+                    written = self._continue(rows, placement, max_tokens, stop, generator)
                     for index, text in zip(chunk, written, strict=True):
                         texts[index] = text
-        finally:
-            contiguous.remove()
         return tuple(texts)
 
     def _rows(
@@ -109,46 +127,157 @@ class TextWriter:
     def _continue(
         self,
         rows: torch.Tensor,
+        placement: str,
         max_tokens: int,
         stop: str | None,
         generator: torch.Generator | None,
     ) -> list[str]:
-        """Write behind rows of one length, token by token, until all have come to an end."""
-        given: dict[str, Any] = {"inputs_embeds": rows}
-        ends, cache = self._end_tokens(), None
-        written: list[list[int]] = [[] for _ in rows]
-        unfinished = [True] * len(rows)
-        for _ in range(max_tokens):
-            out = self._network(**given, past_key_values=cache, use_cache=True, **self._last)
-            cache = out.past_key_values
-            following = _choose(out.logits[:, -1].float().cpu(), generator)
-            for row, token in enumerate(following.tolist()):
-                if unfinished[row] and token not in ends:
-                    written[row].append(token)
-                unfinished[row] &= token not in ends
-                if stop is not None:
-                    unfinished[row] &= stop not in self._text(written[row]).lstrip()
-            if not any(unfinished):
-                break
-            given = {"input_ids": following[:, None].to(rows.device)}
-        return [self._text(row) for row in written]
+        """Write behind rows of one length until all have come to an end."""
+        choose, end = _Choice(generator), _End(self._ends, stop, self._text)
+        try:
+            if self._generates and placement not in self._proved:
+                self._prove(rows[:_PROVED_ROWS], placement)
+            write = self._generate if self._generates else self._pass_by_pass
+            made = write(rows, max_tokens, choose, end)
+        except Exception as error:
+            raise FailureError(
+                f"this model's written answers cannot be had: {_first_line(error)}",
+                "Its probabilities can: leave the written answers out.",
+            ) from error
+        return [self._text(end.before(tokens)) for tokens in made.tolist()]
 
-    def _end_tokens(self) -> set[int]:
-        config = getattr(self._network, "generation_config", None)
-        ends: Any = getattr(config, "eos_token_id", None)
-        ends = ends if isinstance(ends, list | tuple) else [ends]
-        return {end for end in (*ends, self._tokenizer.eos_token_id) if end is not None}
+    def _prove(self, rows: torch.Tensor, placement: str) -> None:
+        """Compare what generation sees at each token with passes over the whole text; they must agree."""
+        seen: list[torch.Tensor] = []
+        try:
+            made = self._generate(
+                rows, _PROVED_TOKENS, _Choice(None, seen), _End(set(), None, self._text)
+            )
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            fault = _first_line(error)
+        else:
+            text, share = torch.cat([rows, self._embed(made)], dim=1), 0.0
+            for index, logits in enumerate(seen):
+                whole = self._pass(text[:, : rows.shape[1] + index]).softmax(-1)
+                if not whole.isfinite().all():
+                    return  # a soft prompt that breaks the model proves nothing
+                share = max(share, float((logits.softmax(-1) - whole).abs().sum(-1).max()) / 2)
+            if share <= _LARGEST.get(rows.dtype, _LARGEST_OF_OTHERS):
+                self._proved.add(placement)
+                return
+            fault = f"{share:.0%} of the next token's probability lies elsewhere"
+        self._generates = False
+        warnings.warn(
+            "this model writes by a pass over the whole text for every token, which is right and slow: "
+            f"with transformers' own generation {fault}",
+            stacklevel=2,
+        )
+
+    def _generate(
+        self, rows: torch.Tensor, max_tokens: int, choose: _Choice, end: _End
+    ) -> torch.Tensor:
+        """Write token ids, `[row, token]`, by transformers' own generation."""
+        own = self._network.generation_config
+        # What a checkpoint sets there (temperature, penalties, forced tokens) would be merged in.
+        self._network.generation_config = GenerationConfig()
+        try:
+            return self._network.generate(
+                inputs_embeds=rows.clone(),
+                generation_config=GenerationConfig(max_new_tokens=max_tokens, do_sample=False),
+                logits_processor=LogitsProcessorList([choose]),
+                stopping_criteria=StoppingCriteriaList([end]),
+            )
+        finally:
+            self._network.generation_config = own
+
+    def _pass_by_pass(
+        self, rows: torch.Tensor, max_tokens: int, choose: _Choice, end: _End
+    ) -> torch.Tensor:
+        """Write the same, without a cache, by a pass over the whole text for every token."""
+        made = torch.empty(len(rows), 0, dtype=torch.int64, device=rows.device)
+        for _ in range(max_tokens):
+            following = choose(made, self._pass(rows)).argmax(-1, keepdim=True)
+            made = torch.cat([made, following], dim=1)
+            rows = torch.cat([rows, self._embed(following)], dim=1)
+            if end(made, following).all():
+                break
+        return made
+
+    def _pass(self, rows: torch.Tensor) -> torch.Tensor:
+        # A copy: some models scale their embeddings, or add positions to them, in place.
+        return self._network(inputs_embeds=rows.clone(), **self._whole).logits[:, -1].float()
 
     def _text(self, tokens: Any) -> str:
         return str(self._tokenizer.decode(tokens, skip_special_tokens=True))
 
 
-def _contiguous(_: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Make the last positions of several rows one block.
+class _Choice(LogitsProcessor):
+    """The choice of the next token: the likeliest, or one drawn from the model's own distribution.
+
+    Args:
+        generator: Draws; the likeliest is taken if None.
+        seen: Where the logits of every step are left, if anywhere.
+    """
+
+    def __init__(
+        self, generator: torch.Generator | None, seen: list[torch.Tensor] | None = None
+    ) -> None:
+        self._generator, self._seen = generator, seen
+
+    def __call__(self, _: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Leave each row the chosen token alone."""
+        if self._seen is not None:
+            self._seen.append(scores)
+        chosen = _choose(scores.float().cpu(), self._generator).to(scores.device)
+        return torch.full_like(scores, -torch.inf).scatter(1, chosen[:, None], 0.0)
+
+
+class _End(StoppingCriteria):
+    """The end of a text: an end token, or the token that brings a string.
+
+    Args:
+        tokens: The end tokens.
+        stop: The string, if any; not counted at the beginning of a text.
+        text: Decodes tokens.
+    """
+
+    def __init__(self, tokens: set[int], stop: str | None, text: Callable[[Any], str]) -> None:
+        self._tokens, self._stop, self._text = tokens, stop, text
+
+    def __call__(self, input_ids: torch.Tensor, *_: Any, **__: Any) -> Any:
+        """Say which rows have come to their end."""
+        ended = [self._ended(row) for row in input_ids.tolist()]
+        return torch.tensor(ended, device=input_ids.device)
+
+    def before(self, written: list[int]) -> list[int]:
+        """Return the tokens of a text up to its end, without an end token."""
+        lengths = range(1, len(written))
+        length = next((n for n in lengths if self._ended(written[:n])), len(written))
+        return [token for token in written[:length] if token not in self._tokens]
+
+    def _ended(self, written: list[int]) -> bool:
+        if not self._tokens.isdisjoint(written):
+            return True
+        return self._stop is not None and self._stop in self._text(written).lstrip()
+
+
+@contextmanager
+def _contiguous_states(network: Any) -> Generator[None]:
+    """Make the last positions of several rows one block for a while.
 
     A slice of them, times a frozen head, takes torch 2.13 through a copy of the whole head: seconds.
     """
-    return (arguments[0].contiguous(), *arguments[1:])
+
+    def contiguous(_: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (arguments[0].contiguous(), *arguments[1:])
+
+    handle = network.get_output_embeddings().register_forward_pre_hook(contiguous)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _choose(logits: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
@@ -159,3 +288,13 @@ def _choose(logits: torch.Tensor, generator: torch.Generator | None) -> torch.Te
     broken = torch.isinf(logits).all(dim=-1, keepdim=True)
     logits = torch.where(broken, torch.zeros_like(logits), logits)
     return torch.multinomial(logits.softmax(dim=-1), 1, generator=generator)[:, 0]
+
+
+def _end_tokens(network: Any, tokenizer: Any) -> set[int]:
+    ends: Any = getattr(getattr(network, "generation_config", None), "eos_token_id", None)
+    ends = ends if isinstance(ends, list | tuple) else [ends]
+    return {end for end in (*ends, tokenizer.eos_token_id) if end is not None}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
