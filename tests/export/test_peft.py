@@ -10,6 +10,7 @@ import peft
 import pytest
 import torch
 from safetensors.numpy import load_file
+from tokenizers import processors
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.export import export_peft, proof
@@ -77,6 +78,18 @@ def test_a_chat_model(tmp_path, toy_forms, template):
     model = LanguageModel("chat", None, tiny_network("llama"), tokenizer)
     out = export_peft(soft_prompt(model, "after-bos"), model, tmp_path / "adapter", forms=toy_forms)
     assert "drop the first id" in (out / "README.md").read_text()
+
+
+def test_an_adapter_carries_all_tokens_that_lead_a_text(tmp_path, toy_forms):
+    tokenizer = tiny_tokenizer()
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<bos> <pad> $A", special_tokens=[("<bos>", 0), ("<pad>", 2)]
+    )
+    model = LanguageModel("two", None, tiny_network("llama"), tokenizer)
+    out = export_peft(soft_prompt(model, "after-bos"), model, tmp_path / "adapter", forms=toy_forms)
+    config = json.loads((out / "adapter_config.json").read_text())
+    assert config["num_virtual_tokens"] == 2 + len(soft_prompt(model, "after-bos").embeddings)
+    assert "The first 2 of the" in (out / "README.md").read_text()
 
 
 def test_bfloat16_is_proved_in_float32_and_left_as_it_was(tmp_path, toy_forms):

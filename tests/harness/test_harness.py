@@ -6,6 +6,7 @@ import shutil
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 os.environ["HF_DATASETS_OFFLINE"] = "1"
 
@@ -224,6 +225,15 @@ def test_a_chat_model_is_asked_through_its_template(tmp_path):
     assert ids[:2] != [lm.prefix_token_id] * 2
     assert value == pytest.approx(by_hand(lm, ids, start, prompt)[0], abs=2e-4)
     assert "/" not in lm.tokenizer_name
+
+
+def test_virtual_tokens_stand_behind_all_leading_tokens_where_a_row_has_them():
+    network, virtual = tiny_network("llama"), torch.ones(1, 32)
+    lm = SimpleNamespace(model=network, _virtual=virtual, _after=(0, 2))
+    rows = SoftPromptLM._prompted(lm, torch.tensor([[0, 2, 7], [0, 7, 7]]))
+    embed = network.get_input_embeddings()
+    assert torch.equal(rows[0], torch.cat([embed.weight[[0, 2]], virtual, embed.weight[[7]]]))
+    assert torch.equal(rows[1], torch.cat([virtual, embed.weight[[0, 7, 7]]]))
 
 
 def test_the_command_line_knows_the_model(run, monkeypatch, capsys):

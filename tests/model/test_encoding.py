@@ -4,14 +4,17 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers
+from plain_transformers import plain_logits, plain_tokens
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 from acculturate.errors import UsageError
+from acculturate.model import LanguageModel, Query
 from acculturate.model.encoding import FormEncoder
 from acculturate.survey import Form, Instrument, all_forms
-from tiny_models import CHAT_TEMPLATE, tiny_tokenizer
+from tiny_models import CHAT_TEMPLATE, tiny_network, tiny_tokenizer
 
 
 def word_tokenizer(*labels: str, text: str = "") -> Any:
@@ -165,3 +168,92 @@ def test_two_labels_of_one_token_are_refused(form: Form) -> None:
     with pytest.raises(UsageError, match="not told apart") as caught:
         FormEncoder(tiny_tokenizer()).encode(twice)
     assert "['1', '2', '3', '4', '4']" in str(caught.value)
+
+
+def tokenizer_that_starts(single: str, chat_template: str | None = None) -> Any:
+    """The tiny tokenizer, which puts other tokens around a text `$A`."""
+    tokenizer = tiny_tokenizer(chat_template=chat_template)
+    named = [
+        (token, tokenizer.convert_tokens_to_ids(token)) for token in ("<bos>", "<eos>", "<pad>")
+    ]
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single=single, special_tokens=named
+    )
+    return tokenizer
+
+
+@pytest.mark.parametrize(
+    "chat_template", [None, CHAT_TEMPLATE, CHAT_TEMPLATE.replace("{{ bos_token }}", "")]
+)
+@pytest.mark.parametrize(
+    ("single", "leading"),
+    [
+        ("<bos> $A", (0,)),
+        ("<bos> $A <eos>", (0,)),
+        ("<bos> <bos> $A", (0, 0)),
+        ("<bos> <pad> $A", (0, 2)),
+        ("<pad> $A", (2,)),
+        ("<eos> $A <eos>", (1,)),
+    ],
+)
+def test_everything_starts_as_the_tokenizer_starts_a_text(
+    single: str, leading: tuple[int, ...], chat_template: str | None, form: Form
+) -> None:
+    tokenizer = tokenizer_that_starts(single, chat_template)
+    if 0 not in leading:
+        tokenizer.bos_token = tokenizer.convert_ids_to_tokens(leading[0])
+    encoder = FormEncoder(tokenizer)
+    assert encoder.leading == leading
+    encoded = encoder.encode(form)
+    for tokens in (
+        encoded.tokens,
+        encoder.encode_text(form.text),
+        encoder.encode_question(form.text).tokens,
+    ):
+        assert tokens[: len(leading)] == leading
+        assert not {0, 1, 2} & set(tokens[len(leading) :])
+    text = list(encoder.encode_text(form.text))
+    assert tokenizer(form.text)["input_ids"] in (text, [*text, 1])
+    assert encoded.prompt_at("after-bos") == len(leading)
+    assert encoded.prompt_at("front") == 0
+    assert encoder.prompt_at((*leading, 7, 7, 7, 7), "after-bos") == len(leading)
+
+
+@pytest.mark.parametrize("chat_template", [None, CHAT_TEMPLATE.replace("{{ bos_token }}", "")])
+def test_the_first_word_has_its_space(chat_template: str | None, form: Form) -> None:
+    """SentencePiece puts a space before a text, and puts none behind a token that is written in it."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Metaspace(prepend_scheme="first"), pre_tokenizers.Digits(True)]
+    )
+    tokenizer.decoder = decoders.Metaspace()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=["<s>", "<unk>"], show_progress=False
+    )
+    tokenizer.train_from_iterator([form.text, f"[user]\n[assistant]\n{form.cue} 1"] * 2, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", 0)]
+    )
+    made = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", unk_token="<unk>")
+    made.chat_template = chat_template
+    encoder = FormEncoder(made)
+    assert list(encoder.encode_text(form.text)) == made(form.text)["input_ids"]
+    first = made.convert_ids_to_tokens(encoder.encode(form).tokens[:2])
+    assert first[0] == "<s>" and first[1].startswith("▁")
+
+
+def test_a_text_that_the_tokenizer_does_not_know_is_refused(form: Form) -> None:
+    with pytest.raises(UsageError, match="does not know all of 'Answer with the number") as caught:
+        FormEncoder(word_tokenizer("1", "2", "3", "4", "5")).encode(form)
+    assert "another language" in str(caught.value.hint)
+
+
+def test_a_soft_prompt_after_bos_stands_behind_all_that_leads(toy_forms: tuple[Form, ...]) -> None:
+    tokenizer, network = tokenizer_that_starts("<bos> <pad> $A"), tiny_network("llama")
+    model = LanguageModel("two", None, network, tokenizer)
+    prompt = np.random.default_rng(0).normal(size=(2, 32)).astype(np.float32)
+    ours = model.ask(prompt[None], Query(toy_forms[:2], placement="after-bos")).probabilities[0]
+    for row, form in enumerate(toy_forms[:2]):
+        ids, options = plain_tokens(tokenizer, form)
+        chosen = plain_logits(network, ids, prompt, cut=2, last=1)[-1][options].softmax(-1)
+        assert ours[row, : len(options)] == pytest.approx(chosen.numpy(), abs=1e-5)

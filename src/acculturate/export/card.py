@@ -66,7 +66,7 @@ def model_card(
             local_base=Path(base).exists(),
             carried_base=embedded or Path(model.name).suffix == ".gguf",
             embedded=embedded,
-            after_bos=prompt.placement == "after-bos",
+            carried=len(model.leading) if prompt.placement == "after-bos" else 0,
             chat=bool(model.tokenizer.chat_template),
             version=version("acculturate"),
             proof=proof,

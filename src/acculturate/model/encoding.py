@@ -81,7 +81,10 @@ class FormEncoder:
         self.leading = self._find_leading()
         has_template = bool(tokenizer.chat_template)
         if chat == "template" and not has_template:
-            raise UsageError("the model has no chat template", "Use --chat auto or none.")
+            raise UsageError(
+                "the model has no chat template",
+                "Give a model whose tokenizer has one, or ask without: --chat none.",
+            )
         self._template = ChatTemplate(tokenizer) if has_template and chat != "none" else None
         self.chat: Chat = "template" if self._template else "none" if has_template else "auto"
 

@@ -212,13 +212,14 @@ def check_model(directory: Path, model: AnswerModel) -> str:
             f"{there[:12]} there)",
             f"Load {tuned_on['name']} in {tuned_on['dtype']}.",
         )
-    chat = about.get("chat")
-    if "chat" in tuned_on and tuned_on["chat"] != chat:
+    in_template = about.get("chat") == "template"
+    if "chat" in tuned_on and (tuned_on["chat"] == "template") != in_template:
         raise UsageError(
-            f"the run was asked with chat={tuned_on['chat']!r}, {model.name} is asked with {chat!r}",
-            f"Load it with load_model(..., chat={tuned_on['chat']!r}).",
+            f"the run was tuned with{'out' if in_template else ''} the chat template of its model, and "
+            f"{model.name} is asked with{'' if in_template else 'out'} one",
+            f"Load the run's model with load_model(..., chat={tuned_on['chat']!r}).",
         )
-    return fingerprint([here, chat]) if chat else here
+    return fingerprint([here, "template"]) if in_template else here
 
 
 class Memo:
