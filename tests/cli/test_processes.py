@@ -92,6 +92,24 @@ def test_stopped_and_resumed(sent: signal.Signals, tmp_path):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("ray", [(), pytest.param(("--ray", "local"), marks=pytest.mark.slow)])
+def test_an_experiment_is_stopped_as_by_ctrl_c(ray: tuple[str, ...], tmp_path):
+    if ray:
+        pytest.importorskip("ray")
+    command = [sys.executable, "-m", "acculturate", "experiment", "smoke", *ray]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    assert "starts" in process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 143, err
+    assert "Traceback" not in err
+    assert err.endswith("Stopped. What is done is in runs/smoke; the same command goes on.\n")
+
+
 def test_a_reader_that_stops_reading():
     for arguments in (("forms",), ("forms", "--json")):
         process = subprocess.Popen(
