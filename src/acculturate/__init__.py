@@ -4,8 +4,15 @@ The public names are in `__init__.pyi`. Importing the package imports no torch: 
 first used.
 """
 
+import os
+
 from lazy_loader import attach_stub
 
 __version__ = "0.2.0"
+
+# Threads of torch that wait for each other sleep; spinning, they hold up each other where others use the cores
+# too. Its OpenMP (libgomp, or Intel's) reads this when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("KMP_BLOCKTIME", "0")
 
 __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -54,6 +54,21 @@ def test_neither_the_package_nor_its_help_imports_a_framework():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "active"}, "ACTIVE")]
+)
+def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(given, expected):
+    pytest.importorskip("torch")
+    environment = os.environ | {"OMP_DISPLAY_ENV": "true"} | given
+    code = "import acculturate, torch"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=3000
+    )
+    if "OMP_WAIT_POLICY" not in done.stderr:
+        pytest.skip("this torch does not use an OpenMP that shows its settings")
+    assert f"OMP_WAIT_POLICY = '{expected}'" in done.stderr
+
+
 def test_the_fake_model_needs_no_framework(tmp_path):
     code = (
         "import sys, acculturate.cli\n"
