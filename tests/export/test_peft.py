@@ -9,6 +9,7 @@ import numpy as np
 import peft
 import pytest
 import torch
+import transformers
 from safetensors.numpy import load_file
 from tokenizers import processors
 
@@ -157,6 +158,21 @@ def test_what_peft_raises_is_one_message(tmp_path, toy_forms, monkeypatch):
     assert nothing_left(tmp_path)
 
 
+def test_a_model_that_peft_does_not_know(tmp_path, toy_forms):
+    config = transformers.MambaConfig(vocab_size=400, hidden_size=32, num_hidden_layers=2)
+    network = transformers.AutoModelForCausalLM.from_config(config).float()
+    model = LanguageModel("tiny", None, network, tiny_tokenizer())
+    with (
+        pytest.warns(UserWarning, match="one by one"),
+        pytest.raises(
+            FailureError, match="PEFT cannot give tiny, a model of the type 'mamba'"
+        ) as caught,
+    ):
+        export_peft(soft_prompt(model), model, tmp_path / "adapter", forms=toy_forms)
+    assert caught.value.hint == "Nothing was written. Serve the prompt with acculturate itself."
+    assert nothing_left(tmp_path)
+
+
 def test_placements_that_peft_cannot_express(tmp_path, toy_forms):
     model = tiny_model("llama")
     with pytest.raises(UsageError, match="before-answer") as caught:
@@ -244,7 +260,7 @@ def test_a_run(tmp_path, tuned, toy_forms):
     card = (out / "README.md").read_text()
     assert "# llama, moved towards Toyland &lt;&amp;&gt;" in card
     assert re.search(
-        r"Tuning \w+ the loss to Toyland .* on 24 tuning forms; on forms it never saw", card
+        r"Tuning \w+ the loss to Toyland .* on \d+ tuning forms; on forms it never saw", card
     )
     assert "| Tuned soft prompt |" in card
     assert "## What was run" in card

@@ -81,7 +81,11 @@ def prove(
                 "the first step of a generation": [_generate(adapted, rows[0], model)],
             }
     except Exception as error:
-        raise FailureError(f"PEFT cannot use the adapter: {error}") from error
+        kind, reason = model.network.config.model_type, str(error).strip().partition("\n")[0]
+        raise FailureError(
+            f"PEFT cannot give {model.name}, a model of the type {kind!r}, a soft prompt: {reason}",
+            "Nothing was written. Serve the prompt with acculturate itself.",
+        ) from error
     difference = 0.0
     for way, logits in ways.items():
         for index, row in enumerate(logits):
