@@ -108,6 +108,10 @@ Republic of Türkiye: Turkey
 """
 # Natural Earth (geopandas' maps), World Happiness Report, CIA World Factbook, IMF, Our World in Data.
 OTHERS = """
+Hong Kong SAR PRC: Hong Kong, "Iran, Islam. Rep.": Iran, "Tanzania, Un. Rep.": Tanzania, ROM: Romania,
+Bosnia-Hercegovina: Bosnia and Herzegovina, Trinidad & Tob.: Trinidad and Tobago, Moldavia: Moldova,
+GB-GBN: United Kingdom, GB-NIR: Northern Ireland, NIR: Northern Ireland, ZAR: DR Congo, Belorussia: Belarus,
+Falkland Islands (the) [Malvinas]: Falkland Islands, Cent. Afr. Rep.: Central African Republic,
 Dem. Rep. Congo: DR Congo, Eq. Guinea: Equatorial Guinea,
 Central African Rep.: Central African Republic, Bosnia and Herz.: Bosnia and Herzegovina,
 Fr. Polynesia: French Polynesia, S. Sudan: South Sudan, W. Sahara: Western Sahara,

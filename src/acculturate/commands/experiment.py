@@ -60,9 +60,7 @@ def experiment(
     if ray is None and (workers or gpus_per_worker):
         raise UsageError("--workers and --gpus-per-worker are Ray's", "Add --ray local.")
     plan = ex.load_experiment(file)
-    prepared = ex.prepare(plan, fetch=not dry_run)
-    for table in prepared.tables.values():
-        say_warnings(table.warnings_for(prepared.instrument))
+    prepared = _prepare(plan, fetch=not dry_run)
     if plan.search is not None:
         ex.needs_optuna()
     folder, model = out or Path("runs") / slug(plan.name), plan.model
@@ -83,6 +81,13 @@ def experiment(
             f"{len(published.failed)} cells failed twice; first {name}: {why}",
             f"See failures.json in {folder}. The same command tries them again.",
         )
+
+
+def _prepare(plan: ex.Experiment, fetch: bool) -> ex.PreparedExperiment:
+    prepared = ex.prepare(plan, fetch=fetch)
+    for table in prepared.tables.values():
+        say_warnings(table.warnings_for(prepared.instrument))
+    return prepared
 
 
 def _run(

@@ -41,6 +41,12 @@ def load_table(name: str, instrument: Instrument | None = None) -> CountryTable:
     return table
 
 
+def load_survey(instrument: str, table: str) -> tuple[Instrument, CountryTable]:
+    """Load the instrument and the country table of the options."""
+    survey = ac.load_instrument(instrument)
+    return survey, load_table(table, survey)
+
+
 def say_warnings(warnings: Iterable[str]) -> None:
     """Print warnings on standard error."""
     for warning in warnings:

@@ -7,7 +7,7 @@ from typing import Any
 
 import acculturate as ac
 from acculturate import display
-from acculturate.commands.loading import load, load_table
+from acculturate.commands.loading import load, load_survey
 from acculturate.commands.options import Dtype, Seed, Split, read_anchor, takes_settings
 from acculturate.model import Chat
 from acculturate.survey import LabelKind
@@ -43,8 +43,7 @@ def measure(
     from acculturate.metrics.measure import choose_forms
     from acculturate.runs import load_prompt
 
-    survey = ac.load_instrument(instrument)
-    countries = load_table(table, survey)
+    survey, countries = load_survey(instrument, table)
     anchor, reading = read_anchor(settings["anchor"]), settings["reading"]
     asked = choose_forms(survey, forms, settings["language"], labels)
     target = None if country is None else countries[country]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import acculturate as ac
 from acculturate import display
-from acculturate.commands.loading import load_table, say_warnings
+from acculturate.commands.loading import load_survey, say_warnings
 from acculturate.commands.options import Seed, read_anchor, takes_settings
 from acculturate.drawing import Format
 from acculturate.errors import UsageError
@@ -49,8 +49,7 @@ def score(
             several times.
         seed: Random seed for the bootstrap over respondents.
     """
-    survey = ac.load_instrument(instrument)
-    countries = load_table(table, survey)
+    survey, countries = load_survey(instrument, table)
     target = None if country is None else countries[country]
     if beside and figure is None:
         raise UsageError("--beside is of a figure", "Add --figure FILE.pdf.")

@@ -12,7 +12,7 @@ import typer
 
 import acculturate as ac
 from acculturate import display, progress_bars, terminal, tuning
-from acculturate.commands.loading import load, load_table
+from acculturate.commands.loading import load, load_survey
 from acculturate.commands.options import Dtype, read_anchor, read_config, takes_settings
 from acculturate.formatting import slug
 from acculturate.model import Chat
@@ -52,8 +52,7 @@ def tune(
             de/best/1, de/rand/1, de/current-to-best/1 or de, without them.
         population: Candidates per generation; by default the search algorithm's own number.
     """
-    survey = ac.load_instrument(instrument)
-    countries = load_table(table, survey)
+    survey, countries = load_survey(instrument, table)
     target = countries[country]
     settings["anchor"] = read_anchor(settings["anchor"])
     chosen = _make_optimizer(optimizer, population, settings["budget"])

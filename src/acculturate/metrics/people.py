@@ -138,6 +138,7 @@ def _score_group(
 ) -> GroupScores:
     members = [index for index, group in enumerate(people.groups) if group == name]
     answers, weights = people.answers[members], people.weights[members]
+    weights = weights / weights.max()
     means = weighted_means(weights[None], answers)
     scores = scoring.scores(means)[0]
     intervals: dict[str, Interval] = {}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from acculturate.errors import UsageError
+from acculturate.formatting import short
 from acculturate.io import Sheet, parse_csv, read_bytes
 from acculturate.survey.country_names import plain
 
@@ -89,7 +90,7 @@ def read_scores(path: Path) -> ScoreFile:
         for line, cell, value in zip(lines, cells, numbers, strict=True):
             if value is None:
                 raise UsageError(
-                    f'{where}, line {line}: {key} is "{cell}", which is not a number',
+                    f'{where}, line {line}: {key} is "{short(cell)}", which is not a number',
                     "Write a number, or nothing where no score is known.",
                 )
         known = [value for value in numbers if value is not None]

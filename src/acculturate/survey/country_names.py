@@ -21,13 +21,15 @@ _LINKS = frozenset({"and", "of", "the", "formerly"})
 _ABBREVIATED = {
     short: full
     for full, shorts in {
+        "african": "afr",
         "british": "br",
+        "central": "cent",
         "democratic": "dem",
         "east": "e eastern",
-        "equatorial": "eq",
+        "equatorial": "eq equat",
         "french": "fr",
         "great": "gr gt",
-        "herzegovina": "herz herzeg",
+        "herzegovina": "herz herzeg hercegovina",
         "islands": "is isl island",
         "north": "n northern nth",
         "palestinian": "palest",
@@ -35,14 +37,15 @@ _ABBREVIATED = {
         "republic": "rep",
         "saint": "st",
         "south": "s southern sth",
+        "tobago": "tob",
         "west": "w western",
     }.items()
     for short in shorts.split()
 }
 _FORMS = re.compile(
     r"\b(arab|bolivarian|commonwealth|duchy|fed|(con)?federa(l|ted|tion|tive)|hashemite|"
-    r"independent|islamic|kingdom|plurinational|principality|province|republic|sar|states?|sts|sultanate|"
-    r"terr?|territor(y|ies)|union|united)\b"
+    r"independent|islam(ic)?|kingdom|plurinat(ional)?|prc|principality|province|republic|sar|states?|sts|sultanate|"
+    r"terr?|territor(y|ies)|un|union|united)\b"
 )
 """Words for the form of a state."""
 
@@ -77,7 +80,7 @@ def find_name(name: str) -> CountryName | None:
         if key in names:
             return names[key]
     # "Eswatini (formerly Swaziland)", "Myanmar/Burma": two names of one country.
-    parts = [part for part in re.split(r"[(),/;]", name) if plain(part)]
+    parts = [part for part in re.split(r"[][(),/;]", name) if plain(part) not in ("", *_LINKS)]
     found = {find_name(part) for part in parts} if len(parts) > 1 else {None}
     return found.pop() if len(found) == 1 else None
 

@@ -170,7 +170,7 @@ def _weights(sheet: Sheet, name: str | None, where: str) -> Float[np.ndarray, " 
         value = number(row[index].strip(), sheet.separator)
         if value is None or not value >= 0:
             raise UsageError(
-                f'{where}, {sheet.unit} {line}: {name} is "{row[index]}"',
+                f'{where}, {sheet.unit} {line}: {name} is "{short(row[index])}"',
                 "Write how much the respondent counts, a number from 0.",
             )
         weights.append(value)
