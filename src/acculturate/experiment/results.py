@@ -17,12 +17,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from acculturate.errors import FailureError
 from acculturate.experiment.plan import Experiment
 from acculturate.experiment.prepared import BASELINE_CELL, Cell
 from acculturate.experiment.worker import LINES, SUMMARY, checks_folder, is_complete
 from acculturate.io import write_bytes, write_text
 from acculturate.metrics import Interval, State
-from acculturate.record_files import read_record
+from acculturate.record_files import MEND, read_record
+from acculturate.runs import SUMMARY as RESULT_TABLE
 from acculturate.runs import (
     Checks,
     Evaluation,
@@ -172,11 +174,10 @@ def collect(out: Path, cells: Sequence[Cell], baselines: Sequence[str]) -> tuple
 
 
 def _tuned(cell: Cell, run: RunRecords) -> Measured:
-    assert run.evaluation is not None
-    row, naive = (run.evaluation.method(key) for key in ("tuned", "naive"))
-    assert row is not None
+    row, naive, source = run.method("tuned"), run.method("naive"), cell.folder / RESULT_TABLE
+    if run.evaluation is None or row is None or not run.history:
+        raise FailureError(f"{run.path} lacks the tuned row of its summary, or its history", MEND)
     scores = _scores({cell: run}, "tuned")
-    source = cell.folder / "evaluation" / "summary.json"
     return Measured(cell, row, naive, run.evaluation, run, run.checks, scores, source)
 
 

@@ -24,7 +24,8 @@ from acculturate.metrics.specificity import rank_target
 from acculturate.model.answers import AnswerModel
 from acculturate.record_files import write_record
 from acculturate.reporting.report import write_report
-from acculturate.runs import REFUSED, HeldOut, HeldOutRow, Memo, OtherSurveys
+from acculturate.runs import DONE, REFUSED, HeldOut, HeldOutRow, Memo, OtherSurveys
+from acculturate.runs import SUMMARY as RESULT_TABLE
 from acculturate.tuning import Method, Progress, Task, measure_baselines, tune
 
 LINES = {"persona": "persona", "in-context": "in_context"}
@@ -160,8 +161,9 @@ class CellWorker:
 
 
 def is_complete(cell: Cell, out: Path) -> bool:
-    """Return whether a cell's last file is there."""
-    return (out / cell.folder / (SUMMARY if cell.method == BASELINE_CELL else _DONE)).is_file()
+    """Return whether the files that a cell ends with are there."""
+    last = (SUMMARY,) if cell.method == BASELINE_CELL else (RESULT_TABLE, DONE, _DONE)
+    return all((out / cell.folder / name).is_file() for name in last)
 
 
 def lacks_checks(cell: Cell, out: Path) -> bool:

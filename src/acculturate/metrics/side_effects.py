@@ -80,6 +80,11 @@ class Reach:
     late: Quantity
     faded: Quantity
 
+    def __post_init__(self) -> None:
+        ends = [len(self.low), len(self.high)]
+        if ends not in ([0, 0], [len(self.divergence)] * 2):
+            raise ValueError(f"{len(self.divergence)} positions with {ends} ends of intervals")
+
 
 @dataclass(frozen=True)
 class Reply:

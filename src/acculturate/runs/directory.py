@@ -62,8 +62,8 @@ class RunDirectory:
 
     @property
     def finished(self) -> bool:
-        """Return whether the run came to an end."""
-        return (self.path / DONE).is_file()
+        """Return whether the run came to an end, with its result table."""
+        return all((self.path / name).is_file() for name in (SUMMARY, DONE))
 
     def write_record(self, name: str, record: Any) -> None:
         """Write a record as a JSON file."""
@@ -90,7 +90,7 @@ class RunDirectory:
         Raises:
             FailureError: The state or the history is damaged.
         """
-        try:
+        with self.naming_state():
             if not (self.path / STATE).is_file():
                 if len(self._history_lines()) > 1:
                     raise ValueError("state.npz is missing")
@@ -106,14 +106,25 @@ class RunDirectory:
                 raise ValueError(f"history.jsonl has {len(lines)} of {generations} generations")
             if str(state.pop("history")) != fingerprint("".join(lines)):
                 raise ValueError("history.jsonl was changed")
-        except (OSError, ValueError, KeyError) as error:
+        file = self.path / HISTORY
+        return state, [parse_record(HistoryLine, parse_json(line, file), file) for line in lines]
+
+    @contextmanager
+    def naming_state(self) -> Generator[None]:
+        """Say of an error in the body that the saved state is damaged, or of another version.
+
+        Raises:
+            FailureError: Instead of that error.
+        """
+        try:
+            yield
+        except (OSError, ValueError, TypeError, KeyError, FailureError) as error:
+            why = f"it has no {error}" if isinstance(error, KeyError) else error
             raise FailureError(
-                f"the state of the run in {self.path} is damaged: {error}",
+                f"the state of the run, {self.path / STATE}, is damaged or of another version: {why}",
                 f"Its best prompt so far is still in {self.path / BEST}; to tune again, use another "
                 "--out.",
             ) from error
-        file = self.path / HISTORY
-        return state, [parse_record(HistoryLine, parse_json(line, file), file) for line in lines]
 
     def _history_lines(self) -> list[str]:
         file = self.path / HISTORY

@@ -26,6 +26,7 @@ from acculturate.model.answers import AnswerModel
 from acculturate.model.asking import provenance
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.record_files import (
+    MEND,
     parse_record,
     read_record,
     read_records,
@@ -55,7 +56,16 @@ CONFIG, PROVENANCE, HISTORY = "config.toml", "provenance.json", "history.jsonl"
 STATE, BEST, DONE = "state.npz", "best.safetensors", "DONE.json"
 SUMMARY, FRONTIER = "evaluation/summary.json", "evaluation/frontier.json"
 BENCHMARKS = "evaluation/benchmarks"
-CHECKS = ("held_out", "specificity", "extremes", "generated", "other_surveys", "respondents")
+_KINDS: dict[str, type] = {
+    "held_out": HeldOut,
+    "specificity": Specificity,
+    "extremes": Extremes,
+    "generated": Generated,
+    "other_surveys": OtherSurveys,
+    "respondents": Respondents,
+    "fluency": SideEffects,
+}
+CHECKS = tuple(_KINDS)[:-1]
 """Names of the files that `evaluate` makes under evaluation/, without their ending."""
 REFUSED = "refused"
 """Name of the file of what could not be asked, likewise."""
@@ -155,6 +165,9 @@ def read_provenance(directory: Path) -> Provenance:
             f"{path} has format {record.format}, and this version reads up to {FORMAT}",
             f"Use the version of acculturate that wrote it: {record.acculturate}.",
         )
+    for key in ("name", "dtype", "weights_hash"):
+        if key not in record.model:
+            raise FailureError(f"{path}: model.{key} is missing", MEND)
     return record
 
 
@@ -293,8 +306,8 @@ class Memo:
             (self._folder / f"{REFUSED}.json").unlink(missing_ok=True)
 
     def read(self, name: str) -> dict[str, Any] | None:
-        """Return the content of a file, or None where there is none that can be read."""
-        return self.read_record(name, dict)
+        """Return the content of a file, or None where there is none that holds its record."""
+        return self.read_record(name, dict) if self.read_record(name, _KINDS[name]) else None
 
     def read_record(self, name: str, kind: type[T]) -> T | None:
         """Return the record of a file, or None where there is none that can be read."""

@@ -7,7 +7,7 @@ what a file has to hold; an axis has the same length wherever its name stands.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import is_dataclass
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
@@ -53,7 +53,11 @@ def dump(record: object, prefix: str = "") -> State:
 
 
 def load(
-    kind: type[Record], state: Mapping[str, np.ndarray], lengths: dict[str, int], prefix: str = ""
+    kind: type[Record],
+    state: Mapping[str, np.ndarray],
+    lengths: dict[str, int],
+    prefix: str = "",
+    may_be_nan: Collection[str] = (),
 ) -> Record:
     """Return the record that `dump` gave.
 
@@ -62,6 +66,7 @@ def load(
         state: As it came back from a file.
         lengths: Of axes, by name; those that are new are added.
         prefix: What `dump` was given.
+        may_be_nan: Fields that may hold a NaN.
 
     Raises:
         FailureError: A field is missing or is not what its annotation says, or holds a NaN.
@@ -76,7 +81,7 @@ def load(
         if is_dataclass(expected):
             values[name] = load(cast("type[Any]", expected), state, lengths, f"{key}_")
         else:
-            value = _checked(key, _SINGLE.get(expected, expected), state, lengths)
+            value = _checked(key, _SINGLE.get(expected, expected), state, lengths, may_be_nan)
             values[name] = _generator(value) if expected is np.random.Generator else value
     try:
         return kind(**values)
@@ -85,7 +90,11 @@ def load(
 
 
 def _checked(
-    key: str, expected: Any, state: Mapping[str, np.ndarray], lengths: dict[str, int]
+    key: str,
+    expected: Any,
+    state: Mapping[str, np.ndarray],
+    lengths: dict[str, int],
+    may_be_nan: Collection[str],
 ) -> Any:
     """Return one array, number or text of a state, proved to be what its annotation says."""
     if key not in state:
@@ -99,7 +108,7 @@ def _checked(
             f"`{key}` is {value.dtype} of shape {value.shape}, expected {expected.__name__} with "
             f"{lengths or 'any lengths'}"
         )
-    if value.dtype.kind == "f" and np.isnan(value).any():
+    if value.dtype.kind == "f" and key not in may_be_nan and np.isnan(value).any():
         raise damaged(f"`{key}` holds a NaN")
     return value if value.ndim else value.item()
 

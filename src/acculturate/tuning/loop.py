@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -22,6 +21,7 @@ from acculturate.model.soft_prompt import Prompt, Prompts, SoftPrompt
 from acculturate.record_files import finite
 from acculturate.runs import Generation, RunDirectory, State
 from acculturate.search import Fitness, Optimizer
+from acculturate.search.state import damaged, load
 from acculturate.tuning.objective import Evaluation, Objective
 from acculturate.tuning.start import start_search
 from acculturate.tuning.task import Task
@@ -102,11 +102,21 @@ class LoopState:
         return {name: np.asarray(value) for name, value in vars(self).items()}
 
     @classmethod
-    def load(cls, state: State) -> LoopState:
-        """Read the arrays that `dump` returned."""
-        arrays = {field.name: state[field.name] for field in fields(cls)}
-        values: dict[str, Any] = {k: v if v.ndim else v.item() for k, v in arrays.items()}
-        return cls(**values)
+    def load(cls, arrays: State, lengths: dict[str, int]) -> LoopState:
+        """Read the arrays that `dump` returned.
+
+        Args:
+            arrays: As they came back from a file.
+            lengths: Of their axes, by name.
+
+        Raises:
+            FailureError: One is missing, or is not what its annotation says.
+        """
+        loaded = load(cls, arrays, lengths, may_be_nan=("divergence", "perplexity", "scores"))
+        for name in ("scores", "leaders", "start"):
+            if name not in arrays:
+                raise damaged(f"`{name}` is missing")
+        return loaded
 
 
 class TuningLoop:
@@ -134,11 +144,13 @@ class TuningLoop:
         if saved is None:
             optimizer.start(first, self._stream(1))
         else:
-            state, self._history = saved
-            self.state = LoopState.load(state)
-            optimizer.restore(
-                {k.removeprefix("search_"): v for k, v in state.items() if k.startswith("search_")}
-            )
+            arrays, self._history = saved
+            search = {k.removeprefix("search_"): v for k, v in arrays.items() if k[:7] == "search_"}
+            lengths = {"token": task.settings.tokens, "hidden": model.hidden_size}
+            lengths["dimension"] = len(task.scores)
+            with directory.naming_state():
+                self.state = LoopState.load(arrays, lengths)
+                optimizer.restore(search)
 
     def run(self, on_generation: Callable[[Progress], None]) -> StopReason:
         """Run generations until there is a reason to stop."""
