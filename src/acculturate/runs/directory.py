@@ -18,7 +18,7 @@ from typing import Any, cast
 import numpy as np
 import tomli_w
 
-from acculturate.errors import FailureError, UsageError, WriteError
+from acculturate.errors import AcculturateError, FailureError, UsageError, WriteError
 from acculturate.io import (
     fingerprint,
     is_leftover,
@@ -118,7 +118,7 @@ class RunDirectory:
         """
         try:
             yield
-        except (OSError, ValueError, TypeError, KeyError, FailureError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AcculturateError) as error:
             why = f"it has no {error}" if isinstance(error, KeyError) else error
             raise FailureError(
                 f"the state of the run, {self.path / STATE}, is damaged or of another version: {why}",
