@@ -270,18 +270,28 @@ def test_a_run_of_other_weights(tmp_path, tuned, toy_forms):
     model, run = tuned
     with torch.no_grad():
         model.network.get_input_embeddings().weight[0, 0] += 1
+    with pytest.raises(UsageError, match="was made for llama, and llama has other weights"):
+        export_peft(run, model, tmp_path / "adapter", forms=toy_forms)
+    assert export_peft(run, model, tmp_path / "adapter", forms=toy_forms, any_model=True).is_dir()
+
+
+def test_a_run_of_an_earlier_version(tmp_path, tuned, toy_forms):
+    """Its prompt's file holds no hash; its record does."""
+    model, run = tuned
+    best = run / "best.safetensors"
+    replace(SoftPrompt.load(best), model_hash="").save(best)
+    with torch.no_grad():
+        model.network.get_input_embeddings().weight[0, 0] += 1
     with pytest.raises(UsageError, match="does not hold the weights"):
         export_peft(run, model, tmp_path / "adapter", forms=toy_forms)
-
-
-def test_a_run_in_bfloat16_is_known_in_float32(tmp_path, tuned, toy_forms):
-    model, run = tuned
-    file = run / "provenance.json"
-    facts = json.loads(file.read_text())
     half = LanguageModel("llama", None, tiny_network("llama").bfloat16(), tiny_tokenizer())
-    facts["model"] |= {"dtype": "bfloat16", "weights_hash": half.weights_hash()}
-    file.write_text(json.dumps(facts))
-    assert export_peft(run, model, tmp_path / "adapter", forms=toy_forms).is_dir()
+    assert export_peft(run, half, tmp_path / "adapter", forms=toy_forms).is_dir()
+
+
+def test_a_run_is_known_in_another_precision(tmp_path, tuned, toy_forms):
+    _, run = tuned
+    half = LanguageModel("llama", None, tiny_network("llama").bfloat16(), tiny_tokenizer())
+    assert export_peft(run, half, tmp_path / "adapter", forms=toy_forms).is_dir()
 
 
 def test_no_run(tmp_path):

@@ -210,7 +210,7 @@ def test_what_it_refuses(tmp_path, toy):
     shutil.copytree(tmp_path / "cue" / "model", other)
     tiny_network("qwen3").save_pretrained(other)
     tuned_run = tuned(tmp_path / "front", "front")
-    with pytest.raises(UsageError, match="not the model"):
+    with pytest.raises(UsageError, match="does not hold the weights"):
         SoftPromptLM(str(tuned_run), model=str(other))
 
 

@@ -1,19 +1,34 @@
 """Loading by name, folder or file, and every way that goes wrong; nothing here reaches a network."""
 
 import json
+import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import transformers
+from huggingface_hub import constants
+from huggingface_hub.errors import RepositoryNotFoundError
+from transformers.utils import hub
 
 from acculturate.errors import AcculturateError, FailureError, UsageError
-from acculturate.model import AnswerModel, FakeModel, LanguageModel, Query, load_model, pretrained
+from acculturate.model import (
+    AnswerModel,
+    FakeModel,
+    LanguageModel,
+    Query,
+    load_model,
+    pretrained,
+    source,
+)
 from acculturate.survey import Form
 from tiny_models import CHAT_TEMPLATE, shared_model, tiny_network, tiny_tokenizer
+
+NOT_FOUND: Any = SimpleNamespace(headers={}, request=None, status_code=404)
 
 
 @pytest.fixture(scope="module")
@@ -118,12 +133,82 @@ def test_the_fake_is_loaded_by_name_whatever_else_is_asked() -> None:
     assert isinstance(load_model("fake", dtype="float32", device="cpu"), FakeModel)
 
 
-def test_an_unknown_name_is_said_at_once() -> None:
+def answer_of_the_hub(monkeypatch: pytest.MonkeyPatch, error: Exception | None) -> list[str]:
+    """Make the hub answer, and return what it is asked."""
+    asked: list[str] = []
+
+    def model_info(name: str, **_: Any) -> None:
+        asked.append(name)
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(source, "model_info", model_info)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (None, r"Hub cannot be asked \(HF_HUB_OFFLINE is set\)"),
+        (OSError("no route\nto it"), r"Hub cannot be asked \(no route\)"),
+        (TimeoutError(), r"Hub cannot be asked \(TimeoutError\)"),
+        (
+            RepositoryNotFoundError("404", response=NOT_FOUND),
+            "no such folder, and none of that name on the Hugging Face Hub",
+        ),
+    ],
+)
+def test_an_unknown_name_is_said_at_once(
+    monkeypatch: pytest.MonkeyPatch, error: Exception | None, said: str
+) -> None:
+    asked = [""] if error is None else answer_of_the_hub(monkeypatch, error)
     start = time.monotonic()
-    with pytest.raises(UsageError, match="no usable model 'nobody/no-such-model'") as caught:
+    with pytest.raises(UsageError, match=f"no model 'nobody/no-such-model'.*{said}") as caught:
         load("nobody/no-such-model")
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 5 and len(asked) == 1
     assert caught.value.hint is not None and "embedded" in caught.value.hint
+
+
+def test_what_is_in_the_cache_is_loaded_without_the_hub(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = "0" * 40
+    repository = tmp_path / "models--somebody--cached"
+    shutil.copytree(folder, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs/main").write_text(commit)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(hub, "TRANSFORMERS_CACHE", str(tmp_path), raising=False)
+    asked = answer_of_the_hub(monkeypatch, OSError("no route"))
+    model = load("somebody/cached")
+    assert model.provenance()["revision"] == commit and asked == ["somebody/cached"]
+
+
+@pytest.mark.parametrize("name", ["embeded", "Embedded", "fakes", "embed"])
+def test_a_misspelt_name_is_answered_with_the_nearest(name: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(name)
+    meant = "fake" if name == "fakes" else "embedded"
+    assert str(caught.value.hint).startswith(f"Did you mean {meant}?")
+
+
+def test_a_path_that_is_not_there_is_no_name_of_the_hub(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = answer_of_the_hub(monkeypatch, None)
+    missing = folder.with_name(f"{folder.name}x")
+    for name in (missing, str(missing), "./models/x", "../x", "a/b/c", "~/x", "models\\x", "x/"):
+        with pytest.raises(UsageError, match="there is no folder at"):
+            load(name)
+    with pytest.raises(UsageError) as caught:
+        load(missing)
+    assert f"Did you mean {folder}" in str(caught.value.hint)
+    assert asked == []
+
+
+def test_a_file_is_no_model(folder: Path) -> None:
+    with pytest.raises(UsageError, match="is a file, and no model"):
+        load(folder / "model.safetensors")
 
 
 def test_an_unknown_revision_is_named() -> None:
@@ -233,7 +318,7 @@ def test_a_missing_package_is_said_with_its_install_line(
         raise ImportError("needs gguf")
 
     (tmp_path / "a.gguf").write_bytes(b"GGUF")
-    monkeypatch.setattr(pretrained.AutoTokenizer, "from_pretrained", refuse)
+    monkeypatch.setattr(pretrained.AutoModelForCausalLM, "from_pretrained", refuse)
     with pytest.raises(UsageError, match="not installed: needs gguf") as caught:
         load(tmp_path / "a.gguf")
     assert caught.value.hint == "pip install 'acculturate[gguf]'"

@@ -132,6 +132,7 @@ def test_names_are_read(name, kind, number):
     "name",
     [
         *("", "cube", "cube:3", ":3", "full:3", "mixture", "mixture:", "mixture:0", "mixture:nan"),
+        *("mixture:100000", "low-rank:" + "9" * 5000),
         *("mixture:inf", "low-rank:2.5", "low-rank:many", "mixture:-4", "mixture:1e999"),
         *("ball:0.5", "projection:500", "convex:64", "convex"),
     ],

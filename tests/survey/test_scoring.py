@@ -271,3 +271,5 @@ def test_sampling_needs_a_generator_and_respondents():
         item_values(probabilities, "sampled")
     with pytest.raises(UsageError, match="0"):
         item_values(probabilities, "sampled", np.random.default_rng(0), 0)
+    with pytest.raises(UsageError, match="1000000000"):
+        item_values(probabilities, "sampled", np.random.default_rng(0), 10**9)

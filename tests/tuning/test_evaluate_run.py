@@ -126,8 +126,9 @@ def test_a_model_that_cannot_write_is_told_apart(run):
 
 
 def test_respondents_are_two_or_more(run):
-    with pytest.raises(UsageError, match="survey of 1 respondents"):
-        evaluate(run, FakeModel(), respondents=1)
+    for count in (1, -1, 10**9):
+        with pytest.raises(UsageError, match=f"survey of {count} respondents"):
+            evaluate(run, FakeModel(), respondents=count)
 
 
 def test_own_files_have_to_be_given(tmp_path, toy):
@@ -150,7 +151,7 @@ def test_own_files_have_to_be_given(tmp_path, toy):
 
 
 def test_what_it_refuses(run):
-    with pytest.raises(UsageError, match="not the model"):
+    with pytest.raises(UsageError, match="fake has other weights"):
         evaluate(run, FakeModel(seed=5))
     with pytest.raises(UsageError, match="has no language"):
         evaluate(run, FakeModel(), languages=["xx"])

@@ -165,10 +165,10 @@ def test_a_broken_model_is_counted_and_becomes_no_number(runs, tmp_path):
 
 def test_what_it_refuses(runs, exam, tmp_path):
     class Other(Oracle):
-        def provenance(self):
-            return FakeModel(seed=9).provenance()
+        def model_hash(self):
+            return FakeModel(seed=9).model_hash()
 
-    with pytest.raises(UsageError, match="not the model that the run was tuned on"):
+    with pytest.raises(UsageError, match="fake has other weights"):
         examine(runs / "one", Other(chosen), exam)
     with pytest.raises(UsageError, match="no run in"):
         examine(tmp_path, Oracle(chosen), exam)

@@ -78,7 +78,7 @@ def test_only_what_changed_is_measured_again(run):
 
 
 def test_what_it_refuses(run):
-    with pytest.raises(UsageError, match="not the model"):
+    with pytest.raises(UsageError, match="fake has other weights"):
         evaluate_fluency(run, FakeModel(seed=5))
 
     class Silent(Counting):

@@ -22,7 +22,9 @@ DOCS = Path(__file__).parents[2] / "docs"
     [
         ({"tokns": 8}, "there is no setting 'tokns'", "Did you mean tokens?"),
         ({"stages": 2}, "there is no setting 'stages'", "The settings are: budget, "),
-        ({"tokens": 0}, "tokens 0 is out of range", "a whole number from 1 for --tokens"),
+        ({"tokens": 0}, "tokens 0 is out of range", "a whole number from 1 to 4096 for --tokens"),
+        ({"tokens": 10**9}, "tokens 1000000000 is out of range", "from 1 to 4096 for --tokens"),
+        ({"respondents": 10**9}, "respondents 1000000000 is out of", "from 1 to 100000"),
         ({"tokens": "8"}, "tokens cannot be '8'", "a whole number from 1"),
         ({"tokens": 2.5}, "tokens cannot be 2.5", "a whole number from 1"),
         ({"tokens": True}, "tokens cannot be True", "a whole number from 1"),

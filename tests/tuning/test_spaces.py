@@ -85,7 +85,7 @@ def test_a_run_that_cannot_be_started_from(tmp_path, finished: Path):
     wide = FakeModel(HIDDEN + 1)
     with pytest.raises(UsageError, match=f"{HIDDEN} wide, fake needs {HIDDEN + 1}") as caught:
         begun(wide, init="run", init_run=str(finished))
-    assert "same model" in (caught.value.hint or "")
+    assert "works only on the model" in (caught.value.hint or "")
     with pytest.raises(UsageError, match="no soft prompt at"):
         begun(FakeModel(HIDDEN), init="run", init_run=str(tmp_path / "nowhere"))
     (tmp_path / "damaged").write_text("words")

@@ -37,6 +37,7 @@ def evaluate(
     table: str | None = None,
     device: str = "auto",
     trust_remote_code: bool = False,
+    any_model: bool = False,
     as_json: bool = False,
 ) -> None:
     """Evaluate finished runs on what their search never saw.
@@ -61,7 +62,7 @@ def evaluate(
     from acculturate.evaluation.evaluate import made_with
     from acculturate.runs import CHECKS, read_run
 
-    loaded = [ac.Run.load(run) for run in runs]
+    loaded = [ac.Run.load(run, any_model=any_model) for run in runs]
     ask = _read_outside(on, texts, permute, written) or partial(
         _ask_other_ways,
         instrument=None if instrument is None else ac.load_instrument(instrument),

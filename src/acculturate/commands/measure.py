@@ -30,6 +30,7 @@ def measure(
     dtype: Dtype = "auto",
     chat: Chat = "auto",
     trust_remote_code: bool = False,
+    any_model: bool = False,
     **settings: Any,
 ) -> None:
     """Measure the values a model shows in a survey.
@@ -52,7 +53,7 @@ def measure(
         target.vector(survey)
     soft_prompt = None
     if prompt is not None:
-        soft_prompt = load_prompt(prompt)
+        soft_prompt = load_prompt(prompt, any_model=any_model)
     answering = load(model, revision, dtype, device, trust_remote_code, chat)
     has_all = {d.key for d in survey.dimensions} <= set(countries.dimensions)
     result = ac.measure(

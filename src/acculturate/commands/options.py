@@ -30,6 +30,7 @@ SHARED = {
     "revision": "Branch, tag or commit of the model on the hub.",
     "dtype": "Precision of the model; auto takes bfloat16 where the hardware computes in it.",
     "chat": "Show forms in the model's chat template; auto does so where it has one, none never.",
+    "any_model": "Give the soft prompt to another model than the one it was made for.",
     "device": "Device that runs the model: auto, cpu, cuda, cuda:1, mps.",
     "trust_remote_code": "Let a hub repository run its own code here.",
     "instrument": "Questionnaire: its name, or a TOML file.",
@@ -42,7 +43,7 @@ SHARED = {
 ADVANCED = "Advanced"
 """Title of the options that a newcomer does not need."""
 
-_ADVANCED = ("population", "revision", "dtype", "chat", "trust_remote_code")
+_ADVANCED = ("population", "revision", "dtype", "chat", "trust_remote_code", "any_model")
 _BASIC_SETTINGS = ("budget", "seed", "tokens", "max_divergence", "language")
 _WITH_LETTER = ("country", "model", "out", "prompt", "instrument", "table")
 _NAMES = {"as_json": "json", "presets": "list"}

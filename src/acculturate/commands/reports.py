@@ -103,6 +103,7 @@ def export(
     model: str | None = None,
     device: str = "auto",
     trust_remote_code: bool = False,
+    any_model: bool = False,
     as_json: bool = False,
 ) -> None:
     """Export a run's soft prompt as an adapter to serve.
@@ -120,5 +121,5 @@ def export(
     config = read_run(run).config.model
     name, revision = model or config.name, config.revision or None
     answering = load(name, revision, "float32", device, trust_remote_code, config.chat)
-    path = ac.export_peft(run, cast("LanguageModel", answering), out)
+    path = ac.export_peft(run, cast("LanguageModel", answering), out, any_model=any_model)
     display.print_result(as_json, {"adapter": str(path), "format": format}, lambda: print(path))

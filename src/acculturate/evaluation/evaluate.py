@@ -62,6 +62,7 @@ from acculturate.survey import (
     table_names,
 )
 from acculturate.survey import fingerprint as form_fingerprint
+from acculturate.survey.scoring import MOST_RESPONDENTS
 
 FORMAT = 2
 """Raised when a file's numbers come to mean something else, so that old ones are made again."""
@@ -128,8 +129,11 @@ def evaluate(
             questionnaire or table has to be given.
         FailureError: The run's forms are not those of this version, or a file cannot be written.
     """
-    if respondents < 0 or respondents == 1:
-        raise UsageError(f"a survey of {respondents} respondents", "Use 0 for none, or 2 and more.")
+    if respondents < 0 or respondents == 1 or respondents > MOST_RESPONDENTS:
+        raise UsageError(
+            f"a survey of {respondents} respondents",
+            f"Use 0 for none, or 2 to {MOST_RESPONDENTS:,}.",
+        )
     loaded = run if isinstance(run, Run) else Run.load(run)
     inputs = _read_inputs(loaded, model, instrument, table, seed)
     others = other_languages(inputs.instrument, inputs.language, languages)
@@ -354,7 +358,7 @@ def _read_inputs(
         language=survey.language,
         tuning=_tuning_forms(instrument, survey, record.forms.tuning, run.directory),
         settings=ComparisonSettings(scoring, vector, survey.reading, survey.respondents, seed),
-        weights_hash=check_model(run.directory, model),
+        weights_hash=check_model(run.directory, run.soft_prompt, model),
     )
 
 

@@ -71,7 +71,7 @@ def examine(
         FailureError: A file of the run is damaged, or a result cannot be written.
     """
     loaded = run if isinstance(run, Run) else Run.load(run)
-    weights_hash = check_model(loaded.directory, model)
+    weights_hash = check_model(loaded.directory, loaded.soft_prompt, model)
     known = {} if known is None else known
     methods, country = _methods(loaded), loaded.summary.target.country
     results: list[Result] = []

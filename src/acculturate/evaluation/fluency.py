@@ -57,7 +57,7 @@ def evaluate_fluency(
     """
     loaded = run if isinstance(run, Run) else Run.load(run)
     directory, prompt = loaded.directory, loaded.soft_prompt
-    weights_hash = check_model(directory, model)
+    weights_hash = check_model(directory, prompt, model)
     inputs = fingerprint(
         [
             FORMAT,

@@ -10,7 +10,6 @@ carried by making that token's embedding the first virtual token; the text is th
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import tempfile
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from safetensors.numpy import save
 
@@ -27,9 +25,10 @@ from acculturate.errors import FailureError, UsageError
 from acculturate.export.card import model_card
 from acculturate.export.proof import computing_in_float32, prove
 from acculturate.io import write_bytes, write_text
+from acculturate.model.answers import check_prompt
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.soft_prompt import TENSOR, SoftPrompt
-from acculturate.runs import RunRecords, load_prompt, read_run
+from acculturate.runs import RunRecords, check_model, load_prompt, read_run
 from acculturate.survey.forms import Form, balanced_forms
 from acculturate.survey.instrument import load_instrument
 
@@ -45,6 +44,7 @@ def export_peft(
     out: Path | str,
     *,
     forms: Sequence[Form] | None = None,
+    any_model: bool = False,
 ) -> Path:
     """Write a PEFT adapter and prove it.
 
@@ -55,6 +55,7 @@ def export_peft(
             another precision is cast for it and back, exactly.
         out: The adapter's folder; must not exist, or be empty.
         forms: What the proof asks; four VSM 2013 forms if None.
+        any_model: Whether to give a run's soft prompt to another model than the run's.
 
     Returns:
         The folder.
@@ -65,12 +66,14 @@ def export_peft(
         FailureError: The adapter does not give the same answers, or cannot be written.
     """
     run = None if isinstance(source, SoftPrompt) else read_run(Path(source))
-    prompt = source if isinstance(source, SoftPrompt) else load_prompt(Path(source))
+    prompt = source if isinstance(source, SoftPrompt) else load_prompt(source, any_model=any_model)
     asked = tuple(_default_forms() if forms is None else forms)
     target = Path(out)
     _check(prompt, model, target)
-    if run is not None:
-        _check_weights(run, model)
+    if run is None:
+        check_prompt(prompt, model)
+    else:
+        check_model(run.path, prompt, model)
     peft = _import_peft()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -129,32 +132,6 @@ def _check(prompt: SoftPrompt, model: Any, target: Path) -> None:
         )
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise UsageError(f"{target} already exists", "Choose another folder, or delete it first.")
-
-
-def _check_weights(run: RunRecords, model: LanguageModel) -> None:
-    """Compare the weights with those of the run where the precision allows it."""
-    recorded = run.provenance.model if run.provenance else {}
-    wanted = recorded.get("weights_hash")
-    dtype: Any = getattr(torch, recorded.get("dtype", ""), None)
-    if wanted is None or not isinstance(dtype, torch.dtype):
-        return
-    if dtype != model.network.dtype and model.network.dtype != torch.float32:
-        return
-    if _weights_hash(model.network, dtype) != wanted:
-        raise UsageError(
-            f"{model.name} does not hold the weights that the run in {run.path} was tuned on",
-            f"Give that model ({run.config.model.name}) and its revision with --model.",
-        )
-
-
-def _weights_hash(network: Any, dtype: torch.dtype) -> str:
-    """Hash the weights in another precision, as `LanguageModel.weights_hash` does."""
-    digest = hashlib.sha256()
-    for name, weight in sorted(network.named_parameters()):
-        digest.update(name.encode())
-        cast = weight.detach().to(dtype).cpu().contiguous()
-        digest.update(cast.view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def _import_peft() -> Any:

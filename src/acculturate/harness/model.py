@@ -40,6 +40,7 @@ class SoftPromptLM(_Base):
         dtype: Precision; the run's own if None, which its weights' hash asks for.
         device: "auto", "cpu", "cuda", "cuda:1", "mps"; where there is no GPU, "cuda" is "auto" as well.
         trust_remote_code: Whether a hub repository may run its own Python code here.
+        any_model: Whether to give the soft prompt to another model than the run's.
         max_length: Tokens of the context, the virtual ones among them; the model's own if None.
         options: Anything else that the harness's transformers model takes, such as `batch_size`.
 
@@ -56,10 +57,11 @@ class SoftPromptLM(_Base):
         dtype: str | None = None,
         device: str = "auto",
         trust_remote_code: bool = False,
+        any_model: bool = False,
         max_length: int | None = None,
         **options: Any,
     ) -> None:
-        loaded = Run.load(run)
+        loaded = Run.load(run, any_model=any_model)
         prompt = loaded.soft_prompt
         if prompt.placement == "before-answer":
             raise UsageError(
@@ -79,7 +81,7 @@ class SoftPromptLM(_Base):
             raise UsageError(
                 f"{answering.name} is no language model", "Give a run that was tuned on one."
             )
-        self._weights_hash = check_model(loaded.directory, answering)
+        self._weights_hash = check_model(loaded.directory, prompt, answering)
         self._after = answering.leading if prompt.placement == "after-bos" else ()
         embeddings = np.array(prompt.embeddings, np.float32)
         self._virtual = torch.from_numpy(embeddings[: 0 if untouched else None]).to(

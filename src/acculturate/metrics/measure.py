@@ -17,7 +17,7 @@ from jaxtyping import Float
 from acculturate.arguments import Count, Seed, checked
 from acculturate.errors import UsageError
 from acculturate.metrics.statistics import Interval, bootstrap_means, interval_of, loss_interval
-from acculturate.model import AnswerModel, Answers, Query, SoftPrompt, ask
+from acculturate.model import AnswerModel, Answers, Query, SoftPrompt, ask, check_prompt
 from acculturate.survey import (
     Country,
     CountryTable,
@@ -122,9 +122,11 @@ def measure(
         seed: Of the bootstrap and of "sampled".
 
     Raises:
-        UsageError: The soft prompt was made for another width, a name is unknown, or the forms ask
+        UsageError: The soft prompt was made for another model, a name is unknown, or the forms ask
             nothing, or what is no item of the questionnaire.
     """
+    if soft_prompt is not None:
+        check_prompt(soft_prompt, model)
     asked = choose_forms(instrument, forms) if isinstance(forms, str) else tuple(forms)
     scoring = scoring or Scoring(instrument)
     _check_forms(asked, instrument, scoring)

@@ -6,9 +6,12 @@ from .answers import Chat as Chat
 from .answers import Cotangent as Cotangent
 from .answers import DifferentiableModel as DifferentiableModel
 from .answers import GeneratingModel as GeneratingModel
+from .answers import IdentifiedModel as IdentifiedModel
 from .answers import ProseModel as ProseModel
 from .answers import Query as Query
 from .answers import TextReading as TextReading
+from .answers import check_prompt as check_prompt
+from .answers import identify as identify
 from .answers import join_answers as join_answers
 from .asking import ask as ask
 from .asking import ask_with_gradient as ask_with_gradient

@@ -12,6 +12,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
+from acculturate.errors import UsageError
 from acculturate.model.soft_prompt import Placement, Prompt, Prompts, SoftPrompt
 from acculturate.survey.forms import Form
 
@@ -170,6 +171,48 @@ class AnswerModel(Answering, Protocol):
     def embed_random_tokens(self, count: int, rng: np.random.Generator) -> Prompt:
         """Return the embedding layer's output for `count` ordinary tokens drawn uniformly."""
         ...
+
+
+@runtime_checkable
+class IdentifiedModel(AnswerModel, Protocol):
+    """A model that soft prompts can be held against: were they made for it?"""
+
+    def model_hash(self) -> str:
+        """Return a hash that another model does not have, and the same one in another precision has."""
+        ...
+
+
+def identify(model: AnswerModel) -> str:
+    """Return the hash of a model, or an empty text where it has none."""
+    return model.model_hash() if isinstance(model, IdentifiedModel) else ""
+
+
+def check_prompt(prompt: SoftPrompt, model: AnswerModel) -> None:
+    """Refuse a soft prompt that was made for another model.
+
+    A prompt of an earlier version carries the model's name alone, one that was loaded with `any_model` not
+    even that.
+
+    Raises:
+        UsageError: It is of another width than the model, or made for another one.
+    """
+    width = prompt.embeddings.shape[-1]
+    if width != model.hidden_size:
+        raise UsageError(
+            f"the soft prompt is {width} wide, {model.name} needs {model.hidden_size}",
+            "A soft prompt works only on the model it was tuned on.",
+        )
+    here = identify(model) if prompt.model_hash else ""
+    if here:
+        differs, why = here != prompt.model_hash, f"{model.name} has other weights"
+    else:
+        differs = prompt.model not in ("", model.name)
+        why = f"its file does not say whether {model.name} has the same weights"
+    if differs:
+        raise UsageError(
+            f"the soft prompt was made for {prompt.model}, and {why}",
+            "Give the model it was tuned on; --any-model (any_model=True in Python) takes another.",
+        )
 
 
 @runtime_checkable

@@ -45,11 +45,17 @@ class FakeModel:
         return {
             "name": self.name,
             "revision": f"seed {self._seed}",
-            "weights_hash": hashlib.sha256(repr(vars(self)).encode()).hexdigest(),
+            "weights_hash": self.model_hash(),
             "dtype": "float64",
             "device": "cpu",
             "licence": "Apache-2.0",
         }
+
+    def model_hash(self) -> str:
+        """See `IdentifiedModel.model_hash`."""
+        formula = ("name", "hidden_size", "_seed", "_form_effect", "_harm")
+        constants = {name: getattr(self, name) for name in formula}
+        return hashlib.sha256(repr(constants).encode()).hexdigest()
 
     def embedding_scale(self) -> float:
         """See `AnswerModel.embedding_scale`; 1 by construction."""

@@ -5,7 +5,6 @@ How a population runs through it is `evaluator.py`'s; how it is loaded, `pretrai
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 from transformers import PreTrainedModel
 
 from acculturate.errors import UsageError
+from acculturate.model.adapter import MergedAdapter
 from acculturate.model.answers import Answers, Backward, Chat, Query, TextReading
 from acculturate.model.embedded import LICENCE
 from acculturate.model.encoding import EncodedForm, FormEncoder
@@ -22,6 +22,7 @@ from acculturate.model.evaluator import PopulationEvaluator
 from acculturate.model.forward import Path
 from acculturate.model.generation import TextWriter
 from acculturate.model.soft_prompt import Placement, Prompt, Prompts, SoftPrompt
+from acculturate.model.weights import model_hash, weights_hash
 from acculturate.survey.forms import Form
 
 _UNTOUCHED_KEPT = 128
@@ -33,11 +34,12 @@ class LanguageModel:
 
     Args:
         name: The name it was loaded by.
-        revision: Hub revision, if one was asked for.
+        revision: Commit on the hub, or the revision that was asked for, if any.
         network: The transformers model; its gradients are switched off here.
         tokenizer: Its tokenizer.
         rows: Tokens a chunk of candidates holds at most; chosen by device if None.
         chat: Whether forms are shown in the tokenizer's chat template.
+        adapter: The adapter that was merged into the network, if one was.
 
     Attributes:
         network: The frozen transformers model.
@@ -53,11 +55,13 @@ class LanguageModel:
         tokenizer: Any,
         rows: int | None = None,
         chat: Chat = "auto",
+        adapter: MergedAdapter | None = None,
     ) -> None:
         self.name = name
         self.network: Any = network.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self._revision = revision
+        self._adapter = adapter
         self._embed: Any = network.get_input_embeddings()
         self._encoder = FormEncoder(tokenizer, len(self._embed.weight), chat)
         self._evaluator = PopulationEvaluator(name, network, self._encoder, rows)
@@ -83,24 +87,25 @@ class LanguageModel:
 
     def provenance(self) -> dict[str, str]:
         """See `AnswerModel.provenance`. Hashes all weights: seconds a gigabyte."""
-        commit = getattr(self.network.config, "_commit_hash", None)
+        adapter = {} if self._adapter is None else {"merged_into": self._adapter.base}
         return {
             "name": self.name,
-            "revision": commit or self._revision or "",
+            "revision": self._revision or "",
             "weights_hash": self.weights_hash(),
             "dtype": str(self.network.dtype).removeprefix("torch."),
             "device": str(self.network.device),
             **({} if self.chat == "auto" else {"chat": self.chat}),
             "licence": LICENCE if self.name == "embedded" else "see the model's own card",
+            **adapter,
         }
 
     def weights_hash(self) -> str:
         """Return the SHA-256 over the names and bytes of all parameters."""
-        digest = hashlib.sha256()
-        for name, weight in sorted(self.network.named_parameters()):
-            digest.update(name.encode())
-            digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy())
-        return digest.hexdigest()
+        return weights_hash(self.network)
+
+    def model_hash(self) -> str:
+        """See `IdentifiedModel.model_hash`. Of an adapter merged into its base: that of both before."""
+        return model_hash(self.network) if self._adapter is None else self._adapter.model_hash
 
     def encode(self, form: Form) -> EncodedForm:
         """Return a form's tokens and its options' answer tokens."""

@@ -26,7 +26,8 @@ def load_model(
 
     Args:
         name: "embedded" (Gemma 3 270M from the package index), a Hugging Face hub name, a local
-            folder, a GGUF file, or "fake" for a formula with a known optimum.
+            folder, a GGUF file, a PEFT adapter's name or folder, which is merged into its base, or "fake"
+            for a formula with a known optimum.
         revision: Branch, tag or commit of a hub name.
         dtype: Precision: "float32", "bfloat16", "float16", or "auto", which takes bfloat16 where the
             processor or GPU computes in it, else float32.
@@ -37,9 +38,9 @@ def load_model(
         progress: Called with a sentence at every slow step.
 
     Raises:
-        UsageError: There is no such model, a package it needs is not installed, or its chat template is
-            missing or unusable.
-        FailureError: It is there and cannot be loaded.
+        UsageError: There is no such model, it is no decoder, a package it needs is not installed, or its
+            chat template is missing or unusable.
+        FailureError: It is there and cannot be loaded, or lacks weights that its network needs.
     """
     if name == "fake":
         if chat == "template":

@@ -1,4 +1,4 @@
-"""From a name to a frozen `LanguageModel`: a hub name, a folder, a GGUF file or "embedded"."""
+"""From a name to a frozen `LanguageModel`: a hub name, a folder, a GGUF file, an adapter or "embedded"."""
 
 from __future__ import annotations
 
@@ -9,16 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import has_file
 from transformers.utils import logging as transformers_logging
+from transformers.utils.peft_utils import find_adapter_config_file
 
 from acculturate.errors import AcculturateError, FailureError, UsageError
+from acculturate.model.adapter import Adapter, MergedAdapter, merge
 from acculturate.model.answers import Chat
-from acculturate.model.embedded import embedded_folder
+from acculturate.model.checkpoint import (
+    check_architecture,
+    check_weights,
+    damaged_file,
+)
 from acculturate.model.language_model import LanguageModel
+from acculturate.model.source import MODELS, Source, first_line, locate
 
-_MODELS = 'Give "embedded", a Hugging Face hub name, a folder with config.json, or a .gguf file.'
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_TOKENIZER_HINT = (
+    "Copy the tokenizer's files, such as tokenizer.json, from the model that it was made from."
+)
 
 
 def load_language_model(
@@ -34,25 +44,95 @@ def load_language_model(
     """Load a causal language model and freeze it; see `load_model` for the arguments and errors."""
     chosen_device = resolve_device(device)
     chosen_dtype = resolve_dtype(dtype, chosen_device)
-    options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
+    trust = {"trust_remote_code": trust_remote_code}
+    merged: MergedAdapter | None = None
     with _quiet_transformers():
-        source, gguf = _locate(name, progress)
+        source = base = locate(name, revision, trust, progress)
         progress(f"loading {name}")
         try:
-            if gguf:
-                options["gguf_file"] = gguf
-            tokenizer = AutoTokenizer.from_pretrained(source, **options)
-            if gguf:
-                from transformers import GgufConfig
-
-                options["quantization_config"] = GgufConfig(dequantize=True)
-            network: Any = AutoModelForCausalLM.from_pretrained(
-                source, dtype=chosen_dtype, **options
-            )
+            adapter = _read_adapter(source)
+            if adapter is not None:
+                base = _locate_base(adapter, trust, progress)
+            network = _load_network(base, chosen_dtype)
+            if adapter is not None:
+                network, merged = merge(adapter, network, source.on_hub)
             network = network.to(chosen_device)
+            has_own = adapter is None or has_file(
+                source.place, "tokenizer_config.json", **source.on_hub
+            )
+            tokenizer = _load_tokenizer(source if has_own else base)
+        except AcculturateError:
+            raise
         except Exception as error:
-            raise _load_error(name, revision, chosen_device, error) from error
-    return LanguageModel(str(name), revision, network, tokenizer, chat=chat)
+            raise _load_error(source, chosen_device, error) from error
+    commit = source.options.get("revision") or revision
+    return LanguageModel(str(name), commit, network, tokenizer, chat=chat, adapter=merged)
+
+
+def _read_adapter(source: Source) -> Adapter | None:
+    """Read the adapter that a source is, or return None."""
+    file = None
+    if source.gguf is None:
+        file = find_adapter_config_file(source.place, **source.on_hub)
+    return None if file is None else Adapter.read(source.name, Path(file))
+
+
+def _locate_base(
+    adapter: Adapter, trust: dict[str, Any], progress: Callable[[str], None]
+) -> Source:
+    progress(f"loading {adapter.base}, the base of {adapter.name}")
+    try:
+        base = locate(adapter.base, adapter.base_revision, trust, progress)
+    except UsageError as error:
+        raise UsageError(
+            f"{adapter.name} is an adapter, and its base is not here: {error}",
+            "Fetch the base, or name another place of it in adapter_config.json.",
+        ) from error
+    if _read_adapter(base) is not None:
+        raise UsageError(
+            f"{adapter.name} is an adapter of {adapter.base}, which is an adapter itself",
+            "Merge that one into its base with PEFT first.",
+        )
+    return base
+
+
+def _load_network(source: Source, dtype: torch.dtype) -> Any:
+    """Load a network, whole and as its checkpoint describes it."""
+    options = dict(source.options)
+    if source.gguf is None:
+        check_architecture(source.name, AutoConfig.from_pretrained(source.place, **options))
+    else:
+        from transformers import GgufConfig
+
+        options["quantization_config"] = GgufConfig(dequantize=True)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        source.place, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **options
+    )
+    network, loading = loaded
+    check_weights(source.name, network, loading)
+    return network
+
+
+def _load_tokenizer(source: Source) -> Any:
+    """Load the tokenizer of a source.
+
+    Raises:
+        FailureError: There is none, or it cannot be read.
+    """
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(source.place, **source.options)
+        known = set(tokenizer("a 1", add_special_tokens=False)["input_ids"])
+    except ImportError:
+        raise
+    except Exception as error:
+        damage = _damage(source) or first_line(error)
+        raise FailureError(
+            f"the tokenizer of {source.name} cannot be loaded: {damage}", _TOKENIZER_HINT
+        ) from error
+    # Where its files are missing, transformers makes an empty one of some classes.
+    if known <= {tokenizer.unk_token_id}:
+        raise FailureError(f"{source.name} has no tokenizer", _TOKENIZER_HINT)
+    return tokenizer
 
 
 def resolve_device(name: str) -> torch.device:
@@ -107,26 +187,15 @@ def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-def _locate(name: str | Path, progress: Callable[[str], None]) -> tuple[str, str | None]:
-    """Return what transformers loads: a hub name or folder, and the GGUF file in it, if it is one."""
-    if name == "embedded":
-        return str(embedded_folder(progress)), None
-    path = Path(name)
-    if path.suffix == ".gguf":
-        if not path.is_file():
-            raise UsageError(f"no GGUF file at {name}", "Check the path.")
-        return str(path.parent), path.name
-    if path.is_dir() and not (path / "config.json").is_file():
-        raise UsageError(f"the folder {name} has no config.json", _MODELS)
-    return str(name), None
+def _damage(source: Source) -> str | None:
+    folder = Path(source.place)
+    return damaged_file(folder) if folder.is_dir() and source.gguf is None else None
 
 
-def _load_error(
-    name: str | Path, revision: str | None, device: torch.device, error: Exception
-) -> AcculturateError:
+def _load_error(source: Source, device: torch.device, error: Exception) -> AcculturateError:
     """Say what went wrong in terms of what was asked for."""
-    first = str(error).strip().partition("\n")[0] or type(error).__name__
-    if isinstance(error, torch.OutOfMemoryError):
+    name = source.name
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return FailureError(
             f"{name} does not fit into the memory of {device}",
             "Use --dtype bfloat16, a smaller model, or --device cpu.",
@@ -134,21 +203,22 @@ def _load_error(
     if isinstance(error, ImportError):
         return UsageError(
             f"{name} needs a package that is not installed: {error}",
-            "pip install 'acculturate[gguf]'" if Path(name).suffix == ".gguf" else None,
+            "pip install 'acculturate[gguf]'" if source.gguf else None,
         )
     if "trust_remote_code" in str(error):
         return UsageError(
             f"{name} needs Python code of its own from the hub",
             "Read that code first; then pass --trust-remote-code.",
         )
+    if damage := _damage(source):
+        return FailureError(f"{name} cannot be loaded: {damage}", "Download or copy it again.")
     if isinstance(error, OSError):
-        shown = f"{name}@{revision}" if revision else str(name)
         return UsageError(
-            f"no usable model {shown!r}: {first}",
-            f"{_MODELS} A gated model needs `hf auth login`.",
+            f"no usable model {name!r}: {first_line(error)}",
+            f"{MODELS} A gated model needs `hf auth login`.",
         )
     return FailureError(
-        f"{name} could not be loaded: {first.removesuffix(':')}",
+        f"{name} could not be loaded: {first_line(error)}",
         "Check that it is a causal language model, complete and with its tokenizer.",
     )
 

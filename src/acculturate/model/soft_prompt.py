@@ -68,8 +68,13 @@ class SoftPrompt:
         write_bytes(path, _in_order(save({TENSOR: tensor}, metadata=about)))
 
     @classmethod
-    def load(cls, path: str | Path) -> SoftPrompt:
+    def load(cls, path: str | Path, *, any_model: bool = False) -> SoftPrompt:
         """Read a file that `save` wrote.
+
+        Args:
+            path: The file.
+            any_model: Whether to give it to another model than the one it was made for: what it was made
+                for is then left out.
 
         Raises:
             UsageError: There is no such file, or it is not a soft prompt of finite numbers.
@@ -104,8 +109,9 @@ class SoftPrompt:
                 f"the soft prompt {path} holds entries that are not finite numbers",
                 "Use another one: no model answers under it.",
             )
-        name, model_hash = about.get("model", ""), about.get("model_hash", "")
-        return cls(embeddings, cast("Placement", placement), name, model_hash)
+        known = {} if any_model else about
+        made_for = known.get("model", ""), known.get("model_hash", "")
+        return cls(embeddings, cast("Placement", placement), *made_for)
 
 
 def _in_order(content: bytes) -> bytes:

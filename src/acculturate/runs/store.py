@@ -22,7 +22,7 @@ from acculturate.metrics.respondents import Respondents
 from acculturate.metrics.side_effects import SideEffects
 from acculturate.metrics.specificity import Specificity
 from acculturate.metrics.written_answers import Generated
-from acculturate.model.answers import AnswerModel
+from acculturate.model.answers import AnswerModel, check_prompt
 from acculturate.model.asking import provenance
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.record_files import (
@@ -89,8 +89,12 @@ class Run:
 
     @classmethod
     @checked
-    def load(cls, directory: str | Path) -> Run:
+    def load(cls, directory: str | Path, *, any_model: bool = False) -> Run:
         """Read a finished run.
+
+        Args:
+            directory: Where it is.
+            any_model: Whether its soft prompt may be given to another model; see `SoftPrompt.load`.
 
         Raises:
             UsageError: There is no run, or it is not finished.
@@ -102,21 +106,21 @@ class Run:
             raise UsageError(
                 f"the run in {path} is not finished", "Repeat its tune command with --resume first."
             )
-        prompt = SoftPrompt.load(path / BEST)
+        prompt = load_prompt(path, any_model=any_model)
         return cls(
             path, prompt, read_record(Done, path / DONE), read_record(Evaluation, path / SUMMARY)
         )
 
 
-def load_prompt(path: str | Path) -> SoftPrompt:
-    """Read the best soft prompt of a run directory, or a soft prompt's file.
+def load_prompt(path: str | Path, *, any_model: bool = False) -> SoftPrompt:
+    """Read the best soft prompt of a run directory, or a soft prompt's file, as `SoftPrompt.load` does.
 
     Raises:
         UsageError: There is no such file, or it is not a soft prompt.
         FailureError: It is damaged.
     """
-    place = Path(path)
-    return SoftPrompt.load(place / BEST if place.is_dir() else place)
+    file = Path(path) / BEST if Path(path).is_dir() else path
+    return SoftPrompt.load(file, any_model=any_model)
 
 
 def read_run(directory: str | Path) -> RunRecords:
@@ -210,23 +214,29 @@ def read_benchmarks(folder: Path) -> tuple[Result, ...]:
     return tuple(read_record(Result, path) for path in sorted(folder.glob("*.json")))
 
 
-def check_model(directory: Path, model: AnswerModel) -> str:
+def check_model(directory: Path, prompt: SoftPrompt, model: AnswerModel) -> str:
     """Return a hash of a model's weights and its way of asking, after checking that they are the run's.
+
+    Weights are told by the soft prompt. That of a run of an earlier version does not know them: the run's
+    record does, where the precision is the same.
 
     Raises:
         UsageError: It is another model, or it uses its chat template and the run did not, or the reverse.
         FailureError: The run's record is damaged.
     """
+    of_earlier_version = bool(prompt.model and not prompt.model_hash)
+    if not of_earlier_version:
+        check_prompt(prompt, model)
     tuned_on, about = read_provenance(directory).model, provenance(model)
-    there, here = tuned_on["weights_hash"], about["weights_hash"]
-    if here != there:
+    there, here = tuned_on.get("weights_hash"), about["weights_hash"]
+    if of_earlier_version and about["dtype"] == tuned_on.get("dtype") and here != there:
         raise UsageError(
-            f"{model.name} is not the model that the run was tuned on (weights {here[:12]} here, "
-            f"{there[:12]} there)",
-            f"Load {tuned_on['name']} in {tuned_on['dtype']}.",
+            f"{model.name} does not hold the weights that the run in {directory} was tuned on",
+            f"Give that model ({tuned_on.get('name')}); --any-model (any_model=True in Python) takes another.",
         )
     in_template = about.get("chat") == "template"
-    if "chat" in tuned_on and (tuned_on["chat"] == "template") != in_template:
+    changed = "chat" in tuned_on and (tuned_on["chat"] == "template") != in_template
+    if prompt.model and changed:
         raise UsageError(
             f"the run was tuned with{'out' if in_template else ''} the chat template of its model, and "
             f"{model.name} is asked with{'' if in_template else 'out'} one",

@@ -7,6 +7,7 @@ usually that of the embedding layer's output.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import final
@@ -154,7 +155,10 @@ def read_name(name: str) -> tuple[str, int]:
         raise UsageError(f"the space {name!r} was removed in version 0.2", f"Use {REMOVED[kind]}.")
     if kind not in SPACES:
         raise UsageError(f"there is no space {name!r}", f"Use {_EXAMPLES}.")
-    fits = not number if kind == "full" else number.isascii() and number.isdigit() and int(number)
-    if not fits:
-        raise UsageError(f"the space {name!r} lacks a fitting number", f"Write {_EXAMPLES}.")
+    is_count = re.fullmatch(r"0*[1-9][0-9]{0,4}", number)
+    if number if kind == "full" else not is_count:
+        raise UsageError(
+            f"the space {name!r} lacks a fitting number",
+            f"Write {_EXAMPLES}; numbers go up to 99999.",
+        )
     return kind, int(number or 0)

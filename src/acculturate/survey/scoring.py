@@ -28,6 +28,9 @@ from acculturate.survey.instrument import AGGREGATES, Aggregate, Dimension, Inst
 Reading = Literal["expected", "modal", "sampled"]
 Anchor = Literal["midpoint", "zero"] | Mapping[str, float]
 
+MOST_RESPONDENTS = 100_000
+"""Draws from an answer, or simulated respondents, at most."""
+
 MOST_LATTICE_SUMS = 1_000_000
 """Reachable sums of one dimension kept while looking for its lattice floor."""
 
@@ -60,10 +63,10 @@ def item_values(
     elif reading == "modal":
         values = known.argmax(axis=2) + 1.0
     elif reading == "sampled":
-        if rng is None or respondents is None or respondents < 1:
+        if rng is None or respondents is None or not 1 <= respondents <= MOST_RESPONDENTS:
             raise UsageError(
                 f'reading "sampled" needs a random generator and respondents, not {respondents}',
-                "Give respondents as a whole number from 1.",
+                f"Give respondents as a whole number from 1 to {MOST_RESPONDENTS:,}.",
             )
         known[broken, 0] = 1.0
         draws = rng.multinomial(respondents, known / known.sum(axis=2, keepdims=True))

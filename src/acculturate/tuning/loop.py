@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from acculturate.metrics.guard import read_guard
 from acculturate.metrics.texts import TUNING_TEXTS
-from acculturate.model.answers import Answering, AnswerModel
+from acculturate.model.answers import Answering, AnswerModel, identify
 from acculturate.model.soft_prompt import Prompt, Prompts, SoftPrompt
 from acculturate.record_files import finite
 from acculturate.runs import Generation, RunDirectory, State
@@ -134,6 +134,7 @@ class TuningLoop:
     ) -> None:
         self._model, self._optimizer, self._directory = model, optimizer, directory
         self._scoring, self._settings = task.scoring, task.settings
+        self._model_hash = identify(model)
         self._objective = Objective(model, task, optimizer.requires)
         self.space, first = start_search(
             model, task.settings, optimizer.population_size, self._stream(0)
@@ -164,7 +165,8 @@ class TuningLoop:
     def best(self) -> SoftPrompt:
         """Return the best candidate so far; where forms are sampled, the last generation's."""
         assert self.state.leaders is not None
-        return SoftPrompt(self.state.leaders[-1], self._settings.placement, self._model.name)
+        embeddings, placement = self.state.leaders[-1], self._settings.placement
+        return SoftPrompt(embeddings, placement, self._model.name, self._model_hash)
 
     def _run_generation(self) -> None:
         state, began = self.state, time.monotonic()

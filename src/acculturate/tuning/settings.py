@@ -28,7 +28,7 @@ from acculturate.model.start import Init
 from acculturate.search import Adam, Optimizer, read_name
 from acculturate.survey.forms import forms_asked_once
 from acculturate.survey.instrument import Aggregate, Instrument
-from acculturate.survey.scoring import Anchor, Reading
+from acculturate.survey.scoring import MOST_RESPONDENTS, Anchor, Reading
 from acculturate.tuning.constraints import Constraints
 from acculturate.tuning.penalty import Penalty
 
@@ -38,6 +38,9 @@ WEIGHT_FOR_GRADIENTS = 10.0
 SPACE_FOR_ANSWERS = "mixture:64"
 """The space in which a search without gradients gets furthest: docs/choosing-an-optimizer.md."""
 
+MOST_TOKENS = 4096
+"""Virtual tokens of a soft prompt at most: more fill the context of many models, and memory."""
+
 _KINDS = {
     "boolean": "true or false",
     "integer": "a whole number",
@@ -45,7 +48,6 @@ _KINDS = {
     "string": "a text",
 }
 _Amount = Annotated[float | None, Field(ge=0, allow_inf_nan=False)]
-_Count = Annotated[int, Field(ge=1)]
 _OptionalCount = Annotated[int | None, Field(ge=1)]
 
 _CONFIG = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
@@ -63,7 +65,7 @@ class Settings:
     """Largest number of evaluations, in whole generations; a candidate with its gradient counts for three."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Random seed for initialisation, search, samples and bootstrap."""
-    tokens: _Count = 8
+    tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] = 8
     """Number of virtual tokens in the soft prompt."""
     placement: Placement = "front"
     """Place of the soft prompt in the model's context."""
@@ -82,6 +84,8 @@ class Settings:
         str | None, BeforeValidator(lambda run: str(run) if isinstance(run, Path) else run)
     ] = None
     """Run directory or soft prompt file to start from, for init run."""
+    any_model: bool = False
+    """Start from the soft prompt of another model, for init run."""
     max_divergence: _Amount = None
     """Limit on the divergence on ordinary text [nats per token]."""
     min_valid_mass: _Amount = None
@@ -102,7 +106,7 @@ class Settings:
     """Variant of a dimension's formula that the questionnaire names, such as cat in vsm13."""
     reading: Reading = "expected"
     """Reading of answers as numbers: mean, most likely option, or draws."""
-    respondents: _Count = 100
+    respondents: Annotated[int, Field(ge=1, le=MOST_RESPONDENTS)] = 100
     """Draws from the answers of each form, for reading sampled."""
     forms: _OptionalCount = None
     """Tuning forms per generation: one per item, or a multiple of twice the items; by default every item
@@ -132,7 +136,7 @@ class Settings:
                 known = suggestion(name, setting_fields(), "The settings are")
                 raise UsageError(f"there is no setting {name!r}", known) from error
             value = values.kwargs[name]
-            if kind in ("greater_than_equal", "finite_number"):
+            if kind in ("greater_than_equal", "less_than_equal", "finite_number"):
                 message = f"{name.replace('_', ' ')} {value} is out of range"
             else:
                 message = f"{name} cannot be {value!r}"
@@ -241,4 +245,5 @@ def allowed_values(name: str) -> str:
         return f"{', '.join(choices[:-1])} or {choices[-1]}"
     kind = kinds[0]
     text = _KINDS[kind["type"]]
-    return f"{text} from {kind['minimum']}" if "minimum" in kind else text
+    to = f" to {kind['maximum']}" if "maximum" in kind else ""
+    return f"{text} from {kind['minimum']}{to}" if "minimum" in kind else text

@@ -5,13 +5,10 @@ The same stream gives the same of both, so that a resumed run stands in the spac
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.errors import UsageError
-from acculturate.model.answers import AnswerModel
+from acculturate.model.answers import AnswerModel, check_prompt
 from acculturate.model.start import start_population
 from acculturate.runs import load_prompt
 from acculturate.search import Full, LowRank, Mixture, Space, read_name
@@ -47,7 +44,7 @@ def start_search(
         init=settings.init,
         scale=settings.init_scale,
         text=settings.init_text,
-        prompt=_prompt_of_run(settings.init_run, model),
+        prompt=_prompt_of_run(settings, model),
     )
     # A start without noise leaves the space its size: that of the embeddings.
     spread = (settings.init_scale or 1.0) * model.embedding_scale()
@@ -60,15 +57,11 @@ def start_search(
     return space, space.first(size, rng)
 
 
-def _prompt_of_run(run: str | None, model: AnswerModel) -> Float[np.ndarray, "token hidden"] | None:
-    if run is None:
+def _prompt_of_run(
+    settings: Settings, model: AnswerModel
+) -> Float[np.ndarray, "token hidden"] | None:
+    if settings.init_run is None:
         return None
-    path = Path(run)
-    prompt = load_prompt(path)
-    if prompt.embeddings.shape[1] != model.hidden_size:
-        raise UsageError(
-            f"the soft prompt of {path} is {prompt.embeddings.shape[1]} wide, {model.name} needs "
-            f"{model.hidden_size}",
-            "Start from a run of the same model.",
-        )
+    prompt = load_prompt(settings.init_run, any_model=settings.any_model)
+    check_prompt(prompt, model)
     return prompt.embeddings

@@ -83,6 +83,7 @@ class Task:
         values = vars(settings) | {
             "aggregate": self.scoring.aggregate,
             "respondents": settings.respondents if settings.reading == "sampled" else None,
+            "any_model": settings.any_model or None,
             "forms": len(self.forms),
             "sample": settings.sample_size(instrument),
             "penalty": None if settings.penalty == "mean" else settings.penalty,
