@@ -91,7 +91,10 @@ def _send_checks(name: str, sender: Any) -> None:
     os.nice(10)
     torch.set_num_threads(1)
     for dtype in _DTYPES.values():
-        sender.send(check_decoder(name, dtype))
+        try:
+            sender.send(check_decoder(name, dtype))
+        except Exception as error:  # a user would see a traceback
+            sender.send(Check(name, "WRONG", reason=f"{type(error).__name__}: {error}"))
 
 
 def decoder_table(checks: dict[str, list[Check]]) -> str:

@@ -39,7 +39,7 @@ class Check:
 
     Attributes:
         name: The type.
-        result: "merged", "form by form", "whole model", "refused", "cannot be built small" or "WRONG".
+        result: `LanguageModel.path`, or "refused", "cannot be built small" or "WRONG".
         answers: Largest difference of an option's probability, or of their mass.
         gradient: Length of the difference of gradients over the length of the gradient.
         written: What came of the written answers: "same words", or what was wrong.
@@ -74,13 +74,11 @@ def check_decoder(name: str, dtype: torch.dtype = torch.float32) -> Check:
         model = LanguageModel(name, None, plain.network, tokenizer)
         try:
             model.ask(None, Query(forms))
-            check.result = _way(model)
         except AcculturateError as error:
             check.result, check.reason = "refused", _sentence(error)
         else:
             wrong = _compare(check, model, plain, exact, forms)
-            if wrong:
-                check.result, check.reason = "WRONG", "; ".join(wrong)
+            check.result, check.reason = "WRONG" if wrong else model.path, "; ".join(wrong)
     check.seconds = time.perf_counter() - started
     return check
 
@@ -184,7 +182,8 @@ class _Plain:
     def logits(self, given: torch.Tensor) -> torch.Tensor:
         """Return the logits behind the last position of token ids or of embeddings."""
         name = "inputs_embeds" if given.is_floating_point() else "input_ids"
-        return self.network(**{name: given}, **self._options).logits[0, -1]
+        # A copy: some models scale their embeddings, or add positions to them, in place.
+        return self.network(**{name: given.clone()}, **self._options).logits[0, -1]
 
     def rows(self, form: EncodedForm, soft: SoftPrompt | None) -> torch.Tensor:
         """Return a form's token ids, or its embeddings with the soft prompt among them."""
@@ -235,7 +234,7 @@ class _Plain:
         mask = torch.ones(given.shape[:2], dtype=torch.int64)
         try:
             made = self.network.generate(
-                **{"inputs_embeds" if embedded else "input_ids": given},
+                **{"inputs_embeds" if embedded else "input_ids": given.clone()},
                 attention_mask=mask,
                 max_new_tokens=_NEW_TOKENS,
                 do_sample=False,
@@ -244,10 +243,6 @@ class _Plain:
             return None
         tokens = made[0].tolist()[0 if embedded else given.shape[1] :]
         return tokens[: tokens.index(1) + 1] if 1 in tokens else tokens
-
-
-def _way(model: LanguageModel) -> str:
-    return "merged" if model._evaluator._forward.over_trees else "form by form"
 
 
 def _sentence(error: BaseException) -> str:

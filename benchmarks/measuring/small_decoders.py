@@ -26,7 +26,7 @@ _SIZES: tuple[tuple[float, str], ...] = (
         _WIDTH,
         "hidden_size d_model n_embd dim embedding_size embedding_dim word_embed_proj_dim lru_width "
         "attention_hidden_size input_embedding_size output_embedding_size backbone_hidden_size "
-        "router_hidden_size",
+        "router_hidden_size adapter_in_dim adapter_out_dim hidden_size_global",
     ),
     (
         48,
@@ -65,7 +65,7 @@ _SIZES: tuple[tuple[float, str], ...] = (
         8,
         "head_dim swa_head_dim qk_nope_head_dim v_head_dim kv_channels d_head dim_head attention_head_size "
         "linear_key_head_dim linear_value_head_dim linear_head_dim mamba_d_state state_size ssm_state_size "
-        "qk_rope_head_dim query_pre_attn_scalar index_topk hidden_size_per_layer_input laurel_rank rotary_dim "
+        "qk_rope_head_dim query_pre_attn_scalar hidden_size_per_layer_input laurel_rank rotary_dim "
         "mamba_dt_rank time_step_rank gated_norm_rank o_lora_rank zero_expert_num block_size "
         "attention_head_dim hc_lowrank adapter_rank d_rel",
     ),
@@ -80,7 +80,8 @@ _SIZES: tuple[tuple[float, str], ...] = (
     (
         512,
         "max_position_embeddings n_positions max_seq_len max_target_positions n_ctx context_length "
-        "model_max_length original_max_position_embeddings position_bias_max_distance relative_max_distance",
+        "model_max_length index_topk original_max_position_embeddings position_bias_max_distance "
+        "relative_max_distance",
     ),
     (
         _WINDOW,
@@ -92,6 +93,8 @@ _SIZES: tuple[tuple[float, str], ...] = (
     (3.0, "final_logit_softcapping logits_soft_cap output_logit_soft_cap"),
 )
 _SMALL = {name: size for size, names in _SIZES for name in names.split()}
+_UNUSED_TOKENS = 220
+"""Tokens from here on are bytes of no English text; they stand for images and the like."""
 _TOKENS = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
 
 _ROTARY = {"rope_type": "default", "rope_theta": 10000.0}
@@ -186,9 +189,12 @@ def small_config(kind: type[PreTrainedConfig], vocabulary: int) -> PreTrainedCon
     if given.get("kv_lora_rank"):  # latent attention has a key for every query head
         values["num_key_value_heads"] = _HEADS
     values |= _layers(given)
+    unused = iter(range(_UNUSED_TOKENS, vocabulary))
     for name, value in given.items():
         if "vocab_size" in name and isinstance(value, int):
             values[name] = vocabulary
+        elif name.endswith(("_token_id", "_token_index")) and isinstance(value, int):
+            values.setdefault(name, next(unused))
         elif isinstance(value, PreTrainedConfig):
             values[name] = small_config(type(value), vocabulary)
     return kind(**{**values, **_OWN.get(kind.model_type, {})})
