@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from tuning_runs import contents, optimizer, same, tune_toy
+from tuning_runs import HIDDEN, contents, files, optimizer, same, tune_toy
 
+from acculturate.benchmarks import Exam, load_benchmark
 from acculturate.errors import UsageError
+from acculturate.evaluation.evaluate import evaluate
+from acculturate.evaluation.examine import examine
+from acculturate.evaluation.fluency import evaluate_fluency
+from acculturate.model import Answers, FakeModel
+from acculturate.reporting.report import write_report
+from acculturate.survey import load_countries
 
 pytestmark = pytest.mark.slow
 
@@ -76,3 +86,51 @@ def test_a_second_process_in_the_same_directory_is_refused(tmp_path):
         process.kill()
         process.communicate()
     tune_toy(tmp_path, budget=BUDGET, max_divergence=0.2, resume=True)
+
+
+class Mortal(FakeModel):
+    """Kills its own process at its so-manieth call."""
+
+    def __init__(self, calls: int) -> None:
+        super().__init__(HIDDEN)
+        self.__dict__["_left"] = iter(range(calls))
+
+    def provenance(self) -> dict[str, str]:
+        return FakeModel(HIDDEN).provenance()
+
+    def ask(self, *arguments: Any, **options: Any) -> Answers:
+        if next(self._left, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().ask(*arguments, **options)
+
+
+def test_an_evaluation_killed_again_and_again_loses_nothing(tmp_path):
+    table = tmp_path / "toy-table.csv"
+    table.write_text("country,planning,company\nToyland,80,20\nElsewhere,10,90\n")
+    countries = load_countries(table)
+    exam = Exam((load_benchmark("acculturate-culture-easy"),), written=True)
+    whole = tune_toy(tmp_path / "whole", table=countries).directory
+    run = Path(shutil.copytree(whole, tmp_path / "run"))
+
+    def ask_all(folder: Path, model: FakeModel) -> None:
+        evaluate(folder, model, table=countries, respondents=2)
+        examine(folder, model, exam)
+        evaluate_fluency(folder, model)
+
+    ask_all(whole, FakeModel(HIDDEN))
+    kills = 0
+    while True:
+        child = os.fork()
+        if child == 0:
+            ask_all(run, Mortal(13))  # ordinary text alone asks 12 times
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        write_report([run])  # whatever there is can be read
+        if status == 0:
+            break
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        kills += 1
+        assert kills < 20
+    assert kills > 2
+    (run / "report.html").unlink()
+    assert files(run) == files(whole)
