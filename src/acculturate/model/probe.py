@@ -82,6 +82,10 @@ class Probe:
         """Return the model's own log-probabilities behind early soft prompts, `[position, token]`."""
         return self._own(self._front, [len(self._front[0])])
 
+    def nudged(self) -> torch.Tensor:
+        """Return what `front` returns, for embeddings that are off by the rounding of bfloat16."""
+        return self._own(self._front, [len(self._front[0])], nudge=2.0**-7)
+
     def late(self) -> torch.Tensor:
         """Return the model's own log-probabilities of the last sequence, `[position, token]`.
 
@@ -98,7 +102,11 @@ class Probe:
         return self._merged([*self._front, *self._late])
 
     def _own(
-        self, sequences: Sequence[_Ids], ends: Sequence[int], as_embeddings: bool = False
+        self,
+        sequences: Sequence[_Ids],
+        ends: Sequence[int],
+        as_embeddings: bool = False,
+        nudge: float = 0.0,
     ) -> torch.Tensor:
         """Run sequences of one length in one batch, and read what stands before every end."""
         ids = np.array(sequences)
@@ -107,6 +115,9 @@ class Probe:
         if as_embeddings or (ids < 0).any():
             rows = self._forward.embed(tokens)
             rows[ids < 0] = self._prompt[0, -1 - ids[ids < 0]].to(rows.dtype)
+            if nudge:
+                signs = np.random.default_rng(0).choice(np.float32([-1, 1]), rows.shape)
+                rows = (rows.float() * (1 + nudge * self._forward.tensor(signs))).to(rows.dtype)
             given = {"inputs_embeds": rows}
         read = np.concatenate([np.arange(end - READ, end) for end in ends])
         logits = self._forward.own_logits(self._forward.tensor(read), **given)

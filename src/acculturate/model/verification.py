@@ -32,10 +32,8 @@ _MARGIN = 16
 """Tokens more than are asked for: a soft prompt often follows the same forms without one."""
 _TOLERANCE = 1e-3
 """Largest difference of two log-probabilities in float32."""
-_TOLERANCE_IN_HALF = 0.1
-"""The same for a model of half precision that does not run in float32."""
 _TIMES_ITS_OWN, _BESIDES = 3.0, 0.05
-"""How far off half precision may be: in multiples of the model's own rounding, and nats besides."""
+"""How far off rounded numbers may be: in multiples of what the model's own rounding makes, and besides."""
 
 
 class _Fault(Exception):
@@ -68,7 +66,8 @@ class Verification:
         self._network: Any = network
         self._model = f"{name} ({type(network).__name__})"
         self._encoder, self._forward, self._on_change = encoder, forward, on_change
-        self._runs_in_float32 = True
+        # What is quantised is rounded whatever it computes in.
+        self._in_float32 = all(weight.is_floating_point() for weight in network.parameters())
         self._covered = 0
 
     @torch.no_grad()
@@ -88,6 +87,14 @@ class Verification:
             self._find_path(length)
         except torch.OutOfMemoryError as error:
             raise does_not_fit(length) from error
+        except _CannotRun as error:
+            if longest <= positions:
+                raise
+            raise FailureError(
+                f"{self._model} reads {positions} tokens at most, and a form with its soft prompt has "
+                f"{longest}",
+                "Use shorter forms, fewer virtual tokens (--tokens), or another model.",
+            ) from error
         self._covered = length
 
     def _find_path(self, length: int) -> None:
@@ -123,8 +130,8 @@ class Verification:
         Raises:
             _Fault: They differ.
         """
-        exact = self._prove_in_float32(whole)
-        if rounded is None or not self._runs_in_float32:
+        exact = self._prove_precisely(whole)
+        if rounded is None or not self._in_float32:
             return
         ours, exact = self._ours(brief.our_soft)[:-READ], exact[2 * READ : -2 * READ]
         off, own_off = _spread(ours - exact), _spread(rounded - exact)
@@ -134,25 +141,32 @@ class Verification:
                 f"{own_off:.2g}"
             )
 
-    def _prove_in_float32(self, probe: Probe) -> torch.Tensor:
+    def _prove_precisely(self, probe: Probe) -> torch.Tensor:
         """Do so in float32, if the model runs in that; return its own log-probabilities."""
-        raised = self._rounds() and self._runs_in_float32
-        tolerance = _TOLERANCE_IN_HALF if self._rounds() and not raised else _TOLERANCE
+        raised = self._rounds() and self._in_float32
+        measure, allowed = _largest, _TOLERANCE
         try:
             with ExitStack() as precisely:
                 if raised:
                     precisely.enter_context(in_float32(self._network))
                     precisely.enter_context(self._forward.uncompiled())
                 own = self._own(probe, probe.plain, probe.front, probe.late)
-                self._check_order(probe, own, tolerance)
+                if not self._in_float32:
+                    moved = self._own(probe, probe.nudged) - own[2 * READ : -2 * READ]
+                    measure, allowed = _spread, _TIMES_ITS_OWN * _spread(moved) + _BESIDES
+                # The first sequence is the beginning of the last.
+                ahead = measure(own[-2 * READ : -READ] - own[:READ])
+                if ahead > allowed:
+                    by_embeddings = probe.plain(as_embeddings=True) - own[: 2 * READ]
+                    raise self._unfit(ahead, reads_ahead=measure(by_embeddings) <= allowed)
                 ours = self._ours(probe.our_plain, probe.our_soft)
         except _CannotRun:
             if not raised:
                 raise
-            self._runs_in_float32 = False
-            return self._prove_in_float32(probe)
-        off = _largest(ours - torch.cat([own[: -2 * READ], own[-READ:]]))
-        if not off <= tolerance:
+            self._in_float32 = False
+            return self._prove_precisely(probe)
+        off = measure(ours - torch.cat([own[: -2 * READ], own[-READ:]]))
+        if not off <= allowed:
             raise _Fault(f"merged, they differ from it by up to {off:.2g} in a log-probability")
         return own
 
@@ -192,23 +206,18 @@ class Verification:
                 raise
             raise _Fault(f"merged, they do not run: {_line(error)}") from error
 
-    def _check_order(self, probe: Probe, own: torch.Tensor, tolerance: float) -> None:
-        """Refuse a model whose log-probabilities depend on more than the embeddings before them."""
-        off = _largest(
-            own[-2 * READ : -READ] - own[:READ]
-        )  # the same tokens, with more behind them
-        if off <= tolerance:
-            return
-        if _largest(probe.plain(as_embeddings=True) - own[: 2 * READ]) > tolerance:
-            raise FailureError(
-                f"{self._model} cannot take a soft prompt: its tokens reach its layers by more ways than "
-                f"their embeddings, without which its log-probabilities differ by up to {off:.2g}",
-                "Use a model whose tokens enter through its embedding layer alone.",
+    def _unfit(self, off: float, *, reads_ahead: bool) -> FailureError:
+        """Make the error for a model whose log-probabilities depend on more than what stands before."""
+        if reads_ahead:
+            return FailureError(
+                f"{self._model} does not read from left to right: what comes later in a text changes the "
+                f"log-probabilities of what stands before it by up to {off:.2g}",
+                "Use a decoder-only language model.",
             )
-        raise FailureError(
-            f"{self._model} does not read from left to right: what comes later in a text changes the "
-            f"log-probabilities of what stands before it by up to {off:.2g}",
-            "Use a decoder-only language model.",
+        return FailureError(
+            f"{self._model} cannot take a soft prompt: its tokens reach its layers by more ways than "
+            f"their embeddings, without which its log-probabilities differ by up to {off:.2g}",
+            "Use a model whose tokens enter through its embedding layer alone.",
         )
 
 

@@ -27,6 +27,7 @@ class Vocabulary:
     def __init__(self, network: PreTrainedModel) -> None:
         head: Any = network.get_output_embeddings()
         self._weight: torch.Tensor = head.weight
+        self._size: int | None = len(self._weight)
         self._bias: torch.Tensor | None = getattr(head, "bias", None)
         config: Any = network.config.get_text_config()
         self._softcap: float | None = getattr(config, "final_logit_softcapping", None)
@@ -71,7 +72,7 @@ class Vocabulary:
         slice_sums: Any = self._slice_sums
         if states.requires_grad:
             slice_sums = partial(checkpoint, slice_sums, use_reentrant=False)
-        for start in range(0, self._size(states), _SLICE):
+        for start in range(0, self._size or states.shape[-1], _SLICE):
             log_sum, weighted_sum = slice_sums(states, weights, slice(start, start + _SLICE))
             total = torch.logaddexp(total, log_sum)
             weighted = weighted + weighted_sum
@@ -84,9 +85,6 @@ class Vocabulary:
         if weights is None:
             return logits.logsumexp(-1), torch.zeros(states.shape[:2], device=states.device)
         return logits.logsumexp(-1), torch.linalg.vecdot(logits, weights[:, part])
-
-    def _size(self, _: torch.Tensor) -> int:
-        return len(self._weight)
 
     def _cap(self, logits: torch.Tensor) -> torch.Tensor:
         """Scale and cap logits as the model does."""
@@ -101,6 +99,7 @@ class OwnLogits(Vocabulary):
 
     def __init__(self) -> None:
         """Take nothing: the states hold it all."""
+        self._size = None
 
     def of_tokens(self, tokens: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
         """See `Vocabulary.of_tokens`."""
@@ -113,6 +112,3 @@ class OwnLogits(Vocabulary):
     def logit_of_each(self, states: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         """See `Vocabulary.logit_of_each`."""
         return states.gather(-1, tokens.expand(states.shape[:-1])[..., None])[..., 0].float()
-
-    def _size(self, states: torch.Tensor) -> int:
-        return states.shape[-1]
