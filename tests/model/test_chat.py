@@ -95,6 +95,10 @@ REPLIES = {
         "<|start|>assistant<|channel|>final<|message|>",
     ),
     "no turn is opened": (SAID, "[assistant] "),
+    "replies are shown without an opening": (
+        "{% for m in messages %}{{ m.content }}\n{% endfor %}" + when_asked("Assistant:\n"),
+        "Assistant:\n",
+    ),
     "the reply's space is missing": (
         "{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]{% else %}"
         " {{ m.content }}{{ eos_token }}{% endif %}{% endfor %}",
@@ -133,8 +137,9 @@ def test_a_question_in_words_is_answered_outside_a_thought() -> None:
 REFUSED = {
     "shows the question 0 times": when_asked("[assistant] "),
     "shows the question 2 times": SAID + SAID + when_asked("[assistant] "),
-    "shows the question 0 times ": "[assistant] {% for m in messages if m.role == 'assistant' %}"
-    "{{ m.content }}{% endfor %}{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}",
+    "has no clear place for a reply outside a thought: it asks for one with ''": "[assistant] "
+    "{% for m in messages if m.role == 'assistant' %}{{ m.content }}{% endfor %}"
+    "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}",
     "changes the question 'Answer": SAID.replace("m.content", "m.content | replace('.', '')")
     + when_asked("[assistant] "),
     "changes the question 'Answer with": SAID.replace("m.content", "m.content[:40]")
@@ -142,7 +147,9 @@ REFUSED = {
     "fails: a system message, please": "{{ raise_exception('a system message, please') }}",
     "fails: 'nothing' is undefined": SAID + "{{ nothing.at.all }}",
     "makes another text every time": "{{ range(10 ** 5) | random }}" + SAID + when_asked("[a] "),
-    "opens a thought in front of every reply": "{% for m in messages %}[{{ m.role }}]"
+    "has no clear place for a reply outside a thought: it asks for one with '\\n<|start|>assistant'": SAID
+    + when_asked("<|start|>assistant"),
+    "has no clear place for a reply outside a thought": "{% for m in messages %}[{{ m.role }}]"
     "{{ '<|think|>' if m.role == 'assistant' }}{{ m.content }}{% endfor %}"
     + when_asked("[assistant]<|think|>"),
 }

@@ -17,6 +17,7 @@ from typing import Any
 from transformers.utils import chat_template_utils
 
 from acculturate.errors import UsageError
+from acculturate.model.prefix_tree import shared_length
 
 _DATE = datetime.datetime(2025, 1, 1)
 _QUESTION, _REPLY, _THOUGHT = "QUESTION-5b1e", "REPLY-c47a", "THOUGHT-90d2"
@@ -50,10 +51,10 @@ class ChatTemplate:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
+        if self._prompted({}, _QUESTION) != self._prompted({}, _QUESTION):
+            raise UsageError("the model's chat template makes another text every time", _WITHOUT)
         self._start = self._choose_start()
         shown = self._start(_QUESTION)
-        if self._start(_QUESTION) != shown:
-            raise UsageError("the model's chat template makes another text every time", _WITHOUT)
         if (count := shown.count(_QUESTION)) != 1:
             raise UsageError(
                 f"the model's chat template shows the question {count} times in front of the reply, not "
@@ -83,8 +84,11 @@ class ChatTemplate:
             shown = start(_QUESTION)
             if shown and _open_thought(shown) is None:
                 return start
+        prompt, reply = self._prompted({}, _QUESTION), _or_nothing(partial(self._replied, {}))
+        ends = [repr(shown.rpartition(_QUESTION)[2]) for shown in (prompt, reply)]
         raise UsageError(
-            "the model's chat template opens a thought in front of every reply, and nothing closes it",
+            "the model's chat template has no clear place for a reply outside a thought: it asks for one "
+            f"with {ends[0]} and shows one behind {ends[1]}",
             _WITHOUT,
         )
 
@@ -92,23 +96,27 @@ class ChatTemplate:
         """Yield ways to where a reply begins, the best first.
 
         The generation prompt, where replies follow it, or a thought that it has closed; else what the
-        template writes in front of a reply. A thought that stays open is closed as the template closes
-        one, or by the tag that belongs to its own.
+        template writes in front of a reply, where that opens as the prompt does. A thought that stays open
+        is closed as the template closes one, or by the tag that belongs to its own.
         """
         for switches in _SWITCHES:
             prompted, replied = partial(self._prompted, switches), partial(self._replied, switches)
             try:
-                given = prompted(_QUESTION)
+                given, turn = prompted(_QUESTION), prompted(_QUESTION, generate=False)
             except UsageError:
                 if not switches:
                     raise
                 continue
             before = _or_nothing(replied)
-            if not before or (given.startswith(before) and _is_closed(given[len(before) :])):
+            has_no_opening = not before or (given != turn and turn.startswith(before.rstrip()))
+            is_continued = shared_length(given, before) > shared_length(given, turn)
+            if has_no_opening or _is_closed(given, before):
                 yield prompted
-            elif before.startswith(given) or not (given.startswith(before) or _open_thought(given)):
+            elif before.startswith(given) or (
+                is_continued and not given.startswith(before) and not _open_thought(given)
+            ):
                 yield replied
-        given = self._prompted({}, _QUESTION)
+        given, turn = self._prompted({}, _QUESTION), self._prompted({}, _QUESTION, generate=False)
         thinking = partial(self._replied, {}, thought=_THOUGHT)
         if _or_nothing(thinking).startswith(given):
             yield thinking
@@ -116,12 +124,12 @@ class ChatTemplate:
         if tag and "|" not in tag:
             yield lambda text: f"{self._prompted({}, text)}\n{tag[0]}/{tag[1:]}\n\n"
         replied = partial(self._replied, {})
-        if _or_nothing(replied):
+        if shared_length(given, _or_nothing(replied)) > shared_length(given, turn):
             yield replied
 
-    def _prompted(self, switches: dict[str, Any], text: str) -> str:
-        """Return the generation prompt."""
-        return self._render([{"role": "user", "content": text}], True, switches)
+    def _prompted(self, switches: dict[str, Any], text: str, generate: bool = True) -> str:
+        """Return the generation prompt, or the user's turn alone."""
+        return self._render([{"role": "user", "content": text}], generate, switches)
 
     def _replied(self, switches: dict[str, Any], text: str, thought: str | None = None) -> str:
         """Return what stands in front of a reply, with an empty thought if it had one."""
@@ -166,10 +174,13 @@ def _open_thought(shown: str) -> str | None:
     return tags[-1] if tags and not _CLOSING.search(tags[-1]) else None
 
 
-def _is_closed(text: str) -> bool:
-    """Return whether a text is blank or ends with a closing tag."""
-    tags = _TAG.findall(text)
-    return bool(_CLOSING.search(tags[-1])) if tags else not text.strip()
+def _is_closed(prompt: str, reply: str) -> bool:
+    """Return whether a prompt goes on from where replies stand with white space or a closed thought."""
+    if not prompt.startswith(reply):
+        return False
+    behind = prompt[len(reply) :]
+    tags = _TAG.findall(behind)
+    return bool(_CLOSING.search(tags[-1])) if tags else not behind.strip()
 
 
 class _FixedClock(datetime.datetime):
