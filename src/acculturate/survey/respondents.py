@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -23,6 +22,7 @@ from acculturate.io import Sheet, parse_csv, read_bytes
 from acculturate.survey.country_files import COUNTRY, MISSING, missing_sentences, number
 from acculturate.survey.country_names import country_name, plain
 from acculturate.survey.instrument import Instrument, Scale
+from acculturate.survey.sav_reader import read_sav
 
 LARGEST_FILE = 500_000_000
 """Bytes."""
@@ -198,27 +198,12 @@ def _read_sav(path: Path, labelled: Sequence[str]) -> Sheet:
     Values that the file declares missing are empty.
     """
     read_bytes(path, _WHAT, LARGEST_FILE)
-    try:
-        import pyreadstat
-    except ImportError as error:
-        raise UsageError(
-            f"{path} is a file of SPSS, which needs pyreadstat",
-            "pip install 'acculturate[sav]', or save it as CSV.",
-        ) from error
-    try:
-        read: Any = pyreadstat.read_sav(str(path), output_format="dict")
-    except (pyreadstat.ReadstatError, UnicodeDecodeError, ValueError) as error:
-        raise UsageError(
-            f"{path} is no SPSS file that can be read: {error}", "Save it anew, or save it as CSV."
-        ) from error
-    values, meta = read
     wanted = {name.casefold() for name in labelled}
-    columns: list[list[str]] = []
-    for name in values:
-        labels = meta.variable_value_labels.get(name, {}) if name.casefold() in wanted else {}
-        cells = (labels.get(value, value) for value in values[name])
-        columns.append(["" if cell is None or cell != cell else str(cell) for cell in cells])
-    rows = [(n, list(row)) for n, row in enumerate(zip(*columns, strict=True), 1)]
+    columns: dict[str, list[str]] = {}
+    for name, (values, labels) in read_sav(path).items():
+        cells = (labels.get(v, v) for v in values) if name.casefold() in wanted else values
+        columns[name] = ["" if cell is None or cell != cell else str(cell) for cell in cells]
+    rows = [(n, list(row)) for n, row in enumerate(zip(*columns.values(), strict=True), 1)]
     if not rows:
         raise UsageError(f"{_WHAT} {path} has no respondents", "Check that this is the right file.")
-    return Sheet("", list(values), rows, unit="row")
+    return Sheet("", list(columns), rows, unit="row")
