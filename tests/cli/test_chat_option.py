@@ -70,4 +70,4 @@ def test_a_run_keeps_to_its_way_of_asking(cli: CommandLine, models: dict[str, st
     other = cli(asked[0], "in-template", *asked[2:], "--model", models["base"]).message(2)
     assert "has no chat template" in other
     assert cli("report", "run").code == 0
-    assert "chat" in Path("run/report.html").read_text()
+    assert "<dt>model chat</dt><dd>none</dd>" in Path("run/report.html").read_text()

@@ -70,6 +70,7 @@ def test_a_method_is_a_name_and_settings(tmp_path: Path):
         ("budget = 24", "budget = 24\nevaluate = 1", ["evaluate is 1", "true or false"]),
         ("budget = 24", "budget = ", ["not valid TOML", "line 7"]),
         ('model = "fake"', 'model = { name = "fake", dtype = "int3" }', ["dtype", "bfloat16"]),
+        ('model = "fake"', 'model = { name = "fake", chat = "no" }', ["chat", "template"]),
     ],
 )
 def test_a_fault_is_named(old: str, new: str, words: list[str], tmp_path: Path):

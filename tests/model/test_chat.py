@@ -134,6 +134,16 @@ def test_a_question_in_words_is_answered_outside_a_thought() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [("the reply's space is missing", " [/INST]"), ("an ordinary one", "[assistant] ")],
+)
+def test_a_written_word_brings_its_own_space(name: str, end: str) -> None:
+    tokenizer = tiny_tokenizer(chat_template=REPLIES[name][0])
+    tokens = FormEncoder(tokenizer).encode_question("What is bread?").tokens
+    assert tokenizer.decode(tokens).endswith(f"{end}")
+
+
 REFUSED = {
     "shows the question 0 times": when_asked("[assistant] "),
     "shows the question 2 times": SAID + SAID + when_asked("[assistant] "),

@@ -24,7 +24,7 @@ from acculturate.errors import UsageError
 from acculturate.evaluation.evaluate import made_with
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.load import load_model
-from acculturate.runs import Run, check_model
+from acculturate.runs import Run, check_model, read_provenance
 
 _Base: Any = HFLM
 
@@ -81,7 +81,8 @@ class SoftPromptLM(_Base):
             raise UsageError(
                 f"{answering.name} is no language model", "Give a run that was tuned on one."
             )
-        self._weights_hash = check_model(loaded.directory, prompt, answering)
+        check_model(loaded.directory, prompt, answering)
+        self._weights_hash = read_provenance(loaded.directory).model["weights_hash"]
         self._after = answering.leading if prompt.placement == "after-bos" else ()
         embeddings = np.array(prompt.embeddings, np.float32)
         self._virtual = torch.from_numpy(embeddings[: 0 if untouched else None]).to(

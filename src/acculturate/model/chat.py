@@ -62,6 +62,8 @@ class ChatTemplate:
                 _WITHOUT,
             )
         self._before, _, self._after = shown.partition(_QUESTION)
+        # In front of a reply, and not in the prompt for one, it is the first word's own.
+        self._space = " " if not self._prompted({}, _QUESTION).endswith(" ") else ""
 
     def prompt(self, text: str) -> str:
         """Return everything up to the reply to a question.
@@ -78,6 +80,10 @@ class ChatTemplate:
                 _WITHOUT,
             )
         return shown
+
+    def question(self, text: str) -> str:
+        """Return the same for a reply whose first word the model writes, with the word's space."""
+        return self.prompt(text).removesuffix(self._space)
 
     def _choose_start(self) -> _Start:
         for start in self._starts():

@@ -127,8 +127,9 @@ class FormEncoder:
         Raises:
             UsageError: It cannot be read from its tokens, or the chat template changes it.
         """
-        prompt, cue = self._message(text), ""
-        if self._template is None:
+        if self._template:
+            prompt, cue = self._template.question(text), ""
+        else:
             prompt, cue = self._message(f"{QUESTION} {text}"), ANSWER
         tokens = self._ids(prompt, cue)
         self._check((text,), tokens)

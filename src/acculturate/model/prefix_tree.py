@@ -163,8 +163,8 @@ class PrefixTree:
         return seen
 
 
-def shared_length(left: Sequence[int], right: Sequence[int]) -> int:
-    """Count the tokens that two sequences have in common at their beginning."""
+def shared_length(left: Sequence[object], right: Sequence[object]) -> int:
+    """Count the tokens, or characters, that two sequences have in common at their beginning."""
     pairs = enumerate(zip(left, right, strict=False))
     return next((at for at, (a, b) in pairs if a != b), min(len(left), len(right)))
 
