@@ -190,6 +190,55 @@ def test_a_prompt_that_is_not_one(cli: CommandLine):
     assert "no soft prompt" in cli("measure", "-m", "fake", "-p", "empty").message(2)
 
 
+def test_a_prompt_of_no_numbers(cli: CommandLine):
+    SoftPrompt(np.full((2, 16), np.nan, np.float32), "front", "fake").save(Path("nan"))
+    for command in (
+        cli("measure", "-m", "fake", "-p", "nan"),
+        cli.tune("--init", "run", "--init-run", "nan"),
+    ):
+        assert "nan holds entries that are not finite" in command.message(2)
+
+
+def test_a_prompt_of_another_model(cli: CommandLine):
+    SoftPrompt(np.ones((2, 16), np.float32), "front", "gpt-x").save(Path("other"))
+    commands = [
+        ("measure", "-m", "fake", "-p", "other"),
+        (
+            "tune",
+            "-m",
+            "fake",
+            "-c",
+            "China",
+            "--budget",
+            9,
+            "--init",
+            "run",
+            "--init-run",
+            "other",
+        ),
+    ]
+    for command in commands:
+        message = cli(*command).message(2)
+        assert "made for gpt-x" in message and "--any-model" in message
+    assert cli(*commands[0], "--any-model").code == 0
+    assert cli(*commands[1], "--any-model", "--out", "insisted").code == 0
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--tokens", 10**9),
+        ("--space", "low-rank:999999999"),
+        ("--space", "mixture:999999999999"),
+        ("--respondents", 10**9),
+        ("--respondents", 10**400),
+    ],
+)
+def test_sizes_that_no_memory_holds(cli: CommandLine, option: tuple[str, Any]):
+    assert " to " in cli.tune(*option).message(2)
+    assert not Path("runs").exists()
+
+
 def test_a_model_file_that_is_not_there(cli: CommandLine):
     pytest.importorskip("torch")
     for name in ("./missing.gguf", "no-such/model", "../nowhere", "[red]", "embeded"):

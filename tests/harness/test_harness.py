@@ -212,6 +212,7 @@ def test_what_it_refuses(tmp_path, toy):
     tuned_run = tuned(tmp_path / "front", "front")
     with pytest.raises(UsageError, match="does not hold the weights"):
         SoftPromptLM(str(tuned_run), model=str(other))
+    assert SoftPromptLM(str(tuned_run), model=str(other), any_model=True).max_length
 
 
 def test_a_chat_model_is_asked_through_its_template(tmp_path):

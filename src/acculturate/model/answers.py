@@ -211,7 +211,7 @@ def check_prompt(prompt: SoftPrompt, model: AnswerModel) -> None:
     if differs:
         raise UsageError(
             f"the soft prompt was made for {prompt.model}, and {why}",
-            "Give the model it was tuned on; --any-model (any_model=True in Python) takes another.",
+            "Give the model it was tuned on, or insist: --any-model; in Python, load it with any_model=True.",
         )
 
 

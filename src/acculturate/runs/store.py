@@ -232,7 +232,8 @@ def check_model(directory: Path, prompt: SoftPrompt, model: AnswerModel) -> str:
     if of_earlier_version and about["dtype"] == tuned_on.get("dtype") and here != there:
         raise UsageError(
             f"{model.name} does not hold the weights that the run in {directory} was tuned on",
-            f"Give that model ({tuned_on.get('name')}); --any-model (any_model=True in Python) takes another.",
+            f"Give that model ({tuned_on.get('name')}), or insist: --any-model; in Python, load the run with "
+            "any_model=True.",
         )
     in_template = about.get("chat") == "template"
     changed = "chat" in tuned_on and (tuned_on["chat"] == "template") != in_template
