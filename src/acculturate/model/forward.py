@@ -54,7 +54,9 @@ class Forward:
         self.embed: Any = network.get_input_embeddings()
         wanted = self.device.type == "cuda" if compiled is None else compiled
         self._compiled = CompiledLayers(network) if wanted else None
-        self._keeps = "logits_to_keep" in inspect.signature(network.forward).parameters
+        known = inspect.signature(network.forward).parameters
+        self._keeps = "logits_to_keep" in known
+        self._uncached = {"use_cache": False} if "use_cache" in known else {}
         self.path: Path = PATHS[0]
         self._vocabulary: Vocabulary | None = None
 
@@ -111,8 +113,9 @@ class Forward:
     def own_logits(self, read: torch.Tensor, **given: Any) -> torch.Tensor:
         """Return the logits that the model itself gives at some positions, `[sequence, position, token]`."""
         if self._keeps:
-            return self._network(**given, use_cache=False, logits_to_keep=read).logits
-        return self._network(**given, use_cache=False).logits[:, read]
+            given |= {"logits_to_keep": read}
+            return self._network(**given, **self._uncached).logits
+        return self._network(**given, **self._uncached).logits[:, read]
 
     @contextmanager
     def uncompiled(self) -> Generator[None]:

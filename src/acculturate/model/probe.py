@@ -95,11 +95,11 @@ class Probe:
 
     def our_plain(self) -> torch.Tensor:
         """Return what `plain` returns, by the forward pass."""
-        return self._merged(self._plain)
+        return self._ours(self._plain)
 
     def our_soft(self) -> torch.Tensor:
         """Return what `front`, and what `late` behind the soft prompt returns, by the forward pass."""
-        return self._merged([*self._front, *self._late])
+        return self._ours([*self._front, *self._late])
 
     def _own(
         self,
@@ -114,7 +114,9 @@ class Probe:
         given: dict[str, Any] = {"input_ids": tokens}
         if as_embeddings or (ids < 0).any():
             rows = self._forward.embed(tokens)
-            rows[ids < 0] = self._prompt[0, -1 - ids[ids < 0]].to(rows.dtype)
+            virtual = self._forward.tensor(ids < 0)
+            index = self._forward.tensor(-1 - ids[ids < 0])
+            rows[virtual] = self._prompt[0, index].to(rows.dtype)
             if nudge:
                 signs = np.random.default_rng(0).choice(np.float32([-1, 1]), rows.shape)
                 rows = (rows.float() * (1 + nudge * self._forward.tensor(signs))).to(rows.dtype)
@@ -123,7 +125,7 @@ class Probe:
         logits = self._forward.own_logits(self._forward.tensor(read), **given)
         return _log_probabilities(logits).flatten(0, 1)
 
-    def _merged(self, sequences: Sequence[_Ids]) -> torch.Tensor:
+    def _ours(self, sequences: Sequence[_Ids]) -> torch.Tensor:
         tree = PrefixTree.build(sequences)
         layout = self._forward.layout(tree)
         read = layout.among_running(np.concatenate([path[-READ:] for path in tree.paths]))

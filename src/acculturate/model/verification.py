@@ -120,7 +120,8 @@ class Verification:
                 self._on_change()
         if reason and self._forward.path == PATHS[-1]:
             warnings.warn(
-                f"{self._model} is asked forms one by one, which is right but slow: {reason}",
+                f"{self._model} is asked forms one by one, which is right but slow: merged into one row, "
+                f"{reason}",
                 stacklevel=2,
             )
 
@@ -137,7 +138,7 @@ class Verification:
         off, own_off = _spread(ours - exact), _spread(rounded - exact)
         if not off <= _TIMES_ITS_OWN * own_off + _BESIDES:
             raise _Fault(
-                f"merged, they are off by {off:.2g} in log-probabilities that its own rounding moves by "
+                f"log-probabilities are off by {off:.2g}, which the model's own rounding moves by "
                 f"{own_off:.2g}"
             )
 
@@ -167,7 +168,7 @@ class Verification:
             return self._prove_precisely(probe)
         off = measure(ours - torch.cat([own[: -2 * READ], own[-READ:]]))
         if not off <= allowed:
-            raise _Fault(f"merged, they differ from it by up to {off:.2g} in a log-probability")
+            raise _Fault(f"log-probabilities differ from the model's own by up to {off:.2g}")
         return own
 
     def _own(self, probe: Probe, *parts: Callable[[], torch.Tensor]) -> torch.Tensor:
@@ -204,7 +205,7 @@ class Verification:
         except Exception as error:
             if isinstance(error.__cause__ or error, torch.OutOfMemoryError):
                 raise
-            raise _Fault(f"merged, they do not run: {_line(error)}") from error
+            raise _Fault(f"they do not run: {_line(error)}") from error
 
     def _unfit(self, off: float, *, reads_ahead: bool) -> FailureError:
         """Make the error for a model whose log-probabilities depend on more than what stands before."""
