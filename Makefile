@@ -7,7 +7,7 @@ EXTRAS := .venv/.extras
 ONE_THREAD := OMP_NUM_THREADS=1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all lint format clean help
+.PHONY: demo test test-all fuzz lint format clean help
 
 help: ## What there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -23,6 +23,9 @@ test: $(READY) ## The tests that a change needs, in a few minutes
 
 test-all: $(EXTRAS) ## All tests, with Ray, Optuna and lm-evaluation-harness, shapes and types checked
 	$(ONE_THREAD) ACCULTURATE_CHECK_TYPES=1 $(BIN)/python -m pytest -n 2
+
+fuzz: $(READY) ## 10,000 wrong files and arguments, in a few minutes
+	$(ONE_THREAD) $(BIN)/python tests/fuzz/fuzz.py --inputs 10000
 
 lint: $(READY) ## Formatting, linting, types, import contracts
 	$(BIN)/ruff format --check src tests benchmarks

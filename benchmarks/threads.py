@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from statistics import median
 
@@ -109,7 +109,7 @@ def _turn(workers: dict[str, subprocess.Popen[str]], number: int) -> dict[str, f
 
 
 @contextmanager
-def _busy(count: int) -> Iterator[None]:
+def _busy(count: int) -> Generator[None]:
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
         yield
