@@ -71,6 +71,10 @@ def as_known(error: Exception, arguments: Sequence[str]) -> AcculturateError:
             f"there is not enough memory: {first or 'no more could be had'}",
             "Ask for less, such as fewer --tokens or a smaller model, or use a machine with more.",
         )
+    if isinstance(error, OSError) and error.filename is not None:
+        return FailureError(
+            f"cannot use {error.filename}: {error.strerror}", "Check the path and its permissions."
+        )
     what = f"{type(error).__name__}: {first}" if first else type(error).__name__
     file = _keep(_record(error, arguments))
     where = f"{file}, which holds the traceback" if file else "the traceback above"

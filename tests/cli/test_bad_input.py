@@ -372,6 +372,12 @@ def test_no_command_touches_the_network(cli: CommandLine, monkeypatch):
     assert cli("measure", "-m", "fake", "-p", "run", "-c", "us").code == 0
 
 
+def test_a_path_that_the_system_refuses(cli: CommandLine):
+    cli.tune("--out", "run")
+    message = cli("report", "run", "--out", "x" * 300).message(1)
+    assert message.startswith(f"Error: cannot use {'x' * 300}: File name too long\nCheck the path")
+
+
 class TestUnexpectedError:
     """An error that nobody expected is the package's own, and its traceback is kept."""
 

@@ -121,8 +121,10 @@ def find_fault(
     if visible(output) != output:
         return "a control character"
     for name, content in before.items():
-        if after.get(name, b"gone") != content and not _may_change(name, code, arguments):
-            return f"{name} is {'changed' if name in after else 'gone'}"
+        if name not in after and not name.rpartition("/")[2].startswith("."):
+            return f"{name} is gone"
+        if after.get(name) != content and not _may_change(name, code, arguments):
+            return f"{name} is changed"
     return ""
 
 
@@ -151,7 +153,7 @@ def run_all(numbers: Iterable[int], seed: int, keep: Path | None = None) -> list
     home = Path.cwd()
     outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory() as scratch:
-        os.environ["ACCULTURATE_CACHE"] = f"{scratch}/cache"
+        os.environ["ACCULTURATE_CACHE"] = str((keep or Path(scratch)) / "cache")
         corpus = Path(scratch) / "corpus"
         corpus.mkdir()
         os.chdir(corpus)
@@ -162,7 +164,7 @@ def run_all(numbers: Iterable[int], seed: int, keep: Path | None = None) -> list
                 folder = keep or Path(scratch) / "a" / "b" / str(
                     number
                 )  # whose parents may be written
-                folder.mkdir(parents=True)
+                folder.mkdir(parents=True, exist_ok=True)
                 outcomes.append(run_input(number, seed, corpus, folder))
                 os.chdir(home)
                 if keep is None:
@@ -190,7 +192,8 @@ def _main() -> None:
     numbers = range(given.first, given.first + given.inputs)
     shares = [numbers[start :: given.processes] for start in range(given.processes)]
     with ProcessPoolExecutor(given.processes, get_context("spawn")) as pool:
-        outcomes = sum(pool.map(run_all, shares, [given.seed] * len(shares)), [])
+        parts = pool.map(run_all, shares, [given.seed] * len(shares))
+        outcomes = [outcome for part in parts for outcome in part]
     outcomes.sort(key=lambda outcome: outcome.number)
     seconds = time.monotonic() - began
     for (kind, code), count in sorted(Counter((o.kind, str(o.code)) for o in outcomes).items()):
