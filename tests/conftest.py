@@ -18,8 +18,10 @@ if os.environ.get("ACCULTURATE_CHECK_TYPES"):  # before the package is imported
 import pytest
 from hypothesis import settings
 
+from acculturate import progress
 from acculturate.model import FakeModel
 from acculturate.survey import Form, Instrument, balanced_forms, load_instrument
+from told import Told
 
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
@@ -40,6 +42,14 @@ def vsm13() -> Instrument:
 def toy_forms(toy: Instrument) -> tuple[Form, ...]:
     """Every item of the toy survey once in each order."""
     return balanced_forms(toy, "tuning")
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    """Everything that is shown from here on."""
+    display = Told()
+    monkeypatch.setattr(progress._place, "find", lambda: display)  # pyright: ignore
+    return display
 
 
 @pytest.fixture

@@ -5,8 +5,12 @@ first used.
 """
 
 import os
+from importlib import import_module
+from typing import Any
 
 from lazy_loader import attach_stub
+
+from acculturate import progress as _progress
 
 __version__ = "0.2.0"
 
@@ -14,5 +18,12 @@ __version__ = "0.2.0"
 # too. Its OpenMP (libgomp, or Intel's) reads this when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("KMP_BLOCKTIME", "0")
+
+
+def _find_display() -> Any:
+    return import_module("acculturate.progress_bars").find_display()
+
+
+_progress.show_on(_find_display)
 
 __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

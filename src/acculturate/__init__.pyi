@@ -25,6 +25,7 @@ from .model.answers import Answers as Answers
 from .model.fake import FakeModel as FakeModel
 from .model.load import load_model as load_model
 from .model.soft_prompt import SoftPrompt as SoftPrompt
+from .progress_bars import show_progress as show_progress
 from .reporting.report import write_report as write_report
 from .runs import Run as Run
 from .search import (

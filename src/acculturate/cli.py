@@ -24,6 +24,7 @@ from acculturate.commands.surveys import countries, forms, list_instruments, tem
 from acculturate.commands.tune import tune
 from acculturate.errors import FailureError, UsageError
 from acculturate.process import as_known, stop_signals
+from acculturate.progress_bars import show_progress
 from acculturate.terminal import say_error, standard_streams
 
 app = typer.Typer(
@@ -67,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; an error becomes one message and an exit code, never a traceback."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     code: object = 0
+    show_progress()
     with standard_streams(), stop_signals() as received:
         try:
             _run(given)

@@ -9,6 +9,7 @@ from acculturate.benchmarks import Method, OpinionSet, QuestionSet, ask, load_be
 from acculturate.benchmarks.asking import rounds, with_method
 from acculturate.benchmarks.questions import Opinion, Origin, Question
 from acculturate.model import Query, SoftPrompt
+from acculturate.progress import task
 from answering import Oracle
 
 ORIGIN = Origin("mine", "Mine", "here", "CC0")
@@ -80,17 +81,13 @@ def test_many_questions_go_through_in_parts():
     many = tuple(
         Question(str(k), f"{k}. Why?" + " Why?" * 40, ("a", "b"), (True, False)) for k in range(300)
     )
-    oracle, told = Oracle(lambda form, _: int(form.item) % 2), []
-    shares = ask(
-        oracle,
-        rounds(QuestionSet(ORIGIN, "choice", many), 2, 0),
-        None,
-        "probability",
-        lambda done, whole: told.append((done, whole)),
-    )
+    oracle = Oracle(lambda form, _: int(form.item) % 2)
+    asked = rounds(QuestionSet(ORIGIN, "choice", many), 2, 0)
+    with task("asking", 600) as at:
+        shares = ask(oracle, asked, None, "probability")
     assert shares.argmax(axis=1).tolist() == [k % 2 for k in range(300)]
     assert len(oracle.asked) > 3 and sum(oracle.asked) == 600
-    assert told[-1] == (600, 600)
+    assert at.done == 600
 
 
 def test_what_cannot_be_read_is_nothing_and_what_is_broken_stays_so():

@@ -12,8 +12,8 @@ from cli_runs import CommandLine
 
 from acculturate.cli import main
 from acculturate.model import SoftPrompt
+from acculturate.progress import Task
 from acculturate.survey.instrument import DATA
-from acculturate.tuning import Progress
 
 TOY = (DATA / "toy.toml").read_text("utf-8")
 HOSTILE = [
@@ -313,16 +313,18 @@ class TestRunDirectory:
 def test_ctrl_c_leaves_with_130_and_says_how_to_go_on(cli: CommandLine, monkeypatch):
     import acculturate.progress_bars
 
-    def interrupt(at: Progress) -> str:
-        raise KeyboardInterrupt
+    def interrupt(task: Task) -> str:
+        if "6/12 evaluations" in task.note:
+            raise KeyboardInterrupt
+        return "tuning"
 
     with monkeypatch.context() as patched:
-        patched.setattr(acculturate.progress_bars, "_progress_line", interrupt)
+        patched.setattr(acculturate.progress_bars, "_line", interrupt)
         shown = cli.tune("--out", "[red]run")
     assert shown.code == 130
     assert shown.out == ""
     assert shown.err == (
-        "Stopped. What is done is in [red]run; the same command with --resume goes on.\n"
+        "tuning\nStopped. What is done is in [red]run; the same command with --resume goes on.\n"
     )
     assert cli.tune("--out", "[red]run", "--resume", "--json").json["evaluations"] == 12
 

@@ -22,7 +22,7 @@ def test_tables_and_json(tuned, tmp_path):
     assert "acculturate-culture, one of four, 60 questions" in shown.out
     assert "CulturalBench-Easy, 5 questions" in shown.out
     assert "None of them is about United States." in shown.out
-    assert "asking 120 forms: acculturate-culture-easy, tuned" in shown.err
+    assert "asking 120 forms: acculturate-culture-easy, naive" in shown.err
     again = tuned("evaluate", "us", "other", "--on", named, "--permute", 2, "--json")
     first, second = again.json["runs"]
     assert set(first["benchmarks"]) == {"acculturate-culture-easy", "culturalbench-easy"}

@@ -90,6 +90,7 @@ def test_stopped_and_resumed(sent: signal.Signals, tmp_path):
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     assert process.stderr is not None
+    assert process.stderr.readline() == "tuning\n"
     assert "6/120 evaluations" in process.stderr.readline()
     process.send_signal(sent)
     out, err = process.communicate(timeout=300)

@@ -27,6 +27,7 @@ from acculturate.model import (
 )
 from acculturate.survey import Form
 from tiny_models import CHAT_TEMPLATE, shared_model, tiny_network, tiny_tokenizer
+from told import Told
 
 NOT_FOUND: Any = SimpleNamespace(headers={}, request=None, status_code=404)
 
@@ -55,15 +56,15 @@ def load(name: Any, **named: Any) -> LanguageModel:
 
 
 def test_a_folder_answers_as_the_model_that_was_saved(
-    folder: Path, toy_forms: tuple[Form, ...]
+    folder: Path, toy_forms: tuple[Form, ...], told: Told
 ) -> None:
-    said: list[str] = []
-    loaded, saved = load(folder, progress=said.append), shared_model("gemma3")
+    loaded, saved = load(folder), shared_model("gemma3")
+    assert told.began == ["loading the model"]
+    assert f"loading {folder}" in told.changed
     assert loaded.weights_hash() == saved.weights_hash()
     assert loaded.ask(None, Query(toy_forms)).probabilities == pytest.approx(
         saved.ask(None, Query(toy_forms)).probabilities, abs=1e-6
     )
-    assert said == [f"loading {folder}"]
     assert (loaded.name, loaded.hidden_size) == (str(folder), 32)
     assert loaded.provenance() == {
         "name": str(folder),

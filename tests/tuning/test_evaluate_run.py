@@ -110,7 +110,7 @@ def test_the_runs_own_reading_and_language_are_kept(tmp_path, vsm13, reading):
     assert evaluate(run, FakeModel(), languages=["en", "hi"], respondents=4).computed == ()
 
 
-def test_a_model_that_cannot_write_is_told_apart(run):
+def test_a_model_that_cannot_write_is_told_apart(run, told):
     class Silent(Counting):
         generate_answers = None
 
@@ -119,10 +119,9 @@ def test_a_model_that_cannot_write_is_told_apart(run):
                 raise AttributeError(name)
             return super().__getattribute__(name)
 
-    said = []
-    found = evaluate(run, Silent(), progress=said.append)
+    found = evaluate(run, Silent())
     assert "generated" not in found.parts
-    assert any("writes no text" in line for line in said)
+    assert any("writes no text" in line for line in told.said)
 
 
 def test_respondents_are_two_or_more(run):

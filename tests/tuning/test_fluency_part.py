@@ -77,7 +77,7 @@ def test_only_what_changed_is_measured_again(run):
     assert evaluate_fluency(run, Counting()).parts == first
 
 
-def test_what_it_refuses(run):
+def test_what_it_refuses(run, told):
     with pytest.raises(UsageError, match="fake has other weights"):
         evaluate_fluency(run, FakeModel(seed=5))
 
@@ -87,9 +87,8 @@ def test_what_it_refuses(run):
                 raise AttributeError(name)
             return super().__getattribute__(name)
 
-    said = []
-    assert evaluate_fluency(run, Silent(), progress=said.append).parts == {}
-    assert said == ["not asked: ordinary text: fake reads and writes no text"]
+    assert evaluate_fluency(run, Silent()).parts == {}
+    assert told.said == ["not asked: ordinary text: fake reads and writes no text"]
 
 
 def test_a_file_of_texts(tmp_path):

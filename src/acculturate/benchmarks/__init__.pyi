@@ -7,7 +7,6 @@ from .catalogue import load_benchmark as load_benchmark
 from .catalogue import load_benchmarks as load_benchmarks
 from .exam import Exam as Exam
 from .exam import Known as Known
-from .exam import Progress as Progress
 from .exam import Sheet as Sheet
 from .questions import OpinionSet as OpinionSet
 from .questions import QuestionSet as QuestionSet

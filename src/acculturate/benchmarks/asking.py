@@ -7,7 +7,7 @@ for each judgement where every option is judged by itself. What is right is not 
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,9 +29,6 @@ TRUTHS = ("True", "False")
 """The answers to a judgement; option 0 says that the proposed answer is right."""
 
 Shares = Float[np.ndarray, "row option"]
-Count = Callable[[int, int], None]
-"""Called with the number of forms answered and the number of all."""
-
 _BYTES = 16_000
 """Of the text that runs together, shared beginnings once: about 4,000 tokens of English. More would hold more
 memory and share no more beginnings, since questions differ from their first words on."""
@@ -78,7 +75,6 @@ def ask(
     asked: Sequence[Sequence[Form]],
     prompt: SoftPrompt | None,
     how: ReadOut,
-    count: Count = lambda _done, _all: None,
 ) -> Shares:
     """Ask all rounds and average them.
 
@@ -87,7 +83,6 @@ def ask(
         asked: The same rows in every round.
         prompt: The soft prompt, or None for the untouched model.
         how: The reading of an answer.
-        count: Progress.
 
     Returns:
         Share of each option in the file's own order, averaged over the rounds; options that a row does
@@ -99,7 +94,6 @@ def ask(
     """
     widest = max(len(form.options) for form in asked[0])
     total = np.zeros((len(asked[0]), widest))
-    whole, done = sum(len(forms) for forms in asked), 0
     for forms in asked:
         start = 0
         for chunk in _chunks(forms, how):
@@ -109,8 +103,6 @@ def ask(
                 shares = _written(model, chunk, prompt)
             total[start : start + len(chunk), : shares.shape[1]] += shares
             start += len(chunk)
-            done += len(chunk)
-            count(done, whole)
     return total / len(asked)
 
 

@@ -18,6 +18,7 @@ from acculturate.benchmarks.tables import Rows, read_rows
 from acculturate.errors import AcculturateError, FailureError, UsageError
 from acculturate.formatting import suggestion
 from acculturate.io import is_path
+from acculturate.progress import task
 
 DATA = Path(__file__).parent / "data"
 
@@ -45,14 +46,13 @@ def comes_from_hub(named: str) -> bool:
     return "repository" in _known().get(named.strip(), ())
 
 
-def load_benchmark(named: str, progress: Callable[[str], None] = lambda _: None) -> Benchmark:
+def load_benchmark(named: str) -> Benchmark:
     """Load a benchmark.
 
     Args:
         named: A name such as "culturalbench-easy"; a name and a local file with the same columns,
             "culturalbench-easy=FILE.csv"; or the path of a mapping file, ending in .toml
             (docs/benchmarks.md).
-        progress: Called with a sentence before a download.
 
     Raises:
         UsageError: The name is unknown, or a file is missing or does not fit.
@@ -62,7 +62,7 @@ def load_benchmark(named: str, progress: Callable[[str], None] = lambda _: None)
     if name in _known():
         if given and not file:
             raise UsageError(f"{named} names no file", f"Write {name}=FILE.csv, or {name} alone.")
-        path, source = (Path(file), file) if given else _locate(name, progress)
+        path, source = (Path(file), file) if given else _locate(name)
         return _read(name, path, source)
     if not given and is_path(named.strip(), ".toml"):
         mapped = load_mapping(Path(named.strip()))
@@ -81,14 +81,12 @@ def load_benchmark(named: str, progress: Callable[[str], None] = lambda _: None)
 
 def load_benchmarks(
     named: Sequence[str],
-    progress: Callable[[str], None] = lambda _: None,
     unread: dict[str, AcculturateError] | None = None,
 ) -> tuple[Benchmark, ...]:
     """Load several benchmarks, each under a key of its own, as `load_benchmark` does.
 
     Args:
         named: As for `load_benchmark`.
-        progress: Called with a sentence before a download.
         unread: Receives the error of each that cannot be loaded, by its name; None raises the first, as a
             name that is nobody's always does.
 
@@ -99,7 +97,7 @@ def load_benchmarks(
     loaded: dict[str, Benchmark] = {}
     for name in named:
         try:
-            benchmark = load_benchmark(name, progress)
+            benchmark = load_benchmark(name)
             key = benchmark.origin.key
             if key in loaded:
                 raise UsageError(f"two benchmarks are called {key}", "Ask them one by one.")
@@ -116,7 +114,7 @@ def _names_one(named: str) -> bool:
     return named.partition("=")[0].strip() in _known() or is_path(named.strip(), ".toml")
 
 
-def _locate(key: str, progress: Callable[[str], None]) -> tuple[Path, str]:
+def _locate(key: str) -> tuple[Path, str]:
     """Return the file of a known benchmark and its source: the package, or the hub or a copy left by it.
 
     Raises:
@@ -125,11 +123,11 @@ def _locate(key: str, progress: Callable[[str], None]) -> tuple[Path, str]:
     file, repository = _known()[key]["file"], _known()[key].get("repository")
     if repository is None:
         return DATA / file, "comes with acculturate"
-    progress(f"fetching {repository} from the hub")
     from huggingface_hub import hf_hub_download
 
     try:
-        path = Path(hf_hub_download(repository, file, repo_type="dataset"))
+        with task(f"fetching {repository} from the hub"):
+            path = Path(hf_hub_download(repository, file, repo_type="dataset"))
     except Exception as error:  # the hub's own, those of its transport, and the system's
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise FailureError(

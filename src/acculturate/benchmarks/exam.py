@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import get_args
 
 from acculturate.benchmarks import accuracy, similarity
@@ -19,6 +18,7 @@ from acculturate.errors import AcculturateError, UsageError
 from acculturate.io import fingerprint
 from acculturate.metrics.written_answers import MAX_TOKENS
 from acculturate.model import AnswerModel, SoftPrompt
+from acculturate.progress import task
 from acculturate.survey import Form
 from acculturate.survey import fingerprint as form_fingerprint
 
@@ -28,8 +28,6 @@ MOST_ORDERS = 100
 
 Known = MutableMapping[str, Shares]
 """Answers by the mark of all that they depend on."""
-Progress = Callable[[str, int, int], None]
-"""Called with a name, the number of forms answered and the number of all."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,6 @@ class Sheet:
         weights_hash: str,
         methods: Sequence[Method],
         known: Known,
-        progress: Progress,
         keep: Callable[[str], None],
     ) -> dict[str, str]:
         """Ask what is not known yet, and add it to what is known.
@@ -114,7 +111,6 @@ class Sheet:
             weights_hash: Of its weights.
             methods: Ways of making it answer.
             known: Answers by their marks.
-            progress: Told of every step.
             keep: Called with the mark of every method that was asked, as soon as it is answered.
 
         Returns:
@@ -128,9 +124,9 @@ class Sheet:
             mark = marks[method.key] = self._mark(weights_hash, method.prompt, asked)
             if mark in known and known[mark].shape == shape:
                 continue
-            count = partial(progress, f"{self.key}, {method.key}")
-            count(0, sum(len(forms) for forms in asked))
-            known[mark] = ask(model, asked, method.prompt, self.how, count)
+            count = sum(len(forms) for forms in asked)
+            with task(f"asking {count} forms: {self.key}, {method.key}", count):
+                known[mark] = ask(model, asked, method.prompt, self.how)
             keep(mark)
         return marks
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import acculturate as ac
-from acculturate import display, progress_bars, terminal
+from acculturate import display, terminal
 from acculturate.commands.loading import load, load_table
 from acculturate.errors import AcculturateError, FailureError, UsageError
 
@@ -98,8 +98,7 @@ def evaluate(
 
 
 def _ask_other_ways(run: ac.Run, model: AnswerModel, **options: Any) -> dict[str, Any]:
-    with progress_bars.step(f"evaluating {run.directory}") as progress:
-        return ac.evaluate(run, model, **options, progress=progress).to_dict()
+    return ac.evaluate(run, model, **options).to_dict()
 
 
 def _ask_outside(
@@ -125,12 +124,9 @@ def _ask_outside(
 
     results: dict[str, Any] = {"run": str(run.directory), "refused": []}
     if texts is not None:
-        title = f"reading texts under the prompt of {run.directory}"
-        with progress_bars.step(title) as progress:
-            results |= evaluate_fluency(run, model, texts=texts, progress=progress).to_dict()
+        results |= evaluate_fluency(run, model, texts=texts).to_dict()
     if exam is not None:
-        with progress_bars.question_bar() as progress:
-            examined = ac.examine(run, model, exam, known=known, progress=progress)
+        examined = ac.examine(run, model, exam, known=known)
         results["refused"] += [asdict(each) for each in examined.refused]
         if examined.results:
             results["benchmarks"] = examined.to_dict()
@@ -179,10 +175,9 @@ def _read_outside(
     own = () if texts is None else read_own_texts(texts)
     exam = None
     if benchmarks:
-        with progress_bars.step("loading the benchmarks") as progress:
-            unread: dict[str, AcculturateError] = {}
-            loaded = load_benchmarks(benchmarks, progress, unread)
-            exam = Exam(loaded, permute, written, unread=unread)
+        unread: dict[str, AcculturateError] = {}
+        loaded = load_benchmarks(benchmarks, unread)
+        exam = Exam(loaded, permute, written, unread=unread)
         if not loaded and FLUENCY not in names:
             raise next(iter(unread.values()))
     read = own if FLUENCY in names else None

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import acculturate as ac
-from acculturate import progress_bars, terminal
+from acculturate import terminal
 
 if TYPE_CHECKING:
     from acculturate.model import AnswerModel, Chat
@@ -21,17 +21,15 @@ def load(
     trust_remote_code: bool,
     chat: Chat,
 ) -> AnswerModel:
-    """Load the model of the options, with a line of progress."""
-    with progress_bars.step("loading the model") as progress:
-        return ac.load_model(
-            name,
-            revision=revision,
-            dtype=dtype,
-            device=device,
-            trust_remote_code=trust_remote_code,
-            chat=chat,
-            progress=progress,
-        )
+    """Load the model of the options."""
+    return ac.load_model(
+        name,
+        revision=revision,
+        dtype=dtype,
+        device=device,
+        trust_remote_code=trust_remote_code,
+        chat=chat,
+    )
 
 
 def load_table(name: str, instrument: Instrument | None = None) -> CountryTable:

@@ -12,6 +12,7 @@ from acculturate.commands.loading import load
 from acculturate.commands.options import Seed
 from acculturate.errors import UsageError
 from acculturate.io import json_text, write_bytes, write_text
+from acculturate.progress import task
 
 if TYPE_CHECKING:
     from acculturate.drawing import Chart
@@ -52,8 +53,10 @@ def figures(
         raise UsageError(f"{directory} has no figures yet", "Wait for its first evaluations.")
     folder = out or directory / "figures"
     files = {str(folder / f"{chart.key}.{format}"): chart for chart in charts}
-    for file, chart in files.items():
-        write_bytes(Path(file), draw([chart], format))
+    with task(f"drawing {len(files)} figures", len(files)) as at:
+        for done, (file, chart) in enumerate(files.items(), 1):
+            write_bytes(Path(file), draw([chart], format))
+            at.reach(done)
     display.print_result(as_json, {"figures": list(files)}, lambda: print(*files, sep="\n"))
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 import acculturate as ac
-from acculturate import display, progress_bars, terminal, tuning
+from acculturate import display, terminal, tuning
 from acculturate.commands.loading import load, load_survey
 from acculturate.commands.options import Dtype, read_anchor, read_config, takes_settings
 from acculturate.formatting import slug
@@ -61,19 +61,17 @@ def tune(
     folder = out or Path("runs") / f"{slug(target.name)}-{resolved.seed}"
     answering = load(model, revision, dtype, device, trust_remote_code, chat)
     try:
-        with progress_bars.progress_bar(resolved.budget) as on_generation:
-            run = ac.tune(
-                answering,
-                survey,
-                target,
-                out=folder,
-                table=countries,
-                optimizer=chosen,
-                resume=resume,
-                on_generation=on_generation,
-                command=shlex.join(["acculturate", *sys.argv[1:]]),
-                **settings,
-            )
+        run = ac.tune(
+            answering,
+            survey,
+            target,
+            out=folder,
+            table=countries,
+            optimizer=chosen,
+            resume=resume,
+            command=shlex.join(["acculturate", *sys.argv[1:]]),
+            **settings,
+        )
     except KeyboardInterrupt:
         done = "What is done" if (folder / "state.npz").is_file() else "Nothing but the settings"
         terminal.say(f"Stopped. {done} is in {folder}; the same command with --resume goes on.")

@@ -8,6 +8,7 @@ refused.json says which could not be asked, and why.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -35,6 +36,7 @@ from acculturate.metrics.specificity import rank_target
 from acculturate.metrics.texts import REFUSALS
 from acculturate.metrics.written_answers import MAX_TOKENS, Generated, compare_written_answers
 from acculturate.model.answers import AnswerModel, Chat, GeneratingModel
+from acculturate.progress import Task, task
 from acculturate.runs import (
     CHECKS,
     HeldOut,
@@ -104,7 +106,6 @@ def evaluate(
     generated: bool = True,
     respondents: int = 0,
     seed: Seed = 0,
-    progress: Callable[[str], None] = lambda _: None,
 ) -> RunEvaluation:
     """Measure a finished run in every way its search did not see, and write it into its directory.
 
@@ -119,7 +120,6 @@ def evaluate(
         respondents: Personas, alike in everything but nationality, who answer every question once;
             0 asks none.
         seed: Of the bootstrap and the respondents.
-        progress: Called with a sentence before every step.
 
     Returns:
         The contents of the files.
@@ -138,7 +138,7 @@ def evaluate(
     inputs = _read_inputs(loaded, model, instrument, table, seed)
     others = other_languages(inputs.instrument, inputs.language, languages)
     sets = form_sets(inputs.instrument, inputs.tuning, inputs.language, others)
-    checks = _Checks(loaded, model, inputs, sets, progress)
+    checks = _Checks(loaded, model, inputs, sets)
     with lock_folder(loaded.directory):
         checks.held_out()
         checks.specificity()
@@ -186,11 +186,9 @@ class _Checks:
         model: AnswerModel,
         inputs: _Inputs,
         sets: Sequence[FormSet],
-        progress: Callable[[str], None],
     ) -> None:
-        self.memo = Memo(run.directory / "evaluation", progress)
+        self.memo = Memo(run.directory / "evaluation")
         self._prompt, self._model, self._inputs = run.soft_prompt, model, inputs
-        self._progress = progress
         self._sets = {form_set.key: form_set for form_set in sets}
         self._compared: dict[str, Comparison] = {}
 
@@ -243,7 +241,6 @@ class _Checks:
         def make() -> Generated:
             if not isinstance(model, GeneratingModel):
                 raise UsageError(f"{model.name} writes no text")
-            self._progress(f"reading {len(forms)} written answers")
             return compare_written_answers(model, self._prompt, forms, inputs.settings)
 
         self._once(
@@ -265,8 +262,8 @@ class _Checks:
             checks: list[SurveyCheck] = []
             for survey in with_target:
                 title = survey.instrument.title
-                self._progress(f"asking {len(survey.forms)} forms: {title}")
-                with self.memo.attempt(f"survey:{survey.instrument.key}", title):
+                attempt = self.memo.attempt(f"survey:{survey.instrument.key}", title)
+                with attempt, _asking(survey.forms, title):
                     check = check_with(self._model, self._prompt, survey, inputs.settings.seed)
                     checks.append(check)
             missing = tuple(survey.table.key for survey in surveys if survey.country is None)
@@ -283,8 +280,9 @@ class _Checks:
         def make() -> Respondents:
             if not forms:
                 raise UsageError(f"{inputs.instrument.key} is not in {language_name(LANGUAGE)}")
-            self._progress(f"asking {count} respondents twice")
-            return survey_respondents(self._model, self._prompt, forms, inputs.settings, count)
+            items = len(inputs.instrument.items)
+            with task(f"asking {count} respondents", 2 * count * items):
+                return survey_respondents(self._model, self._prompt, forms, inputs.settings, count)
 
         self._once("respondents", "a survey of respondents", make, form_fingerprint(forms), count)
 
@@ -301,8 +299,10 @@ class _Checks:
     def _comparison(self, key: str) -> Comparison:
         if key not in self._compared:
             forms, label = self._sets[key].forms, self._sets[key].label
-            self._progress(f"asking {len(forms)} forms: {label.removeprefix('…')}")
-            self._compared[key] = compare(self._model, self._prompt, forms, self._inputs.settings)
+            with _asking(forms, label.removeprefix("…")):
+                self._compared[key] = compare(
+                    self._model, self._prompt, forms, self._inputs.settings
+                )
         return self._compared[key]
 
     def _once(self, name: str, label: str, make: Callable[[], object], *parts: object) -> None:
@@ -325,6 +325,11 @@ class _Checks:
                 parts,
             ]
         )
+
+
+def _asking(forms: Sequence[Form], label: str) -> AbstractContextManager[Task]:
+    """Show how far both states are with some forms."""
+    return task(f"asking {len(forms)} forms: {label}", 2 * len(forms))
 
 
 def _read_inputs(

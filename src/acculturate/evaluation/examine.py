@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from acculturate.arguments import checked
-from acculturate.benchmarks import Exam, Known, Method, Progress, Result, Shares, Sheet
+from acculturate.benchmarks import Exam, Known, Method, Result, Shares, Sheet
 from acculturate.errors import FailureError
 from acculturate.io import lock_folder, remove_leftovers, write_bytes
 from acculturate.model.answers import AnswerModel
@@ -51,7 +51,6 @@ def examine(
     exam: Exam,
     *,
     known: Known | None = None,
-    progress: Progress = lambda _what, _done, _whole: None,
 ) -> Examined:
     """Ask the untouched model, the baselines and the tuned one questions outside the survey.
 
@@ -61,7 +60,6 @@ def examine(
         exam: Questions and the ways of asking them.
         known: Answers by what they depend on; filled by this call. Given to several calls, the untouched
             model is asked once for all runs.
-        progress: Called with what is asked, how much of it is answered, and how much there is.
 
     Returns:
         The contents of the files.
@@ -84,7 +82,7 @@ def examine(
         for sheet in exam.sheets():
             with memo.attempt(f"benchmark:{sheet.key}", sheet.title):
                 path = folder / f"{sheet.key}.npz"
-                asked, marks = _answers(sheet, path, model, weights_hash, methods, known, progress)
+                asked, marks = _answers(sheet, path, model, weights_hash, methods, known)
                 computed += [sheet.key] if asked else []
                 result = sheet.result(marks, known, country)
                 results.append(result)
@@ -116,7 +114,6 @@ def _answers(
     weights_hash: str,
     methods: tuple[Method, ...],
     known: Known,
-    progress: Progress,
 ) -> tuple[bool, dict[str, str]]:
     """Ask what neither the run nor this session knows; return whether there was any, and the marks."""
     kept = _read(path)
@@ -129,7 +126,7 @@ def _answers(
         kept[mark] = known[mark]
         _write(path, kept)
 
-    marks = sheet.answer(model, weights_hash, methods, known, progress, keep)
+    marks = sheet.answer(model, weights_hash, methods, known, keep)
     kept |= {mark: known[mark] for mark in marks.values()}
     _write(path, kept)
     return bool(fresh), marks

@@ -5,7 +5,7 @@ What the file holds already for the same prompt, model, texts and questions is n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from acculturate.arguments import Seed, checked
@@ -36,7 +36,6 @@ def evaluate_fluency(
     *,
     texts: Sequence[str] = (),
     seed: Seed = 0,
-    progress: Callable[[str], None] = lambda _: None,
 ) -> RunEvaluation:
     """Measure what a finished run's soft prompt does to ordinary text, and write it into its directory.
 
@@ -45,7 +44,6 @@ def evaluate_fluency(
         model: The model it was tuned on; never changed.
         texts: Own texts to read as well. What is there for such texts stays where none are given.
         seed: Of the bootstrap.
-        progress: Called with a sentence before every step.
 
     Returns:
         The content of the file, and what was refused: by a model that writes no text, or as none of the
@@ -69,12 +67,12 @@ def evaluate_fluency(
             [LONGEST_READ, QUESTIONS, MAX_TOKENS, REFUSALS],
         ]
     )
-    memo = Memo(directory / "evaluation", progress)
+    memo = Memo(directory / "evaluation")
 
     def make() -> SideEffects:
         if not isinstance(model, ProseModel):
             raise UsageError(f"{model.name} reads and writes no text")
-        return measure_side_effects(model, prompt, own=texts, seed=seed, progress=progress)
+        return measure_side_effects(model, prompt, own=texts, seed=seed)
 
     with lock_folder(directory), memo.attempt(PART, "ordinary text"):
         memo.once(

@@ -28,6 +28,7 @@ from acculturate.io import write_bytes, write_text
 from acculturate.model.answers import check_prompt
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.soft_prompt import TENSOR, SoftPrompt
+from acculturate.progress import task
 from acculturate.runs import RunRecords, check_model, load_prompt, read_run
 from acculturate.survey.forms import Form, balanced_forms
 from acculturate.survey.instrument import load_instrument
@@ -82,7 +83,8 @@ def export_peft(
             with computing_in_float32(model) as exact:
                 rows = adapter_rows(prompt, exact)
                 _write(folder, rows, model, peft, run)
-                proof = prove(peft, folder, exact, prompt, asked)
+                with task("proving the adapter"):
+                    proof = prove(peft, folder, exact, prompt, asked)
             card = model_card(target.name, prompt, model, proof, run, _base_name(model))
             write_text(folder / "README.md", card)
             if target.is_dir():

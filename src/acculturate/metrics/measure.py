@@ -18,6 +18,7 @@ from acculturate.arguments import Count, Seed, checked
 from acculturate.errors import UsageError
 from acculturate.metrics.statistics import Interval, bootstrap_means, interval_of, loss_interval
 from acculturate.model import AnswerModel, Answers, Query, SoftPrompt, ask, check_prompt
+from acculturate.progress import task
 from acculturate.survey import (
     Country,
     CountryTable,
@@ -130,7 +131,8 @@ def measure(
     asked = choose_forms(instrument, forms) if isinstance(forms, str) else tuple(forms)
     scoring = scoring or Scoring(instrument)
     _check_forms(asked, instrument, scoring)
-    answers = ask_state(model, soft_prompt, asked, valid_mass=True)
+    with task(f"asking {len(asked)} forms", len(asked)):
+        answers = ask_state(model, soft_prompt, asked, valid_mass=True)
     return profile(
         answers,
         model.name,

@@ -7,7 +7,7 @@ say how much a number hangs on them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from acculturate.metrics.prose import Prose, measure_prose
 from acculturate.metrics.statistics import Quantity, bootstrap_weights, percentile_interval
 from acculturate.metrics.texts import PASSAGES, QUESTIONS, SENTENCES
 from acculturate.model import ProseModel, SoftPrompt, TextReading, one_each
+from acculturate.progress import task
 from acculturate.record_files import NanIfNull
 
 SAMPLES = 1000
@@ -124,7 +125,6 @@ def measure_side_effects(
     *,
     own: Sequence[str] = (),
     seed: int = 0,
-    progress: Callable[[str], None] = lambda _: None,
 ) -> SideEffects:
     """Read ordinary texts and ask everyday questions, untouched and tuned.
 
@@ -133,7 +133,6 @@ def measure_side_effects(
         prompt: The tuned soft prompt.
         own: A user's texts to read as well.
         seed: Of the bootstrap. Every set of texts has a stream of its own.
-        progress: Called with a sentence before every step.
 
     Raises:
         UsageError: None of the user's texts has a token to predict.
@@ -142,17 +141,17 @@ def measure_side_effects(
     sets: list[TextSet] = []
     reaches: list[Reach] = []
     for index, (key, (label, texts)) in enumerate(known.items()):
-        progress(f"reading {len(texts)} texts: {label}")
-        naive = model.read_texts(texts, placement=prompt.placement)
-        tuned = model.read_texts(texts, prompt.embeddings, placement=prompt.placement)
+        with task(f"reading {len(texts)} texts: {label}", 2 * len(texts)):
+            naive = model.read_texts(texts, placement=prompt.placement)
+            tuned = model.read_texts(texts, prompt.embeddings, placement=prompt.placement)
         one_each(model, "read_texts", texts * 2, (*naive, *tuned))
         streams = np.random.SeedSequence(seed, spawn_key=(index,)).spawn(2)
         of_set, of_reach = (np.random.default_rng(stream) for stream in streams)
         sets.append(_text_set(key, label, naive, tuned, of_set))
         if key in (PASSAGES_KEY, OWN_KEY):
             reaches.append(reach(key, label, [reading.divergence for reading in tuned], of_reach))
-    progress(f"answering {len(QUESTIONS)} everyday questions")
-    answers = [model.reply(QUESTIONS, soft, max_tokens=MAX_TOKENS) for soft in (None, prompt)]
+    with task(f"answering {len(QUESTIONS)} everyday questions", 2 * len(QUESTIONS)):
+        answers = [model.reply(QUESTIONS, soft, max_tokens=MAX_TOKENS) for soft in (None, prompt)]
     one_each(model, "reply", QUESTIONS * 2, (*answers[0], *answers[1]))
     return SideEffects(
         sets=tuple(sets),

@@ -17,6 +17,7 @@ import numpy as np
 from acculturate.metrics.comparison import ComparisonSettings, compare
 from acculturate.metrics.texts import REFUSALS
 from acculturate.model import Answers, GeneratingModel, SoftPrompt, one_each
+from acculturate.progress import task
 from acculturate.survey import Form, item_means
 
 Kind = Literal["valid", "refusal", "unparsable"]
@@ -95,12 +96,14 @@ def compare_written_answers(
         max_tokens: Tokens an answer has at most.
         seed: Draws the tokens; None takes the likeliest.
     """
-    probabilities = compare(model, prompt, forms, settings).answers
+    with task(f"asking {len(forms)} forms, to compare with written answers", 2 * len(forms)):
+        probabilities = compare(model, prompt, forms, settings).answers
     states: list[Written] = []
-    for answers, soft in zip(probabilities, (None, prompt), strict=True):
-        texts = model.generate_answers(forms, soft, max_tokens=max_tokens, seed=seed)
-        one_each(model, "generate_answers", forms, texts)
-        states.append(read_texts(texts, answers, settings))
+    with task(f"writing {len(forms)} answers", 2 * len(forms)):
+        for answers, soft in zip(probabilities, (None, prompt), strict=True):
+            texts = model.generate_answers(forms, soft, max_tokens=max_tokens, seed=seed)
+            one_each(model, "generate_answers", forms, texts)
+            states.append(read_texts(texts, answers, settings))
     return Generated(len(forms), max_tokens, seed, states[0], states[1])
 
 

@@ -43,6 +43,11 @@ class Query:
         object.__setattr__(self, "forms", tuple(self.forms))
         object.__setattr__(self, "texts", tuple(self.texts))
 
+    @property
+    def size(self) -> int:
+        """Number of forms and texts."""
+        return len(self.forms) + len(self.texts)
+
 
 @dataclass(frozen=True)
 class Answers:

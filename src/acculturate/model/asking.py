@@ -6,7 +6,8 @@ error that names the model's class and the fault. Everything above this subpacka
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,6 +23,7 @@ from acculturate.model.answers import (
     Query,
 )
 from acculturate.model.soft_prompt import Prompts
+from acculturate.progress import current_task
 
 T = TypeVar("T")
 
@@ -38,7 +40,8 @@ def ask(model: Answering, prompts: Prompts | None, query: Query) -> Answers:
     Raises:
         FailureError: Its answers are not what was asked for.
     """
-    return _checked(model, "ask", model.ask(prompts, query), prompts, query)
+    with _counted(query.size * (1 if prompts is None else len(prompts))):
+        return _checked(model, "ask", model.ask(prompts, query), prompts, query)
 
 
 def ask_with_gradient(
@@ -50,7 +53,8 @@ def ask_with_gradient(
         FailureError: Its answers, or later its gradient, are not what was asked for.
     """
     method = "ask_with_gradient"
-    answers, backward = model.ask_with_gradient(prompts, query)
+    with _counted(query.size * len(prompts)):
+        answers, backward = model.ask_with_gradient(prompts, query)
 
     def checked(cotangent: Cotangent) -> np.ndarray:
         gradient = backward(cotangent)
@@ -59,6 +63,16 @@ def ask_with_gradient(
         return gradient
 
     return _checked(model, method, answers, prompts, query), checked
+
+
+@contextmanager
+def _counted(size: int) -> Generator[None]:
+    """Count forms and texts as done by the current task, also where the model itself counts none."""
+    task = current_task()
+    before = task.done if task else 0.0
+    yield
+    if task is not None and task.total is not None and task.done < before + size:
+        task.reach(min(task.total, before + size))
 
 
 def one_each(

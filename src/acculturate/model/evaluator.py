@@ -27,6 +27,7 @@ from acculturate.model.gradient import backward
 from acculturate.model.plan import Plan, Planner
 from acculturate.model.soft_prompt import Placement, Prompt, Prompts
 from acculturate.model.verification import Verification
+from acculturate.progress import advance
 
 _ROWS_ON_CPU = 512
 _ROWS_ON_GPU = 65536
@@ -105,6 +106,7 @@ class PopulationEvaluator:
                 torch.cuda.empty_cache()
             else:
                 start += len(chunk)
+                advance(len(chunk) * query.size)
         return _answers(plan, query, outcomes)
 
     def _ask_by_frame(self, prompts: Prompts | None, query: Query) -> Answers:
@@ -167,6 +169,7 @@ class PopulationEvaluator:
             reference = self._compute_reference(self._planner.pack((), (ids,), placement, 0))
             by_token = self._read(plan, self._states(plan, population), reference)
             readings.append(TextReading(*(_array(part[0]) for part in by_token)))
+            advance(1)
         return tuple(readings)
 
     def _population(self, prompts: Prompts | None) -> torch.Tensor:

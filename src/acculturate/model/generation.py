@@ -29,6 +29,7 @@ from transformers import (
 from acculturate.errors import FailureError
 from acculturate.model.encoding import QUESTION, EncodedForm, FormEncoder
 from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.progress import advance
 from acculturate.survey.forms import Form
 
 _ROWS = 32
@@ -111,6 +112,7 @@ class TextWriter:
                     written = self._continue(rows, placement, max_tokens, stop, generator)
                     for index, text in zip(chunk, written, strict=True):
                         texts[index] = text
+                    advance(len(chunk))
         return tuple(texts)
 
     def _rows(

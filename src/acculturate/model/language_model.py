@@ -23,6 +23,7 @@ from acculturate.model.forward import Path
 from acculturate.model.generation import TextWriter
 from acculturate.model.soft_prompt import Placement, Prompt, Prompts, SoftPrompt
 from acculturate.model.weights import model_hash, weights_hash
+from acculturate.progress import skip
 from acculturate.survey.forms import Form
 
 _UNTOUCHED_KEPT = 128
@@ -152,9 +153,13 @@ class LanguageModel:
             FailureError: This kind of model cannot be run our way (found out at the first call).
         """
         self._check(prompts, query.placement)
-        return (
-            self._ask_untouched(query) if prompts is None else self._evaluator.ask(prompts, query)
-        )
+        if prompts is not None:
+            return self._evaluator.ask(prompts, query)
+        known = self._ask_untouched.cache_info().hits
+        answers = self._ask_untouched(query)
+        if self._ask_untouched.cache_info().hits > known:
+            skip(query.size)
+        return answers
 
     def ask_with_gradient(self, prompts: Prompts, query: Query) -> tuple[Answers, Backward]:
         """See `DifferentiableModel.ask_with_gradient`."""

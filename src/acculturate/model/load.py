@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from acculturate.arguments import checked
 from acculturate.errors import UsageError
 from acculturate.model.answers import AnswerModel, Chat
 from acculturate.model.fake import FakeModel
+from acculturate.progress import task
 
 
 @checked
@@ -20,7 +20,6 @@ def load_model(
     device: str = "auto",
     trust_remote_code: bool = False,
     chat: Chat = "auto",
-    progress: Callable[[str], None] = lambda _: None,
 ) -> AnswerModel:
     """Load a model and freeze it.
 
@@ -35,7 +34,6 @@ def load_model(
         trust_remote_code: Whether a hub repository may run its own Python code here.
         chat: "template" shows forms in the model's chat template, "none" as plain text; "auto" uses a
             template where there is one.
-        progress: Called with a sentence at every slow step.
 
     Raises:
         UsageError: There is no such model, it is no decoder, a package it needs is not installed, or its
@@ -48,12 +46,13 @@ def load_model(
         return FakeModel()
     from acculturate.model.pretrained import load_language_model
 
-    return load_language_model(
-        name,
-        revision=revision,
-        dtype=dtype,
-        device=device,
-        trust_remote_code=trust_remote_code,
-        chat=chat,
-        progress=progress,
-    )
+    with task("loading the model") as at:
+        return load_language_model(
+            name,
+            revision=revision,
+            dtype=dtype,
+            device=device,
+            trust_remote_code=trust_remote_code,
+            chat=chat,
+            progress=at.rename,
+        )

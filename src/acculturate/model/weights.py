@@ -7,15 +7,20 @@ from typing import Any
 
 import torch
 
+from acculturate.progress import advance, task
+
 _SAMPLED = 65536
 
 
 def weights_hash(network: Any) -> str:
     """Return the SHA-256 over the names and bytes of all parameters: seconds a gigabyte."""
     digest = hashlib.sha256()
-    for name, weight in sorted(network.named_parameters()):
-        digest.update(name.encode())
-        digest.update(_bytes(weight.detach()))
+    weights = sorted(network.named_parameters())
+    with task("hashing the model's weights", sum(weight.nbytes for _, weight in weights)):
+        for name, weight in weights:
+            digest.update(name.encode())
+            digest.update(_bytes(weight.detach()))
+            advance(weight.nbytes)
     return digest.hexdigest()
 
 

@@ -23,6 +23,7 @@ from acculturate.errors import UsageError
 from acculturate.io import write_text
 from acculturate.metrics.measure import NEAREST
 from acculturate.metrics.specificity import Specificity
+from acculturate.progress import task
 from acculturate.reporting import (
     benchmarks_narrative,
     checks_narrative,
@@ -70,7 +71,8 @@ def write_report(runs: Sequence[str | Path], out: str | Path | None = None) -> P
     if not runs:
         raise UsageError("no run to report", "Give one or more run directories.")
     paths = [Path(run) for run in runs]
-    html = render_report([read_run(path) for path in paths])
+    with task("writing the report"):
+        html = render_report([read_run(path) for path in paths])
     target = _default_out(paths) if out is None else Path(out)
     if target.is_dir():
         raise UsageError(f"{target} is a folder, not a file", "Give the name of an HTML file.")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from acculturate import progress
 from acculturate.arguments import checked
 from acculturate.benchmarks import Result
 from acculturate.errors import AcculturateError, FailureError, UsageError, WriteError
@@ -254,15 +255,14 @@ class Memo:
 
     Args:
         folder: The files' folder.
-        progress: Called with a sentence where a check fails.
 
     Attributes:
         computed: Names of the files that were made anew.
         refused: What failed since.
     """
 
-    def __init__(self, folder: Path, progress: Callable[[str], None] = lambda _: None) -> None:
-        self._folder, self._progress = folder, progress
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._unexpected: Exception | None = None
         self.computed: list[str] = []
         self.refused: list[Refusal] = []
@@ -295,7 +295,7 @@ class Memo:
             refusal = Refusal(key, label, reason)
             self.refused.append(refusal)
             self._write_refusals((*self._refusals(), refusal))
-            self._progress(f"not asked: {label}: {reason}")
+            progress.say(f"not asked: {label}: {reason}")
 
     def forget(self, key: str) -> None:
         """Forget earlier refusals of all that begins with a key."""

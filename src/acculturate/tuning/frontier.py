@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from safetensors.numpy import save
 
+from acculturate import progress
 from acculturate.io import write_bytes
 from acculturate.metrics.texts import HELD_OUT_TEXTS
 from acculturate.model.answers import Answering, Query
@@ -46,11 +47,11 @@ def write_frontier(
     """
     ranks = np.linspace(0, len(frontier) - 1, min(len(frontier), MOST_POINTS)).round().astype(int)
     prompts = prompts_of(frontier.vectors[ranks])
-    answers = ask(
-        model,
-        prompts,
-        Query(task.held_out, texts=HELD_OUT_TEXTS, placement=task.settings.placement),
-    )
+    query = Query(task.held_out, texts=HELD_OUT_TEXTS, placement=task.settings.placement)
+    with progress.task(
+        f"measuring {len(prompts)} points of the frontier", len(prompts) * query.size
+    ):
+        answers = ask(model, prompts, query)
     assert answers.divergence is not None
     points = tuple(
         FrontierPoint(

@@ -6,6 +6,7 @@ derived from its number, so that a resumed run goes on bit for bit.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from acculturate.metrics.guard import read_guard
 from acculturate.metrics.texts import TUNING_TEXTS
 from acculturate.model.answers import Answering, AnswerModel, identify
 from acculturate.model.soft_prompt import Prompt, Prompts, SoftPrompt
+from acculturate.progress import current_task, skip
 from acculturate.record_files import finite
 from acculturate.runs import Generation, RunDirectory, State
 from acculturate.search import Fitness, Optimizer
@@ -61,6 +63,14 @@ class Progress:
     best_violation: float
     seconds: float
     sampled: bool = False
+
+    @property
+    def text(self) -> str:
+        """The progress in words: a loss on forms drawn anew is that of its step, not the best so far."""
+        name = "loss on the forms of this step" if self.sampled else "best loss"
+        loss = f"{self.best_loss:.2f}" if math.isfinite(self.best_loss) else "none yet"
+        over = f" ({self.best_violation:.2f} past the limit)" if self.best_violation else ""
+        return f"{self.evaluations}/{self.budget} evaluations, {name} {loss}{over}"
 
 
 @dataclass
@@ -156,11 +166,17 @@ class TuningLoop:
     def run(self, on_generation: Callable[[Progress], None]) -> StopReason:
         """Run generations until there is a reason to stop."""
         if self.state.generation:
-            on_generation(self._progress())
+            skip(self.state.evaluations * self.size)
+            self._report(on_generation)
         while (reason := self._stop_reason()) is None:
             self._run_generation()
-            on_generation(self._progress())
+            self._report(on_generation)
         return reason
+
+    @property
+    def size(self) -> int:
+        """Number of forms and texts that an evaluation asks."""
+        return self._objective.size
 
     def best(self) -> SoftPrompt:
         """Return the best candidate so far; where forms are sampled, the last generation's."""
@@ -229,9 +245,9 @@ class TuningLoop:
             return violation <= self.state.violation
         return (violation, objective) < (self.state.violation, self.state.objective)
 
-    def _progress(self) -> Progress:
+    def _report(self, on_generation: Callable[[Progress], None]) -> None:
         state = self.state
-        return Progress(
+        at = Progress(
             state.evaluations,
             self._settings.budget,
             state.loss,
@@ -239,6 +255,9 @@ class TuningLoop:
             state.seconds,
             bool(self._settings.sample),
         )
+        if (task := current_task()) is not None:
+            task.reach(state.evaluations * self.size, at.text)
+        on_generation(at)
 
     def _stream(self, *purpose: int) -> np.random.Generator:
         """Return the stream of a purpose: 0 start, 1 search, 2 generations, 3 the final selection."""

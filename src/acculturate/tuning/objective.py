@@ -77,6 +77,11 @@ class Objective:
         self._texts = TUNING_TEXTS if reads_guard else ()
         self._sample = task.settings.sample_size(task.scoring.instrument)
 
+    @property
+    def size(self) -> int:
+        """Number of forms and texts that an evaluation asks."""
+        return (self._sample or len(self._task.forms)) + len(self._texts)
+
     def evaluate(self, prompts: Prompts, rng: np.random.Generator) -> Evaluation:
         """Evaluate a population; the stream draws forms and the respondents of reading "sampled"."""
         if "gradient" in self._requires:

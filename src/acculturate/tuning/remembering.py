@@ -16,6 +16,7 @@ from acculturate.io import fingerprint, remove_leftovers, write_bytes
 from acculturate.model.answers import Answering, Answers, Query, join_answers
 from acculturate.model.asking import ask
 from acculturate.model.soft_prompt import Prompt, Prompts, SoftPrompt
+from acculturate.progress import skip
 from acculturate.record_files import dump_arrays, read_arrays
 from acculturate.survey.forms import fingerprint as form_fingerprint
 
@@ -55,6 +56,7 @@ class RememberingModel:
         """See `Answering.continue_text`."""
         embeddings, placement = (prompt.embeddings, prompt.placement) if prompt else (None, None)
         kept = self._once(
+            1,
             [_hash(embeddings), placement, text, max_tokens],
             lambda: {
                 "text": np.array(self._model.continue_text(text, prompt, max_tokens=max_tokens))
@@ -68,6 +70,7 @@ class RememberingModel:
             [query.texts, query.placement, query.valid_mass],
         )
         kept = self._once(
+            query.size,
             [_hash(prompt), forms, *asked],
             lambda: {
                 name: np.asarray(value)
@@ -78,13 +81,15 @@ class RememberingModel:
         values: dict[str, Any] = {k: v if v.ndim else v.item() for k, v in kept.items()}
         return Answers(forms=tuple(query.forms), **values)
 
-    def _once(self, asked: list[object], answer: Callable[[], Arrays]) -> Arrays:
+    def _once(self, size: int, asked: list[object], answer: Callable[[], Arrays]) -> Arrays:
         """Return what is known, or ask and write it down."""
         key = fingerprint(asked)
         kept = {
             name.partition("/")[2]: v for name, v in self._known.items() if name.startswith(key)
         }
-        if not kept:
+        if kept:
+            skip(size)
+        else:
             kept = answer()
             self._known |= {f"{key}/{name}": value for name, value in kept.items()}
             write_bytes(self._path, dump_arrays(self._known))

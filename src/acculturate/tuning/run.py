@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from acculturate import progress
 from acculturate.arguments import checked
 from acculturate.errors import FailureError, UsageError
 from acculturate.metrics.measure import default_table
@@ -46,7 +48,7 @@ from acculturate.tuning.loop import LoopState, Progress, StopReason, TuningLoop
 from acculturate.tuning.methods import make_method
 from acculturate.tuning.remembering import ANSWERS, RememberingModel
 from acculturate.tuning.settings import Settings
-from acculturate.tuning.summary import summarise
+from acculturate.tuning.summary import continue_texts, count_asked, summarise
 from acculturate.tuning.task import Task, make_task
 
 _SAME_ON_RESUME: dict[str, Callable[[Provenance], object]] = {
@@ -130,17 +132,23 @@ def _run(
     population = optimizer.population_size
     start_cost = population * optimizer.evaluations_per_candidate
     loop = TuningLoop(model, task, optimizer, directory)
-    reason, state = loop.run(on_generation), loop.state
-    if not np.isfinite(state.loss):
-        raise FailureError(
-            f"none of {state.evaluations} candidates gave finite answers",
-            "Use another --out and --dtype float32, or a smaller --init-scale.",
-        )
     remembering = RememberingModel(model, directory.path / ANSWERS)
-    if task.settings.sample:
-        loop.select_final(remembering)
-    summary = summarise(remembering, task, loop.best(), state, population, start_cost)
-    directory.write_record(SUMMARY, summary)
+    search = task.settings.budget * loop.size
+    with progress.task("tuning", search + count_asked(task, population)) as at:
+        reason, state = loop.run(on_generation), loop.state
+        if not np.isfinite(state.loss):
+            raise FailureError(
+                f"none of {state.evaluations} candidates gave finite answers",
+                "Use another --out and --dtype float32, or a smaller --init-scale.",
+            )
+        at.rename("measuring the result")
+        progress.skip(search - at.done)
+        if task.settings.sample:
+            loop.select_final(remembering)
+        summary = summarise(remembering, task, loop.best(), state, population, start_cost)
+        at.reach(search + count_asked(task, population))
+    continuations = continue_texts(remembering, loop.best())
+    directory.write_record(SUMMARY, replace(summary, continuations=continuations))
     if isinstance(optimizer, GDE3) and len(frontier := optimizer.frontier()):
         write_frontier(directory, remembering, task, frontier, loop.space.prompts)
     # Every provenance() hashes the weights anew: this one is from after the search.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from acculturate import progress
 from acculturate.metrics.guard import read_guard
 from acculturate.metrics.measure import Profile, profile
 from acculturate.metrics.texts import HELD_OUT_TEXTS, OPENINGS, TUNING_TEXTS
@@ -56,16 +57,28 @@ def summarise(
         start, _ = _measure(model, task, "random start", label, prompt=state.start)
         rows.append(replace(start, evaluations=start_cost))
     row, after = _measure(model, task, "tuned", "Tuned soft prompt", prompt=tuned.embeddings)
-    continuations = tuple(
-        Continuation(text, model.continue_text(text), model.continue_text(text, tuned))
-        for text in OPENINGS
-    )
     return replace(
         before,
         rows=(*rows, replace(row, evaluations=state.evaluations)),
         nearest=before.nearest | {"tuned": after.nearest},
-        continuations=continuations,
     )
+
+
+def count_asked(task: Task, population: int) -> int:
+    """Return how many forms and texts are asked for a result, the comparison of the last leaders included."""
+    states = 2 + (population > 1)  # untouched, tuned and the random start, which read texts too
+    measured, texts = len(task.measured), len(TUNING_TEXTS) + len(HELD_OUT_TEXTS)
+    rows = (states + 2) * (measured + len(task.held_out)) + states * texts
+    return rows + (2 * (measured + len(TUNING_TEXTS)) if task.settings.sample else 0)
+
+
+def continue_texts(model: Answering, tuned: SoftPrompt) -> tuple[Continuation, ...]:
+    """Let the untouched and the tuned model go on with ordinary texts."""
+    with progress.task("continuing ordinary texts", 2 * len(OPENINGS)):
+        return tuple(
+            Continuation(text, model.continue_text(text), model.continue_text(text, tuned))
+            for text in OPENINGS
+        )
 
 
 def measure_baselines(model: Answering, task: Task) -> Evaluation:
