@@ -282,7 +282,7 @@ class TestRunDirectory:
         whole = Path("run/state.npz").read_bytes()
         Path("run/state.npz").write_bytes(whole[:99])
         message = cli.tune("--out", "run", "--resume").message(1)
-        assert "the state of the run in run is damaged" in message
+        assert "the state of the run, run/state.npz, is damaged" in message
         assert "best.safetensors" in message
         Path("run/state.npz").write_bytes(whole)
         assert cli.tune("--out", "run", "--resume").code == 0
