@@ -63,6 +63,20 @@ def test_a_run_keeps_to_its_way_of_asking(cli: CommandLine, models: dict[str, st
     assert json.loads(Path("run/provenance.json").read_text())["model"]["chat"] == "none"
     assert tomllib.loads(Path("run/config.toml").read_text())["model"]["chat"] == "none"
     assert "model.chat is 'none' there and 'template' here" in cli(*tune, "--resume").message(2)
+    prompted = (
+        "measure",
+        "-m",
+        models["chat"],
+        "-i",
+        "toy",
+        "--dtype",
+        "float32",
+        "-p",
+        "run",
+        "--json",
+    )
+    none, template = (cli(*prompted, "--chat", way).json for way in ("none", "template"))
+    assert cli(*prompted).json == none != template
     asked = ("evaluate", "run", "-t", "toy.csv", "--languages", "none", "--no-generated")
     assert cli(*asked).code == 0
     assert cli(*asked, "--model", models["base"]).code == 0

@@ -42,7 +42,7 @@ def measure(
         seed: Random seed for the bootstrap intervals and for reading sampled.
     """
     from acculturate.metrics.measure import choose_forms
-    from acculturate.runs import load_prompt
+    from acculturate.runs import load_prompt, read_config
 
     survey, countries = load_survey(instrument, table)
     anchor, reading = read_anchor(settings["anchor"]), settings["reading"]
@@ -54,6 +54,8 @@ def measure(
     soft_prompt = None
     if prompt is not None:
         soft_prompt = load_prompt(prompt, any_model=any_model)
+        if chat == "auto" and prompt.is_dir():
+            chat = read_config(prompt).model.chat
     answering = load(model, revision, dtype, device, trust_remote_code, chat)
     has_all = {d.key for d in survey.dimensions} <= set(countries.dimensions)
     result = ac.measure(
