@@ -19,6 +19,7 @@ import torch
 from acculturate.errors import AcculturateError
 from acculturate.model import LanguageModel, Placement, Query, SoftPrompt
 from acculturate.model.answers import Cotangent
+from acculturate.model.embedding import input_embedding
 from acculturate.model.encoding import EncodedForm
 from acculturate.survey.forms import Form, balanced_forms
 from acculturate.survey.instrument import load_instrument
@@ -175,7 +176,7 @@ class _Plain:
     """Plain transformers: a model's own forward and nothing else."""
 
     def __init__(self, network: Any) -> None:
-        self.network = network
+        self.network, self._layer = network, input_embedding(network)
         known = inspect.signature(network.forward).parameters
         self._options = {"use_cache": False} if "use_cache" in known else {}
 
@@ -195,7 +196,7 @@ class _Plain:
     def _embed(
         self, ids: torch.Tensor, soft: SoftPrompt, virtual: torch.Tensor, form: EncodedForm
     ) -> torch.Tensor:
-        rows, cut = self.network.get_input_embeddings()(ids), form.prompt_at(soft.placement)
+        rows, cut = self._layer(ids), form.prompt_at(soft.placement)
         return torch.cat([rows[:, :cut], virtual.to(rows)[None], rows[:, cut:]], dim=1)
 
     def answer(self, form: EncodedForm, soft: SoftPrompt | None) -> tuple[np.ndarray, np.ndarray]:
@@ -223,7 +224,7 @@ class _Plain:
                 break
             more = torch.tensor([made[-1:]])
             if given.is_floating_point():
-                more = self.network.get_input_embeddings()(more)
+                more = self._layer(more)
             given = torch.cat([given, more], dim=1)
         return made
 

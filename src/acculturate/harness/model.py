@@ -22,6 +22,7 @@ from lm_eval.models.utils_hf import stop_sequences_criteria
 
 from acculturate.errors import UsageError
 from acculturate.evaluation.evaluate import made_with
+from acculturate.model.embedding import input_embedding
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.load import load_model
 from acculturate.runs import Run, check_model, read_provenance
@@ -88,6 +89,7 @@ class SoftPromptLM(_Base):
         self._virtual = torch.from_numpy(embeddings[: 0 if untouched else None]).to(
             answering.network.device
         )
+        self._embed = input_embedding(answering.network)
         self._about = {
             "run": str(loaded.directory),
             "model": answering.name,
@@ -172,7 +174,7 @@ class SoftPromptLM(_Base):
         Behind the leading tokens where the prompt was tuned there and a row has them; a later window of a
         long text has none, and takes the prompt in front.
         """
-        rows = self.model.get_input_embeddings()(tokens)
+        rows = self._embed(tokens)
         virtual = self._virtual.to(rows).expand(len(rows), -1, -1)
         front = torch.cat([virtual, rows], dim=1)
         cut = len(self._after)

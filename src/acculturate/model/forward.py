@@ -19,6 +19,7 @@ import torch
 from transformers import PreTrainedModel
 
 from acculturate.errors import FailureError
+from acculturate.model.embedding import input_embedding
 from acculturate.model.layers import CompiledLayers, checkpointed_layers
 from acculturate.model.prefix_tree import PrefixTree
 from acculturate.model.tree_attention import TreeLayout, attending_over_trees
@@ -51,7 +52,7 @@ class Forward:
     def __init__(self, network: PreTrainedModel, compiled: bool | None = None) -> None:
         self._network: Any = network
         self.device: torch.device = network.device
-        self.embed: Any = network.get_input_embeddings()
+        self.embed: Any = input_embedding(network)
         wanted = self.device.type == "cuda" if compiled is None else compiled
         self._compiled = CompiledLayers(network) if wanted else None
         known = inspect.signature(network.forward).parameters

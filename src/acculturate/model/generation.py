@@ -27,6 +27,7 @@ from transformers import (
 )
 
 from acculturate.errors import FailureError
+from acculturate.model.embedding import input_embedding
 from acculturate.model.encoding import QUESTION, EncodedForm, FormEncoder
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.progress import advance
@@ -51,7 +52,7 @@ class TextWriter:
 
     def __init__(self, network: Any, tokenizer: Any, encoder: FormEncoder) -> None:
         self._network, self._tokenizer, self._encoder = network, tokenizer, encoder
-        self._embed: Any = network.get_input_embeddings()
+        self._embed: Any = input_embedding(network)
         known = inspect.signature(network.forward).parameters
         # All logits of all positions would be gigabytes; every common model can leave out the others.
         wanted = {"use_cache": False, "logits_to_keep": 1}

@@ -17,6 +17,7 @@ from acculturate.errors import UsageError
 from acculturate.model.adapter import MergedAdapter
 from acculturate.model.answers import Answers, Backward, Chat, Query, TextReading
 from acculturate.model.embedded import LICENCE
+from acculturate.model.embedding import input_embedding
 from acculturate.model.encoding import EncodedForm, FormEncoder
 from acculturate.model.evaluator import PopulationEvaluator
 from acculturate.model.forward import Path
@@ -63,7 +64,7 @@ class LanguageModel:
         self.tokenizer = tokenizer
         self._revision = revision
         self._adapter = adapter
-        self._embed: Any = network.get_input_embeddings()
+        self._embed: Any = input_embedding(network)
         self._encoder = FormEncoder(tokenizer, len(self._embed.weight), chat)
         self._evaluator = PopulationEvaluator(name, network, self._encoder, rows)
         self._writer = TextWriter(network, tokenizer, self._encoder)
