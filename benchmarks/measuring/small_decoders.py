@@ -26,7 +26,7 @@ _SIZES: tuple[tuple[float, str], ...] = (
         _WIDTH,
         "hidden_size d_model n_embd dim embedding_size embedding_dim word_embed_proj_dim lru_width "
         "attention_hidden_size input_embedding_size output_embedding_size backbone_hidden_size "
-        "router_hidden_size adapter_in_dim adapter_out_dim hidden_size_global",
+        "router_hidden_size adapter_in_dim adapter_out_dim adapter_input_size hidden_size_global",
     ),
     (
         48,
@@ -93,7 +93,7 @@ _SIZES: tuple[tuple[float, str], ...] = (
     (3.0, "final_logit_softcapping logits_soft_cap output_logit_soft_cap"),
 )
 _SMALL = {name: size for size, names in _SIZES for name in names.split()}
-_UNUSED_TOKENS = 220
+_UNUSED_TOKENS = 150
 """Tokens from here on are bytes of no English text; they stand for images and the like."""
 _TOKENS = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
 
