@@ -152,6 +152,10 @@ def toy_table(folder: Path) -> str:
         ),
         (lambda: ac.balanced_forms("toy", "tuning"), "instrument of balanced_forms() is 'toy'"),
         (lambda: ac.all_forms(TOY, "en"), "languages of all_forms() is 'en'"),
+        (lambda: ac.Scoring("vsm13"), "instrument of Scoring() is 'vsm13'"),
+        (lambda: ac.Scoring(TOY, "middle"), "anchor of Scoring() is 'middle'"),
+        (lambda: ac.Scoring(TOY, {"planning": "x"}), "anchor of Scoring() is {'planning': 'x'}"),
+        (lambda: ac.Scoring(TOY, aggregate="max"), "aggregate of Scoring() is 'max'"),
         (lambda: relate("run"), "directories of relate() is 'run'"),
     ],
 )

@@ -71,6 +71,12 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
+def checked_fields(kind: type[R]) -> type[R]:
+    """Make a dataclass refuse fields that their annotations do not allow, as `checked` does."""
+    kind.__init__ = checked(kind.__init__)
+    return kind
+
+
 def _check(function: Callable[..., Any], given: Mapping[str, Any]) -> None:
     kinds, model = _parameters(function)
     try:
@@ -83,9 +89,8 @@ def _check(function: Callable[..., Any], given: Mapping[str, Any]) -> None:
             described = f"{'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}"
         if lacking := _lacking(kinds[name], value):
             described += f", which has no {', '.join(lacking)}"
-        raise UsageError(
-            f"{name} of {function.__qualname__}() is {described}", f"Pass {_wanted(kinds[name])}."
-        ) from error
+        what = f"{name} of {function.__qualname__.removesuffix('.__init__')}()"
+        raise UsageError(f"{what} is {described}", f"Pass {_wanted(kinds[name])}.") from error
 
 
 @cache

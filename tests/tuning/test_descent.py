@@ -23,7 +23,7 @@ from tuning_runs import (
 from acculturate.errors import UsageError
 from acculturate.model import FakeModel
 from acculturate.survey import all_forms
-from acculturate.tuning import Evaluation, Objective, Settings, make_task, tune
+from acculturate.tuning import Objective, PopulationEvaluation, Settings, make_task, tune
 
 LIMITS = {"max_divergence": 0.2, "min_valid_mass": 0.5, "divergence_weight": 3.0}
 FORMS = all_forms(TOY, split="tuning")
@@ -72,7 +72,7 @@ def test_past_a_limit_the_excess_has_a_slope_too():
     evaluation = made.evaluate_with_gradient(x, stream())
     assert 0 < (evaluation.violation > 0).sum() < 6
 
-    def led_back(e: Evaluation) -> np.ndarray:
+    def led_back(e: PopulationEvaluation) -> np.ndarray:
         return e.objective + 100 * e.violation
 
     np.testing.assert_allclose(

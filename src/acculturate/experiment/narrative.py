@@ -156,7 +156,7 @@ def _not_asked(measured: Sequence[Measured]) -> Iterator[Finding]:
     own = [cell for cell in measured if cell.cell.method != "naive"]
     refusals = [(cell.cell, refusal) for cell in own for refusal in cell.checks.refused]
     for reason, those in grouped(refusals, lambda pair: pair[1].reason).items():
-        labels = ", ".join(dict.fromkeys(short(refusal.label) for _, refusal in those))
+        labels = "; ".join(dict.fromkeys(short(refusal.label) for _, refusal in those))
         cells = len({cell for cell, _ in those})
         head = f"Not asked in {cells} {'cell' if cells == 1 else 'cells'}: {labels}."
         yield Finding("caution", head, f"{short(reason, 300)}. The same command tries again.")

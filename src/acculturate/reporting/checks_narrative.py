@@ -146,7 +146,7 @@ def refused(run: RunRecords) -> tuple[str, ...]:
     for refusal in run.checks.refused:
         labels.setdefault(refusal.reason, []).append(short(refusal.label))
     return tuple(
-        f"Not asked: {', '.join(those)}: {short(reason, 300)}." for reason, those in labels.items()
+        f"Not asked: {'; '.join(those)}: {short(reason, 300)}." for reason, those in labels.items()
     )
 
 

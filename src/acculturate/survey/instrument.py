@@ -29,7 +29,6 @@ MOST_OPTIONS = 26
 """Options are labelled with one digit, or from ten on with one letter."""
 
 Aggregate = Literal["mean", "sum", "distance"]
-AGGREGATES: tuple[Aggregate, ...] = ("mean", "sum", "distance")
 
 DATA = Path(__file__).parent / "data"
 

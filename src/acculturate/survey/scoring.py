@@ -20,10 +20,11 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
+from acculturate.arguments import checked_fields
 from acculturate.errors import UsageError
 from acculturate.formatting import suggestion
 from acculturate.survey.forms import Form
-from acculturate.survey.instrument import AGGREGATES, Aggregate, Dimension, Instrument
+from acculturate.survey.instrument import Aggregate, Dimension, Instrument
 
 Reading = Literal["expected", "modal", "sampled"]
 Anchor = Literal["midpoint", "zero"] | Mapping[str, float]
@@ -88,6 +89,7 @@ def item_means(
     return means
 
 
+@checked_fields
 @dataclass(frozen=True)
 class Scoring:
     """The formulas from item means to scores and a loss.
@@ -113,10 +115,6 @@ class Scoring:
     def __post_init__(self) -> None:
         if self.aggregate is None:
             object.__setattr__(self, "aggregate", self.instrument.aggregate)
-        if self.aggregate not in AGGREGATES:
-            raise UsageError(
-                f'there is no aggregate "{self.aggregate}"', f"Give {', '.join(AGGREGATES)}."
-            )
         if self.variant is not None and self.variant not in self.instrument.variants:
             raise UsageError(
                 f'instrument "{self.instrument.key}" has no variant "{self.variant}"',
@@ -124,11 +122,6 @@ class Scoring:
             )
         if not isinstance(self.anchor, str):
             self._check_numbers(self.anchor)
-        elif self.anchor not in ("midpoint", "zero"):
-            raise UsageError(
-                f'there is no anchor "{self.anchor}"',
-                "Give midpoint, zero, or a number for every dimension.",
-            )
 
     @cached_property
     def dimensions(self) -> tuple[Dimension, ...]:

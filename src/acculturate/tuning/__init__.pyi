@@ -3,8 +3,8 @@ from .constraints import Constraints as Constraints
 from .loop import Progress as Progress
 from .methods import Method as Method
 from .methods import make_method as make_method
-from .objective import Evaluation as Evaluation
 from .objective import Objective as Objective
+from .objective import PopulationEvaluation as PopulationEvaluation
 from .penalty import PenalisedLoss as PenalisedLoss
 from .penalty import questionnaires as questionnaires
 from .run import tune as tune

@@ -24,7 +24,7 @@ from acculturate.record_files import finite
 from acculturate.runs import Generation, RunDirectory, State
 from acculturate.search import Fitness, Optimizer
 from acculturate.search.state import damaged, load
-from acculturate.tuning.objective import Evaluation, Objective
+from acculturate.tuning.objective import Objective, PopulationEvaluation
 from acculturate.tuning.start import start_search
 from acculturate.tuning.task import Task
 
@@ -278,7 +278,7 @@ class TuningLoop:
         return None
 
     def _take_leader(
-        self, evaluation: Evaluation, fitness: Fitness, leader: int, prompt: Prompt
+        self, evaluation: PopulationEvaluation, fitness: Fitness, leader: int, prompt: Prompt
     ) -> None:
         """Keep a leader with its scores; where no limit needs the guard, it is read for the leader alone."""
         state = self.state

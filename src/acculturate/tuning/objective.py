@@ -31,7 +31,7 @@ from acculturate.tuning.task import Task
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class PopulationEvaluation:
     """The evaluation of a population.
 
     Attributes:
@@ -82,14 +82,16 @@ class Objective:
         """Number of forms and texts that an evaluation asks."""
         return (self._sample or len(self._task.forms)) + len(self._texts)
 
-    def evaluate(self, prompts: Prompts, rng: np.random.Generator) -> Evaluation:
+    def evaluate(self, prompts: Prompts, rng: np.random.Generator) -> PopulationEvaluation:
         """Evaluate a population; the stream draws forms and the respondents of reading "sampled"."""
         if "gradient" in self._requires:
             return self.evaluate_with_gradient(prompts, rng)
         forms = self._draw(rng)
         return self._score(ask(self._model, prompts, self._query(forms)), forms, rng)
 
-    def compare(self, model: Answering, prompts: Prompts, rng: np.random.Generator) -> Evaluation:
+    def compare(
+        self, model: Answering, prompts: Prompts, rng: np.random.Generator
+    ) -> PopulationEvaluation:
         """Evaluate prompts of different generations on the same forms, asked as the result table asks them."""
         forms, placement = self._task.measured, self._task.settings.placement
         answers = ask(model, prompts, Query(forms, placement=placement, valid_mass=True))
@@ -103,7 +105,9 @@ class Objective:
             )
         return self._score(answers, forms, rng)
 
-    def evaluate_with_gradient(self, prompts: Prompts, rng: np.random.Generator) -> Evaluation:
+    def evaluate_with_gradient(
+        self, prompts: Prompts, rng: np.random.Generator
+    ) -> PopulationEvaluation:
         """Evaluate a population and differentiate the objective in every prompt.
 
         The loss is an absolute difference, whose derivative is its sign; a candidate past a limit is led
@@ -143,7 +147,7 @@ class Objective:
         forms: tuple[Form, ...],
         rng: np.random.Generator,
         gradient: Prompts | None = None,
-    ) -> Evaluation:
+    ) -> PopulationEvaluation:
         scoring, values = self._task.scoring, self._task.values(answers, rng)
         scores = scoring.scores_of(values, forms)
         loss, penalised = (
@@ -153,7 +157,7 @@ class Objective:
         broken = ~np.isfinite(values).all(axis=1)
         loss[broken], penalised[broken] = np.inf, np.inf
         mass = None if answers.valid_mass is None else answers.valid_mass.mean(axis=1)
-        return Evaluation(
+        return PopulationEvaluation(
             loss=loss,
             objective=self._constraints.objective(penalised, answers.divergence),
             violation=self._constraints.violation(answers.divergence, mass, len(values)),
