@@ -1,11 +1,14 @@
 """A run directory is read whole, interrupted ones as far as they got, and damage is named."""
 
 import json
+from dataclasses import fields
 
 import pytest
 
 from acculturate.errors import FailureError, UsageError
+from acculturate.metrics.comparison import State
 from acculturate.reporting import read_run
+from acculturate.runs import Outcome
 from fake_run import RESULT, history, provenance, summary, write_fake_run
 
 
@@ -32,6 +35,11 @@ def test_a_whole_run(tmp_path):
     assert run.evaluation.nearest["tuned"][0] == ("United States", 7.1)
     assert run.provenance.model["dtype"] == "bfloat16"
     assert len(run.provenance.instrument.warnings) == 2
+
+
+def test_a_row_of_the_table_holds_what_a_row_of_the_checks_holds():
+    """They differ in a loss that is not finite alone: None in the table, infinite where gains are computed."""
+    assert [f.name for f in fields(Outcome)] == [f.name for f in fields(State)]
 
 
 def test_an_interrupted_run(tmp_path):
