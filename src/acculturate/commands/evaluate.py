@@ -60,7 +60,7 @@ def evaluate(
         table: CSV file of the runs' country scores, where they do not come with the package.
     """
     from acculturate.evaluation.evaluate import made_with
-    from acculturate.runs import CHECKS, read_run
+    from acculturate.runs import read_run
 
     loaded = [ac.Run.load(run, any_model=any_model) for run in runs]
     ask = _read_outside(on, texts, permute, written) or partial(
@@ -87,14 +87,21 @@ def evaluate(
     compared, sentences = _compare(loaded) if on is None else ({}, [])
     value = {"runs": results, **compared}
     display.print_result(as_json, value, lambda: display.show_lines(sentences))
+    _check_asked(results)
+    if not as_json:
+        terminal.say(f"`acculturate report {shlex.join(map(str, runs))}` shows all of it.")
+
+
+def _check_asked(results: Sequence[dict[str, Any]]) -> None:
+    """Refuse a result in which nothing could be asked."""
+    from acculturate.runs import CHECKS
+
     if not any(result.keys() & {*CHECKS, FLUENCY, "benchmarks"} for result in results):
         first = results[0]["refused"][0]
         raise FailureError(
             f"nothing could be asked; first {first['label']}: {first['reason']}",
             f"{results[0]['run']}/evaluation/refused.json names the rest; the same command tries again.",
         )
-    if not as_json:
-        terminal.say(f"`acculturate report {shlex.join(map(str, runs))}` shows all of it.")
 
 
 def _ask_other_ways(run: ac.Run, model: AnswerModel, **options: Any) -> dict[str, Any]:

@@ -118,7 +118,7 @@ class Probe:
             index = self._forward.tensor(-1 - ids[ids < 0])
             rows[virtual] = self._prompt[0, index].to(rows.dtype)
             if nudge:
-                signs = np.random.default_rng(0).choice(np.float32([-1, 1]), rows.shape)
+                signs = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), rows.shape)
                 rows = (rows.float() * (1 + nudge * self._forward.tensor(signs))).to(rows.dtype)
             given = {"inputs_embeds": rows}
         read = np.concatenate([np.arange(end - READ, end) for end in ends])
