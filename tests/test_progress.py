@@ -68,12 +68,17 @@ def test_a_part_goes_to_its_own_task(told: Told) -> None:
     assert told.ended == [("inner", 2, 5), ("outer", 1, 10)]
 
 
-def test_a_model_is_counted_chunk_by_chunk_and_a_known_answer_is_free(
+def test_a_model_is_counted_while_it_runs_and_a_known_answer_is_free(
     toy_forms: Any, told: Told
 ) -> None:
     model = shared_model("gemma3")
-    query = Query(toy_forms[:4], texts=("One text of some words.",), valid_mass=True)
-    model.ask(None, query)
+    query = Query(
+        toy_forms[:4], texts=("One text of some words, asked here alone.",), valid_mass=True
+    )
+    with progress.task("asking", 5) as at:
+        model.ask(None, query)
+        assert (at.done, at.free) == (pytest.approx(5), 0)
+    assert told.changed.count("asking") > 2  # also while a single row runs
     with progress.task("asking", 5) as at:
         model.ask(None, query)
         assert (at.done, at.free) == (5, 5)

@@ -54,6 +54,14 @@ class _Left(ProgressColumn):
         return Text(f"left {minutes // 60}:{minutes % 60:02}:{seconds:02}")
 
 
+class _Percent(ProgressColumn):
+    """The share done, where the amount is known."""
+
+    def render(self, task: Row) -> Text:
+        """See `ProgressColumn.render`."""
+        return Text("" if task.total is None else f"{task.percentage:.0f}%")
+
+
 class Bars:
     """Tasks as bars below each other, or as plain lines, at most one every few seconds.
 
@@ -101,7 +109,7 @@ class Bars:
             if self._bar is None:
                 columns = (
                     *(SpinnerColumn(), TextColumn("{task.description}", markup=False)),
-                    *(BarColumn(bar_width=24), TextColumn("{task.percentage:.0f}%", markup=False)),
+                    *(BarColumn(bar_width=24), _Percent()),
                     *(
                         TextColumn("{task.fields[note]}", markup=False),
                         TimeElapsedColumn(),

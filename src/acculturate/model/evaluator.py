@@ -11,7 +11,8 @@ The result of a candidate does not depend on the others of its population.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
@@ -22,8 +23,9 @@ from transformers import PreTrainedModel
 
 from acculturate.model.answers import LONGEST_READ, Answers, Backward, Query, TextReading
 from acculturate.model.encoding import FormEncoder
-from acculturate.model.forward import Forward, Path, does_not_fit
+from acculturate.model.forward import PATHS, Forward, Path, does_not_fit
 from acculturate.model.gradient import backward
+from acculturate.model.layers import counting_layers
 from acculturate.model.plan import Plan, Planner
 from acculturate.model.soft_prompt import Placement, Prompt, Prompts
 from acculturate.model.verification import Verification
@@ -32,6 +34,8 @@ from acculturate.progress import advance
 _ROWS_ON_CPU = 512
 _ROWS_ON_GPU = 65536
 _PLANS_KEPT = 8
+_SHARE_OF_LAYERS = 0.9
+"""Of the time of a row, about."""
 _FORMS_IN_CACHE = 192
 """Forms of a row on a processor: what is computed for many more falls out of its cache."""
 
@@ -96,7 +100,8 @@ class PopulationEvaluator:
         while start < len(population):
             chunk = population[start : start + chunk_size]
             try:
-                outcomes.append(self._outcome(plan, chunk, reference, query.valid_mass))
+                with self._counted(len(chunk) * query.size):
+                    outcomes.append(self._outcome(plan, chunk, reference, query.valid_mass))
             except torch.OutOfMemoryError as error:
                 if chunk_size == 1:
                     raise does_not_fit(tokens) from error
@@ -106,8 +111,15 @@ class PopulationEvaluator:
                 torch.cuda.empty_cache()
             else:
                 start += len(chunk)
-                advance(len(chunk) * query.size)
         return _answers(plan, query, outcomes)
+
+    @contextmanager
+    def _counted(self, size: int) -> Generator[None]:
+        """Count forms and texts as done, on a processor also while their one row runs."""
+        in_layers = _SHARE_OF_LAYERS * size if self._on_cpu and self.path != PATHS[-1] else 0.0
+        with counting_layers(self._network, in_layers) if in_layers else nullcontext():
+            yield
+        advance(size - in_layers)
 
     def _ask_by_frame(self, prompts: Prompts | None, query: Query) -> Answers:
         """Ask the same in several rows, each of forms that begin alike."""

@@ -23,6 +23,7 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from acculturate.model.tree_attention import NAME, tree_attention
+from acculturate.progress import advance, current_task
 
 _KEPT_IN_FLOAT32 = 2**29
 """Numbers, of all weights together, that are kept in float32 at a time."""
@@ -42,6 +43,20 @@ class CompiledLayers:
     def running(self) -> AbstractContextManager[None]:
         """Put the compiled layers in place for a while."""
         return _replaced_forwards(list(self._compiled), self._compiled.__getitem__)
+
+
+@contextmanager
+def counting_layers(network: PreTrainedModel, amount: float) -> Generator[None]:
+    """Count an amount of the current task as done while the layers run once, each with its share."""
+    layers = _layers(network) if current_task() else []
+    handles = [
+        layer.register_forward_hook(lambda *_: advance(amount / len(layers))) for layer in layers
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from acculturate.model.encoding import FormEncoder
 from acculturate.model.forward import PATHS, Forward, does_not_fit
 from acculturate.model.layers import in_float32
 from acculturate.model.probe import READ, SHORTEST, Probe
+from acculturate.progress import task
 
 _USUAL = 64
 """Tokens that are covered at first, where the model has as many positions."""
@@ -84,7 +85,8 @@ class Verification:
         wanted = max(longest + _MARGIN, self._covered * 5 // 4, _USUAL)
         length = max(longest, min(wanted, positions), SHORTEST)
         try:
-            self._find_path(length)
+            with task("checking that the model is run rightly"):
+                self._find_path(length)
         except torch.OutOfMemoryError as error:
             raise does_not_fit(length) from error
         except _CannotRun as error:
