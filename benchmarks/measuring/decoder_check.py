@@ -76,7 +76,10 @@ def check_decoder(name: str, dtype: torch.dtype = torch.float32) -> Check:
         try:
             model.ask(None, Query(forms))
         except AcculturateError as error:
-            check.result, check.reason = "refused", _sentence(error)
+            check.result = "refused"
+            check.reason = _sentence(error).removeprefix(
+                f"{name} ({type(plain.network).__name__}) "
+            )
         else:
             wrong = _compare(check, model, plain, exact, forms)
             check.result, check.reason = "WRONG" if wrong else model.path, "; ".join(wrong)
