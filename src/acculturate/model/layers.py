@@ -49,9 +49,11 @@ class CompiledLayers:
 def counting_layers(network: PreTrainedModel, amount: float) -> Generator[None]:
     """Count an amount of the current task as done while the layers run once, each with its share."""
     layers = _layers(network) if current_task() else []
-    handles = [
-        layer.register_forward_hook(lambda *_: advance(amount / len(layers))) for layer in layers
-    ]
+
+    def count(*_: Any) -> None:
+        advance(amount / len(layers))
+
+    handles = [layer.register_forward_hook(count) for layer in layers]
     try:
         yield
     finally:
