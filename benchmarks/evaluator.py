@@ -21,7 +21,7 @@ from acculturate.display import print_result
 from acculturate.errors import AcculturateError, UsageError
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.pretrained import load_language_model
-from acculturate.progress_bars import step
+from acculturate.progress import task
 from acculturate.survey.instrument import Instrument, load_instrument
 from measuring import scaling as growth
 from measuring import ways
@@ -85,13 +85,13 @@ def main(
         raise UsageError("forms, candidates, rounds and new tokens are at least 1", "Give more.")
     survey = load_instrument(instrument)
     asked = bench_forms(survey, forms)
-    with step("loading the model") as progress:
+    with task("loading the model") as shown:
         answering = _load(
             model or "embedded", random_weights, survey, revision, dtype, device, trust_remote_code
         )
         if scaling:
             result: Scaling | Benchmark = growth.scaling(
-                answering, survey, rounds=rounds, placement=placement, progress=progress
+                answering, survey, rounds=rounds, placement=placement, progress=shown.rename
             )
         else:
             result = ways.evaluate(
@@ -102,7 +102,7 @@ def main(
                 ways=cast("list[Way]", only) or WAYS,
                 placement=placement,
                 new_tokens=new_tokens,
-                progress=progress,
+                progress=shown.rename,
             )
     show = _show_scaling if isinstance(result, Scaling) else _show
     print_result(as_json, result.to_dict(), lambda: show(cast("Any", result)))
