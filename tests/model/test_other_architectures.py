@@ -300,9 +300,8 @@ def test_tokens_that_enter_every_layer_are_refused(
 def test_a_model_that_wants_embeddings_of_its_own_tokens_is_refused_before_anything_is_spent(
     dtype: torch.dtype, toy_forms: tuple[Form, ...]
 ) -> None:
-    config = transformers.Gemma4TextConfig(
-        num_kv_shared_layers=2, **PER_LAYER, **{"global_head_dim": 8}
-    )
+    given: dict[str, Any] = {"num_kv_shared_layers": 2, "global_head_dim": 8, **PER_LAYER}
+    config = transformers.Gemma4TextConfig(**given)
     with pytest.raises(FailureError, match="cannot take a soft prompt") as caught:
         random_model(config, dtype).ask(None, Query(toy_forms))
     assert caught.value.hint is None or "Gemma" not in caught.value.hint

@@ -17,9 +17,9 @@ from acculturate.model import LanguageModel, Placement, Query, SoftPrompt
 from acculturate.model import forward as forward_module
 from acculturate.model.forward import Forward
 from acculturate.model.layers import in_float32
-from acculturate.model.prefix_tree import PrefixTree
+from acculturate.model.prefix_tree import PrefixTree, Tile
+from acculturate.model.probe import SHORTEST, Probe
 from acculturate.model.tree_attention import TreeLayout
-from acculturate.model.verification import Verification
 from acculturate.model.vocabulary import Vocabulary
 from acculturate.survey import Form
 from tiny_models import ARCHITECTURES, tiny_network, tiny_tokenizer
@@ -36,13 +36,14 @@ def model_of(name: str, dtype: torch.dtype, network: Any = None, **changes: Any)
 def covered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The lengths that are proved."""
     lengths: list[int] = []
-    find_path = Verification._find_path
+    made = Probe.__init__
 
-    def spied(self: Verification, length: int) -> None:
-        lengths.append(length)
-        find_path(self, length)
+    def spied(self: Probe, encoder: Any, forward: Forward, length: int) -> None:
+        if length > SHORTEST:
+            lengths.append(length)
+        made(self, encoder, forward, length)
 
-    monkeypatch.setattr(Verification, "_find_path", spied)
+    monkeypatch.setattr(Probe, "__init__", spied)
     return lengths
 
 
@@ -58,9 +59,11 @@ def test_what_is_right_runs_merged(
 
 def _wider_window(monkeypatch: pytest.MonkeyPatch) -> None:
     mask = PrefixTree.mask
-    monkeypatch.setattr(
-        PrefixTree, "mask", lambda self, tile, window: mask(self, tile, window and window + 1)
-    )
+
+    def wider(self: PrefixTree, tile: Tile, window: int | None) -> np.ndarray:
+        return mask(self, tile, window and window + 1)
+
+    monkeypatch.setattr(PrefixTree, "mask", wider)
 
 
 def _leak_between_branches(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,14 +109,20 @@ def _stale_cache(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _options_without_a_cap(monkeypatch: pytest.MonkeyPatch) -> None:
-    def of_tokens(self: Vocabulary, tokens: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
-        return lambda states: states.float() @ self._weight[tokens].float().T
+    of_tokens = Vocabulary.of_tokens
 
-    monkeypatch.setattr(Vocabulary, "of_tokens", of_tokens)
+    def uncapped(self: Vocabulary, tokens: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+        capped = of_tokens(self, tokens)
+        return lambda states: 3 * torch.atanh(capped(states) / 3)
+
+    monkeypatch.setattr(Vocabulary, "of_tokens", uncapped)
 
 
 def _no_scale(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Vocabulary, "_cap", lambda self, logits: logits * 1.002)
+    def stretched(_: Vocabulary, logits: torch.Tensor) -> torch.Tensor:
+        return logits * 1.002
+
+    monkeypatch.setattr(Vocabulary, "_cap", stretched)
 
 
 FAULTS: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
@@ -253,9 +262,11 @@ def test_half_precision_that_does_not_run_in_float32_is_held_to_its_own_rounding
 def test_a_model_that_is_not_the_same_twice_is_refused(toy_forms: tuple[Form, ...]) -> None:
     network = tiny_network("llama")
     model = model_of("llama", torch.float32, network)
-    network.model.embed_tokens.register_forward_hook(
-        lambda _module, _given, rows: rows + 0.1 * torch.randn_like(rows)
-    )
+
+    def shake(_module: Any, _given: Any, rows: torch.Tensor) -> torch.Tensor:
+        return rows + 0.1 * torch.randn_like(rows)
+
+    network.model.embed_tokens.register_forward_hook(shake)
     with pytest.raises(FailureError):
         model.ask(None, Query(toy_forms))
 
