@@ -182,9 +182,18 @@ class TextWriter:
         self, rows: torch.Tensor, max_tokens: int, choose: _Choice, end: _End
     ) -> torch.Tensor:
         """Write token ids, `[row, token]`, by transformers' own generation."""
-        own = self._network.generation_config
+        own, prepare = (
+            self._network.generation_config,
+            self._network.prepare_inputs_for_generation,
+        )
         # What a checkpoint sets there (temperature, penalties, forced tokens) would be merged in.
         self._network.generation_config = GenerationConfig()
+
+        # Asked for by name in the signature, though many models hand it on without.
+        def with_embeddings(*given: Any, inputs_embeds: Any = None, **named: Any) -> Any:
+            return prepare(*given, inputs_embeds=inputs_embeds, **named)
+
+        self._network.prepare_inputs_for_generation = with_embeddings
         try:
             return self._network.generate(
                 inputs_embeds=rows.clone(),
@@ -194,6 +203,7 @@ class TextWriter:
             )
         finally:
             self._network.generation_config = own
+            del self._network.prepare_inputs_for_generation
 
     def _pass_by_pass(
         self, rows: torch.Tensor, max_tokens: int, choose: _Choice, end: _End
