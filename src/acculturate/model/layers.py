@@ -26,7 +26,7 @@ from acculturate.model.tree_attention import NAME, tree_attention
 from acculturate.progress import advance, current_task
 
 _KEPT_IN_FLOAT32 = 2**29
-"""Numbers, of all weights together, that are kept in float32 at a time."""
+"""Numbers of a model that is converted to float32 as a whole, at most."""
 
 
 class CompiledLayers:
@@ -63,40 +63,40 @@ def counting_layers(network: PreTrainedModel, amount: float) -> Generator[None]:
 
 @contextmanager
 def in_float32(network: PreTrainedModel) -> Generator[None]:
-    """Let a model compute in float32 for a while, one layer's weights after another.
+    """Let a model compute in float32 for a while.
 
-    A small model's converted weights are kept until the end; of a large one, only those of the layer that
-    runs, so that it needs hardly more memory.
+    A small model's weights are all converted; of a large one, only those of the layer that runs, so that it
+    needs hardly more memory.
     """
     original: dict[torch.Tensor, torch.Tensor] = {}
     handles: list[RemovableHandle] = []
 
-    def convert(module: torch.nn.Module, recurse: bool) -> None:
-        def tensors() -> list[torch.Tensor]:
-            return [*module.parameters(recurse), *module.buffers(recurse)]
+    def enter(module: torch.nn.Module, recurse: bool) -> None:
+        for tensor in (*module.parameters(recurse), *module.buffers(recurse)):
+            if tensor.dtype in (torch.bfloat16, torch.float16) and tensor not in original:
+                original[tensor] = tensor.data
+                tensor.data = tensor.data.float()
 
-        def enter(*_: Any) -> None:
-            for tensor in tensors():
-                if tensor.dtype in (torch.bfloat16, torch.float16) and tensor not in original:
-                    original[tensor] = tensor.data
-                    tensor.data = tensor.data.float()
-
-        def leave(*_: Any) -> None:
-            if sum(map(torch.numel, original.values())) > _KEPT_IN_FLOAT32:
-                for tensor in tensors():
-                    tensor.data = original.pop(tensor, tensor.data)
-
-        handles.append(module.register_forward_pre_hook(enter))
-        handles.append(module.register_forward_hook(leave))
+    def leave(module: torch.nn.Module, recurse: bool) -> None:
+        for tensor in (*module.parameters(recurse), *module.buffers(recurse)):
+            tensor.data = original.pop(tensor, tensor.data)
 
     layers = _layers(network)
     inside = {part for layer in layers for part in layer.modules()}
-    for module in network.modules():
-        if module not in inside:
-            convert(module, recurse=False)
-    for layer in layers:
-        convert(layer, recurse=True)
+    outside = [module for module in network.modules() if module not in inside]
+    small = sum(map(torch.numel, network.parameters())) <= _KEPT_IN_FLOAT32
+    for module, recurse in (
+        [] if small else [*((part, False) for part in outside), *((part, True) for part in layers)]
+    ):
+        handles.append(
+            module.register_forward_pre_hook(lambda part, _, deep=recurse: enter(part, deep))
+        )
+        handles.append(
+            module.register_forward_hook(lambda part, *_, deep=recurse: leave(part, deep))
+        )
     try:
+        if small:
+            enter(network, True)
         yield
     finally:
         for handle in handles:
