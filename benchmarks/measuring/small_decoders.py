@@ -165,7 +165,9 @@ def small_network(name: str, vocabulary: int, dtype: torch.dtype = torch.float32
         dtype: Precision of the weights; they are drawn in float32.
     """
     config = small_config(type(AutoConfig.for_model(name)), vocabulary)
-    network = AutoModelForCausalLM.from_config(config).float()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # some weights, such as a state space's, keep what they begin with
+        network = AutoModelForCausalLM.from_config(config).float()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in network.parameters():
