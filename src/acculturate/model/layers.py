@@ -71,13 +71,13 @@ def in_float32(network: PreTrainedModel) -> Generator[None]:
     original: dict[torch.Tensor, torch.Tensor] = {}
     handles: list[RemovableHandle] = []
 
-    def enter(module: torch.nn.Module, recurse: bool) -> None:
+    def enter(recurse: bool, module: torch.nn.Module, *_: Any) -> None:
         for tensor in (*module.parameters(recurse), *module.buffers(recurse)):
             if tensor.dtype in (torch.bfloat16, torch.float16) and tensor not in original:
                 original[tensor] = tensor.data
                 tensor.data = tensor.data.float()
 
-    def leave(module: torch.nn.Module, recurse: bool) -> None:
+    def leave(recurse: bool, module: torch.nn.Module, *_: Any) -> None:
         for tensor in (*module.parameters(recurse), *module.buffers(recurse)):
             tensor.data = original.pop(tensor, tensor.data)
 
@@ -88,15 +88,11 @@ def in_float32(network: PreTrainedModel) -> Generator[None]:
     for module, recurse in (
         [] if small else [*((part, False) for part in outside), *((part, True) for part in layers)]
     ):
-        handles.append(
-            module.register_forward_pre_hook(lambda part, _, deep=recurse: enter(part, deep))
-        )
-        handles.append(
-            module.register_forward_hook(lambda part, *_, deep=recurse: leave(part, deep))
-        )
+        handles.append(module.register_forward_pre_hook(partial(enter, recurse)))
+        handles.append(module.register_forward_hook(partial(leave, recurse)))
     try:
         if small:
-            enter(network, True)
+            enter(True, network)
         yield
     finally:
         for handle in handles:
