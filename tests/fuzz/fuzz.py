@@ -131,6 +131,13 @@ def find_fault(
 
 def _may_change(name: str, code: object, arguments: tuple[str, ...]) -> bool:
     """Return whether a file that was there may have been written anew."""
+    named = {*arguments, *(argument.partition("=")[2] for argument in arguments)}
+    if (
+        code == 0
+        and name in named
+        and {"-o", "--out", "--figure"} & {a.partition("=")[0] for a in arguments}
+    ):
+        return True  # the user names a file for the result
     folder, _, rest = name.partition("/")
     part = rest.partition("/")[0]
     if arguments[0] == "tune" and code == 1 and part == "history.jsonl":

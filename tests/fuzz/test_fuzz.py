@@ -29,6 +29,8 @@ def test_an_input_is_the_same_every_time(tmp_path: Path, monkeypatch: pytest.Mon
         (REPORT, 0, "\x1b[31m", {}, "a control character"),
         (REPORT, 0, "", {"run/state.npz": b"new"}, "run/state.npz is changed"),
         (REPORT, 0, "", {"t.csv": b"new"}, "t.csv is changed"),
+        ((*REPORT, "--out", "t.csv"), 0, "", {"t.csv": b"new"}, ""),
+        ((*REPORT, "--out=t.csv"), 2, "Error: no", {"t.csv": b"new"}, "t.csv is changed"),
         (RESUME, 0, "", {"run/state.npz": b"new"}, ""),
         (RESUME, 1, "Error: no", {"run/state.npz": b"new"}, "run/state.npz is changed"),
     ],
