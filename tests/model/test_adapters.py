@@ -121,6 +121,28 @@ def test_an_adapter_that_lacks_weights(lora: Path) -> None:
     assert isinstance(error, FailureError) and "missing adapter keys" in str(error)
 
 
+@pytest.mark.parametrize("other", ["layers.9.self_attn.q_proj", "layers.0.self_attn.o_proj"])
+def test_an_adapter_with_weights_without_a_place(lora: Path, other: str) -> None:
+    """Those of a deeper base, or of modules that its configuration does not list."""
+    file = lora / "adapter_model.safetensors"
+    weights = load_file(file)
+    more = {
+        key.replace("layers.0.self_attn.q_proj", other): weights[key].clone() for key in weights
+    }
+    save_file(weights | more, file)
+    assert f"without a place, such as base_model.model.model.{other}" in str(refusal(lora))
+
+
+def test_an_adapter_of_another_task(lora: Path) -> None:
+    change(lora, task_type="SEQ_CLS")
+    assert "another task than writing, SEQ_CLS" in str(refusal(lora))
+
+
+def test_an_adapter_without_its_weights(lora: Path) -> None:
+    (lora / "adapter_model.safetensors").unlink()
+    assert "has no adapter_model.safetensors" in str(refusal(lora))
+
+
 def test_an_adapter_of_another_base(lora: Path) -> None:
     tiny_network("gpt2").save_pretrained(lora.parent / "gpt2")
     tiny_tokenizer().save_pretrained(lora.parent / "gpt2")

@@ -66,9 +66,62 @@ def test_a_reward_model(tmp_path: Path) -> None:
     assert "reward and embedding models" in str(error)
 
 
+@pytest.mark.parametrize("architecture", ["Qwen2ForRewardModel", "LlamaForTextEmbedding"])
+def test_a_head_that_transformers_does_not_know(tmp_path: Path, architecture: str) -> None:
+    change_config(save(tmp_path), architectures=[architecture])
+    assert f"saved as {architecture}" in str(refusal(tmp_path))
+
+
 def test_an_embedding_model(tmp_path: Path) -> None:
     save(tmp_path, transformers.LlamaModel(config_like("llama")))
     assert "lm_head.weight: reward and embedding models" in str(refusal(tmp_path))
+
+
+def test_an_embedding_model_whose_head_would_be_its_embedding(tmp_path: Path) -> None:
+    config = config_like("llama")
+    config.tie_word_embeddings = True
+    save(tmp_path, transformers.LlamaModel(config))
+    load(tmp_path)
+    (tmp_path / "modules.json").write_text("[]")
+    assert "it embeds texts" in str(refusal(tmp_path))
+
+
+def test_a_router_that_lost_its_bias(tmp_path: Path) -> None:
+    config = transformers.Glm4MoeConfig(
+        vocab_size=400,
+        hidden_size=32,
+        intermediate_size=48,
+        moe_intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        n_routed_experts=4,
+        num_experts_per_tok=2,
+        first_k_dense_replace=1,
+    )
+    save(tmp_path, transformers.AutoModelForCausalLM.from_config(config))
+    load(tmp_path)
+    change_weights(
+        tmp_path, lambda w: {key: v for key, v in w.items() if "correction_bias" not in key}
+    )
+    assert "model.layers.1.mlp.gate.e_score_correction_bias" in str(refusal(tmp_path))
+
+
+@pytest.mark.parametrize("lost", ["", "lm_head", "embed_tokens"])
+def test_zeros_of_a_download_that_broke_off(
+    tmp_path: Path, toy_forms: tuple[Form, ...], lost: str
+) -> None:
+    save(tmp_path)
+    change_weights(tmp_path, lambda w: {k: v * (lost not in k) for k, v in w.items()})
+    with pytest.raises(FailureError, match="same log-probabilities whatever it reads"):
+        load(tmp_path).ask(None, Query(toy_forms))
+
+
+def test_a_model_that_takes_images_and_writes_by_another_class(tmp_path: Path) -> None:
+    transformers.LlavaConfig(text_config=config_like("llama")).save_pretrained(tmp_path)
+    error = refusal(tmp_path)
+    assert "(llava)" in str(error) and "the language model that is in it" in str(error.hint)
 
 
 @pytest.mark.parametrize(
@@ -218,6 +271,29 @@ def test_a_damaged_file_is_named(tmp_path: Path, file: str, kept: int) -> None:
     path = save(tmp_path) / file
     path.write_bytes(path.read_bytes()[:kept])
     assert f"{path} is damaged" in str(refusal(tmp_path))
+
+
+@pytest.mark.parametrize("shard", ["cut", "gone"])
+def test_a_shard_that_is_not_whole(tmp_path: Path, shard: str) -> None:
+    tiny_network("llama").save_pretrained(tmp_path, max_shard_size="40KB")
+    tiny_tokenizer().save_pretrained(tmp_path)
+    load(tmp_path)
+    file = tmp_path / "model-00002-of-00004.safetensors"
+    file.write_bytes(file.read_bytes()[:5000])
+    if shard == "gone":
+        file.unlink()
+    error = refusal(tmp_path)
+    assert str(file) in str(error) and "Download or copy it again" in str(error.hint)
+
+
+def test_a_pickled_file_that_is_cut(tmp_path: Path) -> None:
+    save(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    file = tmp_path / "pytorch_model.bin"
+    torch.save(tiny_network("llama").state_dict(), file)
+    load(tmp_path)
+    file.write_bytes(file.read_bytes()[:5000])
+    assert f"{file} is damaged" in str(refusal(tmp_path))
 
 
 @pytest.mark.parametrize("content", ["[1]", "{}", "3", '{"model_type": "nonsense"}', "{" * 99999])

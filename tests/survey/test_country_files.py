@@ -67,6 +67,12 @@ def test_layouts(tmp_path: Path, text: str, encoding: str):
     assert table.warnings_for(VSM13) == ()
 
 
+@pytest.mark.parametrize("column", ["pdi_rnk", "PDI z-score", "pdi change", "PDI (n)"])
+def test_a_column_about_a_score_is_not_the_score(tmp_path: Path, column: str):
+    table = load(tmp_path, f"country,{column},idv\nGermany,1,67\nNorway,2,69\n")
+    assert "pdi" not in table["Germany"].scores
+
+
 def test_commas_are_decimal_points_where_they_separate_no_cells(tmp_path: Path):
     table = load(tmp_path, "country;expression;secular\nSweden;1,506;-0,4251\n")
     assert table["Sweden"].vector(MAP).tolist() == [1.506, -0.4251]

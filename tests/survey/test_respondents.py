@@ -70,7 +70,7 @@ def test_numbers_of_the_surveys_own(tmp_path: Path):
         ("a,b\n1,2\n", {}, "has no item of toy; its columns: a, b"),
         ("plans\n", {}, "has no respondents"),
         ("plans,w\n9,1\n", {}, "has no answers"),
-        ("plans,w\n1,0\n", {"weight": "w"}, "has no answers"),
+        ("plans,w\n1,0\n", {"weight": "w"}, "has no answers with a w above 0"),
         ("plans,w\n1,-1\n", {"weight": "w"}, 'line 2: w is "-1"'),
         ("plans,w\n1,NA\n", {"weight": "w"}, 'line 2: w is "NA"'),
         ("plans,w\n1,2\n", {"weight": "v"}, "has no column v"),

@@ -47,6 +47,11 @@ class Adapter:
                 f"{name} is an adapter, and its adapter_config.json names no base_model_name_or_path",
                 "Write the name of its base there.",
             )
+        if (task := config.get("task_type")) not in (None, "CAUSAL_LM"):
+            raise UsageError(
+                f"{name} is an adapter for another task than writing, {task}",
+                f"Give {base} itself, or an adapter of the task CAUSAL_LM.",
+            )
         if config.get("peft_type") in _PROMPTS:
             raise UsageError(
                 f"{name} is a soft prompt for {base}, not a model",
@@ -88,15 +93,27 @@ def merge(adapter: Adapter, network: Any, options: dict[str, Any]) -> tuple[Any,
             f"{adapter.name} is an adapter for {adapter.base}, and PEFT, which loads it, is not installed",
             "pip install 'acculturate[peft]'",
         ) from error
+    folder = Path(adapter.name)
+    if folder.is_dir() and not any(folder.glob("adapter_model.*")):
+        raise FailureError(
+            f"the adapter {folder} has no adapter_model.safetensors",
+            "Download or copy it again, with all its files.",
+        )
     try:
         with warnings.catch_warnings():
             # PEFT leaves random numbers where a file lacks weights, and warns.
             warnings.filterwarnings("error", message="Found missing adapter keys")
             adapted: Any = PeftModel.from_pretrained(network, adapter.name, **options)
+            # What it has no place for it leaves out, and says only when the file is read once more.
+            loading = adapted.load_adapter(adapter.name, adapted.active_adapter, **options)
+        if surplus := sorted(loading.unexpected_keys):
+            raise ValueError(
+                f"it holds {len(surplus)} weights without a place, such as {surplus[0]}"
+            )
         identity = MergedAdapter(adapter.base, model_hash(adapted))
         return adapted.merge_and_unload(), identity
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = " ".join(str(error).split("\n")[:2]).strip() or type(error).__name__
         raise FailureError(
             f"the adapter {adapter.name} cannot be merged into {adapter.base}: {reason}",
             "Check that this is its base, or merge it with PEFT and give the merged model's folder.",

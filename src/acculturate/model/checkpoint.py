@@ -13,9 +13,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
 from safetensors import safe_open
-from transformers import MODEL_FOR_MASKED_LM_MAPPING, PreTrainedModel
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
+    PreTrainedModel,
+)
 
 from acculturate.errors import FailureError, UsageError
 
@@ -23,6 +28,10 @@ _LISTED = 3
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _LARGEST_POINTER = 1024  # bytes
 _WRAPPERS = re.compile(r"(_orig_mod|module|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+_OF_ANOTHER_HEAD = re.compile("Reward|Classif|Embed|Regress|Rerank|Score")
+"""In names of classes that transformers does not know."""
+_LEARNT = re.compile(r"(_correction_bias|balancing_biases|tid2eid|layer_scalar)$")
+"""Buffers whose numbers are of the checkpoint: of routers to experts, and of Gemma 4's layers."""
 _USE_A_DECODER = "Use a causal language model, such as a Llama, Qwen, Mistral, Gemma or OLMo."
 
 
@@ -48,6 +57,8 @@ def damaged_file(folder: Path) -> str | None:
             if file.suffix == ".safetensors":
                 with safe_open(file, framework="pt"):
                     pass
+            elif file.suffix == ".bin":
+                torch.load(file, map_location="meta", weights_only=True)
             elif file.suffix == ".json":
                 json.loads(file.read_bytes())
         except Exception as error:
@@ -80,11 +91,21 @@ def check_architecture(name: str, config: Any) -> None:
             f"{name} attends to both sides, as its config.json says: it embeds texts ({kind})",
             _USE_A_DECODER,
         )
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING and not getattr(config, "auto_map", None):
+        raise UsageError(
+            f"{name} is of a type ({kind}) that transformers does not load as a causal language model",
+            f"{_USE_A_DECODER} Of a model with images or sound, give the language model that is in it.",
+        )
     for architecture in getattr(config, "architectures", None) or ():
         made: Any = getattr(transformers, str(architecture), None)
         is_known = isinstance(made, type) and issubclass(made, PreTrainedModel)
         is_bare = str(architecture).endswith("Model")  # what it lacks is found when it is loaded
-        if is_known and not is_bare and not made.can_generate():
+        gives_no_words = (
+            not is_bare and not made.can_generate()
+            if is_known
+            else _OF_ANOTHER_HEAD.search(str(architecture))
+        )
+        if gives_no_words:
             raise UsageError(
                 f"{name} was saved as {architecture}, whose head gives no words: a reward model, a "
                 "classifier or the like",
@@ -129,8 +150,12 @@ def check_weights(name: str, network: Any, loading: Mapping[str, Any]) -> None:
 
 
 def _missing(network: Any, keys: Iterable[str]) -> tuple[set[str], int]:
-    """Return the missing parameters that no loaded one is tied to, and how many there are in all."""
+    """Return the missing weights that no loaded one is tied to, and how many there are in all.
+
+    Weights are parameters and those buffers that are learnt too.
+    """
     parameters: dict[str, Any] = dict(network.named_parameters(remove_duplicate=False))
+    parameters |= {key: value for key, value in network.named_buffers() if _LEARNT.search(key)}
     lost = set(keys) & set(parameters)
     loaded = {id(weight) for key, weight in parameters.items() if key not in lost}
     return {key for key in lost if id(parameters[key]) not in loaded}, len(parameters)
@@ -156,7 +181,8 @@ def _reason(network: Any, missing: set[str], unexpected: set[str]) -> tuple[str,
     if missing <= heads:
         return (
             "reward and embedding models have no such head for words, and some trainers lose it",
-            "Use the language model that it was made from, or save it again with its head.",
+            "Use the language model that it was made from, or save it again with its head; where that is "
+            "the embedding, tie_word_embeddings has to be true in config.json.",
         )
     instead = f"; it has {_listed(unexpected)} instead" if unexpected else ""
     return (

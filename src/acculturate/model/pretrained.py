@@ -26,6 +26,7 @@ from acculturate.model.language_model import LanguageModel
 from acculturate.model.source import MODELS, Source, first_line, locate
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_OF_EMBEDDING_MODELS = "modules.json"
 _TOKENIZER_HINT = (
     "Copy the tokenizer's files, such as tokenizer.json, from the model that it was made from."
 )
@@ -101,6 +102,11 @@ def _load_network(source: Source, dtype: torch.dtype) -> Any:
     options = dict(source.options)
     if source.gguf is None:
         check_architecture(source.name, AutoConfig.from_pretrained(source.place, **options))
+        if has_file(source.place, _OF_EMBEDDING_MODELS, **source.on_hub):
+            raise UsageError(
+                f"{source.name} has a {_OF_EMBEDDING_MODELS}: it embeds texts, with sentence-transformers",
+                "Use the language model that it was made from.",
+            )
     else:
         from transformers import GgufConfig
 
@@ -212,6 +218,11 @@ def _load_error(source: Source, device: torch.device, error: Exception) -> Accul
         )
     if damage := _damage(source):
         return FailureError(f"{name} cannot be loaded: {damage}", "Download or copy it again.")
+    if isinstance(error, OSError) and Path(source.place).is_dir():
+        return UsageError(
+            f"{name} cannot be loaded: {first_line(error)}",
+            "Download or copy it again, with all its files.",
+        )
     if isinstance(error, OSError):
         return UsageError(
             f"no usable model {name!r}: {first_line(error)}",

@@ -188,7 +188,15 @@ class Verification:
             message = f"{self._model} cannot {failed}: {_line(error)}"
             raise _CannotRun(message, self._hint(parts)) from error
         if not own.isfinite().all():
-            raise _CannotRun(f"{self._model} gives no finite numbers", self._hint(parts))
+            hint = (
+                self._hint(parts) or "Take another checkpoint: weights of this one are not finite."
+            )
+            raise _CannotRun(f"{self._model} gives no finite numbers", hint)
+        if (own == own[0]).all():
+            raise _CannotRun(
+                f"{self._model} gives the same log-probabilities whatever it reads",
+                "Download or save it again: weights of it are zeros.",
+            )
         return own
 
     def _hint(self, parts: Sequence[Callable[[], torch.Tensor]]) -> str | None:

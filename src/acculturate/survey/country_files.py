@@ -43,7 +43,10 @@ _NAMES = {
 }
 """Words that name a dimension in the head of a column."""
 _MOST_LISTED = 6
-_NO_SCORE = re.compile(r"\b(rank|ranking|sd|se|std|error|n|year|source|percentile)\b")
+_NO_SCORE = re.compile(
+    r"\b(rank|ranking|rnk|sd|se|std|stdev|error|var|variance|n|count|year|source|percentile|pct|"
+    r"z|zscore|change|diff|difference|delta|label|category|level|quartile|note)\b"
+)
 
 
 @dataclass(frozen=True)

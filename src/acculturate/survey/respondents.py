@@ -92,7 +92,10 @@ def read_respondents(
             f"{where}: {left_out} respondents without an answer or weight are left out."
         )
     if not counted.any():
-        raise UsageError(f"{where} has no answers", "Check that this is the file you meant.")
+        weighted = "" if weight is None else f" with a {weight} above 0"
+        raise UsageError(
+            f"{where} has no answers{weighted}", "Check that this is the file you meant."
+        )
     return Respondents(
         file=str(path),
         answers=answers[counted],
