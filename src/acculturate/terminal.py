@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import sys
+import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
@@ -107,8 +108,11 @@ class _Console(Console):
 
 @contextmanager
 def standard_streams() -> Generator[None]:
-    """Guard standard output and standard error while the body runs; an output that is closed stays None."""
-    streams = sys.stdout, sys.stderr
+    """Guard standard output and standard error while the body runs; an output that is closed stays None.
+
+    A warning is shown as a message, without its place in the code.
+    """
+    streams, format_warning = (sys.stdout, sys.stderr), warnings.formatwarning
     # Where a stream is closed, this takes its number, which the next file that is opened would get.
     with Path(os.devnull).open("w") as nowhere:
         out, err = streams[0], streams[1] or nowhere
@@ -118,10 +122,16 @@ def standard_streams() -> Generator[None]:
         if out is not None:
             sys.stdout = cast("TextIO", OutputStream(out, needed=True))
         sys.stderr = cast("TextIO", OutputStream(err, needed=False))
+        warnings.formatwarning = _format_warning
         try:
             yield
         finally:
             sys.stdout, sys.stderr = streams
+            warnings.formatwarning = format_warning
+
+
+def _format_warning(message: object, *_place: object) -> str:
+    return f"Warning: {message}\n"
 
 
 def open_console(stderr: bool = False) -> Console:

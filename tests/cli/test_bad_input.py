@@ -199,6 +199,11 @@ def test_a_prompt_of_no_numbers(cli: CommandLine):
         assert "nan holds entries that are not finite" in command.message(2)
 
 
+def test_a_run_refused_at_its_start_leaves_its_directory_free(cli: CommandLine):
+    cli.tune("--out", "run", "--init", "run", "--init-run", "nowhere").message(2)
+    assert cli.tune("--out", "run").code == 0
+
+
 def test_a_prompt_of_another_model(cli: CommandLine):
     SoftPrompt(np.ones((2, 16), np.float32), "front", "gpt-x").save(Path("other"))
     commands = [
@@ -377,7 +382,7 @@ def test_no_command_touches_the_network(cli: CommandLine, monkeypatch):
 def test_a_path_that_the_system_refuses(cli: CommandLine):
     cli.tune("--out", "run")
     message = cli("report", "run", "--out", "x" * 300).message(1)
-    assert message.startswith(f"Error: cannot use {'x' * 300}: File name too long\nCheck the path")
+    assert f"\nError: cannot use {'x' * 300}: File name too long\nCheck the path" in message
 
 
 class TestUnexpectedError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -81,6 +82,13 @@ def test_what_libraries_print(cli: CommandLine, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(FakeModel, "ask", warn)
     said = harmless(cli("measure", "-m", "fake")).err
     assert said.removeprefix("asking 960 forms\n").startswith("␛]0;pwned␇")
+
+
+def test_a_warning_is_a_message_without_its_place_in_the_code():
+    show = f"import warnings; warnings.simplefilter('always'); warnings.warn({EVIL!r})"
+    code = f"from acculturate.terminal import standard_streams\nwith standard_streams(): {show}"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stderr == f"Warning: {visible(EVIL)}\n"
 
 
 def test_json_keeps_the_very_names(files: CommandLine):

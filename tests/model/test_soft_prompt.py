@@ -51,7 +51,7 @@ def test_the_same_prompt_gives_the_same_bytes(tmp_path: Path, prompt: SoftPrompt
 
 def test_saving_again_replaces_the_file(tmp_path: Path, prompt: SoftPrompt) -> None:
     path = tmp_path / "prompt.safetensors"
-    prompt.save(path)
+    prompt.save(str(path))
     SoftPrompt(prompt.embeddings.astype(np.float64)[::2] * 2, "front", "fake").save(path)
     assert SoftPrompt.load(path).embeddings.tolist() == (prompt.embeddings[::2] * 2).tolist()
 

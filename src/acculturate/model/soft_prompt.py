@@ -55,7 +55,7 @@ class SoftPrompt:
         """SHA-256, hexadecimal, of the virtual tokens."""
         return hashlib.sha256(np.ascontiguousarray(self.embeddings, "<f4").tobytes()).hexdigest()
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write a safetensors file, whole or not at all; the same prompt gives the same bytes.
 
         Raises:
@@ -65,7 +65,7 @@ class SoftPrompt:
         if self.model_hash:
             about["model_hash"] = self.model_hash
         tensor = np.ascontiguousarray(self.embeddings, np.float32)
-        write_bytes(path, _in_order(save({TENSOR: tensor}, metadata=about)))
+        write_bytes(Path(path), _in_order(save({TENSOR: tensor}, metadata=about)))
 
     @classmethod
     def load(cls, path: str | Path, *, any_model: bool = False) -> SoftPrompt:

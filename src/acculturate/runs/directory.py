@@ -161,7 +161,14 @@ def open_run(
                 )
             for name in FILES:
                 remove_leftovers(directory.path / name)
-            yield directory
+            try:
+                yield directory
+            except UsageError:
+                # Before its first generation: the mended request may use the same directory.
+                if not (directory.path / STATE).is_file():
+                    for name in (CONFIG, PROVENANCE):
+                        (directory.path / name).unlink(missing_ok=True)
+                raise
     except WriteError as error:
         raise FailureError(
             str(error), f"{error.hint} The same command with --resume goes on."
