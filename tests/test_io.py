@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import os
 import tomllib
 
 import pytest
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.formatting import slug
-from acculturate.io import fingerprint, lock_folder, parse_plain
+from acculturate.io import fingerprint, lock_folder, parse_plain, write_bytes
 
 
 def test_a_fingerprint_is_that_of_the_canonical_json():
@@ -68,3 +69,13 @@ def test_plain_values_are_parsed():
     text = f'[{{"a": [-{2**63}, {2**63 - 1}, 1e400, true, null]}}]'
     assert parse_plain(json.loads, text) == json.loads(text)
     assert parse_plain(json.loads, "[" * 99 + "]" * 99)
+
+
+def test_a_pipe_is_written_to_and_stays(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_bytes(pipe, b"scores")
+    assert os.read(reader, 100) == b"scores"
+    os.close(reader)
+    assert pipe.is_fifo() and [path.name for path in tmp_path.iterdir()] == ["pipe"]

@@ -27,7 +27,7 @@ _DEEPEST = 100
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write to a temporary file beside `path` and rename it.
+    """Write to a temporary file beside `path` and rename it; into a device or a pipe, as it is.
 
     Args:
         path: The file; its folder is made where it is missing. What it held before stays until the new
@@ -39,6 +39,9 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     try:
+        if _is_stream(path):
+            path.write_bytes(content)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
             file.write(content)
@@ -55,6 +58,12 @@ def write_bytes(path: Path, content: bytes) -> None:
             if full
             else "Check the path and its permissions.",
         ) from error
+
+
+def _is_stream(path: Path) -> bool:
+    """Return whether a path is a device, a pipe or an open stream, which no file may replace."""
+    is_open = re.fullmatch(r"/dev/(stdout|stderr|fd/\d+)", str(path)) is not None
+    return is_open or (path.exists() and not path.is_file() and not path.is_dir())
 
 
 def write_text(path: Path, content: str) -> None:
