@@ -136,9 +136,8 @@ def _ours(
     answers, gradient = model.ask(prompts, query), np.empty(0)
     if prompts is not None:
         learnt, backward = model.ask_with_gradient(prompts, query)
-        weights = np.broadcast_to(
-            np.arange(learnt.probabilities.shape[2]), learnt.probabilities.shape
-        )
+        options = np.arange(learnt.probabilities.shape[2], dtype=np.float64)
+        weights = np.broadcast_to(options, learnt.probabilities.shape)
         gradient = backward(Cotangent(weights, np.ones(weights.shape[:2])))[0]
     assert answers.valid_mass is not None
     rows = zip(answers.probabilities[0], answers.valid_mass[0], forms, strict=True)

@@ -41,7 +41,7 @@ class OutputStream:
         needed: Whether a failure to write is an error: results are, progress and messages are not.
     """
 
-    def __init__(self, stream: TextIO, needed: bool) -> None:
+    def __init__(self, stream: Any, needed: bool) -> None:
         self.stream, self._needed = stream, needed
 
     def write(self, text: str) -> int:

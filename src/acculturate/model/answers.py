@@ -125,6 +125,7 @@ class TextReading:
     surprise: Float[np.ndarray, " position"]
 
 
+@runtime_checkable
 class Answering(Protocol):
     """The part of a model that is asked."""
 
