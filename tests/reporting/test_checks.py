@@ -42,7 +42,7 @@ def edited(made, tmp_path):
 
 
 def shown(path):
-    return Page(write_report([path]).read_text(encoding="utf-8"))
+    return Page(write_report([str(path)]).read_text(encoding="utf-8"))
 
 
 def test_the_sections_are_there(made):

@@ -33,6 +33,7 @@ _MARGIN = 16
 """Tokens more than are asked for: a soft prompt often follows the same forms without one."""
 _TOLERANCE = 1e-3
 """Largest difference of two log-probabilities in float32."""
+_ONE_ENTRANCE = "Use a model whose tokens enter through its embedding layer alone."
 _TIMES_ITS_OWN, _BESIDES = 3.0, 0.05
 """How far off rounded numbers may be: in multiples of what the model's own rounding makes, and besides."""
 
@@ -184,9 +185,11 @@ class Verification:
         except torch.OutOfMemoryError:
             raise
         except Exception as error:
-            failed = "take a soft prompt" if _finite(probe.plain) else "be run"
+            failed, hint = (
+                ("take a soft prompt", _ONE_ENTRANCE) if _finite(probe.plain) else ("be run", None)
+            )
             message = f"{self._model} cannot {failed}: {_line(error)}"
-            raise _CannotRun(message, self._hint(parts)) from error
+            raise _CannotRun(message, self._hint(parts) or hint) from error
         if not own.isfinite().all():
             hint = (
                 self._hint(parts) or "Take another checkpoint: weights of this one are not finite."
@@ -228,7 +231,7 @@ class Verification:
         return FailureError(
             f"{self._model} cannot take a soft prompt: its tokens reach its layers by more ways than "
             f"their embeddings, without which its log-probabilities differ by up to {off:.2g}",
-            "Use a model whose tokens enter through its embedding layer alone.",
+            _ONE_ENTRANCE,
         )
 
 
