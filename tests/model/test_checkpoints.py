@@ -315,8 +315,14 @@ def test_no_tokenizer(tmp_path: Path, name: str) -> None:
     assert "tokenizer" in str(error) and "Copy the tokenizer's files" in str(error.hint)
 
 
-def write_gguf(path: Path, lost: str = "") -> Path:
-    """Write a random Llama of two layers as a GGUF file, without the tensors whose names begin so."""
+def write_gguf(path: Path, lost: str = "", **factors: list[float]) -> Path:
+    """Write a random Llama of two layers as a GGUF file.
+
+    Args:
+        path: The file.
+        lost: How the names of tensors begin that are left out.
+        factors: Tensors of one dimension that it has besides.
+    """
     gguf = pytest.importorskip("gguf")
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_context_length(64)
@@ -344,6 +350,8 @@ def write_gguf(path: Path, lost: str = "") -> Path:
     for name, shape in shapes.items():
         if not (lost and name.startswith(lost)):
             writer.add_tensor(f"{name}.weight", rng.normal(size=shape).astype(np.float32))
+    for name, values in factors.items():
+        writer.add_tensor(f"{name}.weight", np.array(values, np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -355,3 +363,13 @@ def test_a_gguf_file_is_held_against_its_network_too(tmp_path: Path) -> None:
     assert load(write_gguf(tmp_path / "whole.gguf")).network.config.num_hidden_layers == 2
     error = refusal(write_gguf(tmp_path / "broken.gguf", lost="blk.1."))
     assert "lacks 9 of 21 weights" in str(error) and "model.layers.1.input_layernorm" in str(error)
+
+
+def test_factors_of_positions_in_a_gguf_file_are_kept(tmp_path: Path) -> None:
+    """Llama 3.1 has them; transformers leaves them out and says nothing."""
+    plain = load(write_gguf(tmp_path / "plain.gguf"))
+    scaled = load(write_gguf(tmp_path / "scaled.gguf", rope_freqs=[1, 2, 4, 8]))
+    frequencies = [model.network.model.rotary_emb.inv_freq.tolist() for model in (plain, scaled)]
+    assert frequencies[1] == pytest.approx(np.array(frequencies[0]) / [1, 2, 4, 8])
+    other = refusal(write_gguf(tmp_path / "other.gguf", rope_factors_long=[1, 2, 4, 8]))
+    assert "rope_factors_long" in str(other)

@@ -27,6 +27,8 @@ from acculturate.model.source import MODELS, Source, first_line, locate
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _OF_EMBEDDING_MODELS = "modules.json"
+_GGUF_HEADER = 2**26
+"""Bytes at the beginning of a GGUF file that hold the names of its tensors, at most."""
 _TOKENIZER_HINT = (
     "Copy the tokenizer's files, such as tokenizer.json, from the model that it was made from."
 )
@@ -116,7 +118,36 @@ def _load_network(source: Source, dtype: torch.dtype) -> Any:
     )
     network, loading = loaded
     check_weights(source.name, network, loading)
+    if source.gguf is not None:
+        _scale_positions(Path(source.place) / source.gguf, network)
     return network
+
+
+def _scale_positions(file: Path, network: Any) -> None:
+    """Divide the frequencies of positions by a GGUF file's factors, which transformers leaves out.
+
+    Files of Llama 3.1 and later hold them.
+
+    Raises:
+        FailureError: They are of another kind.
+    """
+    from gguf import GGUFReader
+
+    with file.open("rb") as opened:
+        if b"rope_f" not in opened.read(_GGUF_HEADER):  # reading all names takes seconds
+            return
+    factors = {t.name: t.data for t in GGUFReader(file).tensors if t.name.startswith("rope_f")}
+    if not factors:
+        return
+    rotary = [module for module in network.modules() if hasattr(module, "inv_freq")]
+    scale = factors.get("rope_freqs.weight")
+    if scale is None or any(module.inv_freq.shape != scale.shape for module in rotary):
+        raise FailureError(
+            f"{file} scales positions by {', '.join(factors)}, which cannot be taken over from it",
+            "Use the model's folder or hub name instead of the GGUF file.",
+        )
+    for module in rotary:
+        module.inv_freq /= torch.tensor(scale).to(module.inv_freq)
 
 
 def _load_tokenizer(source: Source) -> Any:
