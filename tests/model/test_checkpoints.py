@@ -360,7 +360,10 @@ def write_gguf(path: Path, lost: str = "", **factors: list[float]) -> Path:
 
 
 def test_a_gguf_file_is_held_against_its_network_too(tmp_path: Path) -> None:
-    assert load(write_gguf(tmp_path / "whole.gguf")).network.config.num_hidden_layers == 2
+    whole = write_gguf(tmp_path / "WHOLE.GGUF")
+    assert load(whole).network.config.num_hidden_layers == 2
+    (tmp_path / "cut.gguf").write_bytes(whole.read_bytes()[:40_000])
+    assert "Check that the file is whole" in str(refusal(tmp_path / "cut.gguf").hint)
     error = refusal(write_gguf(tmp_path / "broken.gguf", lost="blk.1."))
     assert "lacks 9 of 21 weights" in str(error) and "model.layers.1.input_layernorm" in str(error)
 

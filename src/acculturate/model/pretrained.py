@@ -261,7 +261,9 @@ def _load_error(source: Source, device: torch.device, error: Exception) -> Accul
         )
     return FailureError(
         f"{name} could not be loaded: {first_line(error)}",
-        "Check that it is a causal language model, complete and with its tokenizer.",
+        "Check that it is a causal language model, complete and with its tokenizer."
+        if source.gguf is None
+        else "Check that the file is whole, and of a type that transformers reads; download it again.",
     )
 
 

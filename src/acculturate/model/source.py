@@ -73,7 +73,7 @@ def locate(
         if not any((path / file).is_file() for file in _DESCRIPTIONS):
             raise UsageError(f"the folder {name} has no config.json", MODELS)
         return Source(shown, shown, trust)
-    if path.suffix == ".gguf" and path.is_file():
+    if path.suffix.casefold() == ".gguf" and path.is_file():
         options = trust | {"gguf_file": path.name}
         return Source(shown, str(path.parent), options, path.name)
     if path.exists():
