@@ -15,6 +15,7 @@ if os.environ.get("ACCULTURATE_CHECK_TYPES"):  # before the package is imported
 
 # isort: split
 
+import jaxtyping
 import pytest
 from hypothesis import settings
 
@@ -25,6 +26,12 @@ from told import Told
 
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def _unchecked_types(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.get_closest_marker("wrong_types"):
+        monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.fixture(scope="session")

@@ -175,6 +175,7 @@ def answers(**changed: Any) -> Any:
 GOOD = answers()[0]
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -223,6 +224,7 @@ def test_broken_answers_are_no_fault_of_the_model():
     assert ask(Mine(4), None, query) is right
 
 
+@pytest.mark.wrong_types
 def test_what_else_a_plugged_in_model_gives_is_checked():
     class Mine(FakeModel):
         def ask(self, prompts: Any, query: Query) -> Any:

@@ -230,9 +230,9 @@ def test_a_chat_model_is_asked_through_its_template(tmp_path):
 
 def test_virtual_tokens_stand_behind_all_leading_tokens_where_a_row_has_them():
     network, virtual = tiny_network("llama"), torch.ones(1, 32)
-    lm = SimpleNamespace(model=network, _virtual=virtual, _after=(0, 2))
-    rows = SoftPromptLM._prompted(lm, torch.tensor([[0, 2, 7], [0, 7, 7]]))
     embed = network.get_input_embeddings()
+    lm = SimpleNamespace(_embed=embed, _virtual=virtual, _after=(0, 2))
+    rows = SoftPromptLM._prompted(lm, torch.tensor([[0, 2, 7], [0, 7, 7]]))
     assert torch.equal(rows[0], torch.cat([embed.weight[[0, 2]], virtual, embed.weight[[7]]]))
     assert torch.equal(rows[1], torch.cat([virtual, embed.weight[[0, 7, 7]]]))
 

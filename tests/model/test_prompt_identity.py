@@ -95,6 +95,7 @@ def test_a_prompt_without_a_hash_is_known_by_the_models_name(tmp_path: Path) -> 
     check_prompt(SoftPrompt.load(file, any_model=True), FakeModel())
 
 
+@pytest.mark.wrong_types
 def test_a_plugged_in_model_without_a_hash_is_known_by_its_name() -> None:
     prompt = prompt_of(FakeModel())
     plugged: Any = type("Bare", (), {"name": "bare", "hidden_size": 16})()

@@ -142,6 +142,7 @@ def test_bounds_hold_for_every_candidate(dtype):
     assert optimizer.best.vector == pytest.approx(np.full(6, 0.3), abs=0.1)
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
