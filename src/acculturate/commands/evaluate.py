@@ -59,9 +59,6 @@ def evaluate(
         instrument: TOML file of the runs' questionnaire, where it does not come with the package.
         table: CSV file of the runs' country scores, where they do not come with the package.
     """
-    from acculturate.evaluation.evaluate import made_with
-    from acculturate.runs import read_run
-
     loaded = [ac.Run.load(run, any_model=any_model) for run in runs]
     ask = _read_outside(on, texts, permute, written) or partial(
         _ask_other_ways,
@@ -72,8 +69,28 @@ def evaluate(
         respondents=respondents,
     )
     load_once = cache(partial(load, device=device, trust_remote_code=trust_remote_code))
+    results = _ask_runs(loaded, ask, model, load_once, quiet=as_json)
+    compared, sentences = _compare(loaded) if on is None else ({}, [])
+    value = {"runs": results, **compared}
+    display.print_result(as_json, value, lambda: display.show_lines(sentences))
+    _check_asked(results)
+    if not as_json:
+        terminal.say(f"`acculturate report {shlex.join(map(str, runs))}` shows all of it.")
+
+
+def _ask_runs(
+    runs: Sequence[ac.Run],
+    ask: Callable[[ac.Run, AnswerModel], dict[str, Any]],
+    model: str | None,
+    load_once: Callable[..., AnswerModel],
+    quiet: bool,
+) -> list[dict[str, Any]]:
+    """Ask the model of each run, and show what came of it."""
+    from acculturate.evaluation.evaluate import made_with
+    from acculturate.runs import read_run
+
     results: list[dict[str, Any]] = []
-    for run in loaded:
+    for run in runs:
         name, revision, dtype, chat = made_with(run)
         try:
             results.append(ask(run, load_once(model or name, revision, dtype, chat=chat)))
@@ -82,14 +99,9 @@ def evaluate(
                 "Stopped. What was asked is in the run directories; the same command goes on."
             )
             raise
-        if not as_json:
+        if not quiet:
             display.show_evaluation(read_run(run.directory), results[-1])
-    compared, sentences = _compare(loaded) if on is None else ({}, [])
-    value = {"runs": results, **compared}
-    display.print_result(as_json, value, lambda: display.show_lines(sentences))
-    _check_asked(results)
-    if not as_json:
-        terminal.say(f"`acculturate report {shlex.join(map(str, runs))}` shows all of it.")
+    return results
 
 
 def _check_asked(results: Sequence[dict[str, Any]]) -> None:
