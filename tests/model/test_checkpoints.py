@@ -351,7 +351,8 @@ def write_gguf(path: Path, lost: str = "", **factors: list[float]) -> Path:
         if not (lost and name.startswith(lost)):
             writer.add_tensor(f"{name}.weight", rng.normal(size=shape).astype(np.float32))
     for name, values in factors.items():
-        writer.add_tensor(f"{name}.weight", np.array(values, np.float32))
+        whole = name if name.endswith(".bias") else f"{name}.weight"
+        writer.add_tensor(whole, np.array(values, np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -366,6 +367,16 @@ def test_a_gguf_file_is_held_against_its_network_too(tmp_path: Path) -> None:
     assert "Check that the file is whole" in str(refusal(tmp_path / "cut.gguf").hint)
     error = refusal(write_gguf(tmp_path / "broken.gguf", lost="blk.1."))
     assert "lacks 9 of 21 weights" in str(error) and "model.layers.1.input_layernorm" in str(error)
+
+
+def test_weights_of_a_gguf_file_that_have_no_place_are_refused(tmp_path: Path) -> None:
+    """Transformers leaves them out and says nothing: here the biases of an attention."""
+    biased = write_gguf(tmp_path / "biased.gguf", **{"blk.0.attn_q.bias": [1.0] * 32})
+    assert "holds 41,152 weights, and LlamaForCausalLM has a place for 41,120" in str(
+        refusal(biased)
+    )
+    further = write_gguf(tmp_path / "further.gguf", **{"blk.2.nextn.eh_proj": [1.0] * 32})
+    assert load(further).network.config.num_hidden_layers == 2
 
 
 def test_factors_of_positions_in_a_gguf_file_are_kept(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -27,8 +28,7 @@ from acculturate.model.source import MODELS, Source, first_line, locate
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _OF_EMBEDDING_MODELS = "modules.json"
-_GGUF_HEADER = 2**26
-"""Bytes at the beginning of a GGUF file that hold the names of its tensors, at most."""
+_GGUF_HINT = "Use the model's folder or hub name instead of the GGUF file."
 _TOKENIZER_HINT = (
     "Copy the tokenizer's files, such as tokenizer.json, from the model that it was made from."
 )
@@ -119,34 +119,43 @@ def _load_network(source: Source, dtype: torch.dtype) -> Any:
     network, loading = loaded
     check_weights(source.name, network, loading)
     if source.gguf is not None:
-        _scale_positions(Path(source.place) / source.gguf, network)
+        _complete_from_gguf(Path(source.place) / source.gguf, network)
     return network
 
 
-def _scale_positions(file: Path, network: Any) -> None:
-    """Divide the frequencies of positions by a GGUF file's factors, which transformers leaves out.
+def _complete_from_gguf(file: Path, network: Any) -> None:
+    """Take over what transformers leaves out of a GGUF file without a word, or refuse it.
 
-    Files of Llama 3.1 and later hold them.
+    Files of Llama 3.1 and later hold factors of positions, by which their frequencies are divided. All other
+    tensors have a place in the network, in whatever order and shape, where their numbers are as many as its.
 
     Raises:
-        FailureError: They are of another kind.
+        FailureError: The factors are of another kind, or there are more numbers than the network has.
     """
     from gguf import GGUFReader
 
-    with file.open("rb") as opened:
-        if b"rope_f" not in opened.read(_GGUF_HEADER):  # reading all names takes seconds
-            return
-    factors = {t.name: t.data for t in GGUFReader(file).tensors if t.name.startswith("rope_f")}
-    if not factors:
-        return
+    layers = network.config.get_text_config().num_hidden_layers
+    tensors = {t.name: t for t in GGUFReader(file).tensors}
+    factors = {name: t.data for name, t in tensors.items() if name.startswith("rope_f")}
+    # What stands behind the last layer predicts further tokens.
+    further = {n for n in tensors if (at := re.match(r"blk\.(\d+)\.", n)) and int(at[1]) >= layers}
+    held = sum(int(t.n_elements) for n, t in tensors.items() if n not in {*factors, *further})
+    taken = sum(weight.numel() for weight in network.parameters())
+    if network.get_output_embeddings().weight is network.get_input_embeddings().weight:
+        held -= int(tensors["output.weight"].n_elements) if "output.weight" in tensors else 0
+    if held > taken:
+        raise FailureError(
+            f"{file} holds {held:,} weights, and {type(network).__name__} has a place for {taken:,}",
+            _GGUF_HINT,
+        )
     rotary = [module for module in network.modules() if hasattr(module, "inv_freq")]
     scale = factors.get("rope_freqs.weight")
-    if scale is None or any(module.inv_freq.shape != scale.shape for module in rotary):
+    if factors and (scale is None or any(m.inv_freq.shape != scale.shape for m in rotary)):
         raise FailureError(
             f"{file} scales positions by {', '.join(factors)}, which cannot be taken over from it",
-            "Use the model's folder or hub name instead of the GGUF file.",
+            _GGUF_HINT,
         )
-    for module in rotary:
+    for module in rotary if factors else ():
         module.inv_freq /= torch.tensor(scale).to(module.inv_freq)
 
 
