@@ -24,6 +24,7 @@ def test_tables_and_json(tuned, tmp_path):
     assert "None of them is about United States." in shown.out
     assert "asking 120 forms: acculturate-culture-easy, naive" in shown.err
     again = tuned("evaluate", "us", "other", "--on", named, "--permute", 2, "--json")
+    assert again.code == 0, again.err
     first, second = again.json["runs"]
     assert set(first["benchmarks"]) == {"acculturate-culture-easy", "culturalbench-easy"}
     assert first["benchmarks"]["culturalbench-easy"]["orders"] == 2

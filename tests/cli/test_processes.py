@@ -87,7 +87,13 @@ def test_the_fake_model_needs_no_framework(tmp_path):
 def test_stopped_and_resumed(sent: signal.Signals, tmp_path):
     command = [sys.executable, str(SLOW), *TUNE, "--out", str(tmp_path / "run")]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # Under nohup SIGHUP is ignored, and stays so.
+        preexec_fn=lambda: signal.signal(sent, signal.SIG_DFL),
     )
     assert process.stderr is not None
     assert process.stderr.readline() == "tuning\n"

@@ -10,8 +10,11 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
+import numpy as np
+from jaxtyping import Float
+
 from acculturate.benchmarks import accuracy, similarity
-from acculturate.benchmarks.asking import Method, ReadOut, Shares, ask, rounds, with_method
+from acculturate.benchmarks.asking import Method, ReadOut, ask, rounds, with_method
 from acculturate.benchmarks.questions import Benchmark, OpinionSet, QuestionSet
 from acculturate.benchmarks.result import Result
 from acculturate.errors import AcculturateError, UsageError
@@ -26,8 +29,8 @@ FORMAT = 1
 """Raised when an answer comes to mean something else, so that old ones are asked for again."""
 MOST_ORDERS = 100
 
-Known = MutableMapping[str, Shares]
-"""Answers by the mark of all that they depend on."""
+Known = MutableMapping[str, Float[np.ndarray, "_ _"]]
+"""Answers, `[row, option]`, by the mark of all that they depend on; each has rows of its own."""
 
 
 @dataclass(frozen=True)
