@@ -29,6 +29,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from commands import KINDS, Kind, write_corpus, wrong_arguments
 from mutations import mutate
@@ -109,6 +110,12 @@ def _call(arguments: tuple[str, ...], kind: Kind) -> tuple[object, str, str]:
     return code, out.getvalue() + error.getvalue(), ""
 
 
+def _ignore_interrupts(lost: Any) -> None:
+    """Say nothing of our Ctrl-C where Python loses it, in a finaliser; all else is shown."""
+    if not issubclass(lost.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+
+
 def find_fault(
     arguments: tuple[str, ...], code: object, output: str, before: Files, after: Files
 ) -> str:
@@ -161,6 +168,7 @@ def run_all(numbers: Iterable[int], seed: int, keep: Path | None = None) -> list
     importlib.import_module(
         "acculturate.model.pretrained"
     )  # which an interrupt would leave half done
+    sys.unraisablehook = _ignore_interrupts
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, resource.RLIM_INFINITY))
     os.environ |= {"HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
     home = Path.cwd()
