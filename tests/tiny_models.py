@@ -134,6 +134,12 @@ def tiny_network(name: str, **changes: Any) -> Any:
     for key, value in changes.items():
         setattr(config, key, value)
     network = transformers.AutoModelForCausalLM.from_config(config).float()
+    draw_weights(network)
+    return network
+
+
+def draw_weights(network: Any) -> None:
+    """Give a network the same random weights every time, large enough that every part of it shows."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -142,7 +148,6 @@ def tiny_network(name: str, **changes: Any) -> Any:
                 parameter.copy_(1.5 * noise / parameter.shape[-1] ** 0.5)
             else:
                 parameter.add_(0.2 * noise)
-    return network
 
 
 def tiny_model(name: str, *, rows: int | None = None, **changes: Any) -> LanguageModel:

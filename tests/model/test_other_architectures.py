@@ -16,7 +16,7 @@ from acculturate.errors import FailureError
 from acculturate.metrics import TUNING_TEXTS
 from acculturate.model import Cotangent, LanguageModel, Placement, Query
 from acculturate.survey import Form
-from tiny_models import tiny_network, tiny_tokenizer
+from tiny_models import draw_weights, tiny_network, tiny_tokenizer
 
 IDS: dict[str, Any] = {
     "vocab_size": 400,
@@ -135,14 +135,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*one by one")
 
 def random_model(config: Any, dtype: torch.dtype = torch.float32) -> LanguageModel:
     network: Any = transformers.AutoModelForCausalLM.from_config(config).float()
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            noise = torch.randn(parameter.shape, generator=generator)
-            if parameter.ndim > 1:
-                parameter.copy_(1.5 * noise / parameter.shape[-1] ** 0.5)
-            else:
-                parameter.add_(0.2 * noise)
+    draw_weights(network)
     return LanguageModel(config.model_type, None, network.to(dtype), tiny_tokenizer())
 
 
