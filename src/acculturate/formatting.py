@@ -137,3 +137,9 @@ def suggestion(name: str, names: Iterable[str], known: str) -> str:
     if matches := nearest(name, names):
         return f"Did you mean {' or '.join(matches)}?"
     return f"{known}: {', '.join(names)}."
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or its kind where it has none."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].removesuffix(":")

@@ -16,7 +16,7 @@ from acculturate.benchmarks.mapping import load_mapping
 from acculturate.benchmarks.questions import Benchmark, Origin
 from acculturate.benchmarks.tables import Rows, read_rows
 from acculturate.errors import AcculturateError, FailureError, UsageError
-from acculturate.formatting import suggestion
+from acculturate.formatting import first_line, suggestion
 from acculturate.io import is_path
 from acculturate.progress import task
 
@@ -129,9 +129,8 @@ def _locate(key: str) -> tuple[Path, str]:
         with task(f"fetching {repository} from the hub"):
             path = Path(hf_hub_download(repository, file, repo_type="dataset"))
     except Exception as error:  # the hub's own, those of its transport, and the system's
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise FailureError(
-            f"{repository} cannot be fetched from the hub: {first}",
+            f"{repository} cannot be fetched from the hub: {first_line(error)}",
             f"Check the network, or download {file} yourself and give it: --on {key}=FILE.csv",
         ) from error
     # .../snapshots/COMMIT/PATH

@@ -27,6 +27,7 @@ from transformers import (
 )
 
 from acculturate.errors import FailureError
+from acculturate.formatting import first_line
 from acculturate.model.embedding import input_embedding
 from acculturate.model.encoding import QUESTION, EncodedForm, FormEncoder
 from acculturate.model.soft_prompt import SoftPrompt
@@ -144,7 +145,7 @@ class TextWriter:
             made = write(rows, max_tokens, choose, end)
         except Exception as error:
             raise FailureError(
-                f"this model's written answers cannot be had: {_first_line(error)}",
+                f"this model's written answers cannot be had: {first_line(error)}",
                 "Its probabilities can: leave the written answers out.",
             ) from error
         return [self._text(end.before(tokens)) for tokens in made.tolist()]
@@ -159,7 +160,7 @@ class TextWriter:
         except torch.OutOfMemoryError:
             raise
         except Exception as error:
-            fault = _first_line(error)
+            fault = first_line(error)
         else:
             text, share = torch.cat([rows, self._embed(made)], dim=1), 0.0
             for index, logits in enumerate(seen):
@@ -307,7 +308,3 @@ def _end_tokens(network: Any, tokenizer: Any) -> set[int]:
     ends: Any = getattr(getattr(network, "generation_config", None), "eos_token_id", None)
     ends = ends if isinstance(ends, list | tuple) else [ends]
     return {end for end in (*ends, tokenizer.eos_token_id) if end is not None}
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

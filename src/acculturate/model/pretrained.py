@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 from transformers.utils.peft_utils import find_adapter_config_file
 
 from acculturate.errors import AcculturateError, FailureError, UsageError
+from acculturate.formatting import first_line
 from acculturate.model.adapter import Adapter, MergedAdapter, merge
 from acculturate.model.answers import Chat
 from acculturate.model.checkpoint import (
@@ -24,7 +25,7 @@ from acculturate.model.checkpoint import (
     damaged_file,
 )
 from acculturate.model.language_model import LanguageModel
-from acculturate.model.source import MODELS, Source, first_line, locate
+from acculturate.model.source import MODELS, Source, locate
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _OF_EMBEDDING_MODELS = "modules.json"
@@ -207,9 +208,9 @@ def _working_device(name: str) -> torch.device:
             assert float(torch.ones(1, device=device).sum()) == 1
             return device
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(
-            f"device {name!r} is not available here: {reason}", "Use auto, cpu, cuda or mps."
+            f"device {name!r} is not available here: {first_line(error)}",
+            "Use auto, cpu, cuda or mps.",
         ) from error
     raise UsageError(f"device {name!r} computes nothing", "Use auto, cpu, cuda or mps.")
 

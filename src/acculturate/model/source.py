@@ -16,7 +16,7 @@ from huggingface_hub.errors import (
 )
 
 from acculturate.errors import UsageError
-from acculturate.formatting import nearest
+from acculturate.formatting import first_line, nearest
 from acculturate.model.checkpoint import check_files
 from acculturate.model.embedded import embedded_folder
 
@@ -137,9 +137,3 @@ def _siblings(path: Path) -> list[Path]:
         return [p for p in path.parent.iterdir() if p.is_dir() or p.suffix == ".gguf"]
     except OSError:
         return []
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, or its kind where it has none."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].removesuffix(":")

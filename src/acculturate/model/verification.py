@@ -21,6 +21,7 @@ import torch
 from transformers import PreTrainedModel
 
 from acculturate.errors import FailureError
+from acculturate.formatting import first_line
 from acculturate.model.encoding import FormEncoder
 from acculturate.model.forward import PATHS, Forward, does_not_fit
 from acculturate.model.layers import in_float32
@@ -188,7 +189,7 @@ class Verification:
             failed, hint = (
                 ("take a soft prompt", _ONE_ENTRANCE) if _finite(probe.plain) else ("be run", None)
             )
-            message = f"{self._model} cannot {failed}: {_line(error)}"
+            message = f"{self._model} cannot {failed}: {first_line(error)}"
             raise _CannotRun(message, self._hint(parts) or hint) from error
         if not own.isfinite().all():
             hint = (
@@ -218,7 +219,7 @@ class Verification:
         except Exception as error:
             if isinstance(error.__cause__ or error, torch.OutOfMemoryError):
                 raise
-            raise _Fault(f"they do not run: {_line(error)}") from error
+            raise _Fault(f"they do not run: {first_line(error)}") from error
 
     def _unfit(self, off: float, *, reads_ahead: bool) -> FailureError:
         """Make the error for a model whose log-probabilities depend on more than what stands before."""
@@ -250,7 +251,3 @@ def _finite(part: Callable[[], torch.Tensor]) -> bool:
         return bool(part().isfinite().all())
     except Exception:
         return False
-
-
-def _line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0] or type(error).__name__
