@@ -137,7 +137,9 @@ def test_a_scale_of_ten_has_letters_in_every_form(tmp_path: Path):
     ten = str([f"{number} of 10" for number in range(1, 11)]).replace("'", '"')
     path = tmp_path / "ten.toml"
     text = toy.replace("agreement = { options = 3 }", "agreement = { options = 10 }")
-    path.write_text(text.replace('["Agree", "Undecided", "Disagree"]', ten), encoding="utf-8")
+    for three in ('["Agree", "Undecided", "Disagree"]', '["Yes", "Perhaps", "No"]'):
+        text = text.replace(three, ten)
+    path.write_text(text.replace('"1 of 10"', '"Just 1 of 10"'), encoding="utf-8")
     instrument = load_instrument(path)
     for form in all_forms(instrument):
         ten_options = form.item in ("crowd", "alone")

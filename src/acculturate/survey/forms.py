@@ -12,7 +12,7 @@ import re
 import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -22,11 +22,13 @@ from acculturate.io import fingerprint as fingerprint_of
 from acculturate.survey.instrument import Instrument, Item
 from acculturate.survey.language import Frame, LanguageText, Split
 
-Order = Literal["forward", "reversed", "shuffled"]
+Order = Literal["forward", "reversed", "shuffled", "unlisted"]
 ORDERS: tuple[Order, Order] = ("forward", "reversed")
-"""The orders of every pool; "shuffled" is asked only where it is wanted, see `crossed_forms`."""
+"""The orders of every pool that lists its options; "shuffled" is asked only where it is wanted, see
+`crossed_forms`, and answers in words have none: "unlisted"."""
 SPLITS: tuple[Split, Split] = ("tuning", "held-out")
-LabelKind = Literal["digits", "letters"]
+LabelKind = Literal["digits", "letters", "words"]
+"""Way an answer names its option: by a label in front of it in a list, or, with no list, in its words."""
 MOST_DIGITS = 9
 """The most options that digits can label: a label is one digit, or else one letter."""
 
@@ -43,13 +45,15 @@ class Form:
         frame: Key of the frame.
         language: Language code.
         order: "forward" lists the options in the item's own order, "shuffled" in one that keeps no
-            two neighbours together, where there are enough of them.
+            two neighbours together, where there are enough of them, "unlisted" not at all.
         split: "tuning" or "held-out".
         text: Everything shown before the cue, without white space at its end.
         cue: The text before the answer, on a line of its own.
-        labels: Shown labels in shown order, ("1", "2", ...) or ("A", "B", ...).
+        labels: The answers: shown labels in shown order, ("1", "2", ...) or ("A", "B", ...), or
+            unlisted words ("Always", "Usually", ...).
         options: `options[k]` is the 0-based index, in the item's own order, of the option that
             `labels[k]` stands for; (4, 3, 2, 1, 0) for a reversed scale of five.
+        word_set: 0-based index of the set of words that the answers are from; None for labels.
     """
 
     item: str
@@ -62,6 +66,13 @@ class Form:
     cue: str
     labels: tuple[str, ...]
     options: tuple[int, ...]
+    word_set: int | None = None
+
+    @property
+    def answer_kind(self) -> tuple[str, str]:
+        """Language and kind of answer: all items of a questionnaire share it."""
+        kind = self.labels[0] if self.word_set is None else f"words {self.word_set}"
+        return self.language, kind
 
 
 @checked
@@ -86,7 +97,7 @@ def all_forms(
         form
         for part in (SPLITS if split is None else (split,))
         for language in languages
-        for form in crossed_forms(instrument, part, part, language, labels)
+        for form in crossed_forms(instrument, part, part, language, labels, words=part)
     )
 
 
@@ -97,6 +108,7 @@ def crossed_forms(
     language: str = "en",
     labels: LabelKind = "digits",
     shuffled: bool = False,
+    words: Split = "tuning",
 ) -> tuple[Form, ...]:
     """Return the wordings of one split in the frames of one, to ask what is new one thing at a time.
 
@@ -108,6 +120,7 @@ def crossed_forms(
         labels: Labels of the options; more than nine always with letters.
         shuffled: Options in two orders that no pool has, each the other backwards, instead of
             forward and reversed. A scale of two options has no other order.
+        words: The split whose sets of words answer, where labels are "words".
 
     Returns:
         The forms; their split is "tuning" only where everything is as the tuning forms have it.
@@ -115,9 +128,18 @@ def crossed_forms(
     Raises:
         UsageError: The language or the kind of labels is unknown.
     """
-    if labels not in ("digits", "letters"):
-        raise UsageError(f'there are no labels "{labels}"', "Give digits or letters.")
+    if labels not in get_args(LabelKind):
+        raise UsageError(f'there are no labels "{labels}"', "Give digits, letters or words.")
     text = instrument.language(language)
+    if labels == "words":
+        split: Split = "tuning" if wordings == frames == words == "tuning" else "held-out"
+        return tuple(
+            _words_form(text, item, wording, frame, chosen, split)
+            for item in instrument.items
+            for chosen in text.word_sets_of(words)
+            for wording in text.wordings_of(wordings)
+            for frame in text.words_frames_of(frames)
+        )
     known = wordings == frames == "tuning" and not shuffled
     return tuple(
         _form(text, item, wording, frame, order, shown, "tuning" if known else "held-out", labels)
@@ -138,17 +160,17 @@ def balanced_forms(
 ) -> tuple[Form, ...]:
     """Select forms that ask every item equally often in each option order.
 
-    Like a printed questionnaire, all items are put in the same frame: scores are differences between
-    items, and a frame that moves all answers alike then moves no score. Wordings rotate over the items,
-    so that each is used about equally often. The two orders of an item share wording and frame: a
-    preference for the first option, or for the label 1, then cancels.
+    Like a printed questionnaire, all items are put in the same frame, with answers of one kind: scores are
+    differences between items, and a frame that moves all answers alike then moves no score. Wordings
+    rotate over the items, so that each is used about equally often. The two orders of an item share
+    wording and frame: a preference for the first option, or for the label 1, then cancels.
 
     Args:
         instrument: The questionnaire.
         split: "tuning" or "held-out".
-        count: Number of forms; a multiple of twice the number of items, which is the default. The
-            number of items itself asks each once, options forward, and balances nothing: the usual
-            way in the literature, to compare with.
+        count: Number of forms; a multiple of twice the number of items, which is the default (of the
+            number of items, for answers in words). The number of items itself asks each once, options
+            forward, and balances nothing: the usual way in the literature, to compare with.
         language: Language code.
         labels: Labels of the options; more than nine always with letters.
 
@@ -158,10 +180,10 @@ def balanced_forms(
     """
     pool = all_forms(instrument, (language,), split, labels)
     grids = _grids(pool)
-    once = forms_asked_once(instrument)
+    once = len(grids) * len({form.order for form in pool})
     selected = _select(grids, once if count in (None, len(grids)) else count, range(len(grids)))
     if count == len(grids):
-        return tuple(form for form in selected if form.order == ORDERS[0])
+        return tuple(form for form in selected if form.order != ORDERS[1])
     return selected
 
 
@@ -173,12 +195,14 @@ def forms_asked_once(instrument: Instrument) -> int:
 def draw_forms(pool: Sequence[Form], count: int, rng: np.random.Generator) -> tuple[Form, ...]:
     """Draw a selection from a pool, balanced as `balanced_forms` is: another one each time.
 
-    Of a pool with several languages, or both kinds of labels, all items are asked in the same ones.
+    Of a pool with several languages, kinds of labels or sets of words, all items are asked in the same
+    ones.
 
     Args:
         pool: Forms of one split with every wording in every frame and both orders, such as
             `all_forms(instrument, split="tuning")`.
-        count: Number of forms; a multiple of twice the number of items.
+        count: Number of forms; a multiple of twice the number of items (of the number of items, where
+            all answers are in words).
         rng: Draws; the same state draws the same forms.
 
     Returns:
@@ -205,19 +229,24 @@ def fingerprint(forms: Iterable[Form]) -> str:
 
 @dataclass(frozen=True)
 class _Grid:
-    """The forms of one item in one language and kind of labels: wordings x frames x orders."""
+    """The forms of one item in one language and kind of answer: wordings x frames x orders."""
 
     wordings: Sequence[int]
     frames: Sequence[str]
+    orders: Sequence[str]
     forms: Mapping[tuple[str, int, str], Form]
 
-    def cell(self, step: int, start: int, order: Order) -> Form:
-        """Return the form of a step: another frame and another wording each time; all steps differ."""
-        frames, wordings = len(self.frames), len(self.wordings)
+    def form(self, step: int, place: int, width: int, start: int) -> Form:
+        """Return one of the `width` forms of a step: another frame and another wording each time.
+
+        Where both orders are asked they are one step; answers in words take as many steps for as many forms.
+        """
+        orders, frames, wordings = len(self.orders), len(self.frames), len(self.wordings)
+        step = step * (width // orders) + place // orders
         # Where the two numbers share a divisor, the diagonals close before every cell was met.
         turn = step // math.lcm(frames, wordings)
         wording = self.wordings[(start + step + turn) % wordings]
-        return self.forms[order, wording, self.frames[step % frames]]
+        return self.forms[self.orders[place % orders], wording, self.frames[step % frames]]
 
 
 def _grids(pool: Sequence[Form], rng: np.random.Generator | None = None) -> list[list[_Grid]]:
@@ -230,13 +259,13 @@ def _grids(pool: Sequence[Form], rng: np.random.Generator | None = None) -> list
             f"a pool of {len(pool)} forms with {len(splits)} splits cannot be drawn from",
             'Give forms of one split, such as all_forms(instrument, split="tuning").',
         )
-    kinds = _different(((form.language, form.labels[0]) for form in pool), rng)
+    kinds = _different((form.answer_kind for form in pool), rng)
     wordings = _different((form.wording for form in pool), rng)
     frames = _different((form.frame for form in pool), rng)
     members: dict[str, dict[tuple[str, str], list[Form]]] = {}
     for form in pool:
         by_kind = members.setdefault(form.item, {})
-        by_kind.setdefault((form.language, form.labels[0]), []).append(form)
+        by_kind.setdefault(form.answer_kind, []).append(form)
     return [
         [_grid(by_kind[kind], wordings, frames) for kind in kinds if kind in by_kind]
         for by_kind in members.values()
@@ -247,7 +276,8 @@ def _grid(members: Sequence[Form], wordings: Sequence[int], frames: Sequence[str
     forms = {(form.order, form.wording, form.frame): form for form in members}
     own_wordings = {form.wording for form in members}
     own_frames = {form.frame for form in members}
-    if len(forms) != len(ORDERS) * len(own_wordings) * len(own_frames):
+    orders = ORDERS if members[0].word_set is None else ("unlisted",)
+    if len(forms) != len(orders) * len(own_wordings) * len(own_frames):
         raise UsageError(
             f"the pool has {len(forms)} forms of {members[0].item} with {len(own_wordings)} wordings "
             f"and {len(own_frames)} frames",
@@ -256,6 +286,7 @@ def _grid(members: Sequence[Form], wordings: Sequence[int], frames: Sequence[str
     return _Grid(
         [wording for wording in wordings if wording in own_wordings],
         [frame for frame in frames if frame in own_frames],
+        orders,
         forms,
     )
 
@@ -264,20 +295,20 @@ def _select(
     grids: Sequence[Sequence[_Grid]], count: int, starts: Sequence[int]
 ) -> tuple[Form, ...]:
     """Take `count` forms from the grids, the wordings of each item from a start of its own."""
-    once = len(grids) * len(ORDERS)
-    most = once * min(
-        len(kinds) * min(len(g.forms) for g in kinds) // len(ORDERS) for kinds in grids
-    )
+    width = max(len(grid.orders) for grid in grids[0])
+    once = len(grids) * width
+    most = once * min(len(kinds) * min(len(g.forms) for g in kinds) // width for kinds in grids)
     if count < once or count % once or count > most:
         split = next(iter(grids[0][0].forms.values())).split
         raise UsageError(
-            f"{count} {split} forms cannot be balanced over {len(grids)} items in two orders",
+            f"{count} {split} forms cannot be balanced over {len(grids)} items"
+            f"{' in two orders' if width > 1 else ''}",
             f"Give a multiple of {once}, at most {most}.",
         )
     return tuple(
-        kinds[step % len(kinds)].cell(step // len(kinds), start, order)
+        kinds[step % len(kinds)].form(step // len(kinds), place, width, start)
         for kinds, start in zip(grids, starts, strict=True)
-        for order in ORDERS
+        for place in range(width)
         for step in range(count // once)
     )
 
@@ -297,6 +328,26 @@ def _option_orders(count: int, shuffled: bool) -> tuple[tuple[Order, tuple[int, 
         mixed = listed[1::2] + listed[::2]
         return ("shuffled", mixed), ("shuffled", mixed[::-1])
     return ("forward", listed), ("reversed", listed[::-1])
+
+
+def _words_form(
+    text: LanguageText, item: Item, wording: int, frame: Frame, word_set: int, split: Split
+) -> Form:
+    assert frame.words_template is not None
+    answers = text.words[item.scale][word_set]
+    return Form(
+        item=item.id,
+        wording=wording,
+        frame=frame.key,
+        language=text.code,
+        order="unlisted",
+        split=split,
+        text=frame.words_template.replace("{question}", text.wordings[item.id][wording]),
+        cue=text.answer_cue,
+        labels=answers,
+        options=tuple(range(len(answers))),
+        word_set=word_set,
+    )
 
 
 def _form(

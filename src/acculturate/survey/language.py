@@ -28,12 +28,23 @@ class Frame:
         template: Holds `{question}` and `{options}` once each.
         letters_template: The same for options labelled with letters, where it speaks of numbers;
             None where one text serves both.
+        words_template: The text for answers in words, where no options are listed; holds
+            `{question}` once. None where the frame is not for that.
     """
 
     key: str
     held_out: bool
     template: str
     letters_template: str | None = None
+    words_template: str | None = None
+
+
+_BARE = "{question}"
+_BARE_FRAMES = (
+    Frame("bare", False, _BARE, words_template=_BARE),
+    Frame("bare", True, _BARE, words_template=_BARE),
+)
+"""The frames for answers in words of a language that has none of its own: the question alone."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,9 @@ class LanguageText:
         direction: Writing direction.
         validated: True for wordings that were validated against the original.
         labels: Scale to its option labels, in the scale's own order.
+        words: Scale to its sets of answers in words, each in the scale's own order; the same number
+            of sets for every scale, of several the last is held out. A single set, which then serves
+            both splits, holds the labels where the file gives no words.
         frames: Tuning and held-out frames, at least one of each.
         wordings: Item to its wordings, the same number for every item.
         held_out_wordings: Indices of the wordings held out, the last ones; empty where there is
@@ -57,6 +71,7 @@ class LanguageText:
     direction: Direction
     validated: bool
     labels: Mapping[str, tuple[str, ...]]
+    words: Mapping[str, tuple[tuple[str, ...], ...]]
     frames: tuple[Frame, ...]
     wordings: Mapping[str, tuple[str, ...]]
     held_out_wordings: tuple[int, ...]
@@ -67,12 +82,27 @@ class LanguageText:
         """Return the frames of a split; the two splits share none."""
         return tuple(frame for frame in self.frames if frame.held_out == (split == "held-out"))
 
+    def words_frames_of(self, split: Split) -> tuple[Frame, ...]:
+        """Return the frames of a split for answers in words; a language without any asks bare questions."""
+        with_words = [frame for frame in self.frames if frame.words_template is not None]
+        held_out = split == "held-out"
+        own = tuple(frame for frame in with_words if frame.held_out == held_out)
+        return own or (_BARE_FRAMES[held_out],)
+
+    def word_sets_of(self, split: Split) -> tuple[int, ...]:
+        """Return the indices of a split's sets of words; the splits share none unless there is only one."""
+        return _of_split(len(next(iter(self.words.values()))), 1, split)
+
     def wordings_of(self, split: Split) -> tuple[int, ...]:
         """Return the indices of a split's wordings; the splits share none unless there is only one."""
         count = len(next(iter(self.wordings.values())))
-        if split == "held-out" and self.held_out_wordings:
-            return self.held_out_wordings
-        return tuple(index for index in range(count) if index not in self.held_out_wordings)
+        return _of_split(count, len(self.held_out_wordings), split)
+
+
+def _of_split(count: int, held_out: int, split: Split) -> tuple[int, ...]:
+    """Return indices of `count` texts of which the last ones are held out; of one alone, none is."""
+    tuning = count - held_out if count > 1 else count
+    return tuple(range(tuning, count) if split == "held-out" and tuning < count else range(tuning))
 
 
 def _check_line(text: str) -> str:
@@ -88,6 +118,19 @@ def _check_different(texts: tuple[str, ...]) -> tuple[str, ...]:
     return texts
 
 
+def _check_beginnings(answers: tuple[str, ...]) -> tuple[str, ...]:
+    for index, answer in enumerate(answers):
+        for other in answers:
+            if answer != other and answer.startswith(other):
+                raise fault(
+                    f'begins like "{other}"',
+                    "Word them so that none begins another: a model that writes the longer one writes the "
+                    "shorter one first.",
+                    index,
+                )
+    return answers
+
+
 def _check_template(template: str) -> str:
     for placeholder in ("{question}", "{options}"):
         if template.count(placeholder) != 1:
@@ -98,9 +141,20 @@ def _check_template(template: str) -> str:
     return template
 
 
+def _check_words_template(template: str) -> str:
+    if template.count("{question}") != 1 or "{options}" in template:
+        raise fault(
+            "does not hold {question} once and no {options}",
+            "Answers in words are given without a list of options: write {question} once.",
+        )
+    return template
+
+
 Line = Annotated[Text, AfterValidator(_check_line)]
 Lines = Annotated[tuple[Line, ...], Field(min_length=1), AfterValidator(_check_different)]
+Answers = Annotated[Lines, AfterValidator(_check_beginnings)]
 Template = Annotated[Text, AfterValidator(_check_template)]
+WordsTemplate = Annotated[Text, AfterValidator(_check_words_template)]
 
 
 class FrameSection(Section):
@@ -109,6 +163,7 @@ class FrameSection(Section):
     held_out: Flag = False
     template: Template
     letters: Template | None = None
+    words: WordsTemplate | None = None
 
 
 def _check_frames(frames: dict[str, FrameSection]) -> dict[str, FrameSection]:
@@ -131,6 +186,7 @@ class LanguageSection(Section):
     answer_cue: Text
     held_out_wordings: Whole | None = None
     labels: dict[str, Lines]
+    words: dict[str, Annotated[tuple[Answers, ...], Field(min_length=1)]] | None = None
     frames: Annotated[dict[str, FrameSection], AfterValidator(_check_frames)]
     wordings: Annotated[dict[str, Lines], Field(min_length=1)]
 
@@ -170,6 +226,28 @@ class LanguageSection(Section):
                     "Write one label an option, in the order of the scale.",
                     *(*at, "labels", key),
                 )
+        if self.words is not None:
+            self._check_words(self.words, scales, *at, "words")
+
+    def _check_words(
+        self, words: Mapping[str, tuple[Lines, ...]], scales: Mapping[str, int], *at: str
+    ) -> None:
+        _check_keys(words, tuple(scales), *at)
+        first = next(iter(words))
+        for key, sets in words.items():
+            if len(sets) != len(words[first]):
+                raise fault(
+                    f"has {len(sets)} sets of words and {first} has {len(words[first])}",
+                    "Give every scale the same number of sets.",
+                    *(*at, key),
+                )
+            for index, options in enumerate(sets):
+                if len(options) != scales[key]:
+                    raise fault(
+                        f"has {len(options)} answers; scale {key} has {scales[key]} options",
+                        "Write one answer an option, in the order of the scale.",
+                        *(*at, key, index),
+                    )
 
     def build(self, code: str) -> LanguageText:
         """Return the text of a language of this code."""
@@ -178,11 +256,12 @@ class LanguageSection(Section):
         return LanguageText(
             code=code,
             frames=tuple(
-                Frame(key, frame.held_out, frame.template, frame.letters)
+                Frame(key, frame.held_out, frame.template, frame.letters, frame.words)
                 for key, frame in self.frames.items()
             ),
             held_out_wordings=tuple(range(count - held_out, count)) if count > 1 else (),
-            **self.model_dump(exclude={"frames", "held_out_wordings"}),
+            words=self.words or {key: (labels,) for key, labels in self.labels.items()},
+            **self.model_dump(exclude={"frames", "held_out_wordings", "words"}),
         )
 
     def _first_wordings(self) -> tuple[str, int]:

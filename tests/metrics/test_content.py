@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+
+from acculturate.metrics.content import content
+from acculturate.survey import Form, all_forms, balanced_forms, load_instrument
+
+VSM13 = load_instrument("vsm13")
+
+
+def _answers(forms: tuple[Form, ...], seed: int, **spread: float) -> np.ndarray:
+    """Draw answers whose items, and their interactions with facets, vary by given standard deviations."""
+    rng, drawn = np.random.default_rng(seed), dict[tuple[object, ...], float]()
+
+    def effect(name: str, *key: object) -> float:
+        return drawn.setdefault((name, *key), float(rng.normal()) * spread.get(name, 0.0))
+
+    return np.array(
+        [
+            effect("item", form.item)
+            + effect("order", form.item, form.options)
+            + effect("frame", form.item, form.frame)
+            + effect("wording", form.item, form.wording)
+            + effect("questionnaire", form.frame, form.order)
+            + spread.get("rest", 0.0) * float(rng.normal())
+            for form in forms
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "forms", [balanced_forms(VSM13, "tuning", 288), all_forms(VSM13, split="held-out")]
+)
+def test_planted_components_are_found(forms: tuple[Form, ...]):
+    planted = {"item": 0.8, "order": 0.6, "frame": 0.4, "rest": 0.5}
+    found = [
+        content(_answers(forms, s, questionnaire=2.0, **planted), forms, VSM13) for s in range(80)
+    ]
+    for name, spread in planted.items():
+        mean = np.mean([one.components[name] for one in found if one is not None])
+        assert mean == pytest.approx(spread**2, rel=0.2)
+
+
+def test_the_coefficient_is_the_share_of_items_in_a_mean_over_forms():
+    forms = all_forms(VSM13, split="held-out")  # an item has 2 frames x 2 orders
+    found = content(_answers(forms, 1, item=1.0, order=0.5, rest=0.5), forms, VSM13)
+    assert found is not None
+    variance = found.components
+    error = variance["order"] / 2 + variance["frame"] / 2 + variance["rest"] / 4
+    assert found.coefficient == pytest.approx(variance["item"] / (variance["item"] + error))
+    assert found.one_form == pytest.approx(variance["item"] / sum(variance.values()))
+    assert found.coefficient > found.one_form
+
+
+def test_answers_that_follow_their_place_have_no_content():
+    forms = all_forms(VSM13, split="held-out")
+    pull = dict(zip([i.id for i in VSM13.items], np.linspace(-1, 1, 24), strict=True))
+    places = np.array([(1 if form.order == "forward" else -1) * pull[form.item] for form in forms])
+    found = content(3 + places, forms, VSM13)
+    assert found is not None
+    assert found.coefficient == pytest.approx(0, abs=1e-9)
+    assert found.order_correlation == pytest.approx(-1)
+
+
+def test_the_scale_an_item_stands_on_is_no_content():
+    forms = balanced_forms(VSM13, "tuning", 144)
+    place = {scale: index % 5 + 1.0 for index, scale in enumerate(VSM13.scales)}
+    scale = {item.id: place[item.scale] for item in VSM13.items}
+    values = np.array([scale[form.item] for form in forms])
+    found = content(values + 0.1 * _answers(forms, 0, rest=1.0), forms, VSM13)
+    assert found is not None
+    assert found.coefficient < 0.5
+
+
+def test_one_form_an_item_tells_nothing():
+    forms = balanced_forms(VSM13, "tuning", labels="words")
+    assert content(_answers(forms, 0, item=1.0), forms, VSM13) is None
+
+
+def test_answers_that_do_not_vary_have_no_content():
+    forms = balanced_forms(VSM13, "tuning", 96)
+    found = content(np.full(len(forms), 3.0), forms, VSM13)
+    assert found is not None
+    assert (found.coefficient, found.order_correlation) == (0, None)

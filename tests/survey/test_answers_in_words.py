@@ -1,0 +1,130 @@
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from acculturate.errors import UsageError
+from acculturate.survey import (
+    all_forms,
+    balanced_forms,
+    crossed_forms,
+    draw_forms,
+    instrument_names,
+    load_instrument,
+)
+from acculturate.survey.instrument import DATA
+
+VSM13 = load_instrument("vsm13")
+LANGUAGES = [
+    (name, code) for name in instrument_names() for code in load_instrument(name).languages
+]
+
+
+def test_a_form_shows_no_options_and_its_answers_are_their_words():
+    form = balanced_forms(load_instrument("toy"), "tuning", labels="words")[1]
+    assert form.text == "How likely are you to act on the spur of the moment?" or form.text
+    assert "Always" not in form.text
+    assert form.labels == ("Always", "Often", "Sometimes", "Rarely", "Never")
+    assert form.options == (0, 1, 2, 3, 4)
+    assert (form.order, form.word_set, form.cue) == ("unlisted", 0, "Answer:")
+
+
+@pytest.mark.parametrize(("name", "code"), LANGUAGES)
+def test_every_language_has_words_of_its_own_for_both_splits(name: str, code: str):
+    instrument = load_instrument(name)
+    tuning, held_out = (all_forms(instrument, (code,), s, "words") for s in ("tuning", "held-out"))
+    assert not {f.word_set for f in tuning} & {f.word_set for f in held_out}
+    assert not {f.labels for f in tuning} & {f.labels for f in held_out}
+    assert not {f.frame for f in tuning} & {f.frame for f in held_out}
+    shown = [(f.text, f.labels) for f in (*tuning, *held_out)]
+    assert len(set(shown)) == len(shown)
+    for form in (*tuning, *held_out):
+        # An answer that begins another one would be counted with it.
+        assert not [a for a in form.labels for b in form.labels if a != b and b.startswith(a)]
+
+
+def test_a_questionnaire_in_words_asks_each_item_once_with_one_set_of_words():
+    forms = balanced_forms(VSM13, "tuning", labels="words")
+    assert [form.item for form in forms] == [item.id for item in VSM13.items]
+    assert len({(form.frame, form.word_set) for form in forms}) == 1
+    assert len({form.wording for form in forms}) == 3
+
+
+def test_more_forms_rotate_words_frames_and_wordings():
+    forms = balanced_forms(VSM13, "tuning", 9 * 24, labels="words")
+    assert len(set(forms)) == len(forms)
+    for item in VSM13.items:
+        asked = [form for form in forms if form.item == item.id]
+        assert set(Counter(form.word_set for form in asked).values()) == {3}
+        assert set(Counter(form.wording for form in asked).values()) == {3}
+
+
+def test_drawn_forms_of_both_kinds_of_answers_are_balanced():
+    pool = all_forms(VSM13, split="tuning") + all_forms(VSM13, split="tuning", labels="words")
+    forms = draw_forms(pool, 4 * 48, np.random.default_rng(0))
+    assert len(set(forms)) == len(forms) == 4 * 48
+    for item in VSM13.items:
+        asked = [form for form in forms if form.item == item.id]
+        orders = Counter(form.order for form in asked)
+        assert orders["forward"] == orders["reversed"] == 1
+        assert orders["unlisted"] == 6
+        kinds = Counter(form.word_set for form in asked)
+        assert kinds == {None: 2, 0: 2, 1: 2, 2: 2}
+
+
+def test_words_can_be_new_where_nothing_else_is():
+    forms = crossed_forms(VSM13, "tuning", "tuning", labels="words", words="held-out")
+    assert {form.word_set for form in forms} == {3}
+    assert {form.split for form in forms} == {"held-out"}
+    assert {form.wording for form in forms} == {0, 1, 2}
+
+
+def _own(tmp_path: Path, *changes: tuple[str, str]) -> Path:
+    text = (DATA / "toy.toml").read_text("utf-8")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path = tmp_path / "own.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_an_instrument_without_words_answers_with_its_labels(tmp_path: Path):
+    text = (DATA / "toy.toml").read_text("utf-8")
+    begin, end = text.index("# Answers in words"), text.index("[languages.en.frames]")
+    text = text[:begin] + text[end:]
+    path = tmp_path / "own.toml"
+    path.write_text(
+        "\n".join(
+            line.partition(", words =")[0] + (" }" if ", words =" in line else "")
+            for line in text.split("\n")
+        ),
+        "utf-8",
+    )
+    instrument = load_instrument(path)
+    tuning, held_out = (
+        all_forms(instrument, split=s, labels="words") for s in ("tuning", "held-out")
+    )
+    assert {f.labels for f in tuning} == {f.labels for f in held_out}
+    assert tuning[0].text == "How often do you plan your day?"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('["Yes", "Perhaps", "No"]', '["Yes", "No"]', "words.agreement[2] has 2 answers"),
+        ('\n  ["Yes", "Perhaps", "No"],', "", "has 1 sets of words and frequency has 2"),
+        (
+            'words = "A short survey.\\n{question}"',
+            'words = "{question}{options}"',
+            "words does not",
+        ),
+        ('["Yes", "Perhaps", "No"]', '["Yes", "Yes", "No"]', 'repeats "Yes"'),
+        ('["Yes", "Perhaps", "No"]', '["Yes", "Yes, often", "No"]', 'begins like "Yes"'),
+    ],
+)
+def test_words_that_do_not_fit(tmp_path: Path, old: str, new: str, message: str):
+    with pytest.raises(UsageError) as caught:
+        load_instrument(_own(tmp_path, (old, new)))
+    assert message in str(caught.value)
