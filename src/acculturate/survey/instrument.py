@@ -233,7 +233,8 @@ class _File(Section):
             self._check_items(variant.weights, "variants", key, "weights")
         sizes = {key: scale.options for key, scale in self.scales.items()}
         for code, text in self.languages.items():
-            text.check_structure(sizes, tuple(self.items), "languages", code)
+            at = ("languages", code)
+            text.check_structure(sizes, tuple(self.items), tuple(self.dimensions), *at)
         return self
 
     def _check_items(self, weights: Mapping[str, float], *at: str) -> None:
@@ -280,8 +281,8 @@ def _warnings(languages: Mapping[str, LanguageText]) -> Iterator[str]:
 def instrument_template(key: str, language: str = "en") -> str:
     """Return a TOML file to fill in: the instrument without its words, for an official or other wording.
 
-    Constructs, scales, formulas and frames are there; labels and wordings are empty, and loading
-    the file before they are filled in names the first one.
+    Constructs, scales, formulas, frames and poles are there; labels and wordings are empty, and
+    loading the file before they are filled in names the first one.
 
     Args:
         key: A name such as "vsm13", or the path of an instrument file.

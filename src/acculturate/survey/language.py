@@ -39,6 +39,19 @@ class Frame:
     words_template: str | None = None
 
 
+@dataclass(frozen=True)
+class Poles:
+    """A person at each end of a dimension, described in the second person.
+
+    Attributes:
+        low: The person at the low end.
+        high: The person at the high end.
+    """
+
+    low: str
+    high: str
+
+
 _BARE = "{question}"
 _BARE_FRAMES = (
     Frame("bare", False, _BARE, words_template=_BARE),
@@ -65,6 +78,7 @@ class LanguageText:
             only one wording, which then serves both splits.
         source: The author of the words.
         answer_cue: The text before the answer.
+        poles: Dimension to the people at its ends; empty where the file gives none.
     """
 
     code: str
@@ -77,6 +91,7 @@ class LanguageText:
     held_out_wordings: tuple[int, ...]
     source: str
     answer_cue: str
+    poles: Mapping[str, Poles]
 
     def frames_of(self, split: Split) -> tuple[Frame, ...]:
         """Return the frames of a split; the two splits share none."""
@@ -157,6 +172,19 @@ Template = Annotated[Text, AfterValidator(_check_template)]
 WordsTemplate = Annotated[Text, AfterValidator(_check_words_template)]
 
 
+class PolesSection(Section):
+    """The ends of a dimension as a file has them."""
+
+    low: Line
+    high: Line
+
+    @model_validator(mode="after")
+    def _check_two(self) -> PolesSection:
+        if self.low == self.high:
+            raise fault("is the same at both ends", "Describe two people who differ in it.")
+        return self
+
+
 class FrameSection(Section):
     """A frame as a file has it."""
 
@@ -187,6 +215,7 @@ class LanguageSection(Section):
     held_out_wordings: Whole | None = None
     labels: dict[str, Lines]
     words: dict[str, Annotated[tuple[Answers, ...], Field(min_length=1)]] | None = None
+    poles: dict[str, PolesSection] = Field(default_factory=dict[str, PolesSection])
     frames: Annotated[dict[str, FrameSection], AfterValidator(_check_frames)]
     wordings: Annotated[dict[str, Lines], Field(min_length=1)]
 
@@ -209,16 +238,21 @@ class LanguageSection(Section):
             )
         return self
 
-    def check_structure(self, scales: Mapping[str, int], items: Sequence[str], *at: str) -> None:
-        """Check that every scale has its labels and every item its wordings.
+    def check_structure(
+        self, scales: Mapping[str, int], items: Sequence[str], dimensions: Sequence[str], *at: str
+    ) -> None:
+        """Check that every scale has its labels, every item its wordings and every dimension its poles.
 
         Args:
             scales: Scale to its number of options.
             items: Ids of the items.
+            dimensions: Keys of the dimensions.
             at: The place of the language in the file.
         """
         _check_keys(self.labels, tuple(scales), *at, "labels")
         _check_keys(self.wordings, items, *at, "wordings")
+        if self.poles:
+            _check_keys(self.poles, dimensions, *at, "poles")
         for key, labels in self.labels.items():
             if len(labels) != scales[key]:
                 raise fault(
@@ -261,7 +295,8 @@ class LanguageSection(Section):
             ),
             held_out_wordings=tuple(range(count - held_out, count)) if count > 1 else (),
             words=self.words or {key: (labels,) for key, labels in self.labels.items()},
-            **self.model_dump(exclude={"frames", "held_out_wordings", "words"}),
+            poles={key: Poles(ends.low, ends.high) for key, ends in self.poles.items()},
+            **self.model_dump(exclude={"frames", "held_out_wordings", "words", "poles"}),
         )
 
     def _first_wordings(self) -> tuple[str, int]:
