@@ -102,7 +102,7 @@ def show_experiment(published: Published) -> None:
 
 
 def show_profile(profile: Profile, instrument: Instrument, target: Country | None) -> None:
-    """Show the scores with intervals, the loss and the nearest countries."""
+    """Show content first, then the scores with intervals, the loss and the nearest countries."""
     digits = digits_for(end for dimension in instrument.dimensions for end in dimension.range)
     rows = [
         (
@@ -112,7 +112,10 @@ def show_profile(profile: Profile, instrument: Instrument, target: Country | Non
         )
         for dimension in instrument.dimensions
     ]
+    content = profile.content
     below: list[str] = []
+    if content is not None:
+        below.append(f"content {content.text}, of a single form {content.one_form:.2f}")
     if target is not None and profile.loss is not None:
         loss, interval = _estimate(profile.loss, profile.loss_interval)
         below.append(
@@ -128,7 +131,11 @@ def show_profile(profile: Profile, instrument: Instrument, target: Country | Non
     below.append(f"{profile.forms} forms, reading {profile.reading}{mass}")
     below += _listed(profile.warnings)
     header = ["dimension", "score", f"{LEVEL} over forms", *([target.name] if target else [])]
-    show_table(f"{profile.model} in {instrument.title}", header, rows, below=below)
+    if content is not None and content.warning:
+        show_lines([content.warning])
+    told = "cannot be told" if content is None else f"{content.coefficient:.2f}"
+    title = f"{profile.model} in {instrument.title}: content {told}"
+    show_table(title, header, rows, below=below)
 
 
 def show_survey_scores(

@@ -38,6 +38,7 @@ OPTIONS = {
     "": "--version measure tune report export relate countries forms instrument",
 }
 MEASURED = {
+    "content",
     "model",
     "instrument",
     "table",

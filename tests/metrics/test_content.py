@@ -1,10 +1,19 @@
+import time
+
 import numpy as np
 import pytest
 
 from acculturate.metrics.content import content
-from acculturate.survey import Form, all_forms, balanced_forms, load_instrument
+from acculturate.survey import (
+    Form,
+    Instrument,
+    LabelKind,
+    all_forms,
+    balanced_forms,
+    load_instrument,
+)
 
-VSM13 = load_instrument("vsm13")
+VSM13, TOY = load_instrument("vsm13"), load_instrument("toy")
 
 
 def _answers(forms: tuple[Form, ...], seed: int, **spread: float) -> np.ndarray:
@@ -71,9 +80,51 @@ def test_the_scale_an_item_stands_on_is_no_content():
     assert found.coefficient < 0.5
 
 
-def test_one_form_an_item_tells_nothing():
-    forms = balanced_forms(VSM13, "tuning", labels="words")
-    assert content(_answers(forms, 0, item=1.0), forms, VSM13) is None
+@pytest.mark.parametrize(
+    ("instrument", "forms"),
+    [
+        (VSM13, balanced_forms(VSM13, "tuning", labels="words")),  # every item once
+        (TOY, all_forms(TOY)),  # two scales of two items
+    ],
+)
+def test_too_few_forms_or_items_tell_nothing(instrument: Instrument, forms: tuple[Form, ...]):
+    assert content(_answers(forms, 0, item=1.0), forms, instrument) is None
+
+
+def test_answers_that_are_not_finite_tell_nothing():
+    forms = all_forms(VSM13, split="held-out")
+    assert content(np.full(len(forms), np.nan), forms, VSM13) is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "rival"), [("digits", "places in the list"), ("words", "the words of the options")]
+)
+def test_little_content_is_said_in_a_sentence(labels: LabelKind, rival: str):
+    forms = all_forms(VSM13, split="held-out", labels=labels)
+    without, only = (
+        content(_answers(forms, 0, **spread), forms, VSM13)
+        for spread in ({"item": 0.1, "rest": 1.0}, {"item": 1.0, "rest": 0.1})
+    )
+    assert without is not None and only is not None
+    assert without.warning is not None and f"about {rival}" in without.warning
+    assert without.text in without.warning
+    assert only.warning is None
+
+
+@pytest.mark.parametrize("spread", [{"item": 0.3, "order": 1.0}, {"item": 1.0, "rest": 1.0}])
+def test_the_interval_holds_the_coefficient(spread: dict[str, float]):
+    forms = balanced_forms(VSM13, "tuning", 96)
+    found = [content(_answers(forms, seed, **spread), forms, VSM13) for seed in range(20)]
+    for one in found:
+        assert one is not None
+        assert 0 <= one.interval[0] <= one.coefficient <= one.interval[1] <= 1
+
+
+def test_a_thousand_forms_are_quick():
+    forms = all_forms(VSM13, labels="words")
+    values, began = _answers(forms, 0, item=1.0, rest=1.0), time.process_time()
+    assert content(values, forms, VSM13) is not None
+    assert time.process_time() - began < 2
 
 
 def test_answers_that_do_not_vary_have_no_content():

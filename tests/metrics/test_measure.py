@@ -257,7 +257,7 @@ def test_a_target_of_ones_own_needs_no_table(
 
 
 ALWAYS = {
-    "model", "instrument", "table", "anchor", "reading", "forms", "scores", "intervals",
+    "model", "instrument", "table", "content", "anchor", "reading", "forms", "scores", "intervals",
     "item_means", "valid_mass", "nearest", "warnings",
 }  # fmt: skip
 WITH_A_TARGET = {"loss", "floor", "constant_answer_loss"}

@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from acculturate.arguments import Count, Seed, checked
 from acculturate.errors import UsageError
+from acculturate.metrics.content import Content, content
 from acculturate.metrics.statistics import Interval, bootstrap_means, interval_of, loss_interval
 from acculturate.model import AnswerModel, Answers, Query, SoftPrompt, ask, check_prompt
 from acculturate.progress import task
@@ -50,6 +51,7 @@ class Profile:
         instrument: Key of the instrument.
         table: Key of the country table, or None where the instrument has none.
         country: Name of the target country, or None.
+        content: Share of these answers that is about the questions; None where it cannot be told.
         anchor: The constant C of each dimension.
         reading: The reading of answers as numbers.
         forms: Number of forms asked.
@@ -70,6 +72,7 @@ class Profile:
     instrument: str
     table: str | None
     country: str | None
+    content: Content | None
     anchor: dict[str, float]
     reading: Reading
     forms: int
@@ -232,6 +235,7 @@ def profile(
         instrument=instrument.key,
         table=None if table is None else table.key,
         country=None if target is None else target.name,
+        content=content(scored.values, answers.forms, instrument),
         anchor=scoring.by_key(scoring.constants),
         reading=reading,
         forms=len(answers.forms),
@@ -253,11 +257,13 @@ class ScoredAnswers:
     """The scores of one candidate.
 
     Attributes:
+        values: The answer to each form as a number.
         means: Mean answer of each item.
         scores: Score of each dimension.
         samples: Bootstrap scores over the forms, or None as in `bootstrap_scores`.
     """
 
+    values: Float[np.ndarray, " form"]
     means: Float[np.ndarray, " item"]
     scores: Float[np.ndarray, " dimension"]
     samples: Float[np.ndarray, "sample dimension"] | None
@@ -281,7 +287,7 @@ def score_answers(
     values = item_values(chosen, reading, drawing, respondents)
     means = item_means(values, answers.forms, scoring.instrument)
     samples = bootstrap_scores(values[0], answers.forms, scoring, resampling)
-    return ScoredAnswers(means[0], scoring.scores(means)[0], samples)
+    return ScoredAnswers(values[0], means[0], scoring.scores(means)[0], samples)
 
 
 def nearest_countries(
