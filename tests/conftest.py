@@ -51,6 +51,12 @@ def toy_forms(toy: Instrument) -> tuple[Form, ...]:
     return balanced_forms(toy, "tuning")
 
 
+@pytest.fixture(scope="session")
+def toy_words(toy: Instrument) -> tuple[Form, ...]:
+    """Every item of the toy survey once, answered in words."""
+    return balanced_forms(toy, "tuning", labels="words")
+
+
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> Told:
     """Everything that is shown from here on."""

@@ -209,7 +209,7 @@ class _Plain:
             if soft is not None:
                 virtual = torch.from_numpy(soft.embeddings).clone().requires_grad_()
                 given = self._embed(given, soft, virtual, form)
-            chosen = self.logits(given).double().softmax(-1)[list(form.options)]
+            chosen = self.logits(given).double().softmax(-1)[[option for (option,) in form.options]]
             mass, among = chosen.sum(), chosen / chosen.sum()
             if virtual is not None:
                 total = (among * torch.arange(len(among))).sum() + mass

@@ -37,14 +37,32 @@ def plain_answers(
     widest = max(len(form.options) for form in forms)
     probabilities, mass = np.zeros((len(forms), widest)), np.zeros(len(forms))
     for row, form in enumerate(forms):
-        ids, options = plain_tokens(tokenizer, form)
         question = len(tokenizer(f"{form.text}\n")["input_ids"])
         cut = {"front": 0, "after-bos": 1, "before-answer": question}[placement]
-        logits = plain_logits(network, ids, prompt, cut, last=1)[-1]
-        chosen = logits.double().softmax(-1)[options].numpy()
+        if form.word_set is None:
+            ids, options = plain_tokens(tokenizer, form)
+            logits = plain_logits(network, ids, prompt, cut, last=1)[-1]
+            chosen = logits.double().softmax(-1)[options].numpy()
+        else:
+            chosen = np.array(plain_words(network, tokenizer, form, prompt, cut))
         mass[row] = chosen.sum()
-        probabilities[row, : len(options)] = chosen / chosen.sum()
+        probabilities[row, : len(chosen)] = chosen / chosen.sum()
     return probabilities, mass
+
+
+def plain_words(
+    network: Any, tokenizer: Any, form: Form, prompt: np.ndarray | None, cut: int
+) -> list[float]:
+    """Probability of each option's words behind the cue, in the item's own order, a forward for each."""
+    stem = len(tokenizer(f"{form.text}\n{form.cue}")["input_ids"])
+    chosen = [0.0] * len(form.options)
+    for option, words in zip(form.options, form.labels, strict=True):
+        ids = tokenizer(f"{form.text}\n{form.cue} {words}")["input_ids"]
+        count = len(ids) - stem
+        logits = plain_logits(network, ids, prompt, cut, last=count + 1)[:-1]
+        follows = logits.double().log_softmax(-1)[range(count), ids[stem:]]
+        chosen[option] = float(follows.sum().exp())
+    return chosen
 
 
 def plain_guard(

@@ -59,7 +59,13 @@ def test_every_form_is_answered_by_a_single_digit(
         encoded = model.encode(form)
         assert encoded.tokens[0] == model.tokenizer.bos_token_id
         assert encoded.tokens.count(model.tokenizer.bos_token_id) == 1
-        assert sorted(map(model.tokenizer.decode, encoded.options)) == ["1", "2", "3", "4", "5"]
+        assert sorted(model.tokenizer.decode(option) for option in encoded.options) == [
+            "1",
+            "2",
+            "3",
+            "4",
+            "5",
+        ]
 
 
 def test_answers_equal_plain_transformers(

@@ -36,7 +36,7 @@ def test_the_answer_is_the_very_next_token(form: Form) -> None:
     tokenizer = tiny_tokenizer()
     encoded = FormEncoder(tokenizer).encode(form)
     assert tokenizer.decode(encoded.tokens[1:]) == f"{form.text}\n{form.cue} "
-    assert [tokenizer.decode([token]) for token in encoded.options] == ["1", "2", "3", "4", "5"]
+    assert [tokenizer.decode(option) for option in encoded.options] == ["1", "2", "3", "4", "5"]
 
 
 @pytest.mark.parametrize("chat_template", [None, CHAT_TEMPLATE])

@@ -48,6 +48,12 @@ def several_slices_of_the_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vocabulary, "_SLICE", 150)
 
 
+@pytest.fixture
+def forms(toy_forms: tuple[Form, ...], toy_words: tuple[Form, ...]) -> tuple[Form, ...]:
+    """Answers by digits, and in words."""
+    return toy_forms + toy_words
+
+
 def double_model(name: str, chat: bool = False) -> LanguageModel:
     """Double precision, so that differences are of the formula and not of its rounding."""
     tokenizer = tiny_tokenizer(chat_template=CHAT_TEMPLATE if chat else None)
@@ -129,18 +135,18 @@ def check(
 @cases
 @pytest.mark.parametrize("part", PARTS)
 def test_it_equals_differences_of_a_network_in_double_precision(
-    name: str, placement: Placement, chat: bool, part: str, toy_forms: tuple[Form, ...]
+    name: str, placement: Placement, chat: bool, part: str, forms: tuple[Form, ...]
 ) -> None:
     model = double_model(name, chat)
-    check(model, toy_forms, placement, part, step=1e-3, tolerance=1e-3)
+    check(model, forms, placement, part, step=1e-3, tolerance=1e-3)
 
 
 @cases
 def test_it_equals_differences_of_a_network_in_single_precision(
-    name: str, placement: Placement, chat: bool, toy_forms: tuple[Form, ...]
+    name: str, placement: Placement, chat: bool, forms: tuple[Form, ...]
 ) -> None:
     model = shared_model(name)
-    check(model, toy_forms, placement, "all", step=3e-3, tolerance=1e-2)
+    check(model, forms, placement, "all", step=3e-3, tolerance=1e-2)
 
 
 @pytest.mark.parametrize("part", ["probabilities", "divergence"])
@@ -157,14 +163,14 @@ def test_the_fake_models_valid_mass_is_constant(
 
 @pytest.mark.parametrize(("name", "placement"), [case[:2] for case in CASES] + [("fake", "front")])
 def test_its_answers_are_those_of_ask(
-    name: str, placement: Placement, toy_forms: tuple[Form, ...]
+    name: str, placement: Placement, forms: tuple[Form, ...]
 ) -> None:
     model = FakeModel(HIDDEN) if name == "fake" else shared_model(name)
     prompt = start(model)
     answers, _ = model.ask_with_gradient(
-        prompt[None], Query(toy_forms, texts=TEXTS, placement=placement, valid_mass=True)
+        prompt[None], Query(forms, texts=TEXTS, placement=placement, valid_mass=True)
     )
-    plain = ask(model, prompt[None], toy_forms, placement)
+    plain = ask(model, prompt[None], forms, placement)
     assert answers.forms == plain.forms
     assert answers.tokens == plain.tokens
     for part in ("probabilities", "valid_mass", "divergence", "perplexity"):

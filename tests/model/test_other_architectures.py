@@ -174,11 +174,11 @@ def check(model: LanguageModel, placement: Placement, forms: tuple[Form, ...]) -
 @pytest.mark.parametrize("name", OWN_KINDS)
 @placements
 def test_it_answers_as_it_does_by_itself(
-    name: str, placement: Placement, toy_forms: tuple[Form, ...]
+    name: str, placement: Placement, toy_forms: tuple[Form, ...], toy_words: tuple[Form, ...]
 ) -> None:
     path, config = OWN_KINDS[name]
     model = random_model(config())
-    check(model, placement, toy_forms[:4])
+    check(model, placement, (*toy_forms[:3], *toy_words[:2]))
     assert model.path == path
 
 
@@ -196,12 +196,15 @@ def test_half_precision_takes_the_same_path(name: str, toy_forms: tuple[Form, ..
 
 
 @pytest.mark.parametrize("name", ["mamba", "modernbert-decoder", "falcon-h1", "gpt-j"])
-def test_gradients_of_every_path(name: str, toy_forms: tuple[Form, ...]) -> None:
+def test_gradients_of_every_path(
+    name: str, toy_forms: tuple[Form, ...], toy_words: tuple[Form, ...]
+) -> None:
     model = random_model(OWN_KINDS[name][1]())
     rng = np.random.default_rng(0)
     prompts = rng.normal(size=(1, 2, 32)).astype(np.float32)
     direction = rng.normal(size=prompts.shape).astype(np.float32)
-    query = Query(toy_forms[:2], texts=TUNING_TEXTS[:1], placement="before-answer", valid_mass=True)
+    forms = toy_forms[0], toy_words[0]
+    query = Query(forms, texts=TUNING_TEXTS[:1], placement="before-answer", valid_mass=True)
     answers, backward = model.ask_with_gradient(prompts, query)
     weights = Cotangent(
         rng.normal(size=answers.probabilities.shape), rng.normal(size=(1, 2)), rng.normal(size=1)

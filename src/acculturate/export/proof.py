@@ -167,5 +167,7 @@ def _generate(adapted: Any, row: tuple[int, ...], model: LanguageModel) -> torch
 
 
 def _probabilities(logits: torch.Tensor, form: EncodedForm) -> Float[np.ndarray, " option"]:
-    options = logits[list(form.options)].float().cpu().numpy().astype(np.float64)
+    options = (
+        logits[[option for (option,) in form.options]].float().cpu().numpy().astype(np.float64)
+    )
     return scipy.special.softmax(options)

@@ -1,4 +1,4 @@
-"""Forms -> token ids, proved: the text can be read from them, and each option label is one token.
+"""Forms -> token ids, proved: the text can be read from them, a label is one token, answers differ.
 
 In: a form and a tokenizer. Out: `EncodedForm`. Nothing here depends on a candidate, so it is done once
 for a set of forms.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import dropwhile
+from itertools import dropwhile, pairwise
 from typing import TYPE_CHECKING, Any
 
 from acculturate.errors import UsageError
@@ -33,14 +33,15 @@ class EncodedForm:
 
     Attributes:
         tokens: Everything up to the answer, the tokens included that the tokenizer puts before every
-            text. The answer is the very next token.
-        options: The answer token of each option, in the item's own order.
+            text. The answer begins with the very next token.
+        options: The tokens of each option, in the item's own order: one of a label, one or more of an
+            answer in words. None of them is the beginning of another.
         cue: Number of the tokens, at their end, that belong to the answer cue.
         leading: Number of the tokens, at their beginning, that the tokenizer puts before every text.
     """
 
     tokens: tuple[int, ...]
-    options: tuple[int, ...]
+    options: tuple[tuple[int, ...], ...]
     cue: int
     leading: int
 
@@ -53,8 +54,9 @@ class FormEncoder:
     """Encodes forms for one tokenizer.
 
     Chat models get the form in their template and begin the reply with the answer cue; other models
-    get the text and the cue on the next line. The answer is always the token right after the cue, so
-    that the same token is the label for both kinds of model.
+    get the text and the cue on the next line. The answer is always what comes right after the cue, so
+    that the same token is the label for both kinds of model. Only where a chat model answers in words
+    does the reply begin with the answer itself, as its replies do.
 
     Args:
         tokenizer: The model's tokenizer.
@@ -93,9 +95,12 @@ class FormEncoder:
 
         Raises:
             UsageError: The form cannot be read from its tokens, the chat template changes it, an option
-                label is not a single token in its place, or two labels share one.
+                label is not a single token in its place, two labels share one, or an answer in words
+                begins with another one.
         """
         prompt = self._message(form.text)
+        if form.word_set is not None:
+            return self._encode_words(form, prompt)
         labelled = [self._ids(prompt, f"{form.cue} {label}") for label in form.labels]
         stem = labelled[0][:-1]
         for label, ids in zip(form.labels, labelled, strict=True):
@@ -113,9 +118,8 @@ class FormEncoder:
                 f"tokens are {self._tokenizer.convert_ids_to_tokens(answers)}",
                 "Use other labels, or a model whose tokenizer knows them.",
             )
-        in_item_order = sorted(zip(form.options, answers, strict=True))
         self._check((form.text, form.cue), stem)
-        return self._encoded(prompt, stem, tuple(token for _, token in in_item_order))
+        return self._encoded(prompt, stem, _in_item_order(form, [(token,) for token in answers]))
 
     def encode_text(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a plain text, beginning as the tokenizer begins it."""
@@ -159,7 +163,29 @@ class FormEncoder:
                 "Use the tokenizer that the model was trained with, or a text without this token.",
             )
 
-    def _encoded(self, prompt: str, tokens: list[int], options: tuple[int, ...]) -> EncodedForm:
+    def _encode_words(self, form: Form, prompt: str) -> EncodedForm:
+        """Encode a form whose options are answers in words, each with what a tokenizer joins to it."""
+        cue, space = ("", "") if self._template else (form.cue, " ")
+        whole = [self._ids(prompt, f"{cue}{space}{words}") for words in form.labels]
+        stem = self._ids(prompt, cue)
+        stem = stem[: min(shared_length(stem, ids) for ids in whole)]
+        options = [tuple(ids[len(stem) :]) for ids in whole]
+        self._check((form.text, cue), whole[0])
+        for words, tokens in zip(form.labels, options, strict=True):
+            self._check((words,), tokens)
+        by_tokens = sorted(zip(options, form.labels, strict=True))
+        for (tokens, words), (longer, others) in pairwise(by_tokens):
+            if shared_length(tokens, longer) == len(tokens):
+                raise UsageError(
+                    f"the answer {words!r} is the beginning of {others!r}, or the same, for this "
+                    f"tokenizer: {self._tokenizer.convert_ids_to_tokens(longer)}",
+                    "Word the answers so that none begins with the whole of another one.",
+                )
+        return self._encoded(prompt, stem, _in_item_order(form, options))
+
+    def _encoded(
+        self, prompt: str, tokens: list[int], options: tuple[tuple[int, ...], ...]
+    ) -> EncodedForm:
         # A tokenizer may join the end of the question with the cue: that token is the cue's.
         cue = len(tokens) - shared_length(self._ids(prompt, ""), tokens)
         return EncodedForm(tuple(tokens), options, cue, len(self.leading))
@@ -182,15 +208,19 @@ class FormEncoder:
         ends = range(len(whole) - len(bare) + 1)
         return tuple(whole[: next((at for at in ends if whole[at : at + len(bare)] == bare), 0)])
 
-    def _check(self, texts: Sequence[str], tokens: list[int]) -> None:
+    def _check(self, texts: Sequence[str], tokens: Sequence[int]) -> None:
         """Check that texts can be read from tokens, marks and spaces aside."""
-        shown = str(self._tokenizer.decode(tokens, skip_special_tokens=True))
+        shown = str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
         for text in texts:
             if _letters(text) not in _letters(shown):
                 raise UsageError(
                     f"the tokenizer does not know all of {text!r}: it reads {shown!r}",
                     "Ask in another language, or use a model that knows this one.",
                 )
+
+
+def _in_item_order(form: Form, shown: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
+    return tuple(tokens for _, tokens in sorted(zip(form.options, shown, strict=True)))
 
 
 def _letters(text: str) -> str:

@@ -2,7 +2,8 @@
 
 Nearly all time goes here. A candidate costs one packed row (see `plan.py`): the forms' tokens merged by
 their shared beginnings, the guard texts among them, no padding, no attention between unrelated forms, and
-logits of the option tokens only. Behind the question, a soft prompt leaves the question itself as it is:
+logits of the option tokens only, of the whole vocabulary where an answer in words goes on. Behind the
+question, a soft prompt leaves the question itself as it is:
 that runs once, for the whole query. Candidates are taken in chunks, so that on a processor the
 activations stay in cache and on a GPU they fit; a chunk that does not fit is halved.
 
@@ -26,7 +27,7 @@ from acculturate.model.encoding import FormEncoder
 from acculturate.model.forward import PATHS, Forward, Path, does_not_fit
 from acculturate.model.gradient import backward
 from acculturate.model.layers import counting_layers
-from acculturate.model.plan import Plan, Planner
+from acculturate.model.plan import Plan, Planner, Steps
 from acculturate.model.soft_prompt import Placement, Prompt, Prompts
 from acculturate.model.verification import Verification
 from acculturate.progress import advance
@@ -204,21 +205,31 @@ class PopulationEvaluator:
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Compute probabilities of the options, their valid mass, divergence and perplexity of the texts."""
         states, candidates, forms = self._states(plan, chunk), len(chunk), len(plan.option_index)
+        texts = forms + plan.steps.rows
         answered = states[:, :forms].contiguous()
         logits = plan.option_logits(answered)
         index = plan.option_index.clamp(min=0).expand(candidates, -1, -1)
         logits = logits.gather(2, index).masked_fill(plan.option_index < 0, -torch.inf)
+        if plan.steps.rows:
+            logits = self._continue(plan.steps, logits, states[:, forms:texts].contiguous())
         mass = torch.zeros(candidates, forms)
         if valid_mass and forms:
             whole, _ = self._forward.vocabulary.sums(answered)
             mass = (logits.logsumexp(-1) - whole).exp()
         divergence = perplexity = torch.zeros(candidates)
         if reference is not None:
-            by_token, surprise = self._read(plan, states[:, forms:].contiguous(), reference)
+            by_token, surprise = self._read(plan, states[:, texts:].contiguous(), reference)
             # Rounding can leave a hair below zero where the divergence is zero.
             divergence = by_token.mean(-1).clamp(min=0)
             perplexity = surprise.mean(-1).exp()
         return logits.softmax(dim=-1), mass, divergence, perplexity
+
+    def _continue(self, steps: Steps, logits: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+        """Add the log-probabilities of all further tokens to the logits of options' first ones."""
+        whole, _ = self._forward.vocabulary.sums(states)
+        follows = self._forward.vocabulary.logit_of_each(states[:, steps.row], steps.token)
+        log_probabilities = follows - whole[:, steps.row]
+        return logits.flatten(1).index_add(1, steps.option, log_probabilities).view_as(logits)
 
     def _read(
         self, plan: Plan, states: torch.Tensor, reference: _Reference

@@ -154,11 +154,11 @@ class Forward:
     def _form_by_form(
         self, rows: torch.Tensor, layout: TreeLayout, read: torch.Tensor
     ) -> torch.Tensor:
-        """Run every sequence that holds a row that is read and not in one before."""
+        """Run every sequence that holds a row that is read and not in a longer one."""
         wanted = set(read.tolist())
         place: dict[int, int] = {}
         logits: list[torch.Tensor] = []
-        for path in layout.tree.paths:
+        for path in sorted(layout.tree.paths, key=len, reverse=True):
             at = [k for k, row in enumerate(path.tolist()) if row in wanted and row not in place]
             if at:
                 place |= {int(path[k]): len(place) + count for count, k in enumerate(at)}

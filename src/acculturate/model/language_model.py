@@ -110,7 +110,7 @@ class LanguageModel:
         return model_hash(self.network) if self._adapter is None else self._adapter.model_hash
 
     def encode(self, form: Form) -> EncodedForm:
-        """Return a form's tokens and its options' answer tokens."""
+        """Return a form's tokens and those of its options."""
         return self._encoder.encode(form)
 
     def encode_text(self, text: str) -> tuple[int, ...]:

@@ -1,8 +1,9 @@
 """Plans: everything about a query that no candidate changes, prepared once.
 
 In: a `Query` and the number of virtual tokens. Out: a `Plan`: all forms and texts packed into one row of
-tokens, without padding, every shared beginning once; where in it the soft prompt stands, where answers
-and texts are read, and how the option tokens alone are read there.
+tokens, without padding, every shared beginning once, the options of a form as branches behind it; where
+in it the soft prompt stands, where answers and texts are read, and how the option tokens alone are read
+there.
 """
 
 from __future__ import annotations
@@ -23,15 +24,35 @@ from acculturate.model.verification import Verification
 
 
 @dataclass(frozen=True)
+class Steps:
+    """The tokens of options behind their first; a label has none.
+
+    Attributes:
+        rows: Number of different rows that they follow, each inside one or more options.
+        row: `[step]`: which of these it follows.
+        token: `[step]`: the token.
+        option: `[step]`: its option's place in `[form, option]`, flattened.
+    """
+
+    rows: int
+    row: torch.Tensor
+    token: torch.Tensor
+    option: torch.Tensor
+
+
+@dataclass(frozen=True)
 class Plan:
     """A packed query.
 
     Attributes:
         layout: The row.
-        read: `[form + text position]`: the rows that are read: those whose next token is an answer, then
-            those of the texts whose next token is predicted.
-        option_logits: From states to the logits of all distinct option tokens, `[..., token]`, float32.
+        read: `[form + row inside options + text position]`: the rows that are read: those whose next
+            token begins an answer, those whose next token continues one, and those of the texts whose
+            next token is predicted.
+        option_logits: From states to the logits of all distinct first tokens of options, `[..., token]`,
+            float32.
         option_index: `[form, option]` into those; -1 where an item has fewer.
+        steps: What follows the first tokens.
         following: `[text position]`: the token that follows.
     """
 
@@ -39,6 +60,7 @@ class Plan:
     read: torch.Tensor
     option_logits: Callable[[torch.Tensor], torch.Tensor]
     option_index: torch.Tensor
+    steps: Steps
     following: torch.Tensor
 
 
@@ -70,31 +92,67 @@ class Planner:
         """Pack encoded forms, and the tokens of texts, into one row."""
         prompt = tuple(-1 - index for index in range(virtual_tokens))
         text_cuts = [self._encoder.prompt_at(text, placement) for text in texts]
-        cuts = [*(form.prompt_at(placement) for form in forms), *text_cuts]
-        sequences = [*(form.tokens for form in forms), *texts]
-        tree = PrefixTree.build(
-            [ids[:cut] + prompt + ids[cut:] for ids, cut in zip(sequences, cuts, strict=True)]
-        )
+        sequences = [
+            (form.tokens + behind, form.prompt_at(placement))
+            for form in forms
+            for behind in [(), *(option[:-1] for option in form.options if len(option) > 1)]
+        ]
+        sequences += zip(texts, text_cuts, strict=True)
+        tree = PrefixTree.build([ids[:cut] + prompt + ids[cut:] for ids, cut in sequences])
         self._verification.cover(int(tree.positions.max(initial=0)) + 1)
         layout = self._forward.layout(tree)
-        form_paths, text_paths = tree.paths[: len(forms)], tree.paths[len(forms) :]
+        text_paths = tree.paths[len(tree.paths) - len(texts) :]
+        ends, inside, steps = self._find_options(forms, tree.paths)
         # What stands before the soft prompt does not feel it, and nothing stands before a first token:
         # all other tokens of a text are predicted.
         first = [max(cut, 1) for cut in text_cuts]
-        read = [path[-1:] for path in form_paths]
-        read += [p[virtual_tokens + k - 1 : -1] for p, k in zip(text_paths, first, strict=True)]
+        read = [p[virtual_tokens + k - 1 : -1] for p, k in zip(text_paths, first, strict=True)]
         following = [token for text, k in zip(texts, first, strict=True) for token in text[k:]]
-        options = sorted({token for form in forms for token in form.options})
-        widest = max((len(form.options) for form in forms), default=0)
-        option_index = np.full((len(forms), widest), -1)
+        options = sorted({option[0] for form in forms for option in form.options})
+        option_index = np.full((len(forms), _widest(forms)), -1)
         for row, form in zip(option_index, forms, strict=True):
-            row[: len(form.options)] = np.searchsorted(options, form.options)
+            firsts = [option[0] for option in form.options]
+            row[: len(firsts)] = np.searchsorted(options, firsts)
         tensor = self._forward.tensor
-        rows = layout.among_running(np.concatenate([np.empty(0, np.int64), *read]))
         return Plan(
             layout=layout,
-            read=tensor(rows),
+            read=tensor(layout.among_running(np.concatenate([ends, inside, *read]))),
             option_logits=self._forward.vocabulary.of_tokens(tensor(np.array(options, np.int64))),
             option_index=tensor(option_index),
+            steps=steps,
             following=tensor(np.array(following, np.int64)),
         )
+
+    def _find_options(
+        self, forms: Sequence[EncodedForm], paths: Sequence[np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, Steps]:
+        """Return the rows where forms end, the different rows inside options, and what follows these.
+
+        Args:
+            forms: The forms.
+            paths: Rows of each form, each followed by those of its options that have several tokens,
+                their last one left out.
+        """
+        path, widest = iter(paths), _widest(forms)
+        ends: list[int] = []
+        rows: list[int] = []
+        steps: list[tuple[int, int]] = []
+        for index, form in enumerate(forms):
+            stem = next(path)
+            ends.append(stem[-1])
+            for place, option in enumerate(form.options):
+                if len(option) > 1:
+                    rows += next(path)[len(stem) :].tolist()
+                    steps += [(token, index * widest + place) for token in option[1:]]
+        inside, row = np.unique(np.array(rows, np.int64), return_inverse=True)
+        token, option = np.array(steps, np.int64).reshape(-1, 2).T
+        tensor = self._forward.tensor
+        return (
+            np.array(ends, np.int64),
+            inside,
+            Steps(len(inside), tensor(row), tensor(token.copy()), tensor(option.copy())),
+        )
+
+
+def _widest(forms: Sequence[EncodedForm]) -> int:
+    return max((len(form.options) for form in forms), default=0)
