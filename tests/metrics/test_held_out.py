@@ -57,7 +57,11 @@ def test_each_set_is_new_in_what_it_says(sets, vsm13):
             assert (form.wording not in worded) == new_words
             assert (form.frame not in framed) == new_frames
             assert form.split == "held-out"
-    assert all(len(one.forms) == 96 for key, one in sets.items() if key != "tuning")
+    assert all(
+        len(one.forms) == 96
+        for key, one in sets.items()
+        if key not in ("tuning", "words-held-out", "words-all-new")
+    )
     assert {f.labels[0] for f in sets["letters"].forms} == {"A"}
     assert {f.language for f in sets["zh"].forms} == {"zh"}
 
@@ -76,7 +80,8 @@ def test_two_options_have_no_other_order(vsm13):
         vsm13, scales={key: replace(scale, options=2) for key, scale in vsm13.scales.items()}
     )
     keys = [one.key for one in form_sets(two, balanced_forms(two, "tuning"), "en")]
-    assert keys == ["tuning", "wordings", "frames", "held-out", "letters"]
+    labelled = [key for key in keys if not key.startswith("words-")]
+    assert labelled == ["tuning", "wordings", "frames", "held-out", "letters"]
 
 
 def test_drawing_shuffled_forms_anew_keeps_both_orders(vsm13, sets):
@@ -102,7 +107,52 @@ def test_an_instrument_with_one_wording_has_no_new_ones(toy):
     one = {item: words[:1] for item, words in text.wordings.items()}
     single = replace(toy, languages={"en": replace(text, wordings=one, held_out_wordings=())})
     keys = [s.key for s in form_sets(single, balanced_forms(single, "tuning"), "en")]
-    assert keys == ["tuning", "held-out", "shuffled", "letters"]
+    labelled = [key for key in keys if not key.startswith("words-")]
+    assert labelled == ["tuning", "held-out", "shuffled", "letters"]
+
+
+NEW = {  # wordings, frames, option words
+    "tuning": (False, False, False),
+    "wordings": (True, False, False),
+    "frames": (False, True, False),
+    "option-words": (False, False, True),
+    "held-out": (True, True, False),
+    "all-new": (True, True, True),
+}
+
+
+@pytest.mark.parametrize(("labels", "prefix"), [("words", ""), ("digits", "words-")])
+def test_words_are_new_in_what_a_row_says_whatever_was_tuned_on(vsm13, labels, prefix):
+    known = all_forms(vsm13, split="tuning", labels="words")
+    seen = [{f.wording for f in known}, {f.frame for f in known}, {f.word_set for f in known}]
+    tuning = balanced_forms(vsm13, "tuning", labels=labels)
+    by_key = {each.key: each.forms for each in form_sets(vsm13, tuning, "en", ["hi"])}
+    for key, new in NEW.items():
+        for form in by_key[prefix + key]:
+            levels = form.wording, form.frame, form.word_set
+            assert new == tuple(x not in known for x, known in zip(levels, seen, strict=True))
+    assert {form.answer_kind for form in by_key["hi"]} == (
+        {("hi", "1")} if labels == "digits" else {("hi", f"words {n}") for n in seen[2]}
+    )
+
+
+def test_a_run_tuned_by_words_or_letters_is_asked_by_other_labels_too(vsm13):
+    for labels, wanted in (
+        ("words", {"digits": "1", "shuffled": "1", "letters": "A"}),
+        ("letters", {"digits": "1", "shuffled": "A", "held-out": "A"}),
+    ):
+        tuning = balanced_forms(vsm13, "tuning", labels=labels)
+        by_key = {each.key: each.forms for each in form_sets(vsm13, tuning, "en")}
+        assert {key: by_key[key][0].labels[0] for key in wanted} == wanted
+
+
+def test_a_single_set_of_words_is_never_new(vsm13):
+    text = vsm13.languages["en"]
+    words = {scale: sets[:1] for scale, sets in text.words.items()}
+    single = replace(vsm13, languages={"en": replace(text, words=words)})
+    keys = {each.key for each in form_sets(single, balanced_forms(single, "tuning"), "en")}
+    assert "words-held-out" in keys
+    assert not keys & {"words-option-words", "words-all-new"}
 
 
 def test_a_row_is_what_measure_gives(vsm13, prompt, asked):

@@ -14,6 +14,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+
 from acculturate.arguments import Seed, checked
 from acculturate.errors import FailureError, UsageError
 from acculturate.io import fingerprint, lock_folder
@@ -21,7 +24,9 @@ from acculturate.metrics.comparison import Comparison, ComparisonSettings, compa
 from acculturate.metrics.extremes import Extremes, measure_extremes
 from acculturate.metrics.held_out import (
     HEADLINE,
+    TUNING,
     FormSet,
+    carry_over_of,
     form_sets,
     kept_samples,
     language_name,
@@ -29,6 +34,7 @@ from acculturate.metrics.held_out import (
     make_row,
     other_languages,
     rows_by_order,
+    wanted_shift,
 )
 from acculturate.metrics.other_surveys import SurveyCheck, check_with, other_surveys
 from acculturate.metrics.respondents import LANGUAGE, Respondents, survey_respondents
@@ -66,8 +72,11 @@ from acculturate.survey import (
 from acculturate.survey import fingerprint as form_fingerprint
 from acculturate.survey.scoring import MOST_RESPONDENTS
 
-FORMAT = 2
+FORMAT = 3
 """Raised when a file's numbers come to mean something else, so that old ones are made again."""
+
+
+Shift = Float[np.ndarray, " dimension"]
 
 
 @dataclass(frozen=True)
@@ -193,23 +202,28 @@ class _Checks:
         self._compared: dict[str, Comparison] = {}
 
     def held_out(self) -> None:
-        """Compare the losses in every way of asking."""
+        """Compare losses, and the shift of scores with the wanted one, in every way of asking."""
         record = self.memo.read_record("held_out", HeldOut)
         kept: dict[str, list[HeldOutRow]] = {}
         for row in record.rows if record else ():
             kept.setdefault(row.fingerprint, []).append(row)
         rows: list[HeldOutRow] = []
+        wanted: Shift | None = None
         self.memo.forget("asked:")
         for form_set in self._sets.values():
-            inputs = self._fingerprint("row", form_set.key, form_fingerprint(form_set.forms))
+            since = None if wanted is None else wanted.tolist()
+            forms = form_fingerprint(form_set.forms)
+            inputs = self._fingerprint("row", form_set.key, forms, since)
             if inputs not in kept:
                 with self.memo.attempt(f"asked:{form_set.key}", form_set.label.removeprefix("…")):
-                    kept[inputs] = list(self._rows(form_set, inputs))
+                    kept[inputs] = list(self._rows(form_set, inputs, wanted))
                     self.memo.note("held_out")
-                    self.memo.write("held_out", HeldOut(tuple(chain.from_iterable(kept.values()))))
+                    self._write_rows(tuple(chain.from_iterable(kept.values())))
             rows += kept.get(inputs, ())
+            if form_set.key == TUNING and rows:
+                wanted = wanted_shift(rows[0], self._inputs.settings)
         if rows:
-            self.memo.write("held_out", HeldOut(tuple(rows)))
+            self._write_rows(tuple(rows))
 
     def specificity(self) -> None:
         """Rank the target among all countries."""
@@ -225,7 +239,7 @@ class _Checks:
 
     def extremes(self) -> None:
         """Measure how far scores are from the middle."""
-        keys = "tuning", HEADLINE
+        keys = TUNING, HEADLINE
         self._once(
             "extremes",
             "distances from the middle",
@@ -286,15 +300,19 @@ class _Checks:
 
         self._once("respondents", "a survey of respondents", make, form_fingerprint(forms), count)
 
-    def _rows(self, form_set: FormSet, inputs: str) -> Iterator[HeldOutRow]:
+    def _rows(self, form_set: FormSet, inputs: str, wanted: Shift | None) -> Iterator[HeldOutRow]:
         """Yield the row of a set of forms; the headline's also has samples, and rows by option order."""
         comparison = self._comparison(form_set.key)
-        row = make_row(form_set.key, form_set.label, comparison)
+        wanted = comparison.wanted if form_set.key == TUNING else wanted
+        row = make_row(form_set.key, form_set.label, comparison, wanted)
         is_headline = form_set.key == HEADLINE
         samples = kept_samples(comparison) if is_headline else {}
         yield HeldOutRow(**vars(row), samples=samples, fingerprint=inputs)
-        for by_order in rows_by_order(comparison) if is_headline else ():
+        for by_order in rows_by_order(comparison, wanted) if is_headline else ():
             yield HeldOutRow(**vars(by_order), fingerprint=inputs)
+
+    def _write_rows(self, rows: tuple[HeldOutRow, ...]) -> None:
+        self.memo.write("held_out", HeldOut(rows, carry_over_of(rows)))
 
     def _comparison(self, key: str) -> Comparison:
         if key not in self._compared:

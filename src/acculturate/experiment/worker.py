@@ -18,7 +18,15 @@ from acculturate.evaluation.examine import examine
 from acculturate.experiment.prepared import BASELINE_CELL, Cell, PreparedExperiment
 from acculturate.io import disk_is_full, json_text, write_text
 from acculturate.metrics.comparison import ComparisonSettings, compare
-from acculturate.metrics.held_out import HEADLINE, FormSetResult, form_sets, make_row, rows_by_order
+from acculturate.metrics.held_out import (
+    HEADLINE,
+    TUNING,
+    FormSetResult,
+    carry_over_of,
+    form_sets,
+    make_row,
+    rows_by_order,
+)
 from acculturate.metrics.other_surveys import SurveyCheck, check_with, other_surveys
 from acculturate.metrics.specificity import rank_target
 from acculturate.model.answers import AnswerModel
@@ -204,12 +212,15 @@ def _evaluate_line(
     sets = form_sets(instrument, task.forms, settings.language, others)
     rows: list[FormSetResult] = []
     by_order: tuple[FormSetResult, ...] = ()
+    wanted = None
     for each in sets:
         with memo.attempt(f"asked:{each.key}", each.label.removeprefix("…")):
             compared = compare(model, line, each.forms, comparing)
-            rows.append(make_row(each.key, each.label, compared))
+            if each.key == TUNING:
+                wanted = compared.wanted
+            rows.append(make_row(each.key, each.label, compared, wanted))
             if each.key == HEADLINE:
-                by_order = rows_by_order(compared)
+                by_order = rows_by_order(compared, wanted)
                 ranked = rank_target(compared, target.name, prepared.tables[target.table])
                 memo.write("specificity", ranked)
     surveys: list[SurveyCheck] = []
@@ -217,8 +228,7 @@ def _evaluate_line(
         if survey.country is not None:
             with memo.attempt(f"survey:{survey.instrument.key}", survey.instrument.title):
                 surveys.append(check_with(model, line, survey, settings.seed))
-    memo.write(
-        "held_out", HeldOut(tuple(HeldOutRow(**vars(asked)) for asked in (*rows, *by_order)))
-    )
+    record = tuple(HeldOutRow(**vars(asked)) for asked in (*rows, *by_order))
+    memo.write("held_out", HeldOut(record, carry_over_of(record)))
     memo.write("other_surveys", OtherSurveys(tuple(surveys)))
     memo.finish()

@@ -12,10 +12,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
+from acculturate.metrics.attained import AttainedShift, attained_shift
+from acculturate.metrics.content import content
 from acculturate.metrics.measure import RESPONDENTS, ask_state, score_answers, score_intervals
 from acculturate.metrics.statistics import Interval, interval_around, loss_interval
 from acculturate.model import AnswerModel, Answers, SoftPrompt
-from acculturate.record_files import InfIfNull, Intervals, NanIfNull, Numbers, OptionalInterval
+from acculturate.record_files import (
+    InfIfNull,
+    Intervals,
+    NanIfNull,
+    Numbers,
+    OptionalInterval,
+    finite,
+)
 from acculturate.survey import Form, Reading, Scoring, with_line
 
 
@@ -67,12 +76,15 @@ class StatePair:
         gain: By how much the loss fell.
         gain_interval: Its 95% bootstrap interval, both models on the same drawn forms; None where an
             item has one form in an order.
+        shift: The shift of scores against the wanted one; None where that is not known, as in files of
+            earlier versions.
     """
 
     naive: State
     tuned: State
     gain: NanIfNull
     gain_interval: OptionalInterval
+    shift: AttainedShift | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,7 @@ class Comparison:
         settings: The settings of the comparison.
         forms: The forms asked.
         answers: Of each state.
+        values: The answer of each state to each form, as a number.
         scores: Of each state.
         samples: Bootstrap scores over the same drawn forms, or None.
     """
@@ -90,6 +103,7 @@ class Comparison:
     settings: ComparisonSettings
     forms: tuple[Form, ...]
     answers: tuple[Answers, Answers]
+    values: Float[np.ndarray, "state form"]
     scores: Float[np.ndarray, "state dimension"]
     samples: Float[np.ndarray, "state sample dimension"] | None
 
@@ -121,6 +135,18 @@ class Comparison:
         with np.errstate(invalid="ignore"):
             return interval_around(losses[0] - losses[1], self.gain)
 
+    @property
+    def wanted(self) -> Float[np.ndarray, " dimension"]:
+        """Return the shift of scores from the untouched model to the target."""
+        return self.settings.target - self.scores[0]
+
+    def shift(self, wanted: Float[np.ndarray, " dimension"]) -> AttainedShift:
+        """Return the shift of scores against the wanted one, and the content of the untouched answers."""
+        samples = None if self.samples is None else self.samples[1] - self.samples[0]
+        untouched = content(self.values[0], self.forms, self.settings.scoring.instrument)
+        coefficient = None if untouched is None else finite(untouched.coefficient)
+        return attained_shift(self.scores[1] - self.scores[0], samples, wanted, coefficient)
+
     def state(self, index: int) -> State:
         """Return one state as it is shown."""
         scoring, losses = self.settings.scoring, self.loss_samples
@@ -135,13 +161,14 @@ class Comparison:
             valid_mass=None if mass is None else float(mass.mean()),
         )
 
-    def states(self) -> StatePair:
-        """Return both states as they are shown."""
+    def states(self, wanted: Float[np.ndarray, " dimension"] | None = None) -> StatePair:
+        """Return both states as they are shown, and their shift where it is known what was wanted."""
         return StatePair(
             naive=self.state(0),
             tuned=self.state(1),
             gain=self.gain,
             gain_interval=self.gain_interval,
+            shift=None if wanted is None else self.shift(wanted),
         )
 
     def only(self, chosen: Sequence[int]) -> Comparison:
@@ -186,6 +213,7 @@ def compare_answers(naive: Answers, tuned: Answers, settings: ComparisonSettings
         settings,
         naive.forms,
         (naive, tuned),
+        np.stack([before.values, after.values]),
         np.stack([before.scores, after.scores]),
         np.stack(samples) if samples else None,
     )

@@ -1,27 +1,34 @@
 """Other ways of asking: a row each, new in one thing or more.
 
 In: an instrument, the forms a run was tuned on, its soft prompt. Out: rows with naive and tuned losses,
-their intervals and that of the gain. Which forms are asked is fixed: no seed chooses them.
+the gain and the attained shift, each with its interval. Which forms are asked is fixed: no seed chooses them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.metrics.comparison import Comparison, StatePair
-from acculturate.survey import Form, Instrument, all_forms, crossed_forms, draw_forms
+from acculturate.metrics.attained import carry_over
+from acculturate.metrics.comparison import Comparison, ComparisonSettings, StatePair
+from acculturate.survey import Form, Instrument, LabelKind, crossed_forms, draw_forms
+from acculturate.survey.language import Split
 
+TUNING = "tuning"
+"""Key of the row of the forms that a run was tuned on; what was wanted is counted from there."""
 HEADLINE = "held-out"
 """Key of the row that a result is quoted by: held-out wordings, where there are any, in held-out frames."""
+NEW_WORDS = "option-words"
+"""Key of the row of answers in option words that are new and nothing else is."""
 FORMS_AN_ITEM = 4
 """Forms of an item that a row asks at most: two in each option order, the fewest with an interval."""
 KEPT_SAMPLES = 200
 """Bootstrap losses that a file keeps, for comparing several runs."""
 
+_LABEL_NAMES = {"digits": "…options numbered", "letters": "…options lettered"}
 LANGUAGES = {"ar": "Arabic", "en": "English", "es": "Spanish", "hi": "Hindi", "zh": "Chinese"}
 
 
@@ -30,7 +37,9 @@ class FormSet:
     """One way of asking.
 
     Attributes:
-        key: "tuning", "wordings", "frames", "held-out", "shuffled", "letters" or a language's code.
+        key: "tuning", "wordings", "frames", "option-words", "held-out" or "all-new" in the labels of the run;
+            "words-tuning" and so on in words, where it was tuned by labels; "digits", "letters", "shuffled";
+            a language's code.
         label: In words.
         forms: The forms to ask.
     """
@@ -68,33 +77,75 @@ def form_sets(
 
     Returns:
         One set each; a way in which the instrument has nothing new is left out: with a single
-        wording, new wordings; with scales of two, other orders; with scales of ten and more, letters.
+        wording, new wordings; with scales of two, other orders; with scales of ten and more, letters;
+        with a single set of option words, new ones.
 
     Raises:
         UsageError: The instrument does not have one of the languages.
     """
-    new = all_forms(instrument, (language,), "held-out")
-    lettered = all_forms(instrument, (language,), "held-out", "letters")
-    sets = [FormSet("tuning", "As it was tuned", limit_forms(tuning))]
-    new_wordings = bool(instrument.language(language).held_out_wordings)
-    if new_wordings:
-        worded = crossed_forms(instrument, "held-out", "tuning", language)
-        framed = crossed_forms(instrument, "tuning", "held-out", language)
+    own = _labels_of(tuning)
+    sets = [FormSet(TUNING, "As it was tuned", limit_forms(tuning))]
+    sets += _new_in_one_thing(instrument, language, own)[1:]
+    sets += _by_other_labels(instrument, language, own)
+    if own != "words":
         sets += [
-            FormSet("wordings", "New wordings", limit_forms(worded)),
-            FormSet("frames", "New frames", limit_forms(framed)),
+            FormSet(f"words-{each.key}", f"In words: {each.label.lower()}", each.forms)
+            for each in _new_in_one_thing(instrument, language, "words")
         ]
-    label = "New wordings and frames" if new_wordings else "New frames"
-    sets.append(FormSet(HEADLINE, label, limit_forms(new)))
-    mixed = crossed_forms(instrument, "held-out", "held-out", language, shuffled=True)
-    if {form.options for form in mixed} - {form.options for form in new}:
-        sets.append(FormSet("shuffled", "…options shuffled", _few_of_each(mixed)))
-    if any(a.labels != b.labels for a, b in zip(new, lettered, strict=True)):
-        sets.append(FormSet("letters", "…options lettered", limit_forms(lettered)))
     for code in others:
-        pool = all_forms(instrument, (code,), "held-out")
+        pool = crossed_forms(instrument, "held-out", "held-out", code, own)
         sets.append(FormSet(code, f"…in {language_name(code)}", limit_forms(pool)))
     return tuple(sets)
+
+
+def _new_in_one_thing(instrument: Instrument, language: str, labels: LabelKind) -> list[FormSet]:
+    """Return the sets of one kind of labels: as tuned, new in one thing, and in several."""
+    text = instrument.language(language)
+    new_wordings = bool(text.held_out_wordings)
+    new_words = labels == "words" and text.word_sets_of("tuning") != text.word_sets_of("held-out")
+    both = "New wordings and frames" if new_wordings else "New frames"
+    ways: list[tuple[str, str, Split, Split, Split, bool]] = [
+        (TUNING, "Tuning wordings and frames", "tuning", "tuning", "tuning", True),
+        ("wordings", "New wordings", "held-out", "tuning", "tuning", new_wordings),
+        ("frames", "New frames", "tuning", "held-out", "tuning", new_wordings),
+        (NEW_WORDS, "New option words", "tuning", "tuning", "held-out", new_words),
+        (HEADLINE, both, "held-out", "held-out", "tuning", True),
+        ("all-new", "New in everything", "held-out", "held-out", "held-out", new_words),
+    ]
+    return [
+        FormSet(
+            key,
+            label,
+            limit_forms(crossed_forms(instrument, wordings, frames, language, labels, words=words)),
+        )
+        for key, label, wordings, frames, words, known in ways
+        if known
+    ]
+
+
+def _by_other_labels(instrument: Instrument, language: str, own: LabelKind) -> list[FormSet]:
+    """Return the held-out forms with listed options in other orders and under other labels."""
+    listed: LabelKind = "digits" if own == "words" else own
+    other: LabelKind = "digits" if listed == "letters" else "letters"
+    plain, mixed, relabelled = (
+        crossed_forms(instrument, "held-out", "held-out", language, labels, shuffled)
+        for labels, shuffled in ((listed, False), (listed, True), (other, False))
+    )
+    sets: list[FormSet] = []
+    if own == "words":
+        sets.append(FormSet(listed, _LABEL_NAMES[listed], limit_forms(plain)))
+    if {form.options for form in mixed} - {form.options for form in plain}:
+        sets.append(FormSet("shuffled", "…options shuffled", _few_of_each(mixed)))
+    if any(a.labels != b.labels for a, b in zip(plain, relabelled, strict=True)):
+        sets.append(FormSet(other, _LABEL_NAMES[other], limit_forms(relabelled)))
+    return sets
+
+
+def _labels_of(forms: Sequence[Form]) -> LabelKind:
+    """Return the labels that a run is asked by elsewhere: words, where any of its forms has them."""
+    if any(form.word_set is not None for form in forms):
+        return "words"
+    return "digits" if any(form.labels[0] == "1" for form in forms) else "letters"
 
 
 def other_languages(
@@ -105,19 +156,41 @@ def other_languages(
     return tuple(code for code in dict.fromkeys(codes) if code != own)
 
 
-def make_row(key: str, label: str, comparison: Comparison) -> FormSetResult:
-    """Return a comparison as a row."""
-    states = vars(comparison.states())
+def make_row(
+    key: str,
+    label: str,
+    comparison: Comparison,
+    wanted: Float[np.ndarray, " dimension"] | None = None,
+) -> FormSetResult:
+    """Return a comparison as a row, with its shift where it is known which was wanted."""
+    states = vars(comparison.states(wanted))
     return FormSetResult(key=key, label=label, forms=len(comparison.forms), **states)
 
 
-def rows_by_order(comparison: Comparison) -> tuple[FormSetResult, FormSetResult]:
-    """Return the rows of a comparison's forms in the item's own order, and in the reversed one."""
+def rows_by_order(
+    comparison: Comparison, wanted: Float[np.ndarray, " dimension"] | None = None
+) -> tuple[FormSetResult, ...]:
+    """Return the rows of a comparison's forms by the order of their options; none in words, which list none."""
     rows: list[FormSetResult] = []
     for order, label in (("forward", "…options as listed"), ("reversed", "…options reversed")):
         chosen = [index for index, form in enumerate(comparison.forms) if form.order == order]
-        rows.append(make_row(order, label, comparison.only(chosen)))
-    return rows[0], rows[1]
+        if chosen:
+            rows.append(make_row(order, label, comparison.only(chosen), wanted))
+    return tuple(rows)
+
+
+def wanted_shift(
+    tuning: FormSetResult, settings: ComparisonSettings
+) -> Float[np.ndarray, " dimension"]:
+    """Return target minus untouched scores on the tuning forms; NaN where a score is not known."""
+    keys = [dimension.key for dimension in settings.scoring.dimensions]
+    return settings.target - np.array([tuning.naive.scores.get(key, np.nan) for key in keys])
+
+
+def carry_over_of(rows: Iterable[FormSetResult]) -> float | None:
+    """Return the share of the shift attained on the tuning forms that is attained on the held-out ones."""
+    shifts = {row.key: row.shift for row in rows}
+    return carry_over(shifts.get(HEADLINE), shifts.get(TUNING))
 
 
 def kept_samples(comparison: Comparison) -> dict[str, tuple[float, ...]]:

@@ -122,5 +122,5 @@ def check_with(
         language=survey.forms[0].language,
         dimensions={dimension.key: dimension.name for dimension in scoring.dimensions},
         target=scoring.by_key(target),
-        **vars(comparison.states()),
+        **vars(comparison.states(comparison.wanted)),
     )

@@ -454,9 +454,16 @@ class HeldOutRow(FormSetResult):
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The run asked in every other way: evaluation/held_out.json."""
+    """The run asked in every other way: evaluation/held_out.json.
+
+    Attributes:
+        rows: One a way of asking.
+        carry_over: Share of the shift attained on the tuning forms that is attained on the held-out ones; None
+            where it was not measured or says nothing.
+    """
 
     rows: tuple[HeldOutRow, ...]
+    carry_over: OptionalNumber = None
 
 
 @dataclass(frozen=True)
@@ -502,6 +509,7 @@ class Checks:
 
     Attributes:
         rows: One a way of asking.
+        carry_over: See `HeldOut`.
         specificity: Where the target stands among countries.
         extremes: Whether scores went towards the middle.
         generated: Whether written answers say what the probabilities say.
@@ -514,6 +522,7 @@ class Checks:
     """
 
     rows: tuple[HeldOutRow, ...] = ()
+    carry_over: OptionalNumber = None
     specificity: Specificity | None = None
     extremes: Extremes | None = None
     generated: Generated | None = None

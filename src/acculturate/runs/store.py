@@ -191,6 +191,7 @@ def read_checks(folder: Path) -> Checks:
         refused = part(Refusals, REFUSED)
         return Checks(
             rows=held_out.rows if held_out else (),
+            carry_over=held_out.carry_over if held_out else None,
             specificity=part(Specificity, "specificity"),
             extremes=part(Extremes, "extremes"),
             generated=part(Generated, "generated"),

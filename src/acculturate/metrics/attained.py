@@ -1,0 +1,124 @@
+"""The attained shift: how much of the shift of scores that was wanted is there, and in its direction or not.
+
+In: scores of the untouched and of the tuned model, asked in one way, and the shift that was wanted. Out: an
+`AttainedShift`. Constants of a survey and priors of answers cancel, since every way of asking is compared
+with its own untouched answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from acculturate.metrics.content import ENOUGH
+from acculturate.metrics.statistics import Interval, interval_around
+from acculturate.record_files import OptionalInterval, finite
+
+FEWEST_DIMENSIONS = 3
+"""The fewest dimensions with a correlation: over two it is always 1 or -1."""
+
+
+@dataclass(frozen=True)
+class AttainedShift:
+    """The shift of scores in one way of asking, against the wanted one.
+
+    Attributes:
+        attained: Projection of the shift on the wanted shift, over the squared length of that: 1 is all of
+            it, 0 none, below 0 the other way. None where nothing was wanted or a score is not finite.
+        interval: Its 95% bootstrap interval over the forms, both models on the same drawn forms; None where
+            a form has no other beside it.
+        correlation: Pearson's, over the dimensions; None for fewer than three, or shifts that do not vary.
+        correlation_interval: Likewise.
+        content: Generalizability coefficient of the untouched model's answers in this way, within scales;
+            None where it cannot be estimated.
+        counts: Whether these answers are about the questions: a content of at least 0.5.
+    """
+
+    attained: float | None
+    interval: OptionalInterval
+    correlation: float | None
+    correlation_interval: OptionalInterval
+    content: float | None
+    counts: bool
+
+
+def attained_shift(
+    shift: Float[np.ndarray, " dimension"],
+    samples: Float[np.ndarray, "sample dimension"] | None,
+    wanted: Float[np.ndarray, " dimension"],
+    content: float | None,
+) -> AttainedShift:
+    """Compare a shift of scores with the wanted one.
+
+    Args:
+        shift: Tuned minus untouched scores.
+        samples: The same over bootstrap samples of the forms, or None.
+        wanted: Target minus untouched scores on the tuning forms; taken as given, not as a sample.
+        content: Generalizability coefficient of the untouched answers, or None.
+    """
+    attained, interval = _estimate(_projections, shift, samples, wanted)
+    correlation, ends = _estimate(_correlations, shift, samples, wanted)
+    return AttainedShift(
+        attained=attained,
+        interval=interval,
+        correlation=correlation,
+        correlation_interval=ends and (max(ends[0], -1.0), min(ends[1], 1.0)),
+        content=content,
+        counts=content is not None and content >= ENOUGH,
+    )
+
+
+def carry_over(elsewhere: AttainedShift | None, tuning: AttainedShift | None) -> float | None:
+    """Return the share of the shift attained on the tuning forms that is attained elsewhere.
+
+    None where one of the two is missing or does not count, or where the shift on the tuning forms cannot be
+    told from none.
+    """
+    if elsewhere is None or tuning is None or not (elsewhere.counts and tuning.counts):
+        return None
+    if elsewhere.attained is None or tuning.attained is None:
+        return None
+    least = tuning.interval[0] if tuning.interval else tuning.attained
+    return elsewhere.attained / tuning.attained if least > 0 else None
+
+
+_Statistic = Callable[
+    [Float[np.ndarray, "sample dimension"], Float[np.ndarray, " dimension"]],
+    Float[np.ndarray, " sample"],
+]
+
+
+def _estimate(
+    statistic: _Statistic,
+    shift: Float[np.ndarray, " dimension"],
+    samples: Float[np.ndarray, "sample dimension"] | None,
+    wanted: Float[np.ndarray, " dimension"],
+) -> tuple[float | None, Interval | None]:
+    """Return a statistic of a shift and its interval; None where it is undefined."""
+    value = finite(float(statistic(shift[None], wanted)[0]))
+    if value is None or samples is None:
+        return value, None
+    return value, interval_around(statistic(samples, wanted), value)
+
+
+def _projections(
+    shifts: Float[np.ndarray, "sample dimension"], wanted: Float[np.ndarray, " dimension"]
+) -> Float[np.ndarray, " sample"]:
+    """Return projections on a vector, as shares of its length; NaN where it is 0."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return shifts @ wanted / (wanted @ wanted)
+
+
+def _correlations(
+    shifts: Float[np.ndarray, "sample dimension"], wanted: Float[np.ndarray, " dimension"]
+) -> Float[np.ndarray, " sample"]:
+    """Return Pearson correlations over dimensions; NaN for fewer than three, or where one is constant."""
+    if len(wanted) < FEWEST_DIMENSIONS:
+        return np.full(len(shifts), np.nan)
+    rows, column = (each - each.mean(axis=-1, keepdims=True) for each in (shifts, wanted))
+    lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(column)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(lengths > 1e-9, rows @ column / lengths, np.nan)
