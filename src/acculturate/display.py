@@ -212,20 +212,22 @@ def show_evaluation(run: RunRecords, results: Mapping[str, Any]) -> None:
 
 
 def _show_held_out(run: RunRecords) -> None:
-    """Show the losses of a run, asked in every way, with intervals over the forms, and what they say."""
+    """Show losses and attained shift of a run, asked in every way, with intervals, and what they say."""
     from acculturate.reporting import checks_narrative
 
-    rows = [
-        (
-            row.label,
-            *_estimate(row.naive.loss, row.naive.interval),
-            *_estimate(row.tuned.loss, row.tuned.interval),
-        )
-        for row in run.checks.rows
-    ]
-    header = "", "untouched", LEVEL, "tuned", LEVEL
+    rows: list[Sequence[str]] = []
+    for row in run.checks.rows:
+        losses, shift = (loss_text(row.naive.loss, 2), loss_text(row.tuned.loss, 2)), row.shift
+        if shift is None:
+            rows.append((row.label, *losses, *[MISSING] * 4))
+            continue
+        content = loss_text(shift.content and shift.content.coefficient, 2)
+        attained = _estimate(shift.attained, shift.interval)
+        counts = content if shift.counts else f"{content}, does not count"
+        rows.append((row.label, *losses, *attained, loss_text(shift.correlation, 2), counts))
+    header = "", "untouched", "tuned", "attained", LEVEL, "correlation", "content"
     below = _listed(checks_narrative.sentences(run))
-    show_table(f"{run.path}: loss, asked in other ways", header, rows, below=below)
+    show_table(f"{run.path}: loss and attained shift by way of asking", header, rows, below=below)
 
 
 def _show_benchmark(run: RunRecords, result: Result) -> None:

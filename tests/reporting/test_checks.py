@@ -98,7 +98,7 @@ def test_the_least_of_the_other_ways(edited):
 
     said = checks_narrative.other_ways(read_run(edited("held_out", change)))
     assert said == (
-        "Asked in 10 other ways, the loss is lower than untouched in 9. The least gain is with “options "
+        "Asked in 16 other ways, the loss is lower than untouched in 15. The least gain is with “options "
         "lettered”, where the loss rose by 4.0."
     )
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.metrics.content import ENOUGH
+from acculturate.metrics.content import ENOUGH, Content
 from acculturate.metrics.statistics import Interval, interval_around
 from acculturate.record_files import OptionalInterval, finite
 
@@ -32,16 +32,15 @@ class AttainedShift:
             a form has no other beside it.
         correlation: Pearson's, over the dimensions; None for fewer than three, or shifts that do not vary.
         correlation_interval: Likewise.
-        content: Generalizability coefficient of the untouched model's answers in this way, within scales;
-            None where it cannot be estimated.
-        counts: Whether these answers are about the questions: a content of at least 0.5.
+        content: Of the untouched model's answers in this way; None where it cannot be estimated.
+        counts: False where the coefficient of that is below 0.5: the answers are not about the questions.
     """
 
     attained: float | None
     interval: OptionalInterval
     correlation: float | None
     correlation_interval: OptionalInterval
-    content: float | None
+    content: Content | None
     counts: bool
 
 
@@ -49,7 +48,7 @@ def attained_shift(
     shift: Float[np.ndarray, " dimension"],
     samples: Float[np.ndarray, "sample dimension"] | None,
     wanted: Float[np.ndarray, " dimension"],
-    content: float | None,
+    content: Content | None,
 ) -> AttainedShift:
     """Compare a shift of scores with the wanted one.
 
@@ -57,7 +56,7 @@ def attained_shift(
         shift: Tuned minus untouched scores.
         samples: The same over bootstrap samples of the forms, or None.
         wanted: Target minus untouched scores on the tuning forms; taken as given, not as a sample.
-        content: Generalizability coefficient of the untouched answers, or None.
+        content: Of the untouched answers, or None.
     """
     attained, interval = _estimate(_projections, shift, samples, wanted)
     correlation, ends = _estimate(_correlations, shift, samples, wanted)
@@ -67,7 +66,7 @@ def attained_shift(
         correlation=correlation,
         correlation_interval=ends and (max(ends[0], -1.0), min(ends[1], 1.0)),
         content=content,
-        counts=content is not None and content >= ENOUGH,
+        counts=content is None or content.coefficient >= ENOUGH,
     )
 
 

@@ -23,7 +23,6 @@ from acculturate.record_files import (
     NanIfNull,
     Numbers,
     OptionalInterval,
-    finite,
 )
 from acculturate.survey import Form, Reading, Scoring, with_line
 
@@ -144,8 +143,7 @@ class Comparison:
         """Return the shift of scores against the wanted one, and the content of the untouched answers."""
         samples = None if self.samples is None else self.samples[1] - self.samples[0]
         untouched = content(self.values[0], self.forms, self.settings.scoring.instrument)
-        coefficient = None if untouched is None else finite(untouched.coefficient)
-        return attained_shift(self.scores[1] - self.scores[0], samples, wanted, coefficient)
+        return attained_shift(self.scores[1] - self.scores[0], samples, wanted, untouched)
 
     def state(self, index: int) -> State:
         """Return one state as it is shown."""

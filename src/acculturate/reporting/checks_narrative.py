@@ -18,6 +18,7 @@ from acculturate.formatting import (
 from acculturate.metrics.extremes import mean_distance
 from acculturate.metrics.held_out import HEADLINE, FormSetResult
 from acculturate.metrics.other_surveys import SurveyCheck
+from acculturate.reporting import attained_narrative
 from acculturate.reporting.narrative import country
 from acculturate.runs import RunRecords
 
@@ -44,7 +45,9 @@ def held_out(run: RunRecords) -> str | None:
 def other_ways(run: RunRecords) -> str | None:
     """Say in how many of the other ways of asking the loss fell, and where least."""
     rows = [row for row in run.checks.rows if row.key not in ("tuning", HEADLINE)]
-    others = [row for row in rows if math.isfinite(row.gain)]
+    others = [
+        row for row in rows if math.isfinite(row.gain) and (not row.shift or row.shift.counts)
+    ]
     if not others:
         return None
     least = min(others, key=lambda row: row.gain)
@@ -152,7 +155,17 @@ def refused(run: RunRecords) -> tuple[str, ...]:
 
 def sentences(run: RunRecords) -> tuple[str, ...]:
     """Return the sentences on all checks of a run."""
-    checks = (held_out, other_ways, specificity, other_surveys, extremes, respondents, generated)
+    shifts = attained_narrative.carry_over, attained_narrative.other_ways
+    checks = (
+        *shifts,
+        held_out,
+        other_ways,
+        specificity,
+        other_surveys,
+        extremes,
+        respondents,
+        generated,
+    )
     parts = (check(run) for check in checks)
     return tuple(sentence for sentence in parts if sentence is not None)
 

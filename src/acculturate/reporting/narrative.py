@@ -20,6 +20,7 @@ from acculturate.formatting import (
     short,
 )
 from acculturate.metrics.held_out import HEADLINE
+from acculturate.reporting import attained_narrative
 from acculturate.runs import Evaluation, Method, RunRecords
 
 Tone = Literal["good", "caution", "bad"]
@@ -101,16 +102,19 @@ def search_caption(run: RunRecords, bands: Collection[object]) -> str:
 
 
 def headline(run: RunRecords) -> str:
-    """Summarise a run in two or three sentences: the change, whether it holds, its cost."""
+    """Summarise a run in a few sentences: what carries over, the change, whether it holds, its cost."""
     naive, tuned = run.method("naive"), run.method("tuned")
     if run.evaluation is None or tuned is None or naive is None:
         return _unfinished_headline(run)
     change = _change_words(run, _loss(naive, "tuning"), _loss(tuned, "tuning"))
     unseen = _unseen_words(run, _loss(naive, "held-out"), _loss(tuned, "held-out"))
-    return (
-        f"Tuning {change} on {run.evaluation.forms.tuning} tuning forms; on forms it never saw {unseen}. "
-        f"{_cost_sentence(naive, tuned)}"
+    carried = attained_narrative.carry_over(run)
+    sentences = (
+        *([carried] if carried else []),
+        f"Tuning {change} on {run.evaluation.forms.tuning} tuning forms; on forms it never saw {unseen}.",
+        _cost_sentence(naive, tuned),
     )
+    return " ".join(sentences)
 
 
 def comparison_headline(runs: Sequence[RunRecords]) -> str:
@@ -219,6 +223,12 @@ def _unfinished_headline(run: RunRecords) -> str:
 
 
 def _carry_over_finding(run: RunRecords, naive: Method, tuned: Method) -> Finding | None:
+    row = run.checks.row(HEADLINE)
+    shift = row.shift if row else None
+    if shift and shift.content and not shift.counts:
+        return Finding(
+            "bad", "Its answers are not about the questions.", shift.content.warning or ""
+        )
     before, after, apart = _held_out(run, naive, tuned)
     seen_before, seen_after = _loss(naive, "tuning"), _loss(tuned, "tuning")
     if before is None or after is None:
@@ -241,6 +251,7 @@ def _carry_over_finding(run: RunRecords, naive: Method, tuned: Method) -> Findin
         text += f", {share_text(kept)} of the gain on the tuning forms"
     if seen_after is not None and after > seen_after:
         text += f"; the gap to the forms it was tuned on is {run.text(after - seen_after)}"
+    kept = kept if run.checks.carry_over is None else run.checks.carry_over
     if apart is False:
         text += ". The intervals overlap: with so few forms the gain can be chance."
         return Finding("caution", "It may carry over.", text)

@@ -25,6 +25,7 @@ from acculturate.metrics.measure import NEAREST
 from acculturate.metrics.specificity import Specificity
 from acculturate.progress import task
 from acculturate.reporting import (
+    attained_narrative,
     benchmarks_narrative,
     checks_narrative,
     figures,
@@ -165,6 +166,7 @@ def environment(package: str | None = None) -> Environment:
     cast("dict[str, object]", environment.globals).update(
         {
             "narrative": narrative,
+            "attained": attained_narrative,
             "checked": checks_narrative,
             "effects": side_effects_narrative,
             "benchmark_section": benchmarks_narrative.section,
