@@ -127,10 +127,10 @@ def _by_other_labels(instrument: Instrument, language: str, own: LabelKind) -> l
     """Return the held-out forms with listed options in other orders and under other labels."""
     listed: LabelKind = "digits" if own == "words" else own
     other: LabelKind = "digits" if listed == "letters" else "letters"
-    plain, mixed, relabelled = (
-        crossed_forms(instrument, "held-out", "held-out", language, labels, shuffled)
-        for labels, shuffled in ((listed, False), (listed, True), (other, False))
-    )
+    split: tuple[Split, Split] = "held-out", "held-out"
+    plain = crossed_forms(instrument, *split, language, listed)
+    mixed = crossed_forms(instrument, *split, language, listed, shuffled=True)
+    relabelled = crossed_forms(instrument, *split, language, other)
     sets: list[FormSet] = []
     if own == "words":
         sets.append(FormSet(listed, _LABEL_NAMES[listed], limit_forms(plain)))
