@@ -2,6 +2,7 @@
 
 import tomllib
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from acculturate.metrics.scenarios import (
     judge_forms,
     load_scenarios,
 )
+from acculturate.survey import load_instrument
 
 FILE = (DATA / "vsm13.toml").read_text("utf-8")
 
@@ -68,9 +70,13 @@ def test_forms(scenarios):
 
 
 def test_an_instrument_without_scenarios(toy, vsm13, tmp_path):
-    with pytest.raises(UsageError, match="no scenarios for toy") as caught:
-        load_scenarios(toy)
+    assert set(load_scenarios(toy).dimensions) == {"planning", "company"}
+    with pytest.raises(UsageError, match="no scenarios for portrait-values") as caught:
+        load_scenarios(load_instrument("portrait-values"))
     assert "--scenarios" in caught.value.hint
+    elsewhere = replace(toy, key="../scenarios/toy")
+    with pytest.raises(UsageError, match="no scenarios for"):
+        load_scenarios(elsewhere)
     own = tmp_path / "own.toml"
     own.write_text(FILE)
     with pytest.raises(UsageError, match="scenarios for vsm13, not for toy"):
@@ -95,7 +101,7 @@ def test_an_instrument_without_scenarios(toy, vsm13, tmp_path):
         ('{scenario}"\nlabels', '{scenario}{options}"\nlabels', r"words holds \{options\} 1"),
         ("A person answers: {answer}", "A person answers", r"judge.text holds \{answer\} 0"),
         (
-            ', "people should question rank and speak up to superiors."',
+            ', "a boss, a parent or a teacher may be contradicted."',
             "",
             "low has 1 statements and high has 2",
         ),

@@ -149,6 +149,35 @@ def test_own_files_have_to_be_given(tmp_path, toy):
     assert found.parts["specificity"]["countries"] == 2
 
 
+def test_behaviour_stands_beside_the_survey(run, tmp_path):
+    found = evaluate(run, FakeModel(), languages=[]).parts["behaviour"]
+    naive, tuned, persona = (
+        run.summary.method(key).held_out.scores for key in ("naive", "tuned", "persona")
+    )
+    rows = {(row["kind"], row["method"]): row for row in found["rows"]}
+    assert rows["words", "tuned"]["survey"] == {key: tuned[key] - naive[key] for key in tuned}
+    assert rows["words", "persona"]["survey"] == {key: persona[key] - naive[key] for key in tuned}
+    wanted = run.summary.target.scores
+    assert (
+        found["wanted"]["pdi"] == wanted["pdi"] - run.summary.method("naive").tuning.scores["pdi"]
+    )
+    assert len(found["replies"]) == 24
+    unwritten = evaluate(run, FakeModel(), languages=[], generated=False)
+    assert unwritten.computed == ("behaviour",) and not unwritten.parts["behaviour"]["replies"]
+
+
+def test_scenarios_of_the_users_own(run, tmp_path):
+    from acculturate.metrics.scenarios import DATA
+
+    file = tmp_path / "mine.toml"
+    file.write_text((DATA / "vsm13.toml").read_text().split("# Open questions")[0])
+    found = evaluate(run, FakeModel(), languages=[], scenarios=file)
+    assert not found.refused and found.parts["behaviour"]["judge"] is None
+    assert evaluate(run, FakeModel(), languages=[]).computed == ("behaviour",)
+    with pytest.raises(UsageError, match="scenarios for toy, not for vsm13"):
+        evaluate(run, FakeModel(), languages=[], scenarios=DATA / "toy.toml")
+
+
 def test_what_it_refuses(run):
     with pytest.raises(UsageError, match="fake has other weights"):
         evaluate(run, FakeModel(seed=5))

@@ -15,7 +15,7 @@ from acculturate.evaluation.examine import examine
 from acculturate.model import FakeModel, Query
 from acculturate.reporting.report import write_report
 from acculturate.runs import Run, read_run
-from acculturate.survey import load_countries
+from acculturate.survey import load_countries, load_instrument
 from acculturate.tuning import tune
 from answering import EASY, easy_row, write_csv
 
@@ -90,8 +90,8 @@ def test_letters_that_a_model_cannot_read_leave_the_rest_as_it_is(run: Run):
 )
 def test_any_way_of_asking(run: Run, refuses: Any, missing: list[str] | None):
     if missing and missing[0].startswith("survey"):
-        own = {item.id for item in __import__("acculturate").load_instrument("vsm13").items}
-        refuses = lambda query: query.forms[0].item not in own  # noqa: E731
+        other = {item.id for item in load_instrument("inglehart-welzel").items}
+        refuses = lambda query: query.forms[0].item in other  # noqa: E731
     found = evaluate(run, Picky(refuses, UsageError(REASON)), respondents=2)
     keys = [refusal.key for refusal in found.refused]
     if missing is None:
@@ -116,7 +116,25 @@ def test_written_answers_that_a_model_cannot_give(run: Run):
 
     found = evaluate(run, Mute())
     assert [(each.key, each.reason) for each in found.refused] == [("generated", "no cache")]
-    assert {"held_out", "specificity", "extremes", "other_surveys"} == found.parts.keys()
+    assert {
+        *("held_out", "specificity", "extremes", "other_surveys", "behaviour")
+    } == found.parts.keys()
+
+
+def test_behaviour_that_can_be_asked_in_part(run: Run):
+    actions = lambda query: query.forms[0].labels[0].startswith("I ")  # noqa: E731
+    found = evaluate(run, Picky(actions, UsageError(REASON)))
+    assert [each.key for each in found.refused] == ["behaviour:words"]
+    kinds = [row["kind"] for row in found.parts["behaviour"]["rows"]]
+    assert kinds == ["labels", "written"]
+    assert "Not asked: everyday situations by the words of actions" in write_report(
+        [run.directory]
+    ).read_text().replace("&#39;", "'")
+    again = evaluate(run, FakeModel())
+    assert (again.computed, again.refused) == (("behaviour",), ())
+    assert [row["kind"] for row in again.parts["behaviour"]["rows"]] == [
+        *("words", "words", "labels", "written")
+    ]
 
 
 def test_an_error_that_is_not_ours_is_raised_after_all_the_rest(run: Run):

@@ -35,6 +35,7 @@ def evaluate(
     model: str | None = None,
     instrument: str | None = None,
     table: str | None = None,
+    scenarios: Path | None = None,
     device: str = "auto",
     trust_remote_code: bool = False,
     any_model: bool = False,
@@ -58,6 +59,7 @@ def evaluate(
         model: Name or path of the model, where it is not the one in the runs' settings.
         instrument: TOML file of the runs' questionnaire, where it does not come with the package.
         table: CSV file of the runs' country scores, where they do not come with the package.
+        scenarios: TOML file of everyday situations, where none come with the package (docs/behaviour.md).
     """
     loaded = [ac.Run.load(run, any_model=any_model) for run in runs]
     ask = _read_outside(on, texts, permute, written) or partial(
@@ -67,6 +69,7 @@ def evaluate(
         languages={"all": None, "none": []}.get(languages, languages.split(",")),
         generated=generated,
         respondents=respondents,
+        scenarios=scenarios,
     )
     load_once = cache(partial(load, device=device, trust_remote_code=trust_remote_code))
     results = _ask_runs(loaded, ask, model, load_once, quiet=as_json)

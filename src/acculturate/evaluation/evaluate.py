@@ -19,7 +19,10 @@ from jaxtyping import Float
 
 from acculturate.arguments import Seed, checked
 from acculturate.errors import FailureError, UsageError
+from acculturate.evaluation.behaviour import behaviour_settings, measure_behaviour
 from acculturate.io import fingerprint, lock_folder
+from acculturate.metrics.behaviour import MAX_TOKENS as REPLY_TOKENS
+from acculturate.metrics.behaviour import Behaviour
 from acculturate.metrics.comparison import Comparison, ComparisonSettings, compare
 from acculturate.metrics.extremes import Extremes, measure_extremes
 from acculturate.metrics.held_out import (
@@ -38,6 +41,7 @@ from acculturate.metrics.held_out import (
 )
 from acculturate.metrics.other_surveys import SurveyCheck, check_with, other_surveys
 from acculturate.metrics.respondents import LANGUAGE, Respondents, survey_respondents
+from acculturate.metrics.scenarios import Scenarios, load_scenarios
 from acculturate.metrics.specificity import rank_target
 from acculturate.metrics.texts import REFUSALS
 from acculturate.metrics.written_answers import MAX_TOKENS, Generated, compare_written_answers
@@ -114,6 +118,7 @@ def evaluate(
     languages: Sequence[str] | None = None,
     generated: bool = True,
     respondents: int = 0,
+    scenarios: str | Path | None = None,
     seed: Seed = 0,
 ) -> RunEvaluation:
     """Measure a finished run in every way its search did not see, and write it into its directory.
@@ -128,14 +133,16 @@ def evaluate(
         generated: Whether to let it write answers too, where it can.
         respondents: Personas, alike in everything but nationality, who answer every question once;
             0 asks none.
+        scenarios: TOML file of everyday situations (docs/behaviour.md); those that come with the package for
+            the questionnaire if None.
         seed: Of the bootstrap and the respondents.
 
     Returns:
         The contents of the files.
 
     Raises:
-        UsageError: The run is not finished, the model is another one, a language is unknown, or the
-            questionnaire or table has to be given.
+        UsageError: The run is not finished, the model is another one, a language is unknown, the
+            questionnaire or table has to be given, or the situations do not fit the questionnaire.
         FailureError: The run's forms are not those of this version, or a file cannot be written.
     """
     if respondents < 0 or respondents == 1 or respondents > MOST_RESPONDENTS:
@@ -147,6 +154,7 @@ def evaluate(
     inputs = _read_inputs(loaded, model, instrument, table, seed)
     others = other_languages(inputs.instrument, inputs.language, languages)
     sets = form_sets(inputs.instrument, inputs.tuning, inputs.language, others)
+    own = None if scenarios is None else load_scenarios(inputs.instrument, scenarios)
     checks = _Checks(loaded, model, inputs, sets)
     with lock_folder(loaded.directory):
         checks.held_out()
@@ -155,6 +163,7 @@ def evaluate(
         if generated:
             checks.generated()
         checks.other_surveys()
+        checks.behaviour(own, generated)
         if respondents:
             checks.respondents(respondents)
     memo = checks.memo
@@ -198,6 +207,7 @@ class _Checks:
     ) -> None:
         self.memo = Memo(run.directory / "evaluation")
         self._prompt, self._model, self._inputs = run.soft_prompt, model, inputs
+        self._summary = run.summary
         self._sets = {form_set.key: form_set for form_set in sets}
         self._compared: dict[str, Comparison] = {}
 
@@ -284,6 +294,27 @@ class _Checks:
             return OtherSurveys(tuple(checks), missing, inputs.target.name)
 
         self._once("other_surveys", "other surveys", make, contents)
+
+    def behaviour(self, own: Scenarios | None, written: bool) -> None:
+        """Measure choices in everyday situations, and answers to open questions."""
+        persona = self._summary.baselines.get("persona")
+        settings = behaviour_settings(self._summary, self._inputs.settings.seed)
+        with self.memo.attempt("behaviour", "behaviour in everyday situations"):
+            scenarios = own or load_scenarios(self._inputs.instrument)
+
+            def make() -> Behaviour:
+                return measure_behaviour(
+                    self._model,
+                    self._prompt,
+                    scenarios,
+                    settings,
+                    self.memo,
+                    persona=persona,
+                    written=written,
+                )
+
+            parts = scenarios.model_dump(), asdict(settings), persona, written, REPLY_TOKENS
+            self.memo.once("behaviour", make, fingerprint=self._fingerprint("behaviour", *parts))
 
     def respondents(self, count: int) -> None:
         """Simulate a survey of so many respondents."""

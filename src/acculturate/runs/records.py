@@ -15,6 +15,7 @@ from pydantic import AliasChoices, Field
 
 from acculturate.benchmarks import Result
 from acculturate.formatting import digits_for, loss_text, visible
+from acculturate.metrics.behaviour import Behaviour
 from acculturate.metrics.extremes import Extremes
 from acculturate.metrics.held_out import HEADLINE, FormSetResult
 from acculturate.metrics.other_surveys import SurveyCheck
@@ -516,6 +517,7 @@ class Checks:
         surveys: Whether other surveys agree.
         missing: Tables of other surveys in which the target is not.
         respondents: Scores of a survey of respondents.
+        behaviour: Whether choices in everyday situations and written answers moved too.
         benchmarks: Scores in questions outside the survey.
         side_effects: Effects of the prompt on ordinary text.
         refused: What could not be asked, and why.
@@ -529,6 +531,7 @@ class Checks:
     surveys: tuple[SurveyCheck, ...] = ()
     missing: tuple[str, ...] = ()
     respondents: Respondents | None = None
+    behaviour: Behaviour | None = None
     benchmarks: tuple[Result, ...] = ()
     side_effects: SideEffects | None = None
     refused: tuple[Refusal, ...] = ()

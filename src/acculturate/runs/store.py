@@ -18,6 +18,7 @@ from acculturate.arguments import checked
 from acculturate.benchmarks import Result
 from acculturate.errors import AcculturateError, FailureError, UsageError, WriteError
 from acculturate.io import disk_is_full, fingerprint
+from acculturate.metrics.behaviour import Behaviour
 from acculturate.metrics.extremes import Extremes
 from acculturate.metrics.respondents import Respondents
 from acculturate.metrics.side_effects import SideEffects
@@ -63,6 +64,7 @@ _KINDS: dict[str, type] = {
     "extremes": Extremes,
     "generated": Generated,
     "other_surveys": OtherSurveys,
+    "behaviour": Behaviour,
     "respondents": Respondents,
     "fluency": SideEffects,
 }
@@ -198,6 +200,7 @@ def read_checks(folder: Path) -> Checks:
             surveys=others.checks if others else (),
             missing=others.missing if others else (),
             respondents=part(Respondents, "respondents"),
+            behaviour=part(Behaviour, "behaviour"),
             benchmarks=read_benchmarks(folder / "benchmarks"),
             side_effects=part(SideEffects, "fluency"),
             refused=refused.refusals if refused else (),
