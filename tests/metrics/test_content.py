@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 
 from acculturate.metrics.content import content
+from acculturate.model import FakeModel, Query
 from acculturate.survey import (
     Form,
     Instrument,
     LabelKind,
     all_forms,
     balanced_forms,
+    item_values,
     load_instrument,
 )
+from content_coverage import coverage
 
 VSM13, TOY = load_instrument("vsm13"), load_instrument("toy")
 
@@ -132,3 +135,25 @@ def test_answers_that_do_not_vary_have_no_content():
     found = content(np.full(len(forms), 3.0), forms, VSM13)
     assert found is not None
     assert (found.coefficient, found.order_correlation) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("labels", "planted"), [("digits", 0.0), ("digits", 0.6), ("words", 0.6), ("words", 0.9)]
+)
+def test_the_interval_covers_what_a_fake_model_was_given(labels: LabelKind, planted: float):
+    """benchmarks/content_coverage.py has more draws, forms and mixtures."""
+    forms = all_forms(VSM13, split="held-out", labels=labels)
+    effects = {"order": 0.2, "frame": 0.1, "form": 0.1}
+    covered, _ = coverage(VSM13, forms, effects, planted, draws=30)
+    assert covered >= 26 / 30
+
+
+def test_a_pull_to_places_is_content_in_words_alone():
+    model = FakeModel(form_effect=0.1, item_effect=0.3, order_effect=1.0)
+    found = {}
+    for labels in ("digits", "words"):
+        forms = all_forms(VSM13, split="held-out", labels=labels)
+        values = item_values(model.ask(None, Query(forms)).probabilities, "expected")[0]
+        found[labels] = content(values, forms, VSM13)
+    assert found["digits"] is not None and found["words"] is not None
+    assert found["digits"].coefficient < 0.5 < found["words"].coefficient

@@ -1,5 +1,7 @@
 """The fake model keeps what it promises."""
 
+from typing import Any, get_args
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,11 +12,15 @@ from acculturate.model import AnswerModel, FakeModel, Query, load_model
 from acculturate.survey import (
     Form,
     Instrument,
+    LabelKind,
+    all_forms,
     balanced_forms,
     item_means,
     item_values,
     load_instrument,
 )
+
+LABELS: tuple[LabelKind, ...] = get_args(LabelKind)
 
 
 def means_of(model: AnswerModel, prompt: np.ndarray, instrument: Instrument) -> dict[str, float]:
@@ -113,3 +119,40 @@ def test_the_untouched_model_is_a_single_candidate(
     assert untouched.probabilities.tolist() == nothing.probabilities.tolist()
     assert untouched.valid_mass is not None
     assert untouched.valid_mass.shape == (1, len(toy_forms))
+
+
+def test_effects_that_are_not_asked_for_change_nothing(toy_forms: tuple[Form, ...]) -> None:
+    plain, same = FakeModel(), FakeModel(item_effect=1.0, order_effect=0.0)
+    answers = [model.ask(None, Query(toy_forms)).probabilities for model in (plain, same)]
+    assert answers[0].tobytes() == answers[1].tobytes()
+    assert plain.model_hash() == same.model_hash() != FakeModel(order_effect=0.1).model_hash()
+    assert plain.model_hash() != FakeModel(item_effect=0.5).model_hash()
+
+
+@pytest.mark.parametrize("facet", ["wording", "frame", "order", "labels"])
+def test_an_effect_moves_what_it_is_named_after(toy: Instrument, facet: str) -> None:
+    effects: dict[str, Any] = {"form_effect": 0.0, f"{facet}_effect": 0.5}
+    forms = [
+        form for kind in LABELS for form in all_forms(toy, labels=kind) if form.item == "plans"
+    ]
+    answers = FakeModel(**effects).ask(None, Query(forms)).probabilities[0]
+    levels = {
+        "wording": [form.wording for form in forms],
+        "frame": [form.frame for form in forms],
+        "order": [(form.options, form.word_set is None) for form in forms],
+        "labels": [form.answer_kind for form in forms],
+    }[facet]
+    by_level = {
+        level: {p.tobytes() for p, own in zip(answers, levels, strict=True) if own == level}
+        for level in levels
+    }
+    assert all(len(different) == 1 for different in by_level.values())
+    assert len(set.union(*by_level.values())) == len(by_level) > 1
+
+
+def test_other_words_are_another_form(vsm13: Instrument) -> None:
+    forms = all_forms(vsm13, split="tuning", labels="words")
+    sets = [[form for form in forms if form.word_set == number] for number in (0, 1)]
+    first, second = (FakeModel().ask(None, Query(chosen)).probabilities for chosen in sets)
+    assert np.abs(first - second).max() > 1e-3
+    assert FakeModel().generate_answers(forms)[0] in forms[0].labels

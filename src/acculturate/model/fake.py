@@ -23,22 +23,49 @@ class FakeModel:
     scale are reached by `optimum`. Divergence on guard texts is the mean square of the prompt, in units of the
     embedding scale (1), times `harm`.
 
+    An item's bias is its content. What else moves an answer is a nudge for each form, and where it is asked
+    for, one for each item in a wording, frame, order or kind of labels. With small effects an answer to a
+    scale of five moves by as many steps as its logit, so that the variances of all these are known.
+
     Args:
         hidden_size: Width of a virtual token.
-        seed: Draws the biases, the directions and the forms' nudges.
-        form_effect: Standard deviation of the nudge that wording, frame and order give, on the logit
-            scale; 0 makes held-out forms answer exactly as tuning forms.
+        seed: Draws the biases, the directions and the nudges.
+        form_effect: Standard deviation of the nudge of a form, on the logit scale, as all effects are; 0
+            makes held-out forms answer exactly as tuning forms.
         harm: Divergence, in nats a token, of a prompt whose entries have variance 1.
+        item_effect: Standard deviation of the items' biases.
+        wording_effect: Standard deviation of the nudges of items in a wording.
+        frame_effect: The same in a frame.
+        order_effect: The same in an order of listed options: a pull to a place.
+        labels_effect: The same with digits, letters or a set of option words.
     """
 
     def __init__(
-        self, hidden_size: int = 16, seed: int = 0, form_effect: float = 0.1, harm: float = 0.2
+        self,
+        hidden_size: int = 16,
+        seed: int = 0,
+        form_effect: float = 0.1,
+        harm: float = 0.2,
+        *,
+        item_effect: float = 1.0,
+        wording_effect: float = 0.0,
+        frame_effect: float = 0.0,
+        order_effect: float = 0.0,
+        labels_effect: float = 0.0,
     ) -> None:
         self.name = "fake"
         self.hidden_size = hidden_size
         self._seed = seed
         self._form_effect = form_effect
         self._harm = harm
+        self._item_effect = item_effect
+        nudges = {
+            "wording": wording_effect,
+            "frame": frame_effect,
+            "order": order_effect,
+            "labels": labels_effect,
+        }
+        self._nudges = {facet: effect for facet, effect in nudges.items() if effect}
 
     def provenance(self) -> dict[str, str]:
         """See `AnswerModel.provenance`."""
@@ -54,7 +81,9 @@ class FakeModel:
     def model_hash(self) -> str:
         """See `IdentifiedModel.model_hash`."""
         formula = ("name", "hidden_size", "_seed", "_form_effect", "_harm")
-        constants = {name: getattr(self, name) for name in formula}
+        constants = {name: getattr(self, name) for name in formula} | self._nudges
+        if self._item_effect != 1:
+            constants["item"] = self._item_effect
         return hashlib.sha256(repr(constants).encode()).hexdigest()
 
     def embedding_scale(self) -> float:
@@ -105,10 +134,9 @@ class FakeModel:
         widest = max((len(form.options) for form in query.forms), default=0)
         probabilities = np.zeros((len(flat), len(query.forms), widest))
         for column, form in enumerate(query.forms):
-            nudge = self._form_effect * self._stream("form", form.text).normal()
             # A sum a row, not a matrix product, whose bits depend on how many rows there are.
             along = (flat * self._direction(form.item, tokens)).sum(axis=1)
-            logit = self._bias(form.item) + nudge + along
+            logit = self._bias(form.item) + self._nudge(form) + along
             probabilities[:, column, : len(form.options)] = _binomial(logit, len(form.options))
         divergence = self._harm * (flat**2).mean(axis=1) if query.texts else None
         return Answers(
@@ -190,7 +218,21 @@ class FakeModel:
         return np.random.default_rng(int.from_bytes(digest[:8], "little"))
 
     def _bias(self, item: str) -> float:
-        return float(self._stream("bias", item).normal())
+        return self._item_effect * float(self._stream("bias", item).normal())
+
+    def _nudge(self, form: Form) -> float:
+        shown = (form.text,) if form.word_set is None else (form.text, *form.labels)
+        nudge = self._form_effect * self._stream("form", *shown).normal()
+        levels = {
+            "wording": (form.language, str(form.wording)),
+            "frame": (form.language, form.frame),
+            "order": tuple(map(str, form.options)),
+            "labels": form.answer_kind,
+        }
+        for facet, effect in self._nudges.items():
+            if facet != "order" or form.word_set is None:
+                nudge += effect * self._stream(facet, form.item, *levels[facet]).normal()
+        return nudge
 
     def _direction(self, item: str, tokens: int) -> Float[np.ndarray, " entry"]:
         vector = self._stream("direction", item).normal(size=tokens * self.hidden_size)
