@@ -16,6 +16,8 @@ from .experiment.plan import Experiment as Experiment
 from .experiment.plan import load_experiment as load_experiment
 from .experiment.run import run_experiment as run_experiment
 from .export.peft import export_peft as export_peft
+from .metrics.check import Check as Check
+from .metrics.check import check as check
 from .metrics.measure import Profile as Profile
 from .metrics.measure import measure as measure
 from .metrics.people import SurveyScores as SurveyScores

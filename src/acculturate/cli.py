@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 import acculturate
+from acculturate.commands.check import check
 from acculturate.commands.evaluate import evaluate
 from acculturate.commands.experiment import experiment
 from acculturate.commands.measure import measure
@@ -37,6 +38,7 @@ instrument = typer.Typer(help="List questionnaires, or print one to fill in.", n
 app.add_typer(instrument, name="instrument")
 commands = (
     measure,
+    check,
     score,
     tune,
     experiment,

@@ -29,7 +29,7 @@ from acculturate.terminal import open_console
 if TYPE_CHECKING:
     from acculturate.benchmarks import Change, MethodScore, Result
     from acculturate.experiment import PlannedCell, Published
-    from acculturate.metrics import Profile, SurveyScores
+    from acculturate.metrics import Check, Profile, SurveyScores
     from acculturate.reporting.relate import Related
     from acculturate.runs import Run, RunRecords
     from acculturate.survey import Country, CountryTable, Form, Instrument
@@ -116,6 +116,8 @@ def show_profile(profile: Profile, instrument: Instrument, target: Country | Non
     below: list[str] = []
     if content is not None:
         below.append(f"content {content.text}, of a single form {content.one_form:.2f}")
+    if profile.responsiveness is not None:
+        below.append(f"responsiveness {profile.responsiveness.text}")
     if target is not None and profile.loss is not None:
         loss, interval = _estimate(profile.loss, profile.loss_interval)
         below.append(
@@ -131,11 +133,32 @@ def show_profile(profile: Profile, instrument: Instrument, target: Country | Non
     below.append(f"{profile.forms} forms, reading {profile.reading}{mass}")
     below += _listed(profile.warnings)
     header = ["dimension", "score", f"{LEVEL} over forms", *([target.name] if target else [])]
-    if content is not None and content.warning:
-        show_lines([content.warning])
+    warnings = [each.warning for each in (content, profile.responsiveness) if each is not None]
+    show_lines(warning for warning in warnings if warning)
     told = "cannot be told" if content is None else f"{content.coefficient:.2f}"
     title = f"{profile.model} in {instrument.title}: content {told}"
     show_table(title, header, rows, below=below)
+
+
+def show_check(checked: Check) -> None:
+    """Show the verdict, and content and responsiveness of every reading."""
+    rows: list[tuple[str, ...]] = []
+    below: list[str] = []
+    for kind, reading in checked.readings.items():
+        content, told = reading.content, reading.responsiveness
+        share = (
+            (MISSING, "") if content is None else _estimate(content.coefficient, content.interval)
+        )
+        fit = "yes" if reading.passed else "no"
+        rows.append((kind, *share, *_estimate(told.value, told.interval), fit))
+        below.append(
+            f"{kind}: moves {share_text(told.own)} of a dimension's range where it is told to, "
+            f"{share_text(told.others)} elsewhere"
+        )
+    header = ["labels", "content", LEVEL, "responsiveness", LEVEL, "fit"]
+    below += [f"{kind}: cannot be asked, {reason}" for kind, reason in checked.refused.items()]
+    show_lines([checked.sentence])
+    show_table(f"{checked.model} in {checked.instrument}", header, rows, below=below)
 
 
 def show_survey_scores(

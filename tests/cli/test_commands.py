@@ -28,6 +28,7 @@ OPTIONS = {
     "evaluate": "--languages --respondents --on --texts --no-generated --model --instrument --table --device "
     "--trust-remote-code --json",
     "report": "--out --json",
+    "check": "--instrument --labels --language --seed --device --json",
     "relate": "--out --seed --json",
     "export": "--out --format --model --device --trust-remote-code --json",
     "countries": "--table --json",
@@ -35,10 +36,11 @@ OPTIONS = {
     "instrument": "template list",
     "instrument template": "name",
     "instrument list": "--json",
-    "": "--version measure tune report export relate countries forms instrument",
+    "": "--version measure check tune report export relate countries forms instrument",
 }
 MEASURED = {
     "content",
+    "responsiveness",
     "model",
     "instrument",
     "table",

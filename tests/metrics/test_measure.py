@@ -258,7 +258,7 @@ def test_a_target_of_ones_own_needs_no_table(
 
 ALWAYS = {
     "model", "instrument", "table", "content", "anchor", "reading", "forms", "scores", "intervals",
-    "item_means", "valid_mass", "nearest", "warnings",
+    "item_means", "valid_mass", "nearest", "warnings", "responsiveness",
 }  # fmt: skip
 WITH_A_TARGET = {"loss", "floor", "constant_answer_loss"}
 

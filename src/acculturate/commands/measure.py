@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def measure(
         seed: Random seed for the bootstrap intervals and for reading sampled.
     """
     from acculturate.metrics.measure import choose_forms
+    from acculturate.metrics.responsiveness import measure_responsiveness
     from acculturate.runs import load_prompt, read_config
 
     survey, countries = load_survey(instrument, table)
@@ -70,6 +72,16 @@ def measure(
         respondents=settings["respondents"],
         seed=seed,
     )
+    responsiveness = measure_responsiveness(
+        answering,
+        survey,
+        soft_prompt=soft_prompt,
+        labels=labels,
+        language=settings["language"],
+        scoring=scoring,
+        seed=seed,
+    )
+    result = replace(result, responsiveness=responsiveness)
     display.print_result(
         as_json, result.to_dict(), lambda: display.show_profile(result, survey, target)
     )

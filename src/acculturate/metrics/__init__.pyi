@@ -1,3 +1,5 @@
+from .check import Check as Check
+from .check import check as check
 from .comparison import Comparison as Comparison
 from .comparison import ComparisonSettings as ComparisonSettings
 from .comparison import State as State
@@ -19,6 +21,8 @@ from .people import SurveyScores as SurveyScores
 from .people import score as score
 from .prose import measure_prose as measure_prose
 from .respondents import survey_respondents as survey_respondents
+from .responsiveness import Responsiveness as Responsiveness
+from .responsiveness import measure_responsiveness as measure_responsiveness
 from .run_comparison import confusion as confusion
 from .run_comparison import seed_spread as seed_spread
 from .side_effects import Reach as Reach

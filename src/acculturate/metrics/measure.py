@@ -17,6 +17,7 @@ from jaxtyping import Float
 from acculturate.arguments import Count, Seed, checked
 from acculturate.errors import UsageError
 from acculturate.metrics.content import Content, content
+from acculturate.metrics.responsiveness import Responsiveness
 from acculturate.metrics.statistics import Interval, bootstrap_means, interval_of, loss_interval
 from acculturate.model import AnswerModel, Answers, Query, SoftPrompt, ask, check_prompt
 from acculturate.progress import task
@@ -66,6 +67,7 @@ class Profile:
         floor: Least loss that whole-number answers can reach, where the reading is modal.
         constant_answer_loss: Loss of answering every item alike.
         warnings: Notes of the instrument for every reader of a score.
+        responsiveness: How far the model answers as it is told to, where that was asked too.
     """
 
     model: str
@@ -86,6 +88,7 @@ class Profile:
     floor: float | None = None
     constant_answer_loss: float | None = None
     warnings: tuple[str, ...] = ()
+    responsiveness: Responsiveness | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for JSON, without the entries of a target where there is none."""

@@ -1,0 +1,48 @@
+"""`acculturate check`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import acculturate as ac
+from acculturate import display
+from acculturate.commands.loading import load
+from acculturate.commands.options import Dtype, Seed, takes_settings
+from acculturate.model import Chat
+from acculturate.survey import LabelKind
+
+
+@takes_settings("language")
+def check(
+    model: str = "embedded",
+    *,
+    instrument: str = "vsm13",
+    labels: list[str] | None = None,
+    seed: Seed = 0,
+    device: str = "auto",
+    as_json: bool = False,
+    revision: str | None = None,
+    dtype: Dtype = "auto",
+    chat: Chat = "auto",
+    trust_remote_code: bool = False,
+    **settings: Any,
+) -> None:
+    """Check whether a model is fit to be measured, and by which kind of answers.
+
+    Are its answers about the questions, and do they follow what it is told to be?
+
+    Options:
+        labels: Labels of the answer options; may be given several times [digits, letters, words].
+        seed: Random seed for the bootstrap intervals.
+    """
+    from acculturate.metrics.check import KINDS
+
+    result = ac.check(
+        load(model, revision, dtype, device, trust_remote_code, chat),
+        ac.load_instrument(instrument),
+        labels=cast("Sequence[LabelKind]", labels or KINDS),
+        language=settings["language"],
+        seed=seed,
+    )
+    display.print_result(as_json, result.to_dict(), lambda: display.show_check(result))
