@@ -6,6 +6,7 @@ import pytest
 
 from acculturate.errors import UsageError
 from acculturate.survey import (
+    LabelKind,
     all_forms,
     balanced_forms,
     crossed_forms,
@@ -60,17 +61,38 @@ def test_more_forms_rotate_words_frames_and_wordings():
         assert set(Counter(form.wording for form in asked).values()) == {3}
 
 
-def test_drawn_forms_of_both_kinds_of_answers_are_balanced():
-    pool = all_forms(VSM13, split="tuning") + all_forms(VSM13, split="tuning", labels="words")
-    forms = draw_forms(pool, 4 * 48, np.random.default_rng(0))
-    assert len(set(forms)) == len(forms) == 4 * 48
+def test_drawn_forms_are_balanced_over_kinds_of_labels_and_sets_of_words():
+    """Of two kinds of labels one has two orders and the other none, and three sets of words."""
+    pool = all_forms(VSM13, split="tuning", labels=("digits", "words"))
+    forms = draw_forms(pool, 6 * 48, np.random.default_rng(0))
+    assert len(set(forms)) == len(forms) == 6 * 48
     for item in VSM13.items:
         asked = [form for form in forms if form.item == item.id]
-        orders = Counter(form.order for form in asked)
-        assert orders["forward"] == orders["reversed"] == 1
-        assert orders["unlisted"] == 6
-        kinds = Counter(form.word_set for form in asked)
-        assert kinds == {None: 2, 0: 2, 1: 2, 2: 2}
+        assert Counter(form.order for form in asked) == {"forward": 3, "reversed": 3, "unlisted": 6}
+        assert Counter(form.word_set for form in asked) == {None: 6, 0: 2, 1: 2, 2: 2}
+    assert set(Counter(form.questionnaire for form in forms).values()) == {24}
+
+
+@pytest.mark.parametrize("kinds", [("words", "digits"), ("letters", "digits", "words")])
+@pytest.mark.parametrize("name", ["vsm13", "inglehart-welzel", "toy"])
+def test_a_step_of_a_mixed_pool_asks_whole_questionnaires(name: str, kinds: tuple[LabelKind, ...]):
+    """Items with ten options too, whose letters are the digits of others."""
+    instrument = load_instrument(name)
+    items = [item.id for item in instrument.items]
+    languages = list(instrument.languages)[:2]
+    pool = all_forms(instrument, languages, "tuning", kinds)
+    met = set()
+    for seed in range(40):
+        forms = draw_forms(pool, 2 * len(items), np.random.default_rng(seed))
+        asked: dict[object, list[str]] = {}
+        for form in forms:
+            asked.setdefault(form.questionnaire, []).append(form.item)
+        assert list(asked.values()) == [items, items]
+        met |= {(form.language, form.label_kind) for form in forms}
+    assert met == {(code, kind) for code in languages for kind in kinds}
+    with pytest.raises(UsageError) as caught:
+        draw_forms(pool, len(items), np.random.default_rng(0))
+    assert f"multiple of {2 * len(items)}" in (caught.value.hint or "")
 
 
 def test_words_can_be_new_where_nothing_else_is():

@@ -122,7 +122,8 @@ def test_letters_differ_from_digits_in_labels_and_what_the_frame_calls_them(name
             balanced_forms(instrument, split, None, code, kind) for kind in ("digits", "letters")
         )
         for one, other in zip(digits, letters, strict=True):
-            assert replace(one, labels=other.labels, text=other.text) == other
+            shown = {"labels": other.labels, "text": other.text, "label_kind": "letters"}
+            assert replace(one, **shown) == other
             count = len(other.labels)
             assert other.labels == tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:count])
             assert one.labels == (other.labels if count > 9 else tuple("123456789"[:count]))

@@ -31,7 +31,12 @@ DOCS = Path(__file__).parents[2] / "docs"
         ({"init_scale": "much"}, "init_scale cannot be 'much'", "a number from 0 for --init-scale"),
         ({"sample": 1}, "sample cannot be 1", "true or false"),
         ({"language": 5}, "language cannot be 5", "a text"),
-        ({"penalty": "best"}, "penalty cannot be 'best'", "mean, worst or spread"),
+        ({"objective": "best"}, "objective cannot be 'best'", "scores, shift or items"),
+        (
+            {"labels": "words,runes"},
+            "labels cannot be 'words,runes'",
+            "several, such as words,digits",
+        ),
         ({"anchor": {"planning": "x"}}, "anchor cannot be {'planning': 'x'}", "midpoint, zero or"),
     ],
 )

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tuning_runs import BUDGET, HIDDEN, TOKENS, optimizer, resumes, tune_toy
+from tuning_runs import BUDGET, HIDDEN, TOKENS, TOY, TOYLAND, optimizer, resumes, tune_toy
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.model import FakeModel, SoftPrompt
 from acculturate.search import SPACES
-from acculturate.tuning import Settings, start_search
+from acculturate.tuning import Settings, make_task, start_search
 
 NAMED = ["full", "low-rank:1", "mixture:5"]
 WORDS = "people of Toyland"
@@ -32,7 +32,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def begun(model: FakeModel, size: int = 6, name: str = "de", **settings: Any) -> tuple[Any, Any]:
     chosen = Settings(tokens=TOKENS, **settings).resolved(optimizer(name))
-    return start_search(model, chosen, size, np.random.default_rng(0))
+    return start_search(model, make_task(TOY, TOYLAND, chosen), size, np.random.default_rng(0))
 
 
 def test_every_space_is_here():

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Float
@@ -65,12 +65,14 @@ from acculturate.survey import (
     CountryTable,
     Form,
     Instrument,
+    LabelKind,
     Scoring,
     all_forms,
     balanced_forms,
     instrument_names,
     load_countries,
     load_instrument,
+    select_forms,
     table_names,
 )
 from acculturate.survey import fingerprint as form_fingerprint
@@ -420,10 +422,12 @@ def _tuning_forms(
     instrument: Instrument, survey: SurveySettings, wanted: str, directory: Path
 ) -> tuple[Form, ...]:
     """Return the forms that a run was tuned on, found by their fingerprint."""
-    pool = all_forms(instrument, (survey.language,), "tuning")
+    languages, labels = (survey.languages or survey.language).split(","), survey.labels.split(",")
+    kinds = cast("tuple[LabelKind, ...]", tuple(labels))
+    pool = all_forms(instrument, languages, "tuning", kinds)
     if len(pool) == survey.forms and form_fingerprint(pool) == wanted:
         return pool
-    forms = balanced_forms(instrument, "tuning", survey.forms, survey.language)
+    forms = select_forms(pool, survey.forms)
     if form_fingerprint(forms) != wanted:
         raise FailureError(
             f"the {survey.forms} tuning forms of the run in {directory} are not those of this version",

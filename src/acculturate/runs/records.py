@@ -76,7 +76,10 @@ class SurveySettings:
         aggregate: How distances of scores make a loss.
         reading: How answers become numbers.
         forms: Tuning forms in all.
-        language: Of the forms.
+        language: Of the held-out forms.
+        languages: Of the tuning forms, joined with commas; None where it is the same.
+        labels: Kinds of labels that forms were asked with, joined with commas.
+        objective: What was minimised: "scores", "shift" or "items".
         sample: Forms drawn anew for every generation; None where every generation is asked the same.
         anchor: A name, or the constant of each dimension.
         variant: Variant of the scoring.
@@ -90,6 +93,9 @@ class SurveySettings:
     reading: Reading
     forms: int
     language: str
+    languages: str | None = None
+    labels: str = "digits"
+    objective: str = "scores"
     sample: int | None = None
     anchor: Anchor = "midpoint"
     variant: str | None = None

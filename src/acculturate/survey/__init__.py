@@ -15,6 +15,7 @@ from acculturate.survey.forms import (
     crossed_forms,
     draw_forms,
     fingerprint,
+    select_forms,
     with_line,
 )
 from acculturate.survey.instrument import (
@@ -51,6 +52,7 @@ __all__ = [
     "load_countries",
     "load_instrument",
     "read_respondents",
+    "select_forms",
     "table_names",
     "with_line",
 ]

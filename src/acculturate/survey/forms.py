@@ -54,6 +54,7 @@ class Form:
         options: `options[k]` is the 0-based index, in the item's own order, of the option that
             `labels[k]` stands for; (4, 3, 2, 1, 0) for a reversed scale of five.
         word_set: 0-based index of the set of words that the answers are from; None for labels.
+        label_kind: Kind of the labels that were asked for; ten options and more have letters also as "digits".
     """
 
     item: str
@@ -67,12 +68,17 @@ class Form:
     labels: tuple[str, ...]
     options: tuple[int, ...]
     word_set: int | None = None
+    label_kind: LabelKind = "digits"
 
     @property
-    def answer_kind(self) -> tuple[str, str]:
-        """Language and kind of answer: all items of a questionnaire share it."""
-        kind = self.labels[0] if self.word_set is None else f"words {self.word_set}"
-        return self.language, kind
+    def answer_kind(self) -> tuple[str, LabelKind, int | None]:
+        """Language, kind of labels and set of words: all items of a questionnaire share it."""
+        return self.language, self.label_kind, self.word_set
+
+    @property
+    def questionnaire(self) -> tuple[str, LabelKind, int | None, str, Order]:
+        """The questionnaire that it is of: kind of answer, frame and order."""
+        return *self.answer_kind, self.frame, self.order
 
 
 @checked
@@ -80,7 +86,7 @@ def all_forms(
     instrument: Instrument,
     languages: Sequence[str] = ("en",),
     split: Split | None = None,
-    labels: LabelKind = "digits",
+    labels: LabelKind | tuple[LabelKind, ...] = "digits",
 ) -> tuple[Form, ...]:
     """Return every form there is: all tuning forms, then all held-out forms.
 
@@ -88,16 +94,18 @@ def all_forms(
         instrument: The questionnaire.
         languages: Language codes, in the order of the result.
         split: The forms of one split alone.
-        labels: Labels of the options; more than nine always with letters.
+        labels: Labels of the options, of one kind or several; more than nine always with letters.
 
     Raises:
         UsageError: The instrument has no such language, or there are no such labels.
     """
+    kinds = (labels,) if isinstance(labels, str) else labels
     return tuple(
         form
         for part in (SPLITS if split is None else (split,))
         for language in languages
-        for form in crossed_forms(instrument, part, part, language, labels, words=part)
+        for kind in kinds
+        for form in crossed_forms(instrument, part, part, language, kind, words=part)
     )
 
 
@@ -178,31 +186,44 @@ def balanced_forms(
         UsageError: The count is not one of these or more than there are, or the language or the
             kind of labels is unknown.
     """
-    pool = all_forms(instrument, (language,), split, labels)
+    return select_forms(all_forms(instrument, (language,), split, labels), count)
+
+
+def select_forms(pool: Sequence[Form], count: int | None = None) -> tuple[Form, ...]:
+    """Select a balanced part of a pool, as `balanced_forms` describes it: always the same.
+
+    Args:
+        pool: See `draw_forms`.
+        count: Number of forms; see `draw_forms`. By default each item once in every order, and the number of
+            items itself asks each once, in the first order.
+
+    Raises:
+        UsageError: See `draw_forms`.
+    """
     grids = _grids(pool)
-    once = len(grids) * len({form.order for form in pool})
+    width = _width(grids)
+    once = len(grids) * width
     selected = _select(grids, once if count in (None, len(grids)) else count, range(len(grids)))
-    if count == len(grids):
-        return tuple(form for form in selected if form.order != ORDERS[1])
-    return selected
+    return selected[::width] if count == len(grids) else selected
 
 
 def forms_asked_once(instrument: Instrument) -> int:
-    """Return the number of forms that ask every item once in each option order."""
+    """Return the number of forms that ask every item twice: once in each option order, where there are two."""
     return len(ORDERS) * len(instrument.items)
 
 
 def draw_forms(pool: Sequence[Form], count: int, rng: np.random.Generator) -> tuple[Form, ...]:
     """Draw a selection from a pool, balanced as `balanced_forms` is: another one each time.
 
-    Of a pool with several languages, kinds of labels or sets of words, all items are asked in the same
-    ones.
+    All items are asked in the same language, kind of labels and set of words; a pool with several is
+    balanced over languages and kinds of labels, and within words over their sets.
 
     Args:
         pool: Forms of one split with every wording in every frame and both orders, such as
             `all_forms(instrument, split="tuning")`.
         count: Number of forms; a multiple of twice the number of items (of the number of items, where
-            all answers are in words).
+            all answers are in words): in a pool with both, answers in words are asked twice for once in
+            each order.
         rng: Draws; the same state draws the same forms.
 
     Returns:
@@ -229,7 +250,7 @@ def fingerprint(forms: Iterable[Form]) -> str:
 
 @dataclass(frozen=True)
 class _Grid:
-    """The forms of one item in one language and kind of answer: wordings x frames x orders."""
+    """The forms of one item with one kind and set of answers in a language: wordings x frames x orders."""
 
     wordings: Sequence[int]
     frames: Sequence[str]
@@ -249,8 +270,12 @@ class _Grid:
         return self.forms[self.orders[place % orders], wording, self.frames[step % frames]]
 
 
-def _grids(pool: Sequence[Form], rng: np.random.Generator | None = None) -> list[list[_Grid]]:
-    """Return the grids of each item; with a generator, wordings, frames and grids in a drawn order.
+_Grids = list[list[_Grid]]
+"""The grids of one item: for each language and kind of labels, one for each set of words."""
+
+
+def _grids(pool: Sequence[Form], rng: np.random.Generator | None = None) -> list[_Grids]:
+    """Return the grids of each item; with a generator, everything in them in a drawn order.
 
     The drawn order is the same for every item, or else they would not balance each other.
     """
@@ -259,15 +284,21 @@ def _grids(pool: Sequence[Form], rng: np.random.Generator | None = None) -> list
             f"a pool of {len(pool)} forms with {len(splits)} splits cannot be drawn from",
             'Give forms of one split, such as all_forms(instrument, split="tuning").',
         )
-    kinds = _different((form.answer_kind for form in pool), rng)
+    kinds = _different(((form.language, form.label_kind) for form in pool), rng)
+    sets = _different((form.word_set for form in pool), rng)
     wordings = _different((form.wording for form in pool), rng)
     frames = _different((form.frame for form in pool), rng)
-    members: dict[str, dict[tuple[str, str], list[Form]]] = {}
+    members: dict[str, dict[tuple[str, str], dict[int | None, list[Form]]]] = {}
     for form in pool:
         by_kind = members.setdefault(form.item, {})
-        by_kind.setdefault(form.answer_kind, []).append(form)
+        by_set = by_kind.setdefault((form.language, form.label_kind), {})
+        by_set.setdefault(form.word_set, []).append(form)
     return [
-        [_grid(by_kind[kind], wordings, frames) for kind in kinds if kind in by_kind]
+        [
+            [_grid(by_kind[kind][key], wordings, frames) for key in sets if key in by_kind[kind]]
+            for kind in kinds
+            if kind in by_kind
+        ]
         for by_kind in members.values()
     ]
 
@@ -291,26 +322,39 @@ def _grid(members: Sequence[Form], wordings: Sequence[int], frames: Sequence[str
     )
 
 
-def _select(
-    grids: Sequence[Sequence[_Grid]], count: int, starts: Sequence[int]
-) -> tuple[Form, ...]:
+def _width(grids: Sequence[_Grids]) -> int:
+    """Return how many forms of an item are one step: both orders, where any are listed."""
+    return max(len(sets[0].orders) for sets in grids[0])
+
+
+def _select(grids: Sequence[_Grids], count: int, starts: Sequence[int]) -> tuple[Form, ...]:
     """Take `count` forms from the grids, the wordings of each item from a start of its own."""
-    width = max(len(grid.orders) for grid in grids[0])
+    width = _width(grids)
     once = len(grids) * width
-    most = once * min(len(kinds) * min(len(g.forms) for g in kinds) // width for kinds in grids)
+    most = once * min(
+        len(kinds) * min(len(sets) * min(len(g.forms) for g in sets) // width for sets in kinds)
+        for kinds in grids
+    )
     if count < once or count % once or count > most:
-        split = next(iter(grids[0][0].forms.values())).split
+        split = next(iter(grids[0][0][0].forms.values())).split
         raise UsageError(
             f"{count} {split} forms cannot be balanced over {len(grids)} items"
             f"{' in two orders' if width > 1 else ''}",
             f"Give a multiple of {once}, at most {most}.",
         )
     return tuple(
-        kinds[step % len(kinds)].form(step // len(kinds), place, width, start)
+        _of_step(kinds, step, place, width, start)
         for kinds, start in zip(grids, starts, strict=True)
         for place in range(width)
         for step in range(count // once)
     )
+
+
+def _of_step(kinds: _Grids, step: int, place: int, width: int, start: int) -> Form:
+    """Return one of the `width` forms of a step: another kind of labels, then another set, each time."""
+    turn, kind = divmod(step, len(kinds))
+    turn, chosen = divmod(turn, len(kinds[kind]))
+    return kinds[kind][chosen].form(turn, place, width, start)
 
 
 def _different(values: Iterable[T], rng: np.random.Generator | None) -> list[T]:
@@ -347,6 +391,7 @@ def _words_form(
         labels=answers,
         options=tuple(range(len(answers))),
         word_set=word_set,
+        label_kind="words",
     )
 
 
@@ -383,4 +428,5 @@ def _form(
         cue=text.answer_cue,
         labels=labels,
         options=options,
+        label_kind=kind,
     )

@@ -32,6 +32,9 @@ Anchor = Literal["midpoint", "zero"] | Mapping[str, float]
 MOST_RESPONDENTS = 100_000
 """Draws from an answer, or simulated respondents, at most."""
 
+_WEIGHT_OF_SIZE = 1e-4
+"""Of the size of changes beside the shift that they make: the shift is met to a few millionths."""
+
 MOST_LATTICE_SUMS = 1_000_000
 """Reachable sums of one dimension kept while looking for its lattice floor."""
 
@@ -195,6 +198,31 @@ class Scoring:
             return differences / np.maximum(total, np.finfo(float).tiny)
         slope = np.sign(differences)
         return slope if self.aggregate == "sum" else slope / scores.shape[1]
+
+    def least_changes(
+        self, means: Float[np.ndarray, " item"], shift: Float[np.ndarray, " dimension"]
+    ) -> Float[np.ndarray, " item"]:
+        """Return the smallest changes of item means, in squares, that shift the scores so far.
+
+        Bounded least squares (Stark and Parker 1995, Computational Statistics 10). Means stay within their
+        scales; where these do not reach, the changes come as near as they can.
+
+        Args:
+            means: Item means to change.
+            shift: Wanted change of each score.
+        """
+        from scipy.optimize import lsq_linear
+
+        weights = self.weights / np.abs(self.weights).max()
+        options = [self.instrument.options_of(item) for item in self.instrument.items]
+        size = _WEIGHT_OF_SIZE * np.eye(len(options))
+        solved = lsq_linear(
+            np.concatenate([weights, size]),
+            np.concatenate([shift / np.abs(self.weights).max(), np.zeros(len(options))]),
+            bounds=(1 - means, np.array(options) - means),
+            method="bvls",
+        )
+        return solved.x
 
     def constant_answer_loss(self, target: Float[np.ndarray, " dimension"]) -> float:
         """Return the least loss of giving every item the same answer; a result must beat it."""

@@ -1,12 +1,14 @@
+from .aim import Aim as Aim
 from .baselines import in_context_line as in_context_line
 from .constraints import Constraints as Constraints
 from .loop import Progress as Progress
+from .losses import AnswerLoss as AnswerLoss
+from .losses import ScoreLoss as ScoreLoss
+from .losses import questionnaires as questionnaires
 from .methods import Method as Method
 from .methods import make_method as make_method
 from .objective import Objective as Objective
 from .objective import PopulationEvaluation as PopulationEvaluation
-from .penalty import PenalisedLoss as PenalisedLoss
-from .penalty import questionnaires as questionnaires
 from .run import tune as tune
 from .settings import Settings as Settings
 from .settings import allowed_values as allowed_values

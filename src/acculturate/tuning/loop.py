@@ -91,6 +91,7 @@ class LoopState:
         scores: Scores of the best candidate.
         leaders: Soft prompts of the latest best candidates, the latest last.
         start: Soft prompt of the best candidate of the first generation.
+        untouched: See `Aim.untouched`; None where the objective compares with no untouched answer.
     """
 
     generation: int = 0
@@ -106,10 +107,11 @@ class LoopState:
     scores: Float[np.ndarray, " dimension"] | None = None
     leaders: Prompts | None = None
     start: Prompt | None = None
+    untouched: Float[np.ndarray, " form"] | None = None
 
     def dump(self) -> State:
         """Return the state as arrays."""
-        return {name: np.asarray(value) for name, value in vars(self).items()}
+        return {k: np.asarray(value) for k, value in vars(self).items() if value is not None}
 
     @classmethod
     def load(cls, arrays: State, lengths: dict[str, int]) -> LoopState:
@@ -122,7 +124,8 @@ class LoopState:
         Raises:
             FailureError: One is missing, or is not what its annotation says.
         """
-        loaded = load(cls, arrays, lengths, may_be_nan=("divergence", "perplexity", "scores"))
+        may_be_nan = ("divergence", "perplexity", "scores", "untouched")
+        loaded = load(cls, arrays, lengths, may_be_nan=may_be_nan)
         for name in ("scores", "leaders", "start"):
             if name not in arrays:
                 raise damaged(f"`{name}` is missing")
@@ -146,9 +149,7 @@ class TuningLoop:
         self._scoring, self._settings = task.scoring, task.settings
         self._model_hash = identify(model)
         self._objective = Objective(model, task, optimizer.requires)
-        self.space, first = start_search(
-            model, task.settings, optimizer.population_size, self._stream(0)
-        )
+        self.space, first = start_search(model, task, optimizer.population_size, self._stream(0))
         self._history: list[Generation] = []
         self.state = LoopState()
         saved = directory.read_state()
@@ -158,10 +159,14 @@ class TuningLoop:
             arrays, self._history = saved
             search = {k.removeprefix("search_"): v for k, v in arrays.items() if k[:7] == "search_"}
             lengths = {"token": task.settings.tokens, "hidden": model.hidden_size}
-            lengths["dimension"] = len(task.scores)
+            lengths |= {"dimension": len(task.scores), "form": len(task.forms)}
             with directory.naming_state():
                 self.state = LoopState.load(arrays, lengths)
                 optimizer.restore(search)
+        if task.settings.objective != "scores":
+            if self.state.untouched is not None:
+                self._objective.aim.untouched[:] = self.state.untouched
+            self.state.untouched = self._objective.aim.untouched
 
     def run(self, on_generation: Callable[[Progress], None]) -> StopReason:
         """Run generations until there is a reason to stop."""

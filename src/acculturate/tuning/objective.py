@@ -26,7 +26,7 @@ from acculturate.model.asking import ask, ask_with_gradient
 from acculturate.model.soft_prompt import Prompts
 from acculturate.survey.forms import Form, draw_forms
 from acculturate.survey.scoring import item_values
-from acculturate.tuning.penalty import PenalisedLoss
+from acculturate.tuning.aim import Aim, Losses
 from acculturate.tuning.task import Task
 
 
@@ -35,14 +35,15 @@ class PopulationEvaluation:
     """The evaluation of a population.
 
     Attributes:
-        loss: Loss to the target; infinite where answers are not finite.
-        objective: The quantity minimised: the penalised loss, plus the weighted divergence.
+        loss: Loss of the mean scores to the target, or to the untouched ones with the wanted shift; infinite
+            where answers are not finite.
+        objective: The quantity minimised: the loss of the setting `objective`, plus the weighted divergence.
         violation: Amount past the limits on divergence and valid mass; 0 within them or without any.
         scores: Dimension scores.
         divergence: Divergence on the tuning guard texts, or None where they were not read.
         perplexity: Perplexity of the tuning guard texts, or None likewise.
         gradient: Gradient of the descended quantity in the soft prompts, or None where not asked for.
-        tokens: Tokens that went through the model, all candidates together.
+        tokens: Tokens that went through the model, all candidates and the untouched model together.
     """
 
     loss: Float[np.ndarray, " candidate"]
@@ -64,6 +65,9 @@ class Objective:
         requires: Parts that an optimiser needs beside objective and violation: "secondary" is the divergence
             on the guard texts, which are else read where a limit needs them; "gradient".
 
+    Attributes:
+        aim: What the answers have to become.
+
     Raises:
         ValueError: A form is held out.
     """
@@ -76,6 +80,7 @@ class Objective:
         reads_guard = "secondary" in requires or self._constraints.reads_guard
         self._texts = TUNING_TEXTS if reads_guard else ()
         self._sample = task.settings.sample_size(task.scoring.instrument)
+        self.aim = Aim(model, task)
 
     @property
     def size(self) -> int:
@@ -86,15 +91,15 @@ class Objective:
         """Evaluate a population; the stream draws forms and the respondents of reading "sampled"."""
         if "gradient" in self._requires:
             return self.evaluate_with_gradient(prompts, rng)
-        forms = self._draw(rng)
-        return self._score(ask(self._model, prompts, self._query(forms)), forms, rng)
+        losses = self.aim.losses(self._draw(rng))
+        return self._score(ask(self._model, prompts, self._query(losses)), losses, rng)
 
     def compare(
         self, model: Answering, prompts: Prompts, rng: np.random.Generator
     ) -> PopulationEvaluation:
         """Evaluate prompts of different generations on the same forms, asked as the result table asks them."""
-        forms, placement = self._task.measured, self._task.settings.placement
-        answers = ask(model, prompts, Query(forms, placement=placement, valid_mass=True))
+        losses, placement = self.aim.losses(self._task.measured), self._task.settings.placement
+        answers = ask(model, prompts, Query(losses.forms, placement=placement, valid_mass=True))
         if self._texts:
             guard = ask(model, prompts, Query(texts=self._texts, placement=placement))
             answers = replace(
@@ -103,39 +108,39 @@ class Objective:
                 perplexity=guard.perplexity,
                 tokens=answers.tokens + guard.tokens,
             )
-        return self._score(answers, forms, rng)
+        return self._score(answers, losses, rng)
 
     def evaluate_with_gradient(
         self, prompts: Prompts, rng: np.random.Generator
     ) -> PopulationEvaluation:
         """Evaluate a population and differentiate the objective in every prompt.
 
-        The loss is an absolute difference, whose derivative is its sign; a candidate past a limit is led
-        back by a steep gradient of the violation.
+        A loss of scores is an absolute difference, whose derivative is its sign; a candidate past a limit
+        is led back by a steep gradient of the violation.
 
         Raises:
             TypeError: The model is no `DifferentiableModel`.
         """
         if not isinstance(self._model, DifferentiableModel):
             raise TypeError(f"{self._model.name} gives no gradients")
-        forms = self._draw(rng)
+        losses = self.aim.losses(self._draw(rng))
         answers: list[Answers] = []
         gradients: list[np.ndarray] = []
         for row in range(len(prompts)):  # one backward pass at a time: its activations are large
             answer, backward = ask_with_gradient(
-                self._model, prompts[row : row + 1], self._query(forms)
+                self._model, prompts[row : row + 1], self._query(losses)
             )
-            gradients.append(backward(self._cotangent(answer, forms)))
+            gradients.append(backward(self._cotangent(answer, losses)))
             answers.append(answer)
-        return self._score(join_answers(answers), forms, rng, np.concatenate(gradients))
+        return self._score(join_answers(answers), losses, rng, np.concatenate(gradients))
 
     def _draw(self, rng: np.random.Generator) -> tuple[Form, ...]:
         pool = self._task.forms
         return pool if self._sample is None else draw_forms(pool, self._sample, rng)
 
-    def _query(self, forms: tuple[Form, ...]) -> Query:
+    def _query(self, losses: Losses) -> Query:
         return Query(
-            forms,
+            losses.forms,
             texts=self._texts,
             placement=self._task.settings.placement,
             valid_mass=self._constraints.reads_mass,
@@ -144,44 +149,37 @@ class Objective:
     def _score(
         self,
         answers: Answers,
-        forms: tuple[Form, ...],
+        losses: Losses,
         rng: np.random.Generator,
         gradient: Prompts | None = None,
     ) -> PopulationEvaluation:
         scoring, values = self._task.scoring, self._task.values(answers, rng)
-        scores = scoring.scores_of(values, forms)
-        loss, penalised = (
-            scoring.loss(scores, self._task.scores),
-            self._penalised(forms).value(values),
-        )
+        scores = scoring.scores_of(values, losses.forms)
+        loss, minimised = losses.of_means.value(values), losses.minimised.value(values)
         broken = ~np.isfinite(values).all(axis=1)
-        loss[broken], penalised[broken] = np.inf, np.inf
+        loss[broken], minimised[broken] = np.inf, np.inf
         mass = None if answers.valid_mass is None else answers.valid_mass.mean(axis=1)
         return PopulationEvaluation(
             loss=loss,
-            objective=self._constraints.objective(penalised, answers.divergence),
+            objective=self._constraints.objective(minimised, answers.divergence),
             violation=self._constraints.violation(answers.divergence, mass, len(values)),
             scores=scores,
             divergence=answers.divergence,
             perplexity=answers.perplexity,
             gradient=gradient,
-            tokens=answers.tokens * len(values),
+            tokens=answers.tokens * len(values) + losses.tokens,
         )
 
-    def _cotangent(self, answers: Answers, forms: tuple[Form, ...]) -> Cotangent:
+    def _cotangent(self, answers: Answers, losses: Losses) -> Cotangent:
         """Return the gradient of what a search descends in one candidate's expected answers."""
         values = item_values(answers.probabilities, "expected")
-        in_answers = self._penalised(forms).gradient(values)
+        in_answers = losses.minimised.gradient(values)
         numbers = np.arange(1, answers.probabilities.shape[2] + 1, dtype=np.float64)
         mass = None if answers.valid_mass is None else float(answers.valid_mass.mean())
         divergence = None if answers.divergence is None else float(answers.divergence[0])
         in_divergence, in_mass = self._constraints.gradient(divergence, mass)
         return Cotangent(
             probabilities=(in_answers[:, None] * numbers)[None],
-            valid_mass=None if mass is None else np.full((1, len(forms)), in_mass / len(forms)),
+            valid_mass=None if mass is None else np.full(values.shape, in_mass / values.size),
             divergence=None if divergence is None else np.array([in_divergence]),
         )
-
-    def _penalised(self, forms: tuple[Form, ...]) -> PenalisedLoss:
-        task = self._task
-        return PenalisedLoss(task.scoring, task.scores, forms, task.settings.penalty)

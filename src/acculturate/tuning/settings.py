@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -26,17 +27,19 @@ from acculturate.formatting import suggestion
 from acculturate.model.answers import Placement
 from acculturate.model.start import Init
 from acculturate.search import Adam, Optimizer, read_name
-from acculturate.survey.forms import forms_asked_once
+from acculturate.survey.forms import LabelKind, forms_asked_once
 from acculturate.survey.instrument import Aggregate, Instrument
 from acculturate.survey.scoring import MOST_RESPONDENTS, Anchor, Reading
 from acculturate.tuning.constraints import Constraints
-from acculturate.tuning.penalty import Penalty
 
 WEIGHT_FOR_GRADIENTS = 10.0
 """Points of loss per nat: with it the descents of docs/log.md stay below 0.1 nats per token."""
 
 SPACE_FOR_ANSWERS = "mixture:64"
 """The space in which a search without gradients gets furthest: docs/choosing-an-optimizer.md."""
+
+_SPREAD_AROUND_PERSONA = 0.1
+"""So that candidates of a search by answers still begin with its words."""
 
 MOST_TOKENS = 4096
 """Virtual tokens of a soft prompt at most: more fill the context of many models, and memory."""
@@ -49,6 +52,23 @@ _KINDS = {
 }
 _Amount = Annotated[float | None, Field(ge=0, allow_inf_nan=False)]
 _OptionalCount = Annotated[int | None, Field(ge=1)]
+
+_LABELS: dict[str, Any] = {"enum": [*get_args(LabelKind), "several, such as words,digits"]}
+
+Objective = Literal["scores", "shift", "items"]
+
+
+def _split(names: str) -> tuple[str, ...]:
+    """Return the different names in a list with commas."""
+    return tuple(dict.fromkeys(name.strip() for name in names.split(",")))
+
+
+def _check_labels(labels: str) -> str:
+    kinds = _split(labels)
+    if not set(kinds) <= set(get_args(LabelKind)):
+        raise ValueError(labels)
+    return ",".join(kinds)
+
 
 _CONFIG = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -72,12 +92,12 @@ class Settings:
     space: str | None = None
     """Space that is searched: full, low-rank:N or mixture:N; by default full with gradients or an init,
     else mixture:64."""
-    init: Init | None = None
-    """Start of the search: random numbers, real tokens, a text, or another run; by default tokens with
-    gradients, else gaussian."""
+    init: Literal[Init, "persona"] | None = None
+    """Start of the search: random numbers, real tokens, a text, another run, or the persona line of the
+    country (a text is repeated or cut to the tokens); by default tokens with gradients, else gaussian."""
     init_scale: _Amount = None
     """Spread of the first population, in standard deviations of the embeddings; by default 0 with gradients
-    from an init other than gaussian, else 1."""
+    from an init other than gaussian, 0.1 around a persona line, else 1."""
     init_text: str | None = None
     """Text to start from, for init text."""
     init_run: Annotated[
@@ -118,11 +138,20 @@ class Settings:
     sample: bool | None = None
     """New random tuning forms for every generation; by default with adam, unless forms, stall or
     target-loss is set."""
-    penalty: Penalty = "mean"
-    """Loss where frames and option orders are answered differently: that of the mean scores, that of the
-    worst frame and order, or that of the mean scores plus their spread."""
+    objective: Objective = "scores"
+    """What is minimised: the loss of the mean scores over all forms; that of the wanted shift, made by every
+    questionnaire (frame, option order, set of words) from its own untouched scores; or that of the smallest
+    changes of items that make the shift, by every answer from its own."""
+    labels: Annotated[str, AfterValidator(_check_labels), Field(json_schema_extra=_LABELS)] = (
+        "digits"
+    )
+    """Answers of the forms: digits or letters before listed options, or the options' words with no list;
+    several are drawn in turn."""
     language: str = "en"
     """Language code of the forms: en, ar, es, hi or zh."""
+    languages: Annotated[str | None, AfterValidator(lambda x: x and ",".join(_split(x)))] = None
+    """Languages of the tuning forms, such as en,es, drawn in turn; by default language, which the held-out
+    forms have in any case."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -142,6 +171,16 @@ class Settings:
                 message = f"{name} cannot be {value!r}"
             option = name.replace("_", "-")
             raise UsageError(message, f"Use {allowed_values(name)} for --{option}.") from error
+
+    @property
+    def label_kinds(self) -> tuple[LabelKind, ...]:
+        """The kinds of labels that forms are asked with."""
+        return cast("tuple[LabelKind, ...]", _split(self.labels))
+
+    @property
+    def language_codes(self) -> tuple[str, ...]:
+        """The languages of the tuning forms."""
+        return _split(self.languages or self.language)
 
     @property
     def constraints(self) -> Constraints:
@@ -171,7 +210,8 @@ class Settings:
         if not of_real_tokens:
             init = init or ("tokens" if by_gradients else "gaussian")
         if scale is None:
-            scale = 0.0 if by_gradients and init not in (None, "gaussian") else 1.0
+            around = _SPREAD_AROUND_PERSONA if init == "persona" else 1.0
+            scale = 0.0 if by_gradients and init not in (None, "gaussian") else around
         values = {"divergence_weight": weight, "sample": sample, "space": space}
         resolved = replace(self, **values, init=init, init_scale=scale)
         resolved._check(optimizer, of_real_tokens)
@@ -196,6 +236,12 @@ class Settings:
             raise UsageError(
                 "losses on different samples of forms cannot be compared with one another or a target",
                 "Use --stall and --target-loss without --sample.",
+            )
+        if self.objective != "scores" and self.reading != "expected":
+            raise UsageError(
+                f"the objective {self.objective} compares expected answers, not those of the reading "
+                f"{self.reading}",
+                "Use --objective scores, or --reading expected.",
             )
         if self.measured_forms is not None and not self.sample:
             raise UsageError(

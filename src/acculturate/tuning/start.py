@@ -12,23 +12,26 @@ from acculturate.model.answers import AnswerModel, check_prompt
 from acculturate.model.start import start_population
 from acculturate.runs import load_prompt
 from acculturate.search import Full, LowRank, Mixture, Space, read_name
+from acculturate.tuning.baselines import persona_line
 from acculturate.tuning.settings import Settings
+from acculturate.tuning.task import Task
 
 
 def start_search(
-    model: AnswerModel, settings: Settings, size: int, rng: np.random.Generator
+    model: AnswerModel, task: Task, size: int, rng: np.random.Generator
 ) -> tuple[Space, Float[np.ndarray, "candidate entry"]]:
     """Return the space, and a first population in it.
 
     Args:
         model: Gives the embeddings and their scale.
-        settings: Resolved ones.
+        task: Its settings, resolved, and its country, for a start at the persona line.
         size: Candidates.
         rng: Draws everything.
 
     Raises:
         UsageError: The run to start from does not fit.
     """
+    settings = task.settings
     assert settings.init_scale is not None and settings.space is not None
     kind, number = read_name(settings.space)
     if kind == "mixture":
@@ -36,14 +39,17 @@ def start_search(
         space = Mixture(settings.tokens, embeddings, settings.init_scale)
         return space, space.first(size, rng)
     assert settings.init is not None
+    init, text = settings.init, settings.init_text
+    if init == "persona":
+        init, text = "text", persona_line(task.target.name)
     prompts = start_population(
         model,
         size,
         settings.tokens,
         rng,
-        init=settings.init,
+        init=init,
         scale=settings.init_scale,
-        text=settings.init_text,
+        text=text,
         prompt=_prompt_of_run(settings, model),
     )
     # A start without noise leaves the space its size: that of the embeddings.

@@ -5,7 +5,7 @@ In: a questionnaire, a country, settings. Out: a `Task`, for the search and for 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,19 +16,21 @@ from acculturate.model.answers import Answers
 from acculturate.search import Optimizer
 from acculturate.survey.countries import Country, CountryTable
 from acculturate.survey.forms import (
+    ORDERS,
     Form,
     all_forms,
-    balanced_forms,
     draw_forms,
     forms_asked_once,
+    select_forms,
 )
 from acculturate.survey.instrument import Instrument
 from acculturate.survey.scoring import Scoring, item_values
+from acculturate.tuning.losses import questionnaires
 from acculturate.tuning.settings import Settings
 
 _SURVEY = (
     *("anchor", "aggregate", "variant", "reading", "respondents", "forms", "sample"),
-    *("measured_forms", "penalty", "language"),
+    *("measured_forms", "objective", "labels", "language", "languages"),
 )
 """Settings that config.toml holds in its table survey."""
 
@@ -73,7 +75,7 @@ class Task:
         return item_values(answers.probabilities, reading, rng, respondents)
 
     def config(self, model: Mapping[str, str], optimizer: Optimizer) -> dict[str, Any]:
-        """Return the effective settings as nested tables, without what is not set.
+        """Return the effective settings as nested tables, without what is not set or is as it always was.
 
         Args:
             model: The model's provenance.
@@ -86,7 +88,8 @@ class Task:
             "any_model": settings.any_model or None,
             "forms": len(self.forms),
             "sample": settings.sample_size(instrument),
-            "penalty": None if settings.penalty == "mean" else settings.penalty,
+            "objective": None if settings.objective == "scores" else settings.objective,
+            "labels": None if settings.labels == "digits" else settings.labels,
         }
         survey = {"instrument": instrument.key, "table": target.table, "country": target.name}
         tables: dict[str, dict[str, Any]] = {
@@ -112,25 +115,26 @@ def make_task(
 ) -> Task:
     """Return the task of a run.
 
-    Where the objective samples forms, the result is measured on each item once in every frame and option
-    order, its wordings in turn, or on fewer after a short search: a balanced part of the pool, as asking all
-    of it takes longer than the search.
+    Where the objective samples forms, the result is measured on each item once in every questionnaire, its
+    wordings in turn, or on fewer after a short search: a balanced part of the pool, as asking all of it
+    takes longer than the search.
 
     Raises:
         UsageError: The target lacks a score, anchor or variant do not fit the instrument, so many forms
             cannot be balanced, or so large a sample cannot be drawn.
     """
     scoring = Scoring(instrument, settings.anchor, settings.aggregate, settings.variant)
-    scores = target.vector(instrument)
-    language, count = settings.language, settings.sample_size(instrument)
-    if count is None:
-        forms = measured = balanced_forms(instrument, "tuning", settings.forms, language)
+    scores, labels = target.vector(instrument), settings.label_kinds
+    pool = all_forms(instrument, settings.language_codes, "tuning", labels)
+    held_out = all_forms(instrument, (settings.language,), "held-out", labels)
+    count = settings.forms or forms_asked_once(instrument)
+    if settings.sample:
+        draw_forms(pool, count, np.random.default_rng(0))  # refuses what cannot be drawn
+        forms, affordable = pool, settings.budget * count * _SHARE_OF_THE_SEARCH
+        affordable -= _ROWS_HELD_OUT * len(held_out)
+        measured = select_forms(pool, settings.measured_forms or _measured(pool, affordable))
     else:
-        forms = all_forms(instrument, (language,), split="tuning")
-        draw_forms(forms, count, np.random.default_rng(0))  # refuses what cannot be drawn
-        measured = balanced_forms(
-            instrument, "tuning", _measured_count(instrument, settings, count), language
-        )
+        forms = measured = select_forms(pool, count)
     return Task(
         settings=settings,
         scoring=scoring,
@@ -139,15 +143,18 @@ def make_task(
         table=table,
         forms=forms,
         measured=measured,
-        held_out=all_forms(instrument, (language,), split="held-out"),
+        held_out=held_out,
     )
 
 
-def _measured_count(instrument: Instrument, settings: Settings, sample: int) -> int:
-    """Return the number of tuning forms that a result is measured on where the search samples them."""
-    once, language = forms_asked_once(instrument), settings.language
-    whole = once * len(instrument.language(language).frames_of("tuning"))
-    held_out = len(all_forms(instrument, (language,), split="held-out"))
-    affordable = settings.budget * sample * _SHARE_OF_THE_SEARCH - _ROWS_HELD_OUT * held_out
-    limited = once * max(1, int(affordable / _ROWS_MEASURED / once))
-    return settings.measured_forms or min(whole, limited)
+def _measured(pool: Sequence[Form], affordable: float) -> int:
+    """Return the number of tuning forms that a result is measured on where the search samples them.
+
+    Args:
+        pool: All tuning forms.
+        affordable: Forms that its rows may ask in all.
+    """
+    items = len({form.item for form in pool})
+    asked_once = len(ORDERS) * items
+    whole = len(questionnaires(pool)) * items // asked_once
+    return asked_once * max(1, min(whole, int(affordable / _ROWS_MEASURED / asked_once)))

@@ -1,0 +1,133 @@
+"""Losses of the answers to some forms, with their derivatives.
+
+Forms of one language, set of answers, frame and option order are a questionnaire: the survey as one
+respondent would see it. The loss of the mean scores over all forms lets errors of different questionnaires
+cancel, a preference for the first option in one order against the same preference in the other. The mean of
+the questionnaires' losses does not, nor does a loss of every single answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from acculturate.survey.forms import Form
+from acculturate.survey.scoring import Scoring
+
+Members = Int[np.ndarray, " member"]
+
+_ROUNDED = 0.1
+"""Steps of a scale within which the loss of an answer is rather a square than an absolute difference."""
+
+
+class Loss(Protocol):
+    """A loss of the answers to some forms."""
+
+    def value(
+        self, answers: Float[np.ndarray, "candidate form"]
+    ) -> Float[np.ndarray, " candidate"]:
+        """Return the loss of every candidate's answers."""
+        ...
+
+    def gradient(self, answers: Float[np.ndarray, "one form"]) -> Float[np.ndarray, " form"]:
+        """Return the derivatives of one candidate's loss in each form's answer."""
+        ...
+
+
+@dataclass(frozen=True)
+class ScoreLoss:
+    """The mean over parts of the forms of the loss of their scores.
+
+    Attributes:
+        scoring: Weights, constants and loss.
+        forms: The forms that are asked.
+        parts: Places of the forms of each part, which asks every item that weighs.
+        goals: Scores for each part to reach.
+    """
+
+    scoring: Scoring
+    forms: Sequence[Form]
+    parts: Sequence[Members]
+    goals: Float[np.ndarray, "part dimension"]
+
+    def value(
+        self, answers: Float[np.ndarray, "candidate form"]
+    ) -> Float[np.ndarray, " candidate"]:
+        """See `Loss.value`."""
+        return np.mean(
+            [
+                self.scoring.loss(self._scores(answers, part), goal)
+                for part, goal in zip(self.parts, self.goals, strict=True)
+            ],
+            axis=0,
+        )
+
+    def gradient(self, answers: Float[np.ndarray, "one form"]) -> Float[np.ndarray, " form"]:
+        """See `Loss.gradient`."""
+        items = [item.id for item in self.scoring.instrument.items]
+        gradient = np.zeros(len(self.forms))
+        for part, goal in zip(self.parts, self.goals, strict=True):
+            slope = self.scoring.loss_slope(self._scores(answers, part), goal)[0]
+            asked = np.array([items.index(self.forms[place].item) for place in part], np.intp)
+            times = np.bincount(asked, minlength=len(items))
+            in_answers = (slope @ self.scoring.weights)[asked] / times[asked]
+            gradient[part] += in_answers / len(self.parts)
+        return gradient
+
+    def _scores(
+        self, answers: Float[np.ndarray, "candidate form"], part: Members
+    ) -> Float[np.ndarray, "candidate dimension"]:
+        return self.scoring.scores_of(answers[:, part], [self.forms[place] for place in part])
+
+
+class AnswerLoss:
+    """The distance of every answer from one of its own to give, in points of a score.
+
+    An item's mean distance counts as much as it could move the scores, all of it in one direction: where
+    the distances of a dimension's items add up, the loss is that of the scores, mean over dimensions. The
+    absolute distance is rounded off near zero (pseudo-Huber: Charbonnier et al. 1997, IEEE Trans. Image
+    Process. 6), so that a descent settles.
+
+    Args:
+        scoring: Gives the weights; an item that weighs nowhere costs nothing.
+        forms: The forms that are asked.
+        goals: The answer to each form to reach.
+    """
+
+    def __init__(
+        self, scoring: Scoring, forms: Sequence[Form], goals: Float[np.ndarray, " form"]
+    ) -> None:
+        points = dict(
+            zip(
+                [item.id for item in scoring.instrument.items],
+                np.abs(scoring.weights).mean(axis=0).tolist(),
+                strict=True,
+            )
+        )
+        asked = [form.item for form in forms]
+        self._goals = goals
+        self._points = np.array([points[item] / asked.count(item) for item in asked])
+
+    def value(
+        self, answers: Float[np.ndarray, "candidate form"]
+    ) -> Float[np.ndarray, " candidate"]:
+        """See `Loss.value`."""
+        distances = np.hypot(answers - self._goals, _ROUNDED) - _ROUNDED
+        return (distances * self._points).sum(axis=1)
+
+    def gradient(self, answers: Float[np.ndarray, "one form"]) -> Float[np.ndarray, " form"]:
+        """See `Loss.gradient`."""
+        distance = answers[0] - self._goals
+        return self._points * distance / np.hypot(distance, _ROUNDED)
+
+
+def questionnaires(forms: Sequence[Form]) -> tuple[Members, ...]:
+    """Return the places of the forms of each questionnaire; see `Form.questionnaire`."""
+    places: dict[tuple[object, ...], list[int]] = {}
+    for place, form in enumerate(forms):
+        places.setdefault(form.questionnaire, []).append(place)
+    return tuple(np.array(members, np.intp) for members in places.values())

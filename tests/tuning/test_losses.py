@@ -1,0 +1,222 @@
+"""What is minimised: scores, the same shift in every questionnaire, or the least changes of answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tuning_runs import (
+    DESCENTS,
+    HIDDEN,
+    TOKENS,
+    TOY,
+    TOYLAND,
+    Recorder,
+    contents,
+    optimizer,
+    resumes,
+    tune_toy,
+)
+
+from acculturate.errors import FailureError, UsageError
+from acculturate.model import FakeModel, Query
+from acculturate.survey import Country, Form, Scoring, all_forms, item_values, load_instrument
+from acculturate.tuning import (
+    Aim,
+    AnswerLoss,
+    Objective,
+    ScoreLoss,
+    Settings,
+    make_task,
+    questionnaires,
+)
+
+FORMS = all_forms(TOY, split="tuning", labels=("digits", "words"))
+TARGET = TOYLAND.vector(TOY)
+OBJECTIVES = ("scores", "shift", "items")
+
+
+def aim(model: Any = None, forms: tuple[Form, ...] = FORMS, **settings: Any) -> Aim:
+    task = make_task(TOY, TOYLAND, Settings(**settings))
+    return Aim(model or FakeModel(HIDDEN), replace(task, forms=forms, measured=forms))
+
+
+def untouched() -> np.ndarray:
+    return item_values(FakeModel(HIDDEN).ask(None, Query(FORMS)).probabilities, "expected")
+
+
+def test_a_questionnaire_is_all_items_asked_alike():
+    groups = questionnaires(FORMS)
+    assert sorted(np.concatenate(groups)) == list(range(len(FORMS)))
+    for members in groups:
+        asked = [FORMS[i] for i in members]
+        assert len({(f.frame, f.order, f.word_set, f.label_kind) for f in asked}) == 1
+        assert {form.item for form in asked} == {item.id for item in TOY.items}
+
+
+def test_errors_that_cancel_between_questionnaires_count_in_a_shift():
+    made = aim(objective="shift").losses(FORMS)
+    shifted = untouched()
+    means = aim(objective="items").changes
+    shifted += [means[[item.id for item in TOY.items].index(form.item)] for form in FORMS]
+    np.testing.assert_allclose(made.minimised.value(shifted), 0, atol=1e-6)
+    # The last item's answers are higher in one order by as much as they are lower in the other.
+    sign = {"forward": 1.0, "reversed": -1.0, "unlisted": 0.0}
+    leaning = shifted + [0.5 * sign[form.order] * (form.item == TOY.items[-1].id) for form in FORMS]
+    np.testing.assert_allclose(made.of_means.value(leaning), 0, atol=1e-6)
+    listed = np.mean([FORMS[members[0]].order != "unlisted" for members in questionnaires(FORMS)])
+    lost = 0.5 * np.abs(Scoring(TOY).weights[:, -1]).mean() * listed
+    np.testing.assert_allclose(made.minimised.value(leaning), lost, atol=1e-6)
+
+
+def test_losses_of_the_untouched_model_are_the_wanted_shift():
+    """All but the rounding near zero: the same number whatever is minimised."""
+    wanted = np.abs(aim(objective="shift").shift).mean()
+    for objective in ("shift", "items"):
+        made = aim(objective=objective).losses(FORMS)
+        np.testing.assert_allclose(made.of_means.value(untouched()), wanted)
+        lost = made.minimised.value(untouched())[0]
+        assert 0.5 * wanted < lost <= wanted + 1e-9
+    np.testing.assert_allclose(
+        aim(objective="shift").losses(FORMS).minimised.value(untouched()), wanted
+    )
+
+
+def test_least_changes_make_the_shift_within_the_scales():
+    vsm13 = Scoring(load_instrument("vsm13"))
+    rng = np.random.default_rng(0)
+    means = rng.uniform(2, 4, 24)
+    shift = rng.uniform(-30, 30, 6)
+    changes = vsm13.least_changes(means, shift)
+    np.testing.assert_allclose(vsm13.weights @ changes, shift, atol=1e-3)
+    np.testing.assert_allclose(changes, np.linalg.pinv(vsm13.weights) @ shift, atol=1e-5)
+    # Items at the end of their scale leave the change to the others.
+    means[0] = 1.0
+    changes = vsm13.least_changes(means, np.array([0, 60.0, 0, 0, 0, 0]))
+    assert means[0] + changes[0] >= 1 - 1e-9
+    np.testing.assert_allclose(vsm13.weights @ changes, [0, 60, 0, 0, 0, 0], atol=1e-3)
+    # What the scales do not reach is approached.
+    far = vsm13.least_changes(means, np.full(6, 1e4))
+    assert ((means + far >= 1 - 1e-9) & (means + far <= 5 + 1e-9)).all()
+    assert np.isclose(means + far, 5).sum() + np.isclose(means + far, 1).sum() == 24
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("aggregate", ["mean", "sum", "distance"])
+def test_the_gradient_is_that_of_the_loss(objective: str, aggregate: str):
+    loss = aim(objective=objective, aggregate=aggregate).losses(FORMS).minimised
+    values = 1 + 2 * np.random.default_rng(2).random((1, len(FORMS)))
+    step = 1e-6 * np.eye(len(FORMS))
+    by_difference = (loss.value(values + step) - loss.value(values - step)) / 2e-6
+    np.testing.assert_allclose(loss.gradient(values), by_difference, atol=1e-6)
+
+
+def test_a_loss_of_answers_adds_up_to_that_of_the_scores_and_is_smooth_where_it_is_met():
+    scoring = Scoring(TOY)
+    goals = np.full(len(FORMS), 2.0)
+    loss = AnswerLoss(scoring, FORMS, goals)
+    signs = {
+        item.id: sign for item, sign in zip(TOY.items, np.sign(scoring.weights.sum(0)), strict=True)
+    }
+    far = goals + [20 * signs[form.item] for form in FORMS]
+    everything = (np.arange(len(FORMS)),)
+    scores = scoring.scores_of(goals[None], FORMS)
+    difference = ScoreLoss(scoring, FORMS, everything, scores).value(far[None])
+    np.testing.assert_allclose(loss.value(far[None]), difference, rtol=0.01)
+    assert (loss.gradient(goals[None]) == 0).all()
+
+
+def test_each_form_is_asked_of_the_untouched_model_once():
+    model = Recorder(HIDDEN)
+    made = aim(model, objective="items", labels="words,digits")
+    few = FORMS[:8]
+    assert made.losses(few).tokens > 0
+    asked = [form for call in model.record for form in call.answers.forms]
+    assert sorted(map(FORMS.index, asked)) == list(range(len(FORMS))), "measured forms and few"
+    assert made.losses(few).tokens == 0
+    assert np.isfinite(made.untouched).all()
+    assert not [call for call in model.record if call.prompts is not None]
+
+
+def test_no_untouched_answer_is_asked_for_scores():
+    model = Recorder(HIDDEN)
+    aim(model).losses(FORMS)
+    assert not model.record
+
+
+def test_an_untouched_model_without_answers_is_said():
+    class Nothing(FakeModel):
+        def ask(self, prompts: Any, query: Query) -> Any:
+            answers = super().ask(prompts, query)
+            return replace(answers, probabilities=np.full_like(answers.probabilities, np.nan))
+
+    with pytest.raises(FailureError, match="not finite without any soft prompt"):
+        aim(Nothing(HIDDEN), objective="shift").losses(FORMS)
+
+
+def test_the_reported_loss_is_that_of_the_mean_scores():
+    def evaluated(objective: Any):
+        task = make_task(TOY, TOYLAND, Settings(objective=objective))
+        made = Objective(FakeModel(HIDDEN), replace(task, forms=FORMS, measured=FORMS))
+        prompts = np.random.default_rng(1).normal(size=(4, TOKENS, HIDDEN))
+        return made.evaluate(prompts, np.random.default_rng(0))
+
+    scores, shift, items = (evaluated(objective) for objective in OBJECTIVES)
+    np.testing.assert_array_equal(scores.objective, scores.loss)
+    for other in (shift, items):
+        np.testing.assert_allclose(other.loss, scores.loss, err_msg="of all measured forms")
+    assert (shift.objective >= shift.loss - 1e-9).all()
+    assert not np.allclose(items.objective, shift.objective)
+
+
+@pytest.mark.parametrize("objective", ["shift", "items"])
+@pytest.mark.parametrize("name", ["de", *DESCENTS])
+def test_a_run_in_words_and_digits(name: str, objective: str, tmp_path: Path):
+    settings = {"objective": objective, "labels": "words, digits", "sample": True}
+    assert resumes(tmp_path, name, 3, budget=60, **settings) > 1
+    found = contents(tmp_path / "whole")
+    assert found["done"]["best_loss"] < found["done"]["naive_loss"]
+    survey = found["config"]["survey"]
+    assert (survey["objective"], survey["labels"]) == (objective, "words,digits")
+    untouched = np.frombuffer(found["state"]["untouched"][2])
+    assert len(untouched) == survey["forms"] and np.isfinite(untouched).any()
+    changed = settings | {"objective": "scores", "optimizer": optimizer(name, budget=60)}
+    with pytest.raises(UsageError, match=f"objective is '{objective}' there and not set here"):
+        tune_toy(tmp_path / "whole", budget=60, resume=True, **changed)
+
+
+def test_the_table_of_a_run_in_words_is_asked_in_words(tmp_path: Path):
+    model = Recorder(HIDDEN)
+    run = tune_toy(tmp_path, model, labels="words", objective="items")
+    assert {f.label_kind for call in model.record for f in call.answers.forms} == {"words"}
+    assert {f.split for call in model.record for f in call.answers.forms} == {"tuning", "held-out"}
+    assert run.summary.forms.held_out == len(all_forms(TOY, split="held-out", labels="words"))
+
+
+def test_forms_of_several_languages_are_drawn_and_its_own_is_held_out():
+    vsm13 = load_instrument("vsm13")
+    country = Country(
+        "Nowhere", "a table", dict.fromkeys(("pdi", "idv", "mas", "uai", "lto", "ivr"), 50.0), None
+    )
+    task = make_task(vsm13, country, Settings(languages="en, es", labels="words", sample=True))
+    assert {form.language for form in task.forms} == {"en", "es"}
+    assert {form.language for form in task.measured} == {"en", "es"}
+    assert {form.language for form in task.held_out} == {"en"}
+    with pytest.raises(UsageError, match="xx"):
+        make_task(vsm13, country, Settings(languages="en,xx"))
+
+
+def test_what_a_search_without_the_new_settings_writes_down_has_none_of_them(tmp_path: Path):
+    """So that runs of earlier versions go on."""
+    run = tune_toy(tmp_path)
+    config = (run.directory / "config.toml").read_text()
+    assert not [name for name in ("objective", "labels", "languages") if name in config]
+    assert "untouched" not in contents(run.directory)["state"]
+
+
+def test_an_objective_of_shifts_reads_expected_answers():
+    with pytest.raises(UsageError, match="objective items compares expected answers"):
+        Settings(objective="items", reading="modal").resolved(optimizer())
