@@ -11,6 +11,15 @@ from typing import Any
 import numpy as np
 
 from acculturate.benchmarks import MethodScore, Part, Result
+from acculturate.metrics.behaviour import (
+    Behaviour,
+    BehaviourRow,
+    DimensionShift,
+    JudgeCheck,
+    Kind,
+)
+from acculturate.metrics.side_effects import Reply
+from acculturate.metrics.statistics import Quantity
 from acculturate.record_files import write_record
 from acculturate.runs import (
     FORMAT,
@@ -286,6 +295,41 @@ def write_fake_run(
         (path / "evaluation").mkdir()
         (path / "evaluation" / "summary.json").write_text(json.dumps(values))
     return path
+
+
+def behaviour(towards: float, reliability: float = 0.9, judged: float = 0.9) -> Behaviour:
+    """Behaviour of eight situations a dimension that moves by `towards` points, with a point to each side."""
+
+    def around(value: float) -> Quantity:
+        return Quantity(value, (value - 1.0, value + 1.0))
+
+    def row(kind: Kind, method: str, by: float, situations: int = 8) -> BehaviourRow:
+        shift = DimensionShift(situations, around(by / 25), around(by))
+        return BehaviourRow(
+            kind=kind,
+            method=method,
+            dimensions=dict.fromkeys(KEYS, shift),
+            survey=dict.fromkeys(KEYS, 4.0),
+            towards=around(by),
+            agreement=around(0.8),
+            correlation=around(0.7),
+            reliability=None if kind == "written" else reliability,
+            order_correlation=-0.9 if kind == "labels" else None,
+        )
+
+    return Behaviour(
+        language="en",
+        source="ours",
+        wanted=dict.fromkeys(KEYS, 10.0),
+        rows=(
+            row("words", "tuned", towards),
+            row("words", "persona", 0.5),
+            row("labels", "tuned", 2.0),
+            row("written", "tuned", 3.0, 4),
+        ),
+        judge=JudgeCheck(24, judged, (judged - 0.2, min(1.0, judged + 0.2))),
+        replies=(Reply("Why?", "Because.", "<b>Therefore.</b>"),),
+    )
 
 
 def write_benchmark(

@@ -77,11 +77,11 @@ def test_a_model_that_does_as_it_says(scenarios, kind):
     assert row.dimensions["pdi"].situations == 8
     assert row.dimensions["pdi"].points.value == pytest.approx(100 * expit(0.6) - 50)
     weighted = sum(0.02 * v**2 for v in WANTED.values()) / sum(map(abs, WANTED.values()))
-    assert row.towards.value == pytest.approx(weighted)
-    assert row.towards.interval == pytest.approx((weighted, weighted))
+    assert row.towards.value == pytest.approx(100 * expit(weighted) - 50)
+    assert row.towards.interval == pytest.approx((row.towards.value,) * 2)
     assert row.agreement.value == pytest.approx(1)
     assert row.correlation.value == pytest.approx(1)
-    assert row.reliability == pytest.approx(1)
+    assert row.reliability == pytest.approx(1) and row.counts
 
 
 def test_one_that_goes_the_other_way_and_one_that_does_nothing(scenarios):
@@ -108,7 +108,7 @@ def test_letters_that_are_chosen_by_their_place_say_so(scenarios):
     fair = choices(Acting(scenarios), scenarios, "labels")
     assert fair.order_correlation == pytest.approx(1)
     pulled = choices(Acting(scenarios, place=15.0), scenarios, "labels")
-    assert pulled.order_correlation < -0.8 and pulled.reliability < 0.2
+    assert pulled.order_correlation < -0.8 and pulled.reliability < 0.2 and not pulled.counts
     assert pulled.towards.value == pytest.approx(fair.towards.value)
     assert choices(Acting(scenarios), scenarios, "words").order_correlation is None
 
@@ -140,8 +140,8 @@ def test_a_line_of_words_stands_in_front_and_a_broken_model_gives_no_number(scen
             return math.nan if tuned else super().odds(form, tuned)
 
     row = choices(Broken(scenarios), scenarios)
-    assert math.isnan(row.towards.value) and math.isnan(row.agreement.value)
-    assert row.correlation is None
+    assert math.isnan(row.dimensions["mas"].shift.value)
+    assert row.towards is row.agreement is row.correlation is None
 
 
 def test_written_answers_are_judged_by_the_untouched_model(scenarios):

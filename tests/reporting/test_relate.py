@@ -9,10 +9,11 @@ import pytest
 
 from acculturate.drawing import draw
 from acculturate.errors import FailureError, UsageError
+from acculturate.record_files import write_record
 from acculturate.reporting import relate_narrative
 from acculturate.reporting.relate import relate
 from acculturate.reporting.relate_figure import relate_charts
-from fake_run import write_benchmark, write_fake_run
+from fake_run import behaviour, write_benchmark, write_fake_run
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -114,7 +115,7 @@ def test_the_same_run_counts_once_and_others_are_left_out_with_a_reason(tmp_path
     related = relate([*runs, tmp_path / "." / "us-0", bare, stopped, broken])
     assert len(related.benchmarks[0].points) == 6
     assert list(related.left_out.values()) == [
-        "it was asked no benchmark",
+        "it was asked no benchmark and not how it would behave",
         "it is not finished",
         "its losses are not finite",
     ]
@@ -137,6 +138,30 @@ def test_benchmarks_models_and_surveys_are_kept_apart(tmp_path):
         "United States, embedded",
         "United States, gpt",
     }
+
+
+def test_behaviour_is_one_more_score(tmp_path):
+    runs = [write_fake_run(tmp_path / str(k), change=set_losses(1.0, 10.0 + k)) for k in range(6)]
+    for k, run in enumerate(runs):
+        write_record(run / "evaluation" / "behaviour.json", behaviour(towards=8.0 - k))
+    uncounted = write_fake_run(tmp_path / "places")
+    write_record(uncounted / "evaluation" / "behaviour.json", behaviour(8.0, reliability=0.1))
+    related = relate([*runs, uncounted])
+    (only,) = related.benchmarks
+    assert (only.name, only.questions, len(only.points)) == ("behaviour", 48, 6)
+    point = only.points[0]
+    assert (point.score, point.naive_score) == ({"towards": 8.0}, {"towards": 0.0})
+    assert point.interval == (7.0, 9.0)
+    assert found(related, "held-out", "towards").pooled.pearson.value == pytest.approx(-1)
+    assert any(
+        "a lower loss on the held-out forms goes with a higher shift of choices towards the target"
+        in s
+        for s in relate_narrative.sentences(related)
+    )
+    assert [chart.key for chart in relate_charts(related)] == ["relate-towards"]
+    assert list(related.left_out.values()) == [
+        "it was asked no benchmark and not how it would behave"
+    ]
 
 
 def test_the_figure_stands_alone_and_is_escaped(tmp_path):

@@ -59,7 +59,7 @@ def attained_shift(
         content: Of the untouched answers, or None.
     """
     attained, interval = _estimate(_projections, shift, samples, wanted)
-    correlation, ends = _estimate(_correlations, shift, samples, wanted)
+    correlation, ends = _estimate(correlations, shift, samples, wanted)
     return AttainedShift(
         attained=attained,
         interval=interval,
@@ -111,7 +111,7 @@ def _projections(
         return shifts @ wanted / (wanted @ wanted)
 
 
-def _correlations(
+def correlations(
     shifts: Float[np.ndarray, "sample dimension"], wanted: Float[np.ndarray, " dimension"]
 ) -> Float[np.ndarray, " sample"]:
     """Return Pearson correlations over dimensions; NaN for fewer than three, or where one is constant."""

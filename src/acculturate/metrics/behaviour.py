@@ -15,6 +15,8 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import UsageError
+from acculturate.metrics.attained import correlations
+from acculturate.metrics.content import ENOUGH
 from acculturate.metrics.measure import ask_state
 from acculturate.metrics.scenarios import (
     Judge,
@@ -36,8 +38,6 @@ Kind = Literal["words", "labels", "written"]
 SAMPLES = 1000
 MAX_TOKENS = 40
 """Tokens of a written answer."""
-_FEWEST = 3
-"""Dimensions that a correlation takes."""
 _LEAST = 1e-40  # a probability that has sunk to 0 counts as this
 
 LogOdds = Float[np.ndarray, " situation"]
@@ -67,10 +67,11 @@ class BehaviourRow:
         method: "tuned" or "persona".
         dimensions: By key.
         survey: Shift of the survey's held-out scores by the same method.
-        towards: Mean of the shifts in the direction wanted, weighted by the size of the wanted shift of scores
-            [nats]; None where no dimension is wanted to move.
+        towards: Mean of the shifts in the direction wanted, weighted by the size of the wanted shift of scores,
+            in points as above. None where no dimension is wanted to move, or a number is not finite, as
+            the next two.
         agreement: Share of the dimensions that moved as wanted, weighted likewise.
-        correlation: Of the shifts with those of the survey, over dimensions; None for fewer than three.
+        correlation: Of the shifts with those of the survey, over dimensions; None also for fewer than three.
         reliability: Share of situations in the variance of the untouched model's log-odds, of a mean over all
             frames and orders (Cronbach's alpha); None where it was not measured.
         order_correlation: Correlation over situations of the untouched model's log-odds between both orders of
@@ -86,6 +87,16 @@ class BehaviourRow:
     correlation: Quantity | None
     reliability: float | None = None
     order_correlation: float | None = None
+
+    @property
+    def situations(self) -> int:
+        """Number of situations in all."""
+        return sum(shift.situations for shift in self.dimensions.values())
+
+    @property
+    def counts(self) -> bool:
+        """Whether the untouched model's choices are about the actions, and not about places or frames."""
+        return self.reliability is None or self.reliability >= ENOUGH
 
 
 @dataclass(frozen=True)
@@ -289,16 +300,16 @@ def _row(
         drawn = [weights[:, members] @ values[members] for members in strata.values()]
         return np.concatenate([whole, np.stack(drawn, axis=1)])
 
-    moved, points = means(shifts), means(100 / (1 + np.exp(-shifts)) - 50)
+    moved, points = means(shifts), means(_points(shifts))
     survey = settings.survey.get(method, {})
 
     def beside(
-        other: Mapping[str, float], summary: Callable[[np.ndarray, np.ndarray], np.ndarray | None]
+        other: Mapping[str, float], statistic: Callable[[np.ndarray, np.ndarray], np.ndarray]
     ) -> Quantity | None:
         both = [index for index, key in enumerate(strata) if key in other]
-        vector = np.array([other[key] for index, key in enumerate(strata) if index in both])
-        values = summary(moved[:, both], vector)
-        return None if values is None else quantity(values, alone)
+        vector = np.array([other[key] for key in strata if key in other])
+        values = statistic(moved[:, both], vector)
+        return quantity(values[np.isfinite(values)], alone) if np.isfinite(values[0]) else None
 
     return BehaviourRow(
         kind=kind,
@@ -314,7 +325,7 @@ def _row(
         survey={key: value for key, value in survey.items() if key in strata},
         towards=beside(settings.wanted, _towards),
         agreement=beside(settings.wanted, _agreement),
-        correlation=beside(survey, _correlations),
+        correlation=beside(survey, correlations),
         reliability=reliability,
         order_correlation=order_correlation,
     )
@@ -322,26 +333,23 @@ def _row(
 
 def _towards(
     moved: Float[np.ndarray, "sample dimension"], wanted: Float[np.ndarray, " dimension"]
-) -> Float[np.ndarray, " sample"] | None:
-    size = np.abs(wanted).sum()
-    return moved @ wanted / size if size else None
+) -> Float[np.ndarray, " sample"]:
+    with np.errstate(invalid="ignore"):
+        return _points(moved @ wanted / np.abs(wanted).sum())
 
 
 def _agreement(
     moved: Float[np.ndarray, "sample dimension"], wanted: Float[np.ndarray, " dimension"]
-) -> Float[np.ndarray, " sample"] | None:
+) -> Float[np.ndarray, " sample"]:
     """Return the weighted share of dimensions that moved as wanted; NaN of a broken model."""
     agrees = np.where(np.isnan(moved), np.nan, moved * np.sign(wanted) > 0)
-    return _towards(agrees, np.abs(wanted))
+    with np.errstate(invalid="ignore"):
+        return agrees @ np.abs(wanted) / np.abs(wanted).sum()
 
 
-def _correlations(
-    moved: Float[np.ndarray, "sample dimension"], survey: Float[np.ndarray, " dimension"]
-) -> Float[np.ndarray, " sample"] | None:
-    if len(survey) < _FEWEST:
-        return None
-    whole, *drawn = (_correlation(sample, survey) for sample in moved)
-    return None if whole is None else np.array([whole, *(v for v in drawn if v is not None)])
+def _points(log_odds: np.ndarray) -> np.ndarray:
+    """Return a change of log-odds as percentage points of a choice that was even."""
+    return 50 * np.tanh(log_odds / 2)
 
 
 def _alpha(values: Float[np.ndarray, "situation condition"]) -> float | None:

@@ -19,6 +19,7 @@ from acculturate.metrics.extremes import mean_distance
 from acculturate.metrics.held_out import HEADLINE, FormSetResult
 from acculturate.metrics.other_surveys import SurveyCheck
 from acculturate.reporting import attained_narrative
+from acculturate.reporting.behaviour_narrative import behaviour
 from acculturate.reporting.narrative import country
 from acculturate.runs import RunRecords
 
@@ -162,6 +163,7 @@ def sentences(run: RunRecords) -> tuple[str, ...]:
         other_ways,
         specificity,
         other_surveys,
+        behaviour,
         extremes,
         respondents,
         generated,

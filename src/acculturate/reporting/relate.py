@@ -1,13 +1,13 @@
 """Survey losses and downstream scores of many runs, from their files alone.
 
-In: run directories with summary.json and benchmarks/*.json under evaluation/. Out: `Related`: the pairs, and
-their correlations within countries and over all. Nothing is asked of a model.
+In: run directories with summary.json, benchmarks/*.json and behaviour.json under evaluation/. Out: `Related`:
+the pairs, and their correlations within countries and over all. Nothing is asked of a model.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,13 @@ from acculturate.metrics.correlation import SAMPLES
 from acculturate.runs import RunRecords, read_run
 
 LOSSES = {"tuning": "loss on the tuning forms", "held-out": "loss on the held-out forms"}
-SCORES = {"all": "score on all questions", "own": "score on the target's own questions"}
+SCORES = {
+    "all": "score on all questions",
+    "own": "score on the target's own questions",
+    "towards": "shift of choices towards the target",
+}
+BEHAVIOUR = "behaviour"
+"""Stands among the benchmarks; its score is the shift of choices by words, 0 untouched."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +40,10 @@ class Point:
         group: Its country, and its model and survey where the runs differ in them.
         loss: Of the tuned model, by the keys of `LOSSES`.
         naive_loss: Of the untouched one.
-        score: Of the tuned model, by the keys of `SCORES`; "own" only where the benchmark has the country.
+        score: Of the tuned model, by the keys of `SCORES`: "towards" of behaviour; "all" of a benchmark, and
+            "own" only where it has the country.
         naive_score: Of the untouched one.
-        interval: 95% interval of the score on all questions, or None.
+        interval: 95% interval of the score on all questions, or of the shift, or None.
     """
 
     run: str
@@ -70,8 +77,9 @@ class Benchmark:
     """One benchmark over the runs that were asked it.
 
     Attributes:
-        name: Its key.
-        questions: How many it has; the same benchmark with another number of them stands by itself.
+        name: Its key, or `BEHAVIOUR`.
+        questions: How many questions or situations it has; the same benchmark with another number of them
+            stands by itself.
         points: The runs.
         relations: Every loss with every score.
     """
@@ -104,49 +112,44 @@ class Related:
 
 
 @checked
-@checked
 def relate(directories: Sequence[str | Path], seed: Seed = 0) -> Related:
-    """Relate the survey losses of runs to their scores in benchmarks.
+    """Relate the survey losses of runs to their scores in benchmarks and to their behaviour.
 
     Args:
         directories: Run directories; one that is given twice counts once.
         seed: Of the bootstrap. Every correlation has a stream of its own.
 
     Raises:
-        UsageError: A directory is no run, or none of the runs was asked a benchmark.
+        UsageError: A directory is no run, or none of the runs was asked a benchmark or how it would behave.
         FailureError: A file of a run is damaged.
     """
     runs = [
         read_run(path) for path in {Path(path).resolve(): path for path in directories}.values()
     ]
     left_out: dict[str, str] = {}
-    kept: dict[int, list[Result]] = {}
+    kept: dict[int, list[_Asked]] = {}
     for number, run in enumerate(runs):
-        asked = [
-            result
-            for result in run.checks.benchmarks
-            if "all" in _scores(result, "naive") and "all" in _scores(result, "tuned")
-        ]
+        asked = list(_asked(run))
         if run.done is None or run.evaluation is None:
             left_out[str(run.path)] = "it is not finished"
         elif len(_losses(run, "tuned")) < len(LOSSES) or len(_losses(run, "naive")) < len(LOSSES):
             left_out[str(run.path)] = "its losses are not finite"
         elif not asked:
-            left_out[str(run.path)] = "it was asked no benchmark"
+            left_out[str(run.path)] = "it was asked no benchmark and not how it would behave"
         else:
             kept[number] = asked
     if not kept:
         why = "; ".join(f"{path}: {reason}" for path, reason in left_out.items()) or "none given"
         raise UsageError(
             f"no run to relate ({why})",
-            "Ask them first: `acculturate evaluate RUN --on BENCHMARK`.",
+            "Ask them first: `acculturate evaluate RUN`, or with --on BENCHMARK.",
         )
     groups = _groups([runs[number] for number in kept])
     points_of: dict[tuple[str, int], list[Point]] = {}
     for (number, asked), group in zip(kept.items(), groups, strict=True):
-        for result in asked:
-            point = _point(runs[number], group, result)
-            points_of.setdefault((result.benchmark, result.questions), []).append(point)
+        for each in asked:
+            point = _point(runs[number], group, each)
+            points_of.setdefault((each.name, each.questions), []).append(point)
     benchmarks = tuple(
         Benchmark(name, questions, tuple(points), _relations(points, seed, index))
         for index, ((name, questions), points) in enumerate(sorted(points_of.items()))
@@ -154,16 +157,40 @@ def relate(directories: Sequence[str | Path], seed: Seed = 0) -> Related:
     return Related(benchmarks, left_out, seed)
 
 
-def _point(run: RunRecords, group: str, result: Result) -> Point:
-    row = result.row("tuned")
+@dataclass(frozen=True)
+class _Asked:
+    """The scores of one run in one benchmark, or its behaviour."""
+
+    name: str
+    questions: int
+    tuned: dict[str, float]
+    naive: dict[str, float]
+    interval: Interval | None
+
+
+def _asked(run: RunRecords) -> Iterator[_Asked]:
+    """Yield what a run was asked beside the survey and answered with finite scores, untouched and tuned."""
+    for result in run.checks.benchmarks:
+        tuned, naive, row = _scores(result, "tuned"), _scores(result, "naive"), result.row("tuned")
+        if row and "all" in tuned and "all" in naive:
+            ends = (row.low, row.high) if np.isfinite(row.low + row.high) else None
+            yield _Asked(result.benchmark, result.questions, tuned, naive, ends)
+    choices = run.checks.behaviour.row("words") if run.checks.behaviour else None
+    if choices and choices.counts and choices.towards:
+        towards = choices.towards
+        scores = {"towards": towards.value}, {"towards": 0.0}
+        yield _Asked(BEHAVIOUR, choices.situations, *scores, towards.interval)
+
+
+def _point(run: RunRecords, group: str, asked: _Asked) -> Point:
     return Point(
         run=run.name,
         group=group,
         loss=_losses(run, "tuned"),
         naive_loss=_losses(run, "naive"),
-        score=_scores(result, "tuned"),
-        naive_score=_scores(result, "naive"),
-        interval=(row.low, row.high) if row and np.isfinite(row.low + row.high) else None,
+        score=asked.tuned,
+        naive_score=asked.naive,
+        interval=asked.interval,
     )
 
 

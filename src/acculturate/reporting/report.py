@@ -26,6 +26,7 @@ from acculturate.metrics.specificity import Specificity
 from acculturate.progress import task
 from acculturate.reporting import (
     attained_narrative,
+    behaviour_narrative,
     benchmarks_narrative,
     checks_narrative,
     figures,
@@ -167,6 +168,7 @@ def environment(package: str | None = None) -> Environment:
         {
             "narrative": narrative,
             "attained": attained_narrative,
+            "behaviour": behaviour_narrative,
             "checked": checks_narrative,
             "effects": side_effects_narrative,
             "benchmark_section": benchmarks_narrative.section,
