@@ -23,7 +23,15 @@ from tuning_runs import (
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.model import FakeModel, Query
-from acculturate.survey import Country, Form, Scoring, all_forms, item_values, load_instrument
+from acculturate.survey import (
+    Country,
+    Form,
+    Scoring,
+    all_forms,
+    crossed_forms,
+    item_values,
+    load_instrument,
+)
 from acculturate.tuning import (
     Aim,
     AnswerLoss,
@@ -193,7 +201,11 @@ def test_the_table_of_a_run_in_words_is_asked_in_words(tmp_path: Path):
     run = tune_toy(tmp_path, model, labels="words", objective="items")
     assert {f.label_kind for call in model.record for f in call.answers.forms} == {"words"}
     assert {f.split for call in model.record for f in call.answers.forms} == {"tuning", "held-out"}
-    assert run.summary.forms.held_out == len(all_forms(TOY, split="held-out", labels="words"))
+    new = crossed_forms(TOY, "held-out", "held-out", labels="words")
+    assert run.summary.forms.held_out == len(new)
+    assert not {f.word_set for f in new} & {
+        f.word_set for f in all_forms(TOY, labels="words", split="held-out")
+    }
 
 
 def test_forms_of_several_languages_are_drawn_and_its_own_is_held_out():

@@ -21,6 +21,7 @@ STARTS: dict[str, dict[str, Any]] = {
     "tokens": {"init": "tokens", "init_scale": 0.3},
     "text": {"init": "text", "init_text": WORDS, "init_scale": 0.3},
     "run": {"init": "run", "init_scale": 0.3},
+    "persona": {"init": "persona"},
 }
 
 
@@ -79,6 +80,25 @@ def test_a_start_at_a_run_is_its_soft_prompt(finished: Path):
         assert (prompts[1:] - best).std() == pytest.approx(0.2, rel=0.4)
     space, first = begun(FakeModel(HIDDEN), 1, "adam", init="run", init_run=str(finished))
     assert np.array_equal(space.prompts(first)[0], best)
+
+
+@pytest.mark.parametrize("tokens", [2, 7, 9])
+@pytest.mark.parametrize("space", ["full", "low-rank:1"])
+def test_a_start_at_the_persona_line_of_the_country(tokens: int, space: str):
+    """Cut or repeated to the number of tokens; a search by answers begins close around it."""
+    model = FakeModel(HIDDEN)
+    words = model.embed_text("Answer as a person from Toyland would.")
+    line = np.tile(words, (2, 1))[:tokens].astype(np.float32)
+    chosen = Settings(tokens=tokens, init="persona", space=space)
+    for name, size in (("adam", 1), ("de", 6)):
+        task = make_task(TOY, TOYLAND, chosen.resolved(optimizer(name)))
+        made, first = start_search(model, task, size, np.random.default_rng(0))
+        prompts = made.prompts(first)
+        if space == "full":
+            assert np.array_equal(prompts[0], line)
+        assert 0.02 < (prompts - line)[size > 1 :].std() < 0.2 or name == "adam"
+    settings = chosen.resolved(optimizer("adam"))
+    assert (settings.init_scale, chosen.resolved(optimizer()).init_scale) == (0.0, 0.1)
 
 
 def test_a_run_that_cannot_be_started_from(tmp_path, finished: Path):

@@ -1,3 +1,6 @@
+from .calibration import calibrate as calibrate
+from .calibration import calibrate_backward as calibrate_backward
+from .calibration import mean_answers as mean_answers
 from .check import Check as Check
 from .check import check as check
 from .comparison import Comparison as Comparison

@@ -19,6 +19,7 @@ from acculturate.survey.forms import (
     ORDERS,
     Form,
     all_forms,
+    crossed_forms,
     draw_forms,
     forms_asked_once,
     select_forms,
@@ -55,7 +56,7 @@ class Task:
         table: Countries for the nearest ones, or None.
         forms: Forms that the objective may ask: all tuning forms, where it samples from them.
         measured: Tuning forms that candidates of different generations, and the result, are compared on.
-        held_out: Forms that the search never sees.
+        held_out: Forms in wordings and frames that the search never sees; in words, in those of the search.
     """
 
     settings: Settings
@@ -126,7 +127,11 @@ def make_task(
     scoring = Scoring(instrument, settings.anchor, settings.aggregate, settings.variant)
     scores, labels = target.vector(instrument), settings.label_kinds
     pool = all_forms(instrument, settings.language_codes, "tuning", labels)
-    held_out = all_forms(instrument, (settings.language,), "held-out", labels)
+    held_out = tuple(
+        form
+        for kind in labels
+        for form in crossed_forms(instrument, "held-out", "held-out", settings.language, kind)
+    )
     count = settings.forms or forms_asked_once(instrument)
     if settings.sample:
         draw_forms(pool, count, np.random.default_rng(0))  # refuses what cannot be drawn
