@@ -132,7 +132,7 @@ def test_words_are_new_in_what_a_row_says_whatever_was_tuned_on(vsm13, labels, p
             levels = form.wording, form.frame, form.word_set
             assert new == tuple(x not in known for x, known in zip(levels, seen, strict=True))
     assert {form.answer_kind for form in by_key["hi"]} == (
-        {("hi", "1")} if labels == "digits" else {("hi", f"words {n}") for n in seen[2]}
+        {("hi", "digits")} if labels == "digits" else {("hi", f"words {n}") for n in seen[2]}
     )
 
 

@@ -143,9 +143,8 @@ def _by_other_labels(instrument: Instrument, language: str, own: LabelKind) -> l
 
 def _labels_of(forms: Sequence[Form]) -> LabelKind:
     """Return the labels that a run is asked by elsewhere: words, where any of its forms has them."""
-    if any(form.word_set is not None for form in forms):
-        return "words"
-    return "digits" if any(form.labels[0] == "1" for form in forms) else "letters"
+    kinds = {form.label_kind for form in forms}
+    return next(kind for kind in ("words", "digits", "letters") if kind in kinds)
 
 
 def other_languages(

@@ -71,12 +71,13 @@ class Form:
     label_kind: LabelKind = "digits"
 
     @property
-    def answer_kind(self) -> tuple[str, LabelKind, int | None]:
-        """Language, kind of labels and set of words: all items of a questionnaire share it."""
-        return self.language, self.label_kind, self.word_set
+    def answer_kind(self) -> tuple[str, str]:
+        """Language and kind of answer: all items of a questionnaire share it."""
+        kind = self.label_kind
+        return self.language, kind if self.word_set is None else f"{kind} {self.word_set}"
 
     @property
-    def questionnaire(self) -> tuple[str, LabelKind, int | None, str, Order]:
+    def questionnaire(self) -> tuple[str, str, str, Order]:
         """The questionnaire that it is of: kind of answer, frame and order."""
         return *self.answer_kind, self.frame, self.order
 
