@@ -16,7 +16,7 @@ from acculturate.metrics import (
     reach,
     read_guard,
 )
-from acculturate.metrics.texts import PASSAGES, QUESTIONS, SENTENCES
+from acculturate.metrics.texts import HELD_OUT_PASSAGES, QUESTIONS, SENTENCES, TUNING_PASSAGES
 from acculturate.model import FakeModel, SoftPrompt, TextReading
 from acculturate.survey import Instrument
 from tiny_models import shared_model
@@ -33,7 +33,7 @@ class Scripted(FakeModel):
             made.append(TextReading(moved, np.full(count, 1.0 if prompt is None else 2.0)))
         return tuple(made)
 
-    def reply(self, questions, prompt=None, *, max_tokens=60):
+    def reply(self, questions, prompt=None, *, max_tokens=60, seed=None):
         said = "I cannot say." if prompt is not None else "Soak it in cold water."
         return (said,) * len(questions)
 
@@ -46,7 +46,8 @@ def prompt():
 def test_texts_are_many_and_new(vsm13: Instrument):
     assert set(SENTENCES) == set(vsm13.languages)
     assert SENTENCES["en"] is HELD_OUT_TEXTS
-    everything = [*PASSAGES, *QUESTIONS, *(text for texts in SENTENCES.values() for text in texts)]
+    sentences = (text for texts in SENTENCES.values() for text in texts)
+    everything = [*HELD_OUT_PASSAGES, *QUESTIONS, *sentences]
     assert len(set(everything)) == len(everything)
     assert all(len(texts) == len(HELD_OUT_TEXTS) for texts in SENTENCES.values())
 
@@ -54,8 +55,9 @@ def test_texts_are_many_and_new(vsm13: Instrument):
         words = [re.findall(r"\w+", text.lower()) for text in texts]
         return {tuple(w[k : k + 5]) for w in words for k in range(len(w) - 4)}
 
-    assert not runs(everything) & runs(TUNING_TEXTS)
-    assert min(len(text.split()) for text in PASSAGES) > 75
+    assert not runs(everything) & runs([*TUNING_TEXTS, *TUNING_PASSAGES])
+    assert len(TUNING_PASSAGES) == len(HELD_OUT_PASSAGES) >= 8
+    assert min(len(text.split()) for text in (*TUNING_PASSAGES, *HELD_OUT_PASSAGES)) > 90
 
 
 def test_known_readings_give_known_numbers(prompt):

@@ -67,10 +67,11 @@ def test_a_text_has_the_soft_prompt_behind_its_first_third(
     bos: bool, words: int, before: int
 ) -> None:
     encoder, start = FormEncoder(tiny_tokenizer(bos=bos)), int(bos)
-    text = (0,) * start + (7,) * words
-    assert encoder.prompt_at(text, "before-answer") == start + before
-    assert encoder.prompt_at(text[: start + 1], "before-answer") == start
-    assert encoder.prompt_at(text, "front") == 0
+    text = encoder.encode_passage("a" + " a" * (words - 1))
+    assert len(text.tokens) == start + words
+    assert text.prompt_at("before-answer") == start + before
+    assert encoder.encode_passage("a").prompt_at("before-answer") == start
+    assert text.prompt_at("front") == 0
 
 
 def test_every_form_of_both_surveys_is_encoded(toy: Instrument, vsm13: Instrument) -> None:
@@ -216,7 +217,7 @@ def test_everything_starts_as_the_tokenizer_starts_a_text(
     assert tokenizer(form.text)["input_ids"] in (text, [*text, 1])
     assert encoded.prompt_at("after-bos") == len(leading)
     assert encoded.prompt_at("front") == 0
-    assert encoder.prompt_at((*leading, 7, 7, 7, 7), "after-bos") == len(leading)
+    assert encoder.encode_passage(form.text).prompt_at("after-bos") == len(leading)
 
 
 @pytest.mark.parametrize("chat_template", [None, CHAT_TEMPLATE.replace("{{ bos_token }}", "")])

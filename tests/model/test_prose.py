@@ -6,7 +6,15 @@ import torch
 from plain_transformers import plain_logits
 
 from acculturate.errors import UsageError
-from acculturate.model import LONGEST_READ, FakeModel, LanguageModel, ProseModel, Query, SoftPrompt
+from acculturate.model import (
+    LONGEST_READ,
+    Exchange,
+    FakeModel,
+    LanguageModel,
+    ProseModel,
+    Query,
+    SoftPrompt,
+)
 from tiny_models import CHAT_TEMPLATE, shared_model, tiny_network, tiny_tokenizer
 
 TEXTS = (
@@ -55,6 +63,45 @@ def test_all_tokens_together_are_the_guard(placement, prompt):
     surprise = np.concatenate([reading.surprise for reading in found])
     assert divergence.mean() == pytest.approx(whole.divergence[0], rel=1e-5)
     assert np.exp(surprise.mean()) == pytest.approx(whole.perplexity[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("template", [None, CHAT_TEMPLATE])
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_of_an_exchange_the_tokens_of_the_answer_are_read(template, placement, prompt):
+    model = LanguageModel(
+        "llama", None, tiny_network("llama"), tiny_tokenizer(chat_template=template)
+    )
+    shown = "<bos>Question: Why?\nAnswer:" if template is None else "<bos>[user] Why?\n[assistant] "
+    whole = model.tokenizer(f"{shown}{' ' * (template is None)}Rain.", add_special_tokens=False)[
+        "input_ids"
+    ]
+    asked = model.tokenizer(shown, add_special_tokens=False)["input_ids"]
+    # A tokenizer may join the end of what is shown with the beginning of the answer.
+    first = next(k for k, token in enumerate(whole) if asked[k : k + 1] != [token])
+    stem = shown if template else "<bos>Question: Why?\n"
+    before_answer = len(model.tokenizer(stem, add_special_tokens=False)["input_ids"])
+    cut = {"front": 0, "after-bos": 1, "before-answer": min(before_answer, first)}[placement]
+    naive = plain_logits(model.network, whole, None, 0)[first - 1 : -1].log_softmax(-1)
+    tuned = plain_logits(model.network, whole, prompt, cut)[len(prompt) + first - 1 : -1]
+    divergence = (naive.exp() * (naive - tuned.log_softmax(-1))).sum(-1).numpy()
+    (reading,) = model.read_texts([Exchange("Why?", "Rain.")], prompt, placement=placement)
+    assert len(reading.surprise) == len(whole) - first > 1
+    np.testing.assert_allclose(reading.divergence, divergence, atol=2e-5)
+
+
+def test_every_so_manieth_token_is_read(prompt):
+    model = shared_model("llama")
+    texts = (*TEXTS, Exchange("Why?", "Because it rains in the mountains."))
+    readings = model.read_texts(texts, prompt)
+    some = model.ask(prompt[None], Query(texts=texts, read_every=4))
+    expected = np.concatenate([reading.divergence[::4] for reading in readings])
+    assert some.divergence[0] == pytest.approx(expected.mean(), rel=1e-5)
+
+
+def test_a_drawn_reply_depends_on_its_seed_alone():
+    model = shared_model("llama")
+    first, again, other = (model.reply(["Why?"], max_tokens=8, seed=seed) for seed in (1, 1, 2))
+    assert first == again != other
 
 
 def test_the_untouched_model_does_not_diverge_anywhere():

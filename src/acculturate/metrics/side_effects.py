@@ -17,7 +17,7 @@ from acculturate.errors import UsageError
 from acculturate.metrics.held_out import language_name
 from acculturate.metrics.prose import Prose, measure_prose
 from acculturate.metrics.statistics import Quantity, bootstrap_weights, percentile_interval
-from acculturate.metrics.texts import PASSAGES, QUESTIONS, SENTENCES
+from acculturate.metrics.texts import HELD_OUT_PASSAGES, QUESTIONS, SENTENCES
 from acculturate.model import ProseModel, SoftPrompt, TextReading, one_each
 from acculturate.progress import task
 from acculturate.record_files import NanIfNull
@@ -167,7 +167,7 @@ def measure_side_effects(
 def text_sets(own: Sequence[str] = ()) -> Mapping[str, tuple[str, tuple[str, ...]]]:
     """Return every set of texts by its key: its label, and the texts. A user's own come last."""
     sets = {code: (language_name(code), texts) for code, texts in SENTENCES.items()}
-    sets[PASSAGES_KEY] = ("English, longer passages", PASSAGES)
+    sets[PASSAGES_KEY] = ("English, longer texts", HELD_OUT_PASSAGES)
     return {**sets, OWN_KEY: ("Own texts", tuple(own))} if own else sets
 
 

@@ -19,8 +19,10 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     **{code: tuple(texts) for code, texts in _TEXTS["sentences"].items()},
 }
 """The held-out texts in every language."""
-PASSAGES: tuple[str, ...] = tuple(_TEXTS["passages"])
-"""English texts long enough to see how far into a text a soft prompt reaches."""
+TUNING_PASSAGES: tuple[str, ...] = tuple(text.strip() for text in _TEXTS["passages_tuning"])
+"""English texts of 100 tokens and more, of several registers, on which a search may see what it does."""
+HELD_OUT_PASSAGES: tuple[str, ...] = tuple(text.strip() for text in _TEXTS["passages_held_out"])
+"""Others of the same registers, which no search sees."""
 QUESTIONS: tuple[str, ...] = tuple(_TEXTS["questions"])
 """Everyday questions."""
 REFUSALS: tuple[str, ...] = tuple(_TEXTS["refusals"])

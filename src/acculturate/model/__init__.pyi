@@ -5,8 +5,10 @@ from .answers import Backward as Backward
 from .answers import Chat as Chat
 from .answers import Cotangent as Cotangent
 from .answers import DifferentiableModel as DifferentiableModel
+from .answers import Exchange as Exchange
 from .answers import GeneratingModel as GeneratingModel
 from .answers import IdentifiedModel as IdentifiedModel
+from .answers import Passage as Passage
 from .answers import ProseModel as ProseModel
 from .answers import Query as Query
 from .answers import TextReading as TextReading

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -20,7 +20,18 @@ Chat = Literal["auto", "template", "none"]
 """Whether forms are shown in the model's chat template; "auto" shows them so where it has one."""
 
 LONGEST_READ = 256
-"""Tokens of a text that are read one by one; each needs a distribution over the whole vocabulary."""
+"""Tokens of a text that are read at most: each needs a distribution over the whole vocabulary."""
+
+
+class Exchange(NamedTuple):
+    """A question and an answer to it in words; where it is read, the answer's tokens alone count."""
+
+    question: str
+    answer: str
+
+
+Passage = str | Exchange
+"""Something to read."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +41,16 @@ class Query:
     Attributes:
         forms: The forms to answer; may be empty when only texts are read. Stored as a tuple.
         texts: The guard texts to read in the same pass. Stored as a tuple.
+        read_every: Of the texts' tokens, every so manieth is read, the first one first.
         placement: Where the soft prompt goes.
         valid_mass: Whether the mass of the options in the whole vocabulary is computed.
     """
 
     forms: Sequence[Form] = ()
-    texts: Sequence[str] = ()
+    texts: Sequence[Passage] = ()
     placement: Placement = "front"
     valid_mass: bool = False
+    read_every: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "forms", tuple(self.forms))
@@ -261,7 +274,11 @@ class ProseModel(AnswerModel, Protocol):
     """A model that reads ordinary text and replies in its own words."""
 
     def read_texts(
-        self, texts: Sequence[str], prompt: Prompt | None = None, *, placement: Placement = "front"
+        self,
+        texts: Sequence[Passage],
+        prompt: Prompt | None = None,
+        *,
+        placement: Placement = "front",
     ) -> tuple[TextReading, ...]:
         """Read texts as guard texts are read, and keep what each token gives.
 
@@ -273,9 +290,14 @@ class ProseModel(AnswerModel, Protocol):
         ...
 
     def reply(
-        self, questions: Sequence[str], prompt: SoftPrompt | None = None, *, max_tokens: int = 60
+        self,
+        questions: Sequence[str],
+        prompt: SoftPrompt | None = None,
+        *,
+        max_tokens: int = 60,
+        seed: int | None = None,
     ) -> tuple[str, ...]:
-        """Reply to questions in the model's own words, the likeliest token every time.
+        """Reply to questions in the model's own words.
 
         A chat model is asked through its template; any other sees the question and the beginning of an
         answer, and stops where it begins a question of its own.
@@ -284,5 +306,6 @@ class ProseModel(AnswerModel, Protocol):
             questions: The questions.
             prompt: The soft prompt, or None for the untouched model.
             max_tokens: Tokens a reply has at most.
+            seed: Draws every token from the model's own distribution; None takes the likeliest.
         """
         ...

@@ -13,7 +13,7 @@ from itertools import dropwhile, pairwise
 from typing import TYPE_CHECKING, Any
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import Chat
+from acculturate.model.answers import LONGEST_READ, Chat, Passage
 from acculturate.model.chat import ChatTemplate
 from acculturate.model.prefix_tree import shared_length
 from acculturate.model.soft_prompt import Placement
@@ -48,6 +48,27 @@ class EncodedForm:
     def prompt_at(self, placement: Placement) -> int:
         """Count the tokens that stand before a soft prompt."""
         return _prompt_at(placement, self.leading, len(self.tokens) - self.cue)
+
+
+@dataclass(frozen=True)
+class EncodedText:
+    """A text to be read as the model sees it.
+
+    Attributes:
+        tokens: All of it, as far as it is read.
+        first: Place of the first token that counts where nothing else keeps it from it.
+        before_answer: Number of tokens that stand before a soft prompt placed before the answer.
+        leading: Number of the tokens, at their beginning, that the tokenizer puts before every text.
+    """
+
+    tokens: tuple[int, ...]
+    first: int
+    before_answer: int
+    leading: int
+
+    def prompt_at(self, placement: Placement) -> int:
+        """Count the tokens that stand before a soft prompt."""
+        return _prompt_at(placement, self.leading, self.before_answer)
 
 
 class FormEncoder:
@@ -139,15 +160,25 @@ class FormEncoder:
         self._check((text,), tokens)
         return self._encoded(prompt, tokens, ())
 
-    def prompt_at(self, tokens: Sequence[int], placement: Placement) -> int:
-        """Count the tokens of a plain text that stand before a soft prompt.
+    def encode_passage(self, passage: Passage) -> EncodedText:
+        """Encode something to read, the first `LONGEST_READ` tokens of it.
 
         A text has no answer cue: "before-answer" puts the soft prompt behind the first third of the
         tokens that follow the leading ones, behind one at least.
         """
-        start = len(self.leading)
-        third = max(1, (len(tokens) - start) // 3)
-        return _prompt_at(placement, start, min(start + third, len(tokens) - 1))
+        leading = len(self.leading)
+        if isinstance(passage, str):
+            tokens = self.encode_text(passage)[:LONGEST_READ]
+            third = leading + max(1, (len(tokens) - leading) // 3)
+            return EncodedText(tokens, 1, min(third, len(tokens) - 1), leading)
+        question, answer = passage
+        asked = self.encode_question(question)
+        if not self._template:
+            question, answer = f"{QUESTION} {question}", f"{ANSWER} {answer}"
+        tokens = tuple(self._ids(self._message(question), answer)[:LONGEST_READ])
+        first = shared_length(asked.tokens, tokens)
+        before_answer = min(asked.prompt_at("before-answer"), first)
+        return EncodedText(tokens, first, before_answer, leading)
 
     def check_ids(self, ids: Sequence[int]) -> None:
         """Refuse tokens that the tokenizer has and the model has not.

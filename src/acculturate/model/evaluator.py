@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from acculturate.model.answers import LONGEST_READ, Answers, Backward, Query, TextReading
+from acculturate.model.answers import Answers, Backward, Passage, Query, TextReading
 from acculturate.model.encoding import FormEncoder
 from acculturate.model.forward import PATHS, Forward, Path, does_not_fit
 from acculturate.model.gradient import backward
@@ -168,18 +168,18 @@ class PopulationEvaluator:
 
     @torch.no_grad()
     def read_texts(
-        self, texts: Sequence[str], prompt: Prompt | None, placement: Placement
+        self, texts: Sequence[Passage], prompt: Prompt | None, placement: Placement
     ) -> tuple[TextReading, ...]:
         """See `ProseModel.read_texts`. A text at a time: a reference holds its tokens x the vocabulary."""
         population = self._population(None if prompt is None else prompt[None])
         readings: list[TextReading] = []
         for text in texts:
-            ids = self._encoder.encode_text(text)[:LONGEST_READ]
-            if len(ids) < 2:  # nothing stands before a first token
+            encoded = self._encoder.encode_passage(text)
+            if len(encoded.tokens) <= encoded.first:  # nothing stands before a first token
                 readings.append(TextReading(np.empty(0), np.empty(0)))
                 continue
-            plan = self._planner.pack((), (ids,), placement, population.shape[1])
-            reference = self._compute_reference(self._planner.pack((), (ids,), placement, 0))
+            plan = self._planner.pack((), (encoded,), placement, population.shape[1])
+            reference = self._compute_reference(self._planner.pack((), (encoded,), placement, 0))
             by_token = self._read(plan, self._states(plan, population), reference)
             readings.append(TextReading(*(_array(part[0]) for part in by_token)))
             advance(1)
@@ -244,7 +244,7 @@ class PopulationEvaluator:
         """Return the reference of a query's texts, of which the last two are kept."""
         if not query.texts:
             return None
-        key = Query(texts=query.texts, placement=query.placement)
+        key = replace(query, forms=(), valid_mass=False)
         if key not in self._references:
             while len(self._references) > 1:
                 self._references.pop(next(iter(self._references)))

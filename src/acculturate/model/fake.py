@@ -9,7 +9,15 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import LONGEST_READ, Answers, Backward, Cotangent, Query, TextReading
+from acculturate.model.answers import (
+    LONGEST_READ,
+    Answers,
+    Backward,
+    Cotangent,
+    Passage,
+    Query,
+    TextReading,
+)
 from acculturate.model.soft_prompt import Placement, Prompt, Prompts, SoftPrompt
 from acculturate.survey.forms import Form
 
@@ -139,15 +147,14 @@ class FakeModel:
             logit = self._bias(form.item) + self._nudge(form) + along
             probabilities[:, column, : len(form.options)] = _binomial(logit, len(form.options))
         divergence = self._harm * (flat**2).mean(axis=1) if query.texts else None
+        read = [text if isinstance(text, str) else " ".join(text) for text in query.texts]
         return Answers(
             forms=tuple(query.forms),
             probabilities=probabilities,
             valid_mass=np.full(probabilities.shape[:2], 0.9) if query.valid_mass else None,
             divergence=divergence,
             perplexity=None if divergence is None else 17.0 * np.exp(divergence),
-            tokens=sum(
-                len(text.split()) for text in (*(f.text for f in query.forms), *query.texts)
-            ),
+            tokens=sum(len(text.split()) for text in (*(f.text for f in query.forms), *read)),
         )
 
     def ask_with_gradient(self, prompts: Prompts, query: Query) -> tuple[Answers, Backward]:
@@ -198,17 +205,27 @@ class FakeModel:
         return tuple(texts)
 
     def read_texts(
-        self, texts: Sequence[str], prompt: Prompt | None = None, *, placement: Placement = "front"
+        self,
+        texts: Sequence[Passage],
+        prompt: Prompt | None = None,
+        *,
+        placement: Placement = "front",
     ) -> tuple[TextReading, ...]:
         """See `ProseModel.read_texts`; every letter behind the first diverges as the whole text does."""
         guard = self.ask(None if prompt is None else prompt[None], Query(texts=("text",)))
         divergence = 0.0 if guard.divergence is None else float(guard.divergence[0])
         surprise = float(np.log(17.0)) + divergence
-        counts = [max(0, min(len(text), LONGEST_READ) - 1) for text in texts]
+        read = [text if isinstance(text, str) else text.answer for text in texts]
+        counts = [max(0, min(len(text), LONGEST_READ) - 1) for text in read]
         return tuple(TextReading(np.full(n, divergence), np.full(n, surprise)) for n in counts)
 
     def reply(
-        self, questions: Sequence[str], prompt: SoftPrompt | None = None, *, max_tokens: int = 60
+        self,
+        questions: Sequence[str],
+        prompt: SoftPrompt | None = None,
+        *,
+        max_tokens: int = 60,
+        seed: int | None = None,
     ) -> tuple[str, ...]:
         """See `ProseModel.reply`; the same phrase to every question."""
         return (self.continue_text("", prompt),) * len(questions)

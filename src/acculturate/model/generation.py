@@ -84,11 +84,15 @@ class TextWriter:
 
     @torch.inference_mode()
     def reply(
-        self, questions: Sequence[str], prompt: SoftPrompt | None, max_tokens: int
+        self,
+        questions: Sequence[str],
+        prompt: SoftPrompt | None,
+        max_tokens: int,
+        seed: int | None,
     ) -> tuple[str, ...]:
         """See `ProseModel.reply`."""
         encoded = [self._encoder.encode_question(text) for text in questions]
-        texts = self._write(encoded, prompt, max_tokens, f"\n{QUESTION}")
+        texts = self._write(encoded, prompt, max_tokens, f"\n{QUESTION}", seed)
         return tuple(text.split(f"\n{QUESTION}")[0].strip() for text in texts)
 
     def _write(

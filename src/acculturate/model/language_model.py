@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from acculturate.errors import UsageError
 from acculturate.model.adapter import MergedAdapter
-from acculturate.model.answers import Answers, Backward, Chat, Query, TextReading
+from acculturate.model.answers import Answers, Backward, Chat, Passage, Query, TextReading
 from acculturate.model.embedded import LICENCE
 from acculturate.model.embedding import input_embedding
 from acculturate.model.encoding import EncodedForm, FormEncoder
@@ -186,18 +186,27 @@ class LanguageModel:
         return self._writer.answer(forms, prompt, max_tokens, seed)
 
     def read_texts(
-        self, texts: Sequence[str], prompt: Prompt | None = None, *, placement: Placement = "front"
+        self,
+        texts: Sequence[Passage],
+        prompt: Prompt | None = None,
+        *,
+        placement: Placement = "front",
     ) -> tuple[TextReading, ...]:
         """See `ProseModel.read_texts`."""
         self._check(prompt, placement)
         return self._evaluator.read_texts(texts, prompt, placement)
 
     def reply(
-        self, questions: Sequence[str], prompt: SoftPrompt | None = None, *, max_tokens: int = 60
+        self,
+        questions: Sequence[str],
+        prompt: SoftPrompt | None = None,
+        *,
+        max_tokens: int = 60,
+        seed: int | None = None,
     ) -> tuple[str, ...]:
         """See `ProseModel.reply`."""
         self._check_soft(prompt)
-        return self._writer.reply(questions, prompt, max_tokens)
+        return self._writer.reply(questions, prompt, max_tokens, seed)
 
     def _check_soft(self, prompt: SoftPrompt | None) -> None:
         self._evaluator.verify()

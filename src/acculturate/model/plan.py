@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from acculturate.model.answers import Query
-from acculturate.model.encoding import EncodedForm, FormEncoder
+from acculturate.model.encoding import EncodedForm, EncodedText, FormEncoder
 from acculturate.model.forward import Forward
 from acculturate.model.prefix_tree import PrefixTree
 from acculturate.model.soft_prompt import Placement
@@ -79,35 +79,37 @@ class Planner:
     def plan(self, query: Query, virtual_tokens: int) -> Plan:
         """Pack the forms and texts of a query."""
         forms = [self._encoder.encode(form) for form in query.forms]
-        texts = [self._encoder.encode_text(text) for text in query.texts]
-        return self.pack(forms, texts, query.placement, virtual_tokens)
+        texts = [self._encoder.encode_passage(text) for text in query.texts]
+        return self.pack(forms, texts, query.placement, virtual_tokens, query.read_every)
 
     def pack(
         self,
         forms: Sequence[EncodedForm],
-        texts: Sequence[tuple[int, ...]],
+        texts: Sequence[EncodedText],
         placement: Placement,
         virtual_tokens: int,
+        read_every: int = 1,
     ) -> Plan:
-        """Pack encoded forms, and the tokens of texts, into one row."""
+        """Pack encoded forms and texts into one row."""
         prompt = tuple(-1 - index for index in range(virtual_tokens))
-        text_cuts = [self._encoder.prompt_at(text, placement) for text in texts]
         sequences = [
             (form.tokens + behind, form.prompt_at(placement))
             for form in forms
             for behind in [(), *(option[:-1] for option in form.options if len(option) > 1)]
         ]
-        sequences += zip(texts, text_cuts, strict=True)
+        sequences += [(text.tokens, text.prompt_at(placement)) for text in texts]
         tree = PrefixTree.build([ids[:cut] + prompt + ids[cut:] for ids, cut in sequences])
         self._verification.cover(int(tree.positions.max(initial=0)) + 1)
         layout = self._forward.layout(tree)
         text_paths = tree.paths[len(tree.paths) - len(texts) :]
         ends, inside, steps = self._find_options(forms, tree.paths)
         # What stands before the soft prompt does not feel it, and nothing stands before a first token:
-        # all other tokens of a text are predicted.
-        first = [max(cut, 1) for cut in text_cuts]
-        read = [p[virtual_tokens + k - 1 : -1] for p, k in zip(text_paths, first, strict=True)]
-        following = [token for text, k in zip(texts, first, strict=True) for token in text[k:]]
+        # all other tokens of a text that count are predicted.
+        read, following = list[np.ndarray](), list[int]()
+        for text, path in zip(texts, text_paths, strict=True):
+            first = max(text.prompt_at(placement), text.first)
+            read.append(path[virtual_tokens + first - 1 : -1 : read_every])
+            following += text.tokens[first::read_every]
         options = sorted({option[0] for form in forms for option in form.options})
         option_index = np.full((len(forms), _widest(forms)), -1)
         for row, form in zip(option_index, forms, strict=True):
