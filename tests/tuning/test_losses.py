@@ -22,6 +22,7 @@ from tuning_runs import (
 )
 
 from acculturate.errors import FailureError, UsageError
+from acculturate.metrics.held_out import limit_forms
 from acculturate.model import FakeModel, Query
 from acculturate.survey import (
     Country,
@@ -201,7 +202,7 @@ def test_the_table_of_a_run_in_words_is_asked_in_words(tmp_path: Path):
     run = tune_toy(tmp_path, model, labels="words", objective="items")
     assert {f.label_kind for call in model.record for f in call.answers.forms} == {"words"}
     assert {f.split for call in model.record for f in call.answers.forms} == {"tuning", "held-out"}
-    new = crossed_forms(TOY, "held-out", "held-out", labels="words")
+    new = limit_forms(crossed_forms(TOY, "held-out", "held-out", labels="words"))
     assert run.summary.forms.held_out == len(new)
     assert not {f.word_set for f in new} & {
         f.word_set for f in all_forms(TOY, labels="words", split="held-out")
@@ -217,6 +218,9 @@ def test_forms_of_several_languages_are_drawn_and_its_own_is_held_out():
     assert {form.language for form in task.forms} == {"en", "es"}
     assert {form.language for form in task.measured} == {"en", "es"}
     assert {form.language for form in task.held_out} == {"en"}
+    assert len(task.held_out) == 96
+    short = make_task(vsm13, country, Settings(labels="words,digits", sample=True, budget=30))
+    assert {form.label_kind for form in short.measured} == {"words", "digits"}
     with pytest.raises(UsageError, match="xx"):
         make_task(vsm13, country, Settings(languages="en,xx"))
 

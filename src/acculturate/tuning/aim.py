@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
+from acculturate import progress
 from acculturate.errors import FailureError
 from acculturate.model.answers import Answering, Query
 from acculturate.model.asking import ask
@@ -100,7 +101,9 @@ class Aim:
     @cached_property
     def _means(self) -> Float[np.ndarray, "1 item"]:
         measured = self._task.measured
-        return item_means(self._answers(measured)[None], measured, self._task.scoring.instrument)
+        with progress.task("asking the untouched model", len(measured)):
+            values = self._answers(measured)[None]
+        return item_means(values, measured, self._task.scoring.instrument)
 
     def _answers(self, forms: Sequence[Form]) -> Float[np.ndarray, " form"]:
         """Return the untouched answers to some forms; those that are not known are asked together."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from acculturate.metrics.held_out import limit_forms
 from acculturate.model.answers import Answers
 from acculturate.search import Optimizer
 from acculturate.survey.countries import Country, CountryTable
@@ -56,7 +57,8 @@ class Task:
         table: Countries for the nearest ones, or None.
         forms: Forms that the objective may ask: all tuning forms, where it samples from them.
         measured: Tuning forms that candidates of different generations, and the result, are compared on.
-        held_out: Forms in wordings and frames that the search never sees; in words, in those of the search.
+        held_out: Forms in wordings and frames that the search never sees; answers in words are a balanced part,
+            in the sets of words of the search.
     """
 
     settings: Settings
@@ -127,11 +129,10 @@ def make_task(
     scoring = Scoring(instrument, settings.anchor, settings.aggregate, settings.variant)
     scores, labels = target.vector(instrument), settings.label_kinds
     pool = all_forms(instrument, settings.language_codes, "tuning", labels)
-    held_out = tuple(
-        form
-        for kind in labels
-        for form in crossed_forms(instrument, "held-out", "held-out", settings.language, kind)
-    )
+    held_out: tuple[Form, ...] = ()
+    for kind in labels:
+        new = crossed_forms(instrument, "held-out", "held-out", settings.language, kind)
+        held_out += limit_forms(new) if kind == "words" else new
     count = settings.forms or forms_asked_once(instrument)
     if settings.sample:
         draw_forms(pool, count, np.random.default_rng(0))  # refuses what cannot be drawn
@@ -160,6 +161,7 @@ def _measured(pool: Sequence[Form], affordable: float) -> int:
         affordable: Forms that its rows may ask in all.
     """
     items = len({form.item for form in pool})
+    kinds = len({(form.language, form.label_kind) for form in pool})
     asked_once = len(ORDERS) * items
     whole = len(questionnaires(pool)) * items // asked_once
-    return asked_once * max(1, min(whole, int(affordable / _ROWS_MEASURED / asked_once)))
+    return asked_once * max(kinds, min(whole, int(affordable / _ROWS_MEASURED / asked_once)))

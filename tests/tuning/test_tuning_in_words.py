@@ -1,0 +1,41 @@
+"""Tuning of a real architecture by the words of the answers, and its export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tuning_runs import TOY, TOYLAND
+
+from acculturate.export import export_peft
+from acculturate.search import by_name, takes
+from acculturate.tuning import tune
+from tiny_models import tiny_model
+
+
+@pytest.mark.parametrize("name", ["adam", "l-shade", "de/rand/1"])
+def test_a_search_in_words_from_the_persona_line_behind_the_first_token(name: str, tmp_path: Path):
+    model = tiny_model("gemma3")
+    own = {"budget": 12} if takes(name, "budget") else {}
+    run = tune(
+        model,
+        TOY,
+        TOYLAND,
+        out=tmp_path / "run",
+        optimizer=by_name(name, **own, **({} if name == "adam" else {"population": 6})),
+        budget=12,
+        labels="words",
+        objective="items",
+        placement="after-bos",
+        init="persona",
+        tokens=5,
+    )
+    assert np.isfinite(run.outcome.best_loss)
+    config = (run.directory / "config.toml").read_text()
+    for line in ('labels = "words"', 'objective = "items"', 'init = "persona"'):
+        assert line in config
+    if name == "adam":
+        start = model.embed_text("Answer as a person from Toyland would.")[:5]
+        assert 0 < np.abs(run.soft_prompt.embeddings - start).max() < np.abs(start).max()
+        assert (export_peft(run.directory, model, tmp_path / "adapter") / "README.md").is_file()
