@@ -22,6 +22,7 @@ from acculturate.errors import AcculturateError, UsageError
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.pretrained import load_language_model
 from acculturate.progress import task
+from acculturate.survey.forms import LabelKind
 from acculturate.survey.instrument import Instrument, load_instrument
 from measuring import scaling as growth
 from measuring import ways
@@ -48,6 +49,7 @@ def main(
     model: str | None = None,
     random_weights: Literal["llama-3-8b", "gemma-3-270m", "tiny"] | None = None,
     forms: int = 48,
+    labels: LabelKind = "digits",
     candidates: int = 4,
     rounds: int = 3,
     only: list[str] | None = None,
@@ -66,6 +68,7 @@ def main(
     Options:
         random_weights: A shape with random weights instead of --model; nothing is downloaded.
         forms: Tuning forms: one an item, or a multiple of twice the items.
+        labels: Labels of the answer options; "words" are timed with --only population.
         candidates: Soft prompts, of 8 tokens each.
         rounds: Turns of every way; the fastest counts.
         only: Time generate, single, padded or population alone; may be repeated.
@@ -84,7 +87,7 @@ def main(
     if min(forms, candidates, rounds, new_tokens) < 1:
         raise UsageError("forms, candidates, rounds and new tokens are at least 1", "Give more.")
     survey = load_instrument(instrument)
-    asked = bench_forms(survey, forms)
+    asked = bench_forms(survey, forms, labels)
     with task("loading the model") as shown:
         answering = _load(
             model or "embedded", random_weights, survey, revision, dtype, device, trust_remote_code

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 
 from acculturate.model.language_model import LanguageModel
-from acculturate.survey.forms import ORDERS, Form, balanced_forms
+from acculturate.survey.forms import ORDERS, Form, LabelKind, balanced_forms
 from acculturate.survey.instrument import Instrument
 from measuring import machine
 
@@ -19,17 +19,19 @@ VIRTUAL_TOKENS = 8
 _PACKAGES = ("acculturate", "torch", "transformers", "numpy")
 
 
-def bench_forms(instrument: Instrument, count: int) -> tuple[Form, ...]:
+def bench_forms(
+    instrument: Instrument, count: int, labels: LabelKind = "digits"
+) -> tuple[Form, ...]:
     """Tuning forms to ask: every item equally often.
 
-    As many as there are items: each once, its options forward and reversed in turn from item to item.
-    Otherwise `balanced_forms`.
+    As many as there are items: each once, its options forward and reversed in turn from item to item,
+    where they are listed. Otherwise `balanced_forms`.
 
     Raises:
-        UsageError: The count is neither the number of items nor a multiple of twice that.
+        UsageError: The count cannot be balanced.
     """
-    if count != len(instrument.items):
-        return balanced_forms(instrument, "tuning", count)
+    if count != len(instrument.items) or labels == "words":
+        return balanced_forms(instrument, "tuning", count, labels=labels)
     order = {item.id: ORDERS[place % 2] for place, item in enumerate(instrument.items)}
     both = balanced_forms(instrument, "tuning")
     return tuple(form for form in both if form.order == order[form.item])

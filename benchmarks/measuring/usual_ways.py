@@ -25,7 +25,7 @@ class PlainWays:
 
     Args:
         model: Who is asked.
-        forms: What is asked.
+        forms: What is asked, answered by labels.
         placement: Where the soft prompt goes.
         new_tokens: Tokens that `generate` writes at most; the first one is the answer.
     """
@@ -40,7 +40,10 @@ class PlainWays:
         encoded = [model.encode(form) for form in forms]
         self._ids = [torch.tensor(form.tokens, device=self._device) for form in encoded]
         self._cuts = [form.prompt_at(placement) for form in encoded]
-        self._options = [torch.tensor(form.options, device=self._device)[:, 0] for form in encoded]
+        self._options = [
+            torch.tensor([option[0] for option in form.options], device=self._device)
+            for form in encoded
+        ]
         self._widest = max(len(form.options) for form in encoded)
         pad = model.tokenizer.pad_token_id
         self._pad = model.tokenizer.eos_token_id if pad is None else pad

@@ -168,6 +168,11 @@ def evaluate(
             f"{candidates} candidates, {rounds} rounds and {new_tokens} new tokens measure nothing",
             "Give at least 1 of each.",
         )
+    if any(form.word_set is not None for form in forms) and set(ways) != {"population"}:
+        raise UsageError(
+            "the usual ways read one token, and answers in words have several",
+            "Time ours alone: --only population.",
+        )
     device: torch.device = model.network.device
     population = gaussian_population(model, candidates)
     plain = PlainWays(model, forms, placement, new_tokens)

@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM
 
 from acculturate.model import LanguageModel, Placement, Query
 from acculturate.model.prefix_tree import PrefixTree
-from acculturate.survey import Form, Instrument
+from acculturate.survey import Instrument, LabelKind, balanced_forms
 from measuring.random_weights import load_random_model, shape_config
 from measuring.setting import VIRTUAL_TOKENS, gaussian_population
 from measuring.work import linear_weights, population_work, tree_work
@@ -63,16 +63,19 @@ class Executed(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.parametrize("labels", ["digits", "words"])
 @pytest.mark.parametrize("placement", get_args(Placement))
 def test_what_is_counted_is_what_runs(
-    tiny: LanguageModel, toy_forms: tuple[Form, ...], placement: Placement
+    tiny: LanguageModel, toy: Instrument, labels: LabelKind, placement: Placement
 ) -> None:
+    forms = balanced_forms(toy, "held-out", labels=labels)
     population = gaussian_population(tiny, 2)
-    tiny.ask(population, Query(toy_forms, placement=placement))  # whatever is done once
+    tiny.ask(population, Query(forms, placement=placement))  # whatever is done once
     with Executed() as executed:
-        tiny.ask(population, Query(toy_forms, placement=placement))
-    work = population_work(tiny, toy_forms, VIRTUAL_TOKENS, placement)
-    assert executed.linear == 2 * work.linear
+        tiny.ask(population, Query(forms, placement=placement))
+    work = population_work(tiny, forms, VIRTUAL_TOKENS, placement)
+    assert (work.vocabulary > 0) == (labels == "words")
+    assert executed.linear == 2 * (work.linear + work.vocabulary)
     assert executed.attention == 2 * work.attention
 
 

@@ -8,14 +8,16 @@ from plain_transformers import plain_answers, plain_guard
 
 from acculturate.metrics import TUNING_TEXTS
 from acculturate.metrics.measure import measure
-from acculturate.model import LICENCE, LanguageModel, Query, load_model
+from acculturate.model import LICENCE, LanguageModel, Placement, Query, load_model
 from acculturate.survey import (
     Form,
     Instrument,
+    all_forms,
     balanced_forms,
     item_means,
     item_values,
     load_countries,
+    load_instrument,
 )
 
 pytestmark = pytest.mark.embedded
@@ -78,6 +80,30 @@ def test_answers_equal_plain_transformers(
     np.testing.assert_allclose(ours.valid_mass[0], mass, atol=1e-3)
 
 
+def test_answers_in_words_equal_plain_transformers(model: LanguageModel, vsm13: Instrument) -> None:
+    languages = "en", "es", "zh", "ar", "hi"
+    forms = [
+        form
+        for language in languages
+        for form in balanced_forms(vsm13, "held-out", language=language, labels="words")[3::13]
+    ]
+    probabilities, mass = plain_answers(model.network, model.tokenizer, forms, None, "front")
+    for valid_mass in (True, False):  # with the mass, more is read
+        ours = model.ask(None, Query(forms, valid_mass=valid_mass))
+        np.testing.assert_allclose(ours.probabilities[0], probabilities, atol=1e-3)
+        if ours.valid_mass is not None:
+            np.testing.assert_allclose(ours.valid_mass[0], mass, atol=1e-3, rtol=1e-2)
+
+
+def test_every_answer_in_words_is_told_from_the_others(model: LanguageModel) -> None:
+    for name in ("toy", "vsm13", "inglehart-welzel", "portrait-values"):
+        instrument = load_instrument(name)
+        for form in all_forms(instrument, tuple(instrument.languages), labels="words")[::11]:
+            encoded = model.encode(form)
+            read = [model.tokenizer.decode(option).strip() for option in encoded.options]
+            assert read == list(form.labels)
+
+
 def test_a_profile_equals_plain_transformers(
     model: LanguageModel,
     vsm13: Instrument,
@@ -100,9 +126,10 @@ def test_a_profile_equals_plain_transformers(
 
 @pytest.mark.parametrize("placement", ["front", "after-bos", "before-answer"])
 def test_a_soft_prompt_and_the_guard_equal_plain_transformers(
-    model: LanguageModel, forms: tuple[Form, ...], placement: str
+    model: LanguageModel, vsm13: Instrument, forms: tuple[Form, ...], placement: Placement
 ) -> None:
-    some, texts = forms[::12], TUNING_TEXTS[:2]
+    words = balanced_forms(vsm13, "tuning", labels="words")
+    some, texts = (*forms[::12], *words[::8]), TUNING_TEXTS[:2]
     prompts = np.random.default_rng(0).normal(size=(2, 8, 640)).astype(np.float32)
     ours = model.ask(prompts, Query(some, texts=texts, placement=placement, valid_mass=True))
     probabilities, mass = plain_answers(model.network, model.tokenizer, some, prompts[1], placement)

@@ -49,6 +49,20 @@ class EncodedForm:
         """Count the tokens that stand before a soft prompt."""
         return _prompt_at(placement, self.leading, len(self.tokens) - self.cue)
 
+    def without_mass(self) -> EncodedForm:
+        """Return the form with the beginning that all its options share in front of them.
+
+        Among themselves they are as likely as before, and less is read; their joint mass is another one.
+        """
+        first, *others = self.options
+        count = min((shared_length(first, other) for other in others), default=0)
+        return EncodedForm(
+            tokens=self.tokens + first[:count],
+            options=tuple(option[count:] for option in self.options),
+            cue=self.cue + count,
+            leading=self.leading,
+        )
+
 
 @dataclass(frozen=True)
 class EncodedText:

@@ -79,6 +79,8 @@ class Planner:
     def plan(self, query: Query, virtual_tokens: int) -> Plan:
         """Pack the forms and texts of a query."""
         forms = [self._encoder.encode(form) for form in query.forms]
+        if not query.valid_mass:
+            forms = [form.without_mass() for form in forms]
         texts = [self._encoder.encode_passage(text) for text in query.texts]
         return self.pack(forms, texts, query.placement, virtual_tokens, query.read_every)
 
