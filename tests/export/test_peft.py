@@ -186,6 +186,13 @@ def test_placements_that_peft_cannot_express(tmp_path, toy_forms):
     assert nothing_left(tmp_path)
 
 
+def test_the_proof_asks_for_labels(tmp_path, toy_words):
+    model = tiny_model("llama")
+    with pytest.raises(UsageError, match="answered in words"):
+        export_peft(soft_prompt(model), model, tmp_path / "adapter", forms=toy_words)
+    assert nothing_left(tmp_path)
+
+
 def test_a_prompt_that_does_not_fit(tmp_path, toy_forms):
     model = tiny_model("llama")
     good = soft_prompt(model)

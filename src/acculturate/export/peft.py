@@ -55,7 +55,7 @@ def export_peft(
         model: The model that the prompt was tuned on. The proof is computed in float32; a model of
             another precision is cast for it and back, exactly.
         out: The adapter's folder; must not exist, or be empty.
-        forms: What the proof asks; four VSM 2013 forms if None.
+        forms: What the proof asks, answered by labels; four VSM 2013 forms if None.
         any_model: Whether to give a run's soft prompt to another model than the run's.
 
     Returns:
@@ -63,12 +63,17 @@ def export_peft(
 
     Raises:
         UsageError: PEFT is not installed, the prompt does not fit the model, its placement cannot be
-            expressed, the run is another model's, or the folder is taken.
+            expressed, the run is another model's, a form is answered in words, or the folder is taken.
         FailureError: The adapter does not give the same answers, or cannot be written.
     """
     run = None if isinstance(source, SoftPrompt) else read_run(Path(source))
     prompt = source if isinstance(source, SoftPrompt) else load_prompt(source, any_model=any_model)
     asked = tuple(_default_forms() if forms is None else forms)
+    if any(form.word_set is not None for form in asked):
+        raise UsageError(
+            "the proof reads one token, and forms answered in words have several",
+            'Give forms with labels="digits", or none: the prompt is the same.',
+        )
     target = Path(out)
     _check(prompt, model, target)
     if run is None:
