@@ -1,0 +1,105 @@
+"""Show how often the intervals of an attained shift and its correlation cover those of all ways of asking.
+
+    python benchmarks/attained_coverage.py --draws 300
+
+A fake model is moved by a soft prompt; each draw asks it in other frames, wordings and forms of the same
+population, whose own shift is known from many. A row is a selection of forms and what moves its answers, on the
+logit scale. docs/validity.md has the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from acculturate.metrics import ComparisonSettings, attained_shift, compare
+from acculturate.metrics.held_out import limit_forms
+from acculturate.model import FakeModel, SoftPrompt
+from acculturate.survey import Form, Scoring, all_forms, load_instrument
+
+POPULATION = 300
+"""Sets of forms that the shift of all of them is taken from."""
+EFFECTS: dict[str, dict[str, float]] = {
+    "forms": {"form_effect": 1.0},
+    "forms, large": {"form_effect": 2.0},
+    "frames": {"frame_effect": 1.0},
+    "wordings": {"wording_effect": 1.0},
+}
+SPREADS = {"high": 0.2, "middling": 1.5}
+"""How far off the wanted shift is, in its own standard deviations: the correlation is high or middling."""
+
+
+def main(*, draws: int = 300) -> None:
+    """Print the share of intervals that cover the attained shift and, behind it, the correlation."""
+    survey = load_instrument("vsm13")
+    designs = {
+        "96 held-out, digits": limit_forms(all_forms(survey, split="held-out")),
+        "48 held-out, words": limit_forms(all_forms(survey, split="held-out", labels="words")),
+        "96 tuning, words": limit_forms(all_forms(survey, split="tuning", labels="words")),
+    }
+    table = Table("forms", "answers moved by", *(f"correlation {name}" for name in SPREADS))
+    for name, forms in designs.items():
+        for cause, effects in EFFECTS.items():
+            cells = [coverage(forms, effects, spread, draws) for spread in SPREADS.values()]
+            table.add_row(name, cause, *(f"{share:.3f}, {other:.3f}" for share, other in cells))
+    Console(width=120).print(table)
+
+
+def coverage(
+    forms: Sequence[Form],
+    effects: dict[str, Any],
+    spread: float,
+    draws: int,
+    population: int = POPULATION,
+) -> tuple[float, float]:
+    """Return the share of draws whose interval covers the attained shift, and the correlation.
+
+    Args:
+        forms: The forms of a draw; each draw has other frames, wordings and texts in their places.
+        effects: Effects of the fake model.
+        spread: How far the wanted shift is off, in its standard deviations.
+        draws: Sets of forms.
+        population: Sets that the shift of all of them is taken from.
+    """
+    model, survey = FakeModel(**{"form_effect": 0.1, **effects}), load_instrument("vsm13")
+    prompt = SoftPrompt(0.5 * np.random.default_rng(5).normal(size=(2, 16)), "front", "fake")
+    settings = ComparisonSettings(Scoring(survey), np.zeros(len(survey.dimensions)))
+    everything = [form for number in range(population) for form in _drawn(forms, -1 - number)]
+    scores = compare(model, prompt, everything, settings).scores
+    shift = scores[1] - scores[0]
+    noise = np.random.default_rng(0).normal(size=len(shift))
+    wanted = 1.5 * shift + spread * np.std(shift) * noise
+    true = attained_shift(shift, None, wanted, None)
+    hits = np.zeros((draws, 2))
+    for draw in range(draws):
+        made = compare(model, prompt, _drawn(forms, draw), settings).shift(wanted)
+        for column, (interval, value) in enumerate(
+            ((made.interval, true.attained), (made.correlation_interval, true.correlation))
+        ):
+            assert interval is not None and value is not None
+            hits[draw, column] = interval[0] <= value <= interval[1]
+    attained, correlation = hits.mean(axis=0).tolist()
+    return attained, correlation
+
+
+def _drawn(forms: Sequence[Form], draw: int) -> tuple[Form, ...]:
+    """Return forms of the same design with other frames, wordings and texts."""
+    return tuple(
+        replace(
+            form,
+            frame=f"{form.frame} {draw}",
+            wording=form.wording + 100 * draw,
+            text=f"{form.text} {draw}",
+        )
+        for form in forms
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)
