@@ -1,10 +1,12 @@
 """What an experiment's findings call good, and what not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from acculturate.experiment import Cell, Difference, Measured, findings
+from acculturate.metrics.responsiveness import Reaction, Responsiveness
 from acculturate.runs import (
     Checks,
     Evaluation,
@@ -46,6 +48,16 @@ def test_what_carries_over_is_good_only_below_the_same_answer_to_everything(held
     runs = [measured(held_out - 1, held_out), measured(held_out, held_out)]
     (found,) = findings(runs, (), 0)
     assert (found.tone, "carries over" in found.head) == (tone, True)
+
+
+@pytest.mark.parametrize(("value", "tone"), [(0.1, "caution"), (0.6, "good")])
+def test_whether_the_model_answers_as_told_is_said_once(value, tone):
+    reaction = Reaction(60.0, (50.0, 70.0), 0.6, 5.0, 1.0, 0.1)
+    told = Responsiveness(value, (0.0, 0.7), 4, {"pdi": reaction})
+    runs = [replace(measured(9, 9), checks=Checks(responsiveness=told)) for _ in range(3)]
+    first, _ = findings(runs, (), 0)
+    assert first.tone == tone
+    assert ("about answers, not about a culture" in first.head) == (value < 0.25)
 
 
 def measured(tuning: float, held_out: float) -> Measured:

@@ -302,3 +302,20 @@ def test_a_map_has_two_decimals(tmp_path):
     loss = read_run(run.directory).checks.row("held-out").tuned.loss
     assert f"the loss is {loss:.2f} instead of" in text
     assert re.search(r"loss to Sweden from \d\.\d\d to \d\.\d\d on \d+ tuning forms;", text)
+
+
+def test_a_model_that_does_not_answer_as_told(edited):
+    """The fake model does not react to statements; one that does is believed more."""
+
+    def change(values):
+        values["value"] = 0.4
+
+    path = edited("responsiveness", lambda values: None)
+    page = shown(path)
+    assert "The fake model: answers moved towards United States" in page.text
+    assert "All this is about answers, not about a culture." in page.text
+    page = shown(edited("responsiveness", change))
+    assert "The fake model, moved towards United States" in page.text
+    assert "The untouched model answers as it is told to." in page.text
+    (path / "evaluation" / "responsiveness.json").unlink()
+    assert "as it is told to" not in shown(path).text

@@ -117,7 +117,7 @@ def test_written_answers_that_a_model_cannot_give(run: Run):
     found = evaluate(run, Mute())
     assert [(each.key, each.reason) for each in found.refused] == [("generated", "no cache")]
     assert {
-        *("held_out", "specificity", "extremes", "other_surveys", "behaviour")
+        *("held_out", "responsiveness", "specificity", "extremes", "other_surveys", "behaviour")
     } == found.parts.keys()
 
 

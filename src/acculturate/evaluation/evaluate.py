@@ -32,6 +32,7 @@ from acculturate.metrics.held_out import (
     carry_over_of,
     form_sets,
     kept_samples,
+    labels_of,
     language_name,
     limit_forms,
     make_row,
@@ -41,6 +42,7 @@ from acculturate.metrics.held_out import (
 )
 from acculturate.metrics.other_surveys import SurveyCheck, check_with, other_surveys
 from acculturate.metrics.respondents import LANGUAGE, Respondents, survey_respondents
+from acculturate.metrics.responsiveness import measure_responsiveness
 from acculturate.metrics.scenarios import Scenarios, load_scenarios
 from acculturate.metrics.specificity import rank_target
 from acculturate.metrics.texts import REFUSALS
@@ -160,6 +162,7 @@ def evaluate(
     checks = _Checks(loaded, model, inputs, sets)
     with lock_folder(loaded.directory):
         checks.held_out()
+        checks.responsiveness()
         checks.specificity()
         checks.extremes()
         if generated:
@@ -236,6 +239,26 @@ class _Checks:
                 wanted = wanted_shift(rows[0], self._inputs.settings)
         if rows:
             self._write_rows(tuple(rows))
+
+    def responsiveness(self) -> None:
+        """Ask whether the untouched model answers as it is told to, in the labels of the run."""
+        inputs, settings = self._inputs, self._inputs.settings
+        labels = labels_of(inputs.tuning)
+        if inputs.instrument.language(inputs.language).poles:
+            self._once(
+                "responsiveness",
+                "whether it answers as it is told to",
+                lambda: measure_responsiveness(
+                    self._model,
+                    inputs.instrument,
+                    labels=labels,
+                    language=inputs.language,
+                    scoring=settings.scoring,
+                    seed=settings.seed,
+                ),
+                labels,
+                inputs.language,
+            )
 
     def specificity(self) -> None:
         """Rank the target among all countries."""

@@ -17,7 +17,7 @@ from acculturate.formatting import (
     share_text,
     short,
 )
-from acculturate.reporting.narrative import Finding, writer_words
+from acculturate.reporting.narrative import Finding, answers_finding, writer_words
 
 _SIGNIFICANT = 0.05
 _HARMFUL = 0.5
@@ -67,11 +67,21 @@ def findings(
     return (
         *([Finding("bad", failures, others)] if failed else []),
         *_not_asked(measured),
+        *_about_answers(measured),
         *(_against_naive(each, digits) for each in searched if each.measure == LOSS),
         *(_carried_over(method, own) for method, own in by_method.items()),
         *(_on_benchmark(each) for each in searched if each.measure != LOSS),
         *_degradation(tuned),
     )
+
+
+def _about_answers(measured: Sequence[Measured]) -> Iterator[Finding]:
+    """Say whether the untouched model answers as it is told to, which is the same in all cells."""
+    told = next(
+        (cell.checks.responsiveness for cell in measured if cell.checks.responsiveness), None
+    )
+    if (finding := answers_finding(told)) is not None:
+        yield finding
 
 
 def _against_naive(change: Difference, digits: int) -> Finding:

@@ -307,6 +307,16 @@ def _other_ways(result: Measured) -> Iterator[Number]:
         yield from _number(f"{key}:loss", row.tuned.loss, folder / file, row.tuned.interval)
         yield from _number(f"{key}:naive_loss", row.naive.loss, folder / file, row.naive.interval)
         yield from _number(f"{key}:gain", row.gain, folder / file, row.gain_interval)
+    for row in result.checks.rows:
+        if row.shift is not None and row.shift.content is not None:
+            content = row.shift.content
+            file = folder / "held_out.json"
+            yield from _number(
+                f"asked:{row.key}:content", content.coefficient, file, content.interval
+            )
+    if (told := result.checks.responsiveness) is not None:
+        file = folder / "responsiveness.json"
+        yield from _number("responsiveness", told.value, file, told.interval)
     yield from _number("rank", result.rank, folder / "specificity.json")
 
 

@@ -83,7 +83,7 @@ def form_sets(
     Raises:
         UsageError: The instrument does not have one of the languages.
     """
-    own = _labels_of(tuning)
+    own = labels_of(tuning)
     sets = [FormSet(TUNING, "As it was tuned", limit_forms(tuning))]
     sets += _new_in_one_thing(instrument, language, own)[1:]
     sets += _by_other_labels(instrument, language, own)
@@ -141,7 +141,7 @@ def _by_other_labels(instrument: Instrument, language: str, own: LabelKind) -> l
     return sets
 
 
-def _labels_of(forms: Sequence[Form]) -> LabelKind:
+def labels_of(forms: Sequence[Form]) -> LabelKind:
     """Return the labels that a run is asked by elsewhere: words, where any of its forms has them."""
     kinds = {form.label_kind for form in forms}
     return next(kind for kind in ("words", "digits", "letters") if kind in kinds)

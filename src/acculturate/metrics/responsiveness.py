@@ -100,16 +100,20 @@ class Responsiveness:
         return f"{self.value:.2f} ({LEVEL}: {interval_text(self.interval, 2, 'no interval')})"
 
     @property
+    def reason(self) -> str:
+        """The sentence behind the verdict."""
+        return (
+            "Told to be at one end of a dimension and then at the other, the model moves by "
+            f"{share_text(self.own)} of the dimension's range and by {share_text(self.others)} on other "
+            f"dimensions: responsiveness {self.text}, where {ENOUGH} is the least."
+        )
+
+    @property
     def warning(self) -> str | None:
-        """The sentence for a reader where the model does not answer as it is told to; None elsewhere."""
+        """The sentences for a reader where the model does not answer as it is told to; None elsewhere."""
         if self.passed:
             return None
-        return (
-            "This model does not answer as it is told to: told to be at one end of a dimension and then at "
-            f"the other, it moves by {share_text(self.own)} of the dimension's range and by "
-            f"{share_text(self.others)} on other dimensions (responsiveness {self.text}, where {ENOUGH} is "
-            "the least)."
-        )
+        return f"This model does not answer as it is told to. {self.reason}"
 
 
 def measure_responsiveness(

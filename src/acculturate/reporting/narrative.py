@@ -20,6 +20,7 @@ from acculturate.formatting import (
     short,
 )
 from acculturate.metrics.held_out import HEADLINE
+from acculturate.metrics.responsiveness import Responsiveness
 from acculturate.reporting import attained_narrative
 from acculturate.runs import Evaluation, Method, RunRecords
 
@@ -48,8 +49,10 @@ def country(run: RunRecords) -> str:
 
 
 def title(run: RunRecords) -> str:
-    """Return the title of a run's report."""
-    return f"{model_name(run)}, moved towards {country(run)}"
+    """Return the title of a run's report; of a model that does not answer as told, only its answers move."""
+    told = run.checks.responsiveness
+    moved = ", moved" if told is None or told.passed else ": answers moved"
+    return f"{model_name(run)}{moved} towards {country(run)}"
 
 
 def subtitle(run: RunRecords) -> str:
@@ -144,6 +147,7 @@ def findings(run: RunRecords) -> tuple[Finding, ...]:
     if evaluation is None or tuned is None or naive is None:
         return ()
     checked = (
+        answers_finding(run.checks.responsiveness),
         _carry_over_finding(run, naive, tuned),
         _constant_answer_finding(evaluation, tuned),
         _cheaper_way_finding(evaluation, tuned),
@@ -152,6 +156,23 @@ def findings(run: RunRecords) -> tuple[Finding, ...]:
         _answering_finding(tuned),
     )
     return tuple(finding for finding in checked if finding is not None)
+
+
+def answers_finding(found: Responsiveness | None) -> Finding | None:
+    """Say whether the untouched model answers as it is told to; None where that was not asked.
+
+    Of one that does not, all other sentences are about its answers and not about a culture.
+    """
+    if found is None:
+        return None
+    if found.passed:
+        return Finding("good", "The untouched model answers as it is told to.", found.reason)
+    return Finding(
+        "caution",
+        "All this is about answers, not about a culture.",
+        f"The model does not answer as it is told to. {found.reason} That its scores come near to a "
+        "country’s says nothing about values.",
+    )
 
 
 def verdict(run: RunRecords) -> Finding | None:

@@ -20,6 +20,7 @@ from acculturate.metrics.extremes import Extremes
 from acculturate.metrics.held_out import HEADLINE, FormSetResult
 from acculturate.metrics.other_surveys import SurveyCheck
 from acculturate.metrics.respondents import Respondents
+from acculturate.metrics.responsiveness import Responsiveness
 from acculturate.metrics.side_effects import SideEffects
 from acculturate.metrics.specificity import Specificity
 from acculturate.metrics.written_answers import Generated
@@ -517,6 +518,7 @@ class Checks:
     Attributes:
         rows: One a way of asking.
         carry_over: See `HeldOut`.
+        responsiveness: How far the untouched model answers as it is told to.
         specificity: Where the target stands among countries.
         extremes: Whether scores went towards the middle.
         generated: Whether written answers say what the probabilities say.
@@ -531,6 +533,7 @@ class Checks:
 
     rows: tuple[HeldOutRow, ...] = ()
     carry_over: OptionalNumber = None
+    responsiveness: Responsiveness | None = None
     specificity: Specificity | None = None
     extremes: Extremes | None = None
     generated: Generated | None = None

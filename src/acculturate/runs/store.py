@@ -21,6 +21,7 @@ from acculturate.io import disk_is_full, fingerprint
 from acculturate.metrics.behaviour import Behaviour
 from acculturate.metrics.extremes import Extremes
 from acculturate.metrics.respondents import Respondents
+from acculturate.metrics.responsiveness import Responsiveness
 from acculturate.metrics.side_effects import SideEffects
 from acculturate.metrics.specificity import Specificity
 from acculturate.metrics.written_answers import Generated
@@ -60,6 +61,7 @@ SUMMARY, FRONTIER = "evaluation/summary.json", "evaluation/frontier.json"
 BENCHMARKS = "evaluation/benchmarks"
 _KINDS: dict[str, type] = {
     "held_out": HeldOut,
+    "responsiveness": Responsiveness,
     "specificity": Specificity,
     "extremes": Extremes,
     "generated": Generated,
@@ -194,6 +196,7 @@ def read_checks(folder: Path) -> Checks:
         return Checks(
             rows=held_out.rows if held_out else (),
             carry_over=held_out.carry_over if held_out else None,
+            responsiveness=part(Responsiveness, "responsiveness"),
             specificity=part(Specificity, "specificity"),
             extremes=part(Extremes, "extremes"),
             generated=part(Generated, "generated"),
