@@ -10,7 +10,7 @@ from transformers.utils import chat_template_utils
 
 from acculturate.errors import UsageError
 from acculturate.model.encoding import FormEncoder
-from acculturate.survey import Form
+from acculturate.survey import Form, telling
 from tiny_models import CHAT_TEMPLATE, tiny_tokenizer
 
 SAID = "{{ bos_token }}{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}"
@@ -212,3 +212,15 @@ def test_a_template_is_used_where_there_is_one_and_can_be_left_out(form: Form) -
     assert question == without.encode_question("What is bread?")
     with pytest.raises(UsageError, match="no chat template"):
         FormEncoder(plain, chat="template")
+
+
+def test_a_model_is_told_what_to_be_in_its_system_message(form: Form) -> None:
+    (told,) = telling((form,), "You are tall.")
+    reply = when_asked("[assistant] ")
+    assert shown(SAID + reply, told).startswith(f"[system] You are tall.\n[user] {form.text}")
+    refused = "{% if messages[0].role == 'system' %}{{ raise_exception('none') }}{% endif %}"
+    lost = SAID.replace("in messages %}", "in messages if m.role != 'system' %}")
+    for template in (refused + SAID + reply, lost + reply):
+        assert shown(template, told).startswith(f"[user] You are tall.\n{form.text}")
+    plain = shown(SAID + reply, told, chat="none")
+    assert plain.startswith(f"You are tall.\n{form.text}\n")

@@ -24,7 +24,7 @@ from acculturate.survey import (
     all_forms,
     balanced_forms,
     item_values,
-    with_line,
+    telling,
 )
 
 ENOUGH = 0.25
@@ -158,7 +158,7 @@ def measure_responsiveness(
     placement = "front" if soft_prompt is None else soft_prompt.placement
 
     def scores(statement: str) -> Float[np.ndarray, "way dimension"]:
-        answers = ask(model, prompts, Query(with_line(forms, statement), placement=placement))
+        answers = ask(model, prompts, Query(telling(forms, statement), placement=placement))
         # Forms stand item by item, and the k-th forms of all items are the k-th questionnaire.
         return scoring.scores(item_values(answers.probabilities, "expected").reshape(items, -1).T)
 

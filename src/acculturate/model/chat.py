@@ -44,13 +44,14 @@ class ChatTemplate:
 
     Args:
         tokenizer: A tokenizer that has one.
+        system: A message in front of the question; empty for the template's own, or none.
 
     Raises:
-        UsageError: The template fails, loses the question, or lets no reply begin outside a thought.
+        UsageError: The template fails, loses a message, or lets no reply begin outside a thought.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, tokenizer: Any, system: str = "") -> None:
+        self._tokenizer, self._system = tokenizer, system
         if self._prompted({}, _QUESTION) != self._prompted({}, _QUESTION):
             raise UsageError("the model's chat template makes another text every time", _WITHOUT)
         self._start = self._choose_start()
@@ -62,6 +63,8 @@ class ChatTemplate:
                 _WITHOUT,
             )
         self._before, _, self._after = shown.partition(_QUESTION)
+        if system not in self._before:
+            raise UsageError("the model's chat template shows no system message", _WITHOUT)
         # In front of a reply, and not in the prompt for one, it is the first word's own.
         self._space = " " if not self._prompted({}, _QUESTION).endswith(" ") else ""
 
@@ -150,6 +153,8 @@ class ChatTemplate:
     def _render(
         self, messages: list[dict[str, str]], generate: bool, switches: dict[str, Any]
     ) -> str:
+        if self._system:
+            messages = [{"role": "system", "content": self._system}, *messages]
         try:
             with _fixed_clock():
                 return str(

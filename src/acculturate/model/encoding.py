@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import dropwhile, pairwise
 from typing import TYPE_CHECKING, Any
@@ -123,6 +124,7 @@ class FormEncoder:
                 "Give a model whose tokenizer has one, or ask without: --chat none.",
             )
         self._template = ChatTemplate(tokenizer) if has_template and chat != "none" else None
+        self._telling: dict[str, ChatTemplate | None] = {}
         self.chat: Chat = "template" if self._template else "none" if has_template else "auto"
 
     def encode(self, form: Form) -> EncodedForm:
@@ -133,9 +135,9 @@ class FormEncoder:
                 label is not a single token in its place, two labels share one, or an answer in words
                 begins with another one.
         """
-        prompt = self._message(form.text)
+        prompt, texts = self._shown(form)
         if form.word_set is not None:
-            return self._encode_words(form, prompt)
+            return self._encode_words(form, prompt, texts)
         labelled = [self._ids(prompt, f"{form.cue} {label}") for label in form.labels]
         stem = labelled[0][:-1]
         for label, ids in zip(form.labels, labelled, strict=True):
@@ -153,7 +155,7 @@ class FormEncoder:
                 f"tokens are {self._tokenizer.convert_ids_to_tokens(answers)}",
                 "Use other labels, or a model whose tokenizer knows them.",
             )
-        self._check((form.text, form.cue), stem)
+        self._check((*texts, form.cue), stem)
         return self._encoded(prompt, stem, _in_item_order(form, [(token,) for token in answers]))
 
     def encode_text(self, text: str) -> tuple[int, ...]:
@@ -208,14 +210,14 @@ class FormEncoder:
                 "Use the tokenizer that the model was trained with, or a text without this token.",
             )
 
-    def _encode_words(self, form: Form, prompt: str) -> EncodedForm:
+    def _encode_words(self, form: Form, prompt: str, texts: Sequence[str]) -> EncodedForm:
         """Encode a form whose options are answers in words, each with what a tokenizer joins to it."""
         cue, space = ("", "") if self._template else (form.cue, " ")
         whole = [self._ids(prompt, f"{cue}{space}{words}") for words in form.labels]
         stem = self._ids(prompt, cue)
         stem = stem[: min(shared_length(stem, ids) for ids in whole)]
         options = [tuple(ids[len(stem) :]) for ids in whole]
-        self._check((form.text, cue), whole[0])
+        self._check((*texts, cue), whole[0])
         for words, tokens in zip(form.labels, options, strict=True):
             self._check((words,), tokens)
         by_tokens = sorted(zip(options, form.labels, strict=True))
@@ -234,6 +236,18 @@ class FormEncoder:
         # A tokenizer may join the end of the question with the cue: that token is the cue's.
         cue = len(tokens) - shared_length(self._ids(prompt, ""), tokens)
         return EncodedForm(tuple(tokens), options, cue, len(self.leading))
+
+    def _shown(self, form: Form) -> tuple[str, Sequence[str]]:
+        """Return a form as the model is shown it, up to the reply, and the texts that stand in it."""
+        if form.told and self._template:
+            if form.told not in self._telling:
+                self._telling[form.told] = None
+                with suppress(UsageError):  # a template without a system message
+                    self._telling[form.told] = ChatTemplate(self._tokenizer, form.told)
+            if template := self._telling[form.told]:
+                text = form.text.removeprefix(f"{form.told}\n")
+                return template.prompt(text), (form.told, text)
+        return self._message(form.text), (form.text,)
 
     def _message(self, text: str) -> str:
         """Show a text as the model is shown it, up to the reply."""

@@ -16,6 +16,7 @@ from acculturate.survey.forms import (
     draw_forms,
     fingerprint,
     select_forms,
+    telling,
     with_line,
 )
 from acculturate.survey.instrument import (
@@ -54,5 +55,6 @@ __all__ = [
     "read_respondents",
     "select_forms",
     "table_names",
+    "telling",
     "with_line",
 ]

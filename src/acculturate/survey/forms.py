@@ -55,6 +55,8 @@ class Form:
             `labels[k]` stands for; (4, 3, 2, 1, 0) for a reversed scale of five.
         word_set: 0-based index of the set of words that the answers are from; None for labels.
         label_kind: Kind of the labels that were asked for; ten options and more have letters also as "digits".
+        told: The beginning of the text that tells the model what to be; a chat model finds it in the system
+            message, where its template has one.
     """
 
     item: str
@@ -69,6 +71,7 @@ class Form:
     options: tuple[int, ...]
     word_set: int | None = None
     label_kind: LabelKind = "digits"
+    told: str = ""
 
     @property
     def answer_kind(self) -> tuple[str, str]:
@@ -241,6 +244,11 @@ def draw_forms(pool: Sequence[Form], count: int, rng: np.random.Generator) -> tu
 def with_line(forms: Sequence[Form], line: str) -> tuple[Form, ...]:
     """Return the same forms with a line of text in front."""
     return tuple(replace(form, text=f"{line}\n{form.text}") for form in forms)
+
+
+def telling(forms: Sequence[Form], told: str) -> tuple[Form, ...]:
+    """Return the same forms to a model that is told what to be."""
+    return tuple(replace(form, told=told) for form in with_line(forms, told))
 
 
 def fingerprint(forms: Iterable[Form]) -> str:
