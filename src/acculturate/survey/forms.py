@@ -76,8 +76,8 @@ class Form:
     @property
     def answer_kind(self) -> tuple[str, str]:
         """Language and kind of answer: all items of a questionnaire share it."""
-        kind = self.label_kind
-        return self.language, kind if self.word_set is None else f"{kind} {self.word_set}"
+        kind = self.label_kind if self.word_set is None else f"words {self.word_set}"
+        return self.language, kind
 
     @property
     def questionnaire(self) -> tuple[str, str, str, Order]:
