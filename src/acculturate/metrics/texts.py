@@ -23,6 +23,8 @@ TUNING_PASSAGES: tuple[str, ...] = tuple(text.strip() for text in _TEXTS["passag
 """English texts of 100 tokens and more, of several registers, on which a search may see what it does."""
 HELD_OUT_PASSAGES: tuple[str, ...] = tuple(text.strip() for text in _TEXTS["passages_held_out"])
 """Others of the same registers, which no search sees."""
+GUARD_QUESTIONS: tuple[str, ...] = tuple(_TEXTS["guard_questions"])
+"""Everyday questions whose answers, by the untouched model, a search may see."""
 QUESTIONS: tuple[str, ...] = tuple(_TEXTS["questions"])
 """Everyday questions."""
 REFUSALS: tuple[str, ...] = tuple(_TEXTS["refusals"])

@@ -20,6 +20,7 @@ from .records import HeldOutRow as HeldOutRow
 from .records import Method as Method
 from .records import OtherSurveys as OtherSurveys
 from .records import Outcome as Outcome
+from .records import OwnAnswers as OwnAnswers
 from .records import Provenance as Provenance
 from .records import Refusal as Refusal
 from .records import RunRecords as RunRecords
@@ -29,6 +30,7 @@ from .store import BENCHMARKS as BENCHMARKS
 from .store import CHECKS as CHECKS
 from .store import DONE as DONE
 from .store import FRONTIER as FRONTIER
+from .store import GUARD as GUARD
 from .store import PROVENANCE as PROVENANCE
 from .store import REFUSED as REFUSED
 from .store import SUMMARY as SUMMARY

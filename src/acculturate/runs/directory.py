@@ -37,11 +37,11 @@ from acculturate.record_files import (
     write_record,
 )
 from acculturate.runs.records import Generation as HistoryLine
-from acculturate.runs.store import BEST, CONFIG, DONE, HISTORY, PROVENANCE, STATE, SUMMARY
+from acculturate.runs.store import BEST, CONFIG, DONE, GUARD, HISTORY, PROVENANCE, STATE, SUMMARY
 
 State = dict[str, np.ndarray]
 
-FILES = (CONFIG, PROVENANCE, HISTORY, BEST, STATE, SUMMARY, DONE)
+FILES = (CONFIG, PROVENANCE, GUARD, HISTORY, BEST, STATE, SUMMARY, DONE)
 """The files of a finished run directory, in the order of their first writing."""
 
 _OF_EARLIER_VERSIONS = {"stages", "reject"}
@@ -166,7 +166,7 @@ def open_run(
             except UsageError:
                 # Before its first generation: the mended request may use the same directory.
                 if not (directory.path / STATE).is_file():
-                    for name in (CONFIG, PROVENANCE):
+                    for name in (CONFIG, PROVENANCE, GUARD):
                         (directory.path / name).unlink(missing_ok=True)
                 raise
     except WriteError as error:

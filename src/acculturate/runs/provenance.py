@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from acculturate.metrics.guard import guard_fingerprint
 from acculturate.runs.records import (
     FORMAT,
     Commit,
@@ -33,6 +32,7 @@ def record_provenance(
     scoring: Scoring,
     tuning: Sequence[Form],
     held_out: Sequence[Form],
+    guard: str,
     command: str,
 ) -> Provenance:
     """Return the record of what runs."""
@@ -45,7 +45,7 @@ def record_provenance(
         instrument=InstrumentFacts(
             instrument.key, instrument.title, instrument.fingerprint, tuple(instrument.warnings)
         ),
-        forms=FormFingerprints(fingerprint(tuning), fingerprint(held_out), guard_fingerprint()),
+        forms=FormFingerprints(fingerprint(tuning), fingerprint(held_out), guard),
         table=TableFacts(
             target.table, table.source if table else None, table.terms if table else None
         ),

@@ -24,7 +24,7 @@ from acculturate.metrics.responsiveness import Responsiveness
 from acculturate.metrics.side_effects import SideEffects
 from acculturate.metrics.specificity import Specificity
 from acculturate.metrics.written_answers import Generated
-from acculturate.model.answers import Chat
+from acculturate.model.answers import Chat, Exchange
 from acculturate.record_files import Intervals, Keyed, NanIfNull, Numbers, OptionalInterval
 from acculturate.survey.instrument import Aggregate
 from acculturate.survey.scoring import Anchor, Reading
@@ -147,6 +147,13 @@ class InstrumentFacts:
     title: str
     fingerprint: str
     warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class OwnAnswers:
+    """The untouched model's own answers, which the guard of a run reads: guard.json."""
+
+    answers: tuple[Exchange, ...]
 
 
 @dataclass(frozen=True)

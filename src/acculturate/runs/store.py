@@ -57,6 +57,7 @@ T = TypeVar("T")
 
 CONFIG, PROVENANCE, HISTORY = "config.toml", "provenance.json", "history.jsonl"
 STATE, BEST, DONE = "state.npz", "best.safetensors", "DONE.json"
+GUARD = "guard.json"
 SUMMARY, FRONTIER = "evaluation/summary.json", "evaluation/frontier.json"
 BENCHMARKS = "evaluation/benchmarks"
 _KINDS: dict[str, type] = {

@@ -7,13 +7,13 @@ evaluation/frontier.safetensors, whose rows belong together.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from safetensors.numpy import save
 
 from acculturate import progress
 from acculturate.io import write_bytes
-from acculturate.metrics.texts import HELD_OUT_TEXTS
 from acculturate.model.answers import Answering, Query
 from acculturate.model.asking import ask
 from acculturate.record_files import finite
@@ -47,18 +47,20 @@ def write_frontier(
     """
     ranks = np.linspace(0, len(frontier) - 1, min(len(frontier), MOST_POINTS)).round().astype(int)
     prompts = prompts_of(frontier.vectors[ranks])
-    query = Query(task.held_out, texts=HELD_OUT_TEXTS, placement=task.settings.placement)
-    with progress.task(
-        f"measuring {len(prompts)} points of the frontier", len(prompts) * query.size
-    ):
+    query = Query(
+        task.held_out, placement=task.settings.placement, read_every=task.guard.read_every
+    )
+    read = [replace(query, forms=(), texts=texts) for texts in task.guard.held_out]
+    size = sum(each.size for each in (query, *read))
+    with progress.task(f"measuring {len(prompts)} points of the frontier", len(prompts) * size):
         answers = ask(model, prompts, query)
-    assert answers.divergence is not None
+        divergence = np.mean([ask(model, prompts, each).divergence for each in read], axis=0)
     points = tuple(
         FrontierPoint(
             float(frontier.objective[rank]),
             float(frontier.secondary[rank]),
             finite(measure_answers(task, answers, model.name, row).loss),
-            finite(float(answers.divergence[row])),
+            finite(float(divergence[row])),
         )
         for row, rank in enumerate(ranks)
     )

@@ -15,8 +15,6 @@ from enum import Enum
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.metrics.guard import read_guard
-from acculturate.metrics.texts import TUNING_TEXTS
 from acculturate.model.answers import Answering, AnswerModel, identify
 from acculturate.model.soft_prompt import Prompt, Prompts, SoftPrompt
 from acculturate.progress import current_task, skip
@@ -146,7 +144,7 @@ class TuningLoop:
         self, model: AnswerModel, task: Task, optimizer: Optimizer, directory: RunDirectory
     ) -> None:
         self._model, self._optimizer, self._directory = model, optimizer, directory
-        self._scoring, self._settings = task.scoring, task.settings
+        self._scoring, self._settings, self._guard = task.scoring, task.settings, task.guard
         self._model_hash = identify(model)
         self._objective = Objective(model, task, optimizer.requires)
         self.space, first = start_search(model, task, optimizer.population_size, self._stream(0))
@@ -298,8 +296,8 @@ class TuningLoop:
             state.divergence = float(evaluation.divergence[leader])
             state.perplexity = float(evaluation.perplexity[leader])
         else:
-            guard = read_guard(self._model, prompt, self._settings.placement, TUNING_TEXTS)
-            state.divergence, state.perplexity = guard.divergence, guard.perplexity
+            reading = self._guard.read(self._model, prompt, self._settings.placement)
+            state.divergence, state.perplexity = reading.divergence, reading.perplexity
 
     def _line(
         self, trials: Fitness, parents: Fitness | None, seconds: float, searching: float

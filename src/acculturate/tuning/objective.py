@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.metrics.texts import TUNING_TEXTS
+from acculturate.metrics.guard import Texts
 from acculturate.model.answers import (
     Answering,
     AnswerModel,
@@ -77,9 +77,11 @@ class Objective:
             raise ValueError("the objective never sees a held-out form")
         self._model, self._task, self._requires = model, task, requires
         self._constraints = task.settings.constraints
-        reads_guard = "secondary" in requires or self._constraints.reads_guard
-        self._texts = TUNING_TEXTS if reads_guard else ()
         self._sample = task.settings.sample_size(task.scoring.instrument)
+        reads_guard = "secondary" in requires or self._constraints.reads_guard
+        self._texts = task.guard.fixed if reads_guard else ()
+        # A limit is one for all generations only where they read the same texts.
+        self._draws_texts = bool(self._sample) and self._constraints.max_divergence is None
         self.aim = Aim(model, task)
 
     @property
@@ -88,11 +90,11 @@ class Objective:
         return (self._sample or len(self._task.forms)) + len(self._texts)
 
     def evaluate(self, prompts: Prompts, rng: np.random.Generator) -> PopulationEvaluation:
-        """Evaluate a population; the stream draws forms and the respondents of reading "sampled"."""
+        """Evaluate a population; the stream draws forms, texts and the respondents of reading "sampled"."""
         if "gradient" in self._requires:
             return self.evaluate_with_gradient(prompts, rng)
         losses = self.aim.losses(self._draw(rng))
-        return self._score(ask(self._model, prompts, self._query(losses)), losses, rng)
+        return self._score(ask(self._model, prompts, self._query(losses, rng)), losses, rng)
 
     def compare(
         self, model: Answering, prompts: Prompts, rng: np.random.Generator
@@ -101,7 +103,9 @@ class Objective:
         losses, placement = self.aim.losses(self._task.measured), self._task.settings.placement
         answers = ask(model, prompts, Query(losses.forms, placement=placement, valid_mass=True))
         if self._texts:
-            guard = ask(model, prompts, Query(texts=self._texts, placement=placement))
+            every = self._task.guard.read_every
+            texts = Query(texts=self._texts, placement=placement, read_every=every)
+            guard = ask(model, prompts, texts)
             answers = replace(
                 answers,
                 divergence=guard.divergence,
@@ -124,12 +128,11 @@ class Objective:
         if not isinstance(self._model, DifferentiableModel):
             raise TypeError(f"{self._model.name} gives no gradients")
         losses = self.aim.losses(self._draw(rng))
+        query = self._query(losses, rng)
         answers: list[Answers] = []
         gradients: list[np.ndarray] = []
         for row in range(len(prompts)):  # one backward pass at a time: its activations are large
-            answer, backward = ask_with_gradient(
-                self._model, prompts[row : row + 1], self._query(losses)
-            )
+            answer, backward = ask_with_gradient(self._model, prompts[row : row + 1], query)
             gradients.append(backward(self._cotangent(answer, losses)))
             answers.append(answer)
         return self._score(join_answers(answers), losses, rng, np.concatenate(gradients))
@@ -138,10 +141,14 @@ class Objective:
         pool = self._task.forms
         return pool if self._sample is None else draw_forms(pool, self._sample, rng)
 
-    def _query(self, losses: Losses) -> Query:
+    def _query(self, losses: Losses, rng: np.random.Generator) -> Query:
+        texts: Texts = self._texts
+        if texts and self._draws_texts:  # from a stream of its own: forms and respondents stay
+            texts = self._task.guard.draw(rng.spawn(1)[0])
         return Query(
             losses.forms,
-            texts=self._texts,
+            texts=texts,
+            read_every=self._task.guard.read_every,
             placement=self._task.settings.placement,
             valid_mass=self._constraints.reads_mass,
         )

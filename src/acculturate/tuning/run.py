@@ -16,6 +16,7 @@ import numpy as np
 from acculturate import progress
 from acculturate.arguments import checked
 from acculturate.errors import FailureError, UsageError
+from acculturate.metrics.guard import guard_fingerprint
 from acculturate.metrics.measure import default_table
 from acculturate.model.answers import AnswerModel, DifferentiableModel
 from acculturate.model.asking import provenance
@@ -44,6 +45,7 @@ from acculturate.search import (
 from acculturate.survey.countries import Country, CountryTable
 from acculturate.survey.instrument import Instrument
 from acculturate.tuning.frontier import write_frontier
+from acculturate.tuning.guard import open_guard
 from acculturate.tuning.loop import LoopState, Progress, StopReason, TuningLoop
 from acculturate.tuning.methods import make_method
 from acculturate.tuning.remembering import ANSWERS, RememberingModel
@@ -113,8 +115,10 @@ def tune(
     about = provenance(model)
     with open_run(out, task.config(about, optimizer), resume=resume) as directory:
         if not directory.finished:
-            asked = task.scoring, task.forms, task.held_out
+            asked = task.scoring, task.forms, task.held_out, guard_fingerprint(task.settings.guard)
             _begin_or_compare(directory, record_provenance(about, target, table, *asked, command))
+            guard = open_guard(directory.path, model, instrument, task.settings)
+            task = replace(task, guard=guard)
             _run(model, about, task, optimizer, directory, on_generation)
         (directory.path / ANSWERS).unlink(missing_ok=True)
         return Run.load(directory.path)

@@ -24,6 +24,7 @@ from pydantic.fields import FieldInfo
 
 from acculturate.errors import UsageError
 from acculturate.formatting import suggestion
+from acculturate.metrics.guard import GuardKind
 from acculturate.model.answers import Placement
 from acculturate.model.start import Init
 from acculturate.search import Adam, Optimizer, read_name
@@ -113,6 +114,9 @@ class Settings:
     divergence_weight: _Amount = None
     """Weight of the divergence in the objective [points of loss per nat]; by default 10 with gradients,
     else 0."""
+    guard: GuardKind = "texts"
+    """Ordinary text that the divergence is of: longer texts and the untouched model's own answers, or the short
+    sentences of versions before 0.3."""
     target_loss: _Amount = None
     """Loss at which the search stops early, once within the limits."""
     stall: _OptionalCount = None

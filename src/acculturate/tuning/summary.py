@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from acculturate import progress
-from acculturate.metrics.guard import read_guard
 from acculturate.metrics.measure import Profile, profile
-from acculturate.metrics.texts import HELD_OUT_TEXTS, OPENINGS, TUNING_TEXTS
+from acculturate.metrics.texts import OPENINGS
 from acculturate.model.answers import Answering, Answers, Query
 from acculturate.model.asking import ask
 from acculturate.model.soft_prompt import Prompt, SoftPrompt
@@ -67,9 +66,9 @@ def summarise(
 def count_asked(task: Task, population: int) -> int:
     """Return how many forms and texts are asked for a result, the comparison of the last leaders included."""
     states = 2 + (population > 1)  # untouched, tuned and the random start, which read texts too
-    measured, texts = len(task.measured), len(TUNING_TEXTS) + len(HELD_OUT_TEXTS)
+    measured, texts = len(task.measured), len(task.guard.fixed) + sum(map(len, task.guard.held_out))
     rows = (states + 2) * (measured + len(task.held_out)) + states * texts
-    return rows + (2 * (measured + len(TUNING_TEXTS)) if task.settings.sample else 0)
+    return rows + (2 * (measured + len(task.guard.fixed)) if task.settings.sample else 0)
 
 
 def continue_texts(model: Answering, tuned: SoftPrompt) -> tuple[Continuation, ...]:
@@ -138,8 +137,8 @@ def _measure(
     tuning, held_out = measured(task.measured), measured(task.held_out)
     row = Method(method, label, _outcome(tuning), _outcome(held_out))
     if line is None:  # the guard asks what virtual tokens do to a text; a line of words is a text
-        near = read_guard(model, prompt, settings.placement, TUNING_TEXTS)
-        far = read_guard(model, prompt, settings.placement, HELD_OUT_TEXTS)
+        near = task.guard.read(model, prompt, settings.placement)
+        far = task.guard.read_held_out(model, prompt, settings.placement)
         row = replace(
             row,
             divergence=near.divergence,

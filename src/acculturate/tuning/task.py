@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from acculturate.metrics.guard import Guard, make_guard
 from acculturate.metrics.held_out import limit_forms
 from acculturate.model.answers import Answers
 from acculturate.search import Optimizer
@@ -59,6 +60,7 @@ class Task:
         measured: Tuning forms that candidates of different generations, and the result, are compared on.
         held_out: Forms in wordings and frames that the search never sees; answers in words are a balanced part,
             in the sets of words of the search.
+        guard: Ordinary texts.
     """
 
     settings: Settings
@@ -69,6 +71,7 @@ class Task:
     forms: tuple[Form, ...]
     measured: tuple[Form, ...]
     held_out: tuple[Form, ...]
+    guard: Guard
 
     def values(
         self, answers: Answers, rng: np.random.Generator
@@ -93,6 +96,7 @@ class Task:
             "sample": settings.sample_size(instrument),
             "objective": None if settings.objective == "scores" else settings.objective,
             "labels": None if settings.labels == "digits" else settings.labels,
+            "guard": None if settings.guard == "sentences" else settings.guard,
         }
         survey = {"instrument": instrument.key, "table": target.table, "country": target.name}
         tables: dict[str, dict[str, Any]] = {
@@ -150,6 +154,7 @@ def make_task(
         forms=forms,
         measured=measured,
         held_out=held_out,
+        guard=make_guard(settings.guard),
     )
 
 
