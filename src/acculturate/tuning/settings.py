@@ -133,29 +133,29 @@ class Settings:
     respondents: Annotated[int, Field(ge=1, le=MOST_RESPONDENTS)] = 100
     """Draws from the answers of each form, for reading sampled."""
     forms: _OptionalCount = None
-    """Tuning forms per generation: one per item, or a multiple of twice the items; by default every item
-    once in each option order."""
+    """Tuning forms per generation: one per item, or a multiple of twice the items (in words alone, of the
+    items); by default every item once in each option order, in words twice."""
     measured_forms: _OptionalCount = None
     """Tuning forms that the result is measured on where those of the search are drawn anew, a multiple of twice
-    the items; by default every item in every frame and order, and fewer where that would take more than about a
-    quarter of the run."""
+    the items; by default every item in every frame, order and set of words, and fewer where that would take
+    more than about a quarter of the run."""
     sample: bool | None = None
     """New random tuning forms for every generation; by default with adam, unless forms, stall or
     target-loss is set."""
     objective: Objective = "scores"
-    """What is minimised: the loss of the mean scores over all forms; that of the wanted shift, made by every
-    questionnaire (frame, option order, set of words) from its own untouched scores; or that of the smallest
-    changes of items that make the shift, by every answer from its own."""
+    """Loss that is minimised: scores, of the mean scores over all forms; shift, of the shift to the target,
+    made by every questionnaire (frame, order, set of words) from its own untouched scores; items, of every
+    answer, moved from its own untouched one by the smallest changes of items that make the shift."""
     labels: Annotated[str, AfterValidator(_check_labels), Field(json_schema_extra=_LABELS)] = (
         "digits"
     )
-    """Answers of the forms: digits or letters before listed options, or the options' words with no list;
-    several are drawn in turn."""
+    """Answers of the forms: digits or letters in front of listed options, or words, without a list; several
+    are drawn in turn."""
     language: str = "en"
     """Language code of the forms: en, ar, es, hi or zh."""
     languages: Annotated[str | None, AfterValidator(lambda x: x and ",".join(_split(x)))] = None
-    """Languages of the tuning forms, such as en,es, drawn in turn; by default language, which the held-out
-    forms have in any case."""
+    """Languages of the tuning forms, such as en,es, drawn in turn; by default the language, in which held-out
+    forms are asked in any case."""
 
     @model_validator(mode="wrap")
     @classmethod
