@@ -28,7 +28,7 @@ OPTIONS = {
     "evaluate": "--languages --respondents --on --texts --no-generated --model --instrument --table --device "
     "--trust-remote-code --json",
     "report": "--out --json",
-    "check": "--instrument --labels --language --seed --device --json",
+    "check": "--instrument --labels --language --device --json",
     "relate": "--out --seed --json",
     "export": "--out --format --model --device --trust-remote-code --json",
     "countries": "--table --json",

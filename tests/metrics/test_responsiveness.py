@@ -112,10 +112,26 @@ def test_reactions_at_random_seldom_pass(dimensions: int, most: float) -> None:
     scoring = Scoring({2: TOY, 6: VSM13}[dimensions])
     rng = np.random.default_rng(0)
     passed = [
-        responsiveness_of(rng.normal(size=(1, dimensions, dimensions)) * 50, scoring, 0).passed
+        responsiveness_of(rng.normal(size=(1, dimensions, dimensions)) * 50, scoring).passed
         for _ in range(2000)
     ]
     assert np.mean(passed) < most
+
+
+def test_intervals_hold_the_planted_value_at_their_level():
+    planted = np.diag([50.0] * 6) + 5 * (1 - np.eye(6))
+    rng, held = np.random.default_rng(0), []
+    for _ in range(400):
+        noise = rng.normal(size=(4, 6, 6)) * 5
+        found = responsiveness_of(planted + noise, Scoring(VSM13))
+        assert found.interval is not None
+        own = [d.interval for d in found.dimensions.values() if d.interval is not None]
+        held.append(
+            (found.interval[0] <= 0.45 <= found.interval[1], *(a <= 50 <= b for a, b in own))
+        )
+    value, *own = np.mean(held, axis=0)
+    assert 0.9 < value < 0.99
+    assert 0.93 < np.mean(own) < 0.97
 
 
 @pytest.mark.parametrize("labels", ["digits", "letters", "words"])

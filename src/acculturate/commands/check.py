@@ -8,7 +8,7 @@ from typing import Any, cast
 import acculturate as ac
 from acculturate import display
 from acculturate.commands.loading import load
-from acculturate.commands.options import Dtype, Seed, takes_settings
+from acculturate.commands.options import Dtype, takes_settings
 from acculturate.model import Chat
 from acculturate.survey import LabelKind
 
@@ -19,7 +19,6 @@ def check(
     *,
     instrument: str = "vsm13",
     labels: list[str] | None = None,
-    seed: Seed = 0,
     device: str = "auto",
     as_json: bool = False,
     revision: str | None = None,
@@ -34,7 +33,6 @@ def check(
 
     Options:
         labels: Labels of the answer options; may be given several times [digits, letters, words].
-        seed: Random seed for the bootstrap intervals.
     """
     from acculturate.metrics.check import KINDS
 
@@ -43,6 +41,5 @@ def check(
         ac.load_instrument(instrument),
         labels=cast("Sequence[LabelKind]", labels or KINDS),
         language=settings["language"],
-        seed=seed,
     )
     display.print_result(as_json, result.to_dict(), lambda: display.show_check(result))

@@ -79,7 +79,6 @@ def measure(
         labels=labels,
         language=settings["language"],
         scoring=scoring,
-        seed=seed,
     )
     result = replace(result, responsiveness=responsiveness)
     display.print_result(

@@ -242,7 +242,7 @@ class _Checks:
 
     def responsiveness(self) -> None:
         """Ask whether the untouched model answers as it is told to, in the labels of the run."""
-        inputs, settings = self._inputs, self._inputs.settings
+        inputs = self._inputs
         labels = labels_of(inputs.tuning)
         if inputs.instrument.language(inputs.language).poles:
             self._once(
@@ -253,8 +253,7 @@ class _Checks:
                     inputs.instrument,
                     labels=labels,
                     language=inputs.language,
-                    scoring=settings.scoring,
-                    seed=settings.seed,
+                    scoring=inputs.settings.scoring,
                 ),
                 labels,
                 inputs.language,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from acculturate.arguments import Seed, checked
+from acculturate.arguments import checked
 from acculturate.errors import AcculturateError, UsageError
 from acculturate.metrics.content import ENOUGH, Content
 from acculturate.metrics.measure import choose_forms, measure
@@ -93,7 +93,6 @@ def check(
     *,
     labels: Sequence[LabelKind] = KINDS,
     language: str = "en",
-    seed: Seed = 0,
 ) -> Check:
     """Check whether a model is fit to be measured, and by which reading.
 
@@ -102,7 +101,6 @@ def check(
         instrument: A questionnaire with poles.
         labels: Kinds of labels to ask by.
         language: Language of forms and poles.
-        seed: Of the bootstrap.
 
     Raises:
         UsageError: The instrument has no such language, or no poles in it.
@@ -117,7 +115,7 @@ def check(
     errors: dict[LabelKind, AcculturateError] = {}
     for kind in labels:
         try:
-            readings[kind] = _check_reading(model, instrument, kind, language, seed)
+            readings[kind] = _check_reading(model, instrument, kind, language)
         except AcculturateError as error:
             errors[kind] = error
     if not readings:
@@ -129,12 +127,10 @@ def check(
 
 
 def _check_reading(
-    model: AnswerModel, instrument: Instrument, kind: LabelKind, language: str, seed: int
+    model: AnswerModel, instrument: Instrument, kind: LabelKind, language: str
 ) -> CheckedReading:
     asked = choose_forms(instrument, "all", language, kind)
-    content = measure(model, instrument, forms=asked, seed=seed).content
-    responsiveness = measure_responsiveness(
-        model, instrument, labels=kind, language=language, seed=seed
-    )
+    content = measure(model, instrument, forms=asked).content
+    responsiveness = measure_responsiveness(model, instrument, labels=kind, language=language)
     assert responsiveness is not None
     return CheckedReading(content, responsiveness)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.formatting import LEVEL, interval_text, share_text
-from acculturate.metrics.statistics import bootstrap_weights, interval_around, interval_of
+from acculturate.metrics.statistics import Interval
 from acculturate.model import AnswerModel, Query, SoftPrompt, ask
 from acculturate.progress import task
 from acculturate.record_files import NanIfNull, OptionalInterval
@@ -37,7 +37,6 @@ seldom: with a standard deviation of half the range, 1 of 800 times with six dim
 """
 FORMS_AN_ITEM = 4
 """Forms of an item under each statement: the fewest ways with an interval."""
-SAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Reaction:
 
     Attributes:
         points: Difference of the dimension's own score, high less low.
-        interval: Its 95% bootstrap interval over ways of asking; None for a single way.
+        interval: Its 95% interval over ways of asking; None for a single way.
         share: The same difference as a share of the dimension's published range.
         spread: Standard deviation of the difference over ways, in points.
         consistency: Share of ways in which the difference has the right sign.
@@ -69,7 +68,7 @@ class Responsiveness:
         value: Mean over dimensions of `share` less `others`, within 0 and 1. 0 for a model that does not
             react, or reacts alike on all dimensions; 1 for one that goes from end to end of each
             published range and moves nothing else.
-        interval: Its 95% bootstrap interval over ways of asking; None for a single way.
+        interval: Its 95% interval over ways of asking; None for a single way.
         ways: Number of ways: questionnaires in one frame, order and set of words each.
         dimensions: Reaction to the poles of each dimension.
     """
@@ -124,7 +123,6 @@ def measure_responsiveness(
     labels: LabelKind = "digits",
     language: str = "en",
     scoring: Scoring | None = None,
-    seed: int = 0,
 ) -> Responsiveness | None:
     """Ask a small balanced set of forms behind each pole statement, and compare the scores.
 
@@ -138,7 +136,6 @@ def measure_responsiveness(
         labels: Labels of the options.
         language: Language of forms and statements.
         scoring: The formulas; the instrument's defaults if None.
-        seed: Of the bootstrap.
 
     Returns:
         None where the language has no poles.
@@ -167,41 +164,57 @@ def measure_responsiveness(
             scores(poles[dimension.key].high) - scores(poles[dimension.key].low)
             for dimension in scoring.dimensions
         ]
-    return responsiveness_of(np.stack(told, axis=1), scoring, seed)
+    return responsiveness_of(np.stack(told, axis=1), scoring)
 
 
 def responsiveness_of(
-    differences: Float[np.ndarray, "way told dimension"], scoring: Scoring, seed: int
+    differences: Float[np.ndarray, "way told dimension"], scoring: Scoring
 ) -> Responsiveness:
-    """Compare the differences on the dimension that was told with those on the others."""
+    """Compare the differences on the dimension that was told with those on the others.
+
+    Intervals are Student's over ways, with the standard error of the jackknife (Tukey 1958): with four ways
+    they hold the true value where a bootstrap misses it one time in five.
+    """
     ways = len(differences)
     ranges = np.array([d.range[1] - d.range[0] for d in scoring.dimensions])
-    own = np.diagonal(differences, axis1=1, axis2=2)
-    means = differences.mean(axis=0) / ranges
+    shares = differences / ranges
+    means, without = shares.mean(axis=0), _without_each(shares)
     value, others = float(_value(means)), _others(means)
-    interval, intervals = None, [None] * len(ranges)
-    if ways > 1:
-        weights = bootstrap_weights([range(ways)], SAMPLES, np.random.default_rng(seed))
-        samples = np.tensordot(weights, differences, axes=1) / ranges
-        low, high = interval_around(_value(samples), value)
-        interval = max(0.0, low), min(1.0, max(0.0, high))
-        intervals = [interval_of(column) for column in (weights @ own).T]
+    interval = _interval(value, _value(without))
+    reactions: dict[str, Reaction] = {}
+    for index, dimension in enumerate(scoring.dimensions):
+        column = differences[:, index, index]
+        mean = float(column.mean())
+        reactions[dimension.key] = Reaction(
+            points=mean,
+            interval=_interval(mean, _without_each(column)),
+            share=float(means[index, index]),
+            spread=float(column.std(ddof=ways > 1)),
+            consistency=float((column > 0).mean()),
+            others=float(others[index]),
+        )
     return Responsiveness(
         value=max(0.0, value),
-        interval=interval,
+        interval=interval and (max(0.0, interval[0]), float(np.clip(interval[1], 0, 1))),
         ways=ways,
-        dimensions={
-            dimension.key: Reaction(
-                points=float(column.mean()),
-                interval=intervals[index],
-                share=float(means[index, index]),
-                spread=float(column.std(ddof=ways > 1)),
-                consistency=float((column > 0).mean()),
-                others=float(others[index]),
-            )
-            for index, (dimension, column) in enumerate(zip(scoring.dimensions, own.T, strict=True))
-        },
+        dimensions=reactions,
     )
+
+
+def _without_each(values: Float[np.ndarray, "way ..."]) -> Float[np.ndarray, "way ..."]:
+    """Return the means that leave out one way each."""
+    return (values.sum(axis=0) - values) / max(1, len(values) - 1)
+
+
+def _interval(value: float, without: Float[np.ndarray, " way"]) -> Interval | None:
+    """Return the 95% interval of a value, from those that leave out one way each; None for a single way."""
+    from scipy.special import stdtrit
+
+    freedom = len(without) - 1
+    if not freedom:
+        return None
+    half = float(stdtrit(freedom, 0.975) * np.sqrt(freedom * without.var()))
+    return value - half, value + half
 
 
 def _others(
