@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from cli_runs import CommandLine
+
+from acculturate import UsageError
+from acculturate.metrics import responsiveness
 
 
 def test_check_as_json(cli: CommandLine):
@@ -35,3 +41,15 @@ def test_measure_says_that_a_model_does_not_answer_as_told(cli: CommandLine):
     assert "This model does not answer as it is told to" in shown.out
     found = cli("measure", "--model", "fake", "--json", "--labels", "words").json
     assert found["responsiveness"]["ways"] == 4
+
+
+def test_a_measurement_stands_where_the_model_cannot_be_told(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(*_: Any, **options: Any) -> None:
+        raise UsageError("the text is too long")
+
+    monkeypatch.setattr(responsiveness, "measure_responsiveness", refuse)
+    shown = cli("measure", "--model", "fake", "--json")
+    assert shown.json["responsiveness"] is None
+    assert "the text is too long" in shown.err

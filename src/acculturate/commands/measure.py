@@ -8,8 +8,9 @@ from typing import Any
 
 import acculturate as ac
 from acculturate import display
-from acculturate.commands.loading import load, load_survey
+from acculturate.commands.loading import load, load_survey, say_warnings
 from acculturate.commands.options import Dtype, Seed, Split, read_anchor, takes_settings
+from acculturate.errors import AcculturateError
 from acculturate.model import Chat
 from acculturate.survey import LabelKind
 
@@ -72,15 +73,18 @@ def measure(
         respondents=settings["respondents"],
         seed=seed,
     )
-    responsiveness = measure_responsiveness(
-        answering,
-        survey,
-        soft_prompt=soft_prompt,
-        labels=labels,
-        language=settings["language"],
-        scoring=scoring,
-    )
-    result = replace(result, responsiveness=responsiveness)
+    try:
+        responsiveness = measure_responsiveness(
+            answering,
+            survey,
+            soft_prompt=soft_prompt,
+            labels=labels,
+            language=settings["language"],
+            scoring=scoring,
+        )
+        result = replace(result, responsiveness=responsiveness)
+    except AcculturateError as error:  # such as a text that is too long for the model
+        say_warnings([f"it was not asked whether the model answers as it is told to: {error}"])
     display.print_result(
         as_json, result.to_dict(), lambda: display.show_profile(result, survey, target)
     )
