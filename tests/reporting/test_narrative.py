@@ -1,6 +1,6 @@
 """The words fit the numbers, and bad news comes as bad news."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -112,6 +112,9 @@ def test_over_the_limit(tmp_path):
 def test_few_valid_answers(tmp_path):
     run = told(tmp_path / "r", tuned_held_out(TUNED, mass=0.2))
     assert tones(run)["It hardly answers."] == "bad"
+    survey = replace(run.config.survey, labels="words")  # an answer can be said in other words
+    in_words = replace(run, config=replace(run.config, survey=survey))
+    assert "It hardly answers." not in tones(in_words)
 
 
 def test_not_measured_on_held_out_forms(tmp_path):

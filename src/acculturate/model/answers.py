@@ -71,8 +71,9 @@ class Answers:
         probabilities: Probability of each option in the item's own order, given that one of the
             options is answered; rows sum to 1, options an item does not have hold 0, and a candidate
             that broke the model holds NaN.
-        valid_mass: Share of the next-token probability that the options take together, or None
-            where it was not asked for (it needs the whole vocabulary).
+        valid_mass: Share of the next-token probability that the options take together, in words the
+            summed probabilities of their whole sequences; None where it was not asked for (it needs the
+            whole vocabulary).
         divergence: KL divergence of the untouched model's next-token distribution to this
             candidate's on the guard texts [nats a token], or None where no text was given. Only
             tokens behind the place of the soft prompt count, for the untouched model too.

@@ -153,7 +153,7 @@ def findings(run: RunRecords) -> tuple[Finding, ...]:
         _cheaper_way_finding(evaluation, tuned),
         _nearest_country_finding(run, evaluation),
         _writing_finding(run, naive, tuned),
-        _answering_finding(tuned),
+        _answering_finding(run, tuned),
     )
     return tuple(finding for finding in checked if finding is not None)
 
@@ -385,9 +385,11 @@ def _writing_finding(run: RunRecords, naive: Method, tuned: Method) -> Finding |
     return Finding(tone, f"Its ordinary text is {words}.", f"{numbers}{within}.")
 
 
-def _answering_finding(tuned: Method) -> Finding | None:
+def _answering_finding(run: RunRecords, tuned: Method) -> Finding | None:
     outcome = tuned.held_out or tuned.tuning
     if outcome is None or outcome.valid_mass is None or outcome.valid_mass >= _LOW_VALID_MASS:
+        return None
+    if "words" in run.config.survey.labels:  # there is more than one way to say an answer
         return None
     return Finding(
         "bad",
