@@ -315,6 +315,7 @@ def behaviour(towards: float, reliability: float = 0.9, judged: float = 0.9) -> 
             correlation=around(0.7),
             reliability=None if kind == "written" else reliability,
             order_correlation=-0.9 if kind == "labels" else None,
+            counts=judged > 0.7 if kind == "written" else reliability >= 0.5,
         )
 
     return Behaviour(

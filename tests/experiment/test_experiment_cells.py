@@ -211,6 +211,7 @@ def test_evaluations_come_into_the_table(tmp_path: Path):
     run(tmp_path, text=text)
     rows = (tmp_path / "out" / "results.csv").read_text()
     assert ",asked:held-out:gain," in rows and ",asked:held-out:loss," in rows
+    assert ",behaviour:words," in rows and "evaluation/behaviour.json" in rows
 
 
 class Numbered(FakeModel):
@@ -231,7 +232,9 @@ def test_a_refused_check_leaves_its_cell_complete_and_is_tried_again(tmp_path: P
     published = run(tmp_path, text=text, model=Numbered)
     assert (published.failed, published.missing) == ({}, 0)
     said = next(each for each in published.sentences if each.startswith("Not asked"))
-    assert said.startswith("Not asked in 4 cells: options lettered. no letters here.")
+    assert said.startswith(
+        "Not asked in 4 cells: options lettered; everyday situations by letters. no letters here."
+    )
     assert said in " ".join(
         (tmp_path / "out" / "report.html").read_text().replace("</b>", "").split()
     )

@@ -150,8 +150,8 @@ def test_written_answers_are_judged_by_the_untouched_model(scenarios):
     assert row.dimensions["lto"].shift.value == pytest.approx(0.8)
     assert (check.questions, check.right, check.works) == (24, 1.0, True)
     assert (replies[0].naive, replies[0].tuned) == ("untouched", "tuned\n words")
-    _, check, _ = measure_writing(Acting(scenarios, judges=False), PROMPT, scenarios, SETTINGS)
-    assert (check.right, check.works) == (0.0, False)
+    row, check, _ = measure_writing(Acting(scenarios, judges=False), PROMPT, scenarios, SETTINGS)
+    assert (check.right, check.works, row.counts) == (0.0, False, False)
     assert not JudgeCheck(24, 0.625, (0.43, 0.79)).works
 
 

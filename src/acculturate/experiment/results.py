@@ -318,6 +318,12 @@ def _other_ways(result: Measured) -> Iterator[Number]:
         file = folder / "responsiveness.json"
         yield from _number("responsiveness", told.value, file, told.interval)
     yield from _number("rank", result.rank, folder / "specificity.json")
+    for row in result.checks.behaviour.rows if result.checks.behaviour else ():
+        if row.method == "tuned" and row.counts and row.towards is not None:
+            key = f"behaviour:{row.kind}"
+            yield from _number(
+                key, row.towards.value, folder / "behaviour.json", row.towards.interval
+            )
 
 
 def _times(result: Measured) -> Iterator[Number]:

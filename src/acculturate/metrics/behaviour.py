@@ -76,6 +76,8 @@ class BehaviourRow:
             frames and orders (Cronbach's alpha); None where it was not measured.
         order_correlation: Correlation over situations of the untouched model's log-odds between both orders of
             the actions; None where there is no order.
+        counts: False where the untouched model's choices are about places or frames, not actions, or where
+            its judgement of written answers is no better than chance.
     """
 
     kind: Kind
@@ -87,16 +89,12 @@ class BehaviourRow:
     correlation: Quantity | None
     reliability: float | None = None
     order_correlation: float | None = None
+    counts: bool = True
 
     @property
     def situations(self) -> int:
         """Number of situations in all."""
         return sum(shift.situations for shift in self.dimensions.values())
-
-    @property
-    def counts(self) -> bool:
-        """Whether the untouched model's choices are about the actions, and not about places or frames."""
-        return self.reliability is None or self.reliability >= ENOUGH
 
 
 @dataclass(frozen=True)
@@ -189,16 +187,16 @@ def measure_choices(
         shifted = {name: _log_odds(model, method, forms) for name, method in methods.items()}
     cells = (len(scenarios.scenarios), -1, 1 if kind == "words" else 2)
     before = untouched.reshape(cells)
-    orders = None
-    if kind == "labels":
-        orders = _correlation(*before.mean(axis=1).T)
+    orders = _correlation(*before.mean(axis=1).T) if kind == "labels" else None
+    reliability = _alpha(before.reshape(len(before), -1))
     return tuple(
         _row(
             (kind, name),
             (after.reshape(cells) - before).mean(axis=(1, 2)),
             scenarios.dimensions,
             settings,
-            reliability=_alpha(before.reshape(len(before), -1)),
+            counts=reliability is None or reliability >= ENOUGH,
+            reliability=reliability,
             order_correlation=orders,
         )
         for name, after in shifted.items()
@@ -236,11 +234,11 @@ def measure_writing(
         high, low, naive, tuned = (
             _judge(model, scenarios, judge, answers) for answers in (*known, *written)
         )
-    row = _row(
-        ("written", "tuned"), tuned - naive, [q.dimension for q in judge.questions], settings
-    )
+    check = _check_judge(int((high > low).sum()), len(questions))
+    dimensions = [question.dimension for question in judge.questions]
+    row = _row(("written", "tuned"), tuned - naive, dimensions, settings, counts=check.works)
     replies = tuple(Reply(*reply) for reply in zip(questions, *written, strict=True))
-    return row, _check_judge(int((high > low).sum()), len(questions)), replies
+    return row, check, replies
 
 
 def _judge(
@@ -275,6 +273,7 @@ def _row(
     dimensions: Sequence[str],
     settings: BehaviourSettings,
     *,
+    counts: bool,
     reliability: float | None = None,
     order_correlation: float | None = None,
 ) -> BehaviourRow:
@@ -328,6 +327,7 @@ def _row(
         correlation=beside(survey, correlations),
         reliability=reliability,
         order_correlation=order_correlation,
+        counts=counts,
     )
 
 

@@ -40,7 +40,7 @@ def columns(check: Behaviour) -> tuple[tuple[str, BehaviourRow], ...]:
     return tuple(
         (heading, row)
         for key, heading in KINDS.items()
-        if (row := check.row(*key)) and (key[0] != "written" or (check.judge and check.judge.works))
+        if (row := check.row(*key)) and (row.counts or row.kind != "written")
     )
 
 
