@@ -27,6 +27,10 @@ from tiny_models import (
 
 TEXTS = TUNING_TEXTS[:2]
 TOKENS = 3
+LINES = (
+    "{{ bos_token }}{% for m in messages %}<{{ m.role }}>\n{{ m.content }}\n{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>\n{% endif %}"
+)
 every_architecture = pytest.mark.parametrize("name", ARCHITECTURES)
 placements = pytest.mark.parametrize("placement", ["front", "after-bos", "before-answer"])
 
@@ -132,21 +136,28 @@ def test_the_vocabulary_is_summed_only_inside_answers(
 
 
 @pytest.mark.parametrize(
-    "chat_template", [None, CHAT_TEMPLATE, CHAT_TEMPLATE.replace("] {%", "]{%")]
+    ("chat_template", "stem", "before", "space"),
+    [
+        (None, "{text}\n{cue}", "{text}\n", " "),
+        (CHAT_TEMPLATE, "[user] {text}\n[assistant]", None, " "),
+        (CHAT_TEMPLATE.replace("] {%", "]{%"), "[user] {text}\n[assistant]", None, " "),
+        (LINES, "<user>\n{text}\n<assistant>\n", None, ""),
+    ],
 )
 def test_an_answer_stands_behind_the_cue_or_begins_the_reply(
-    chat_template: str | None, form: Form
+    chat_template: str | None, stem: str, before: str | None, space: str, form: Form
 ) -> None:
     tokenizer = tiny_tokenizer(chat_template=chat_template)
     encoded = FormEncoder(tokenizer).encode(form)
-    shown = f"[user] {form.text}\n[assistant]" if chat_template else f"{form.text}\n{form.cue}"
-    assert tokenizer.decode(encoded.tokens) == f"<bos>{shown}"
+    stem, before = (
+        f"<bos>{part.format(text=form.text, cue=form.cue)}" for part in (stem, before or stem)
+    )
+    assert tokenizer.decode(encoded.tokens) == stem
     assert encoded.prompt_at("front") == 0
     assert encoded.prompt_at("after-bos") == 1
-    before = tokenizer.decode(encoded.tokens[: encoded.prompt_at("before-answer")])
-    assert before == f"<bos>{shown if chat_template else form.text + chr(10)}"
+    assert tokenizer.decode(encoded.tokens[: encoded.prompt_at("before-answer")]) == before
     read = [tokenizer.decode(option) for option in encoded.options]
-    assert read == [f" {words}" for words in form.labels]
+    assert read == [space + words for words in form.labels]
     turned = replace(form, labels=form.labels[::-1], options=form.options[::-1])
     assert FormEncoder(tokenizer).encode(turned) == encoded
 
