@@ -144,7 +144,7 @@ def test_every_way_is_a_whole_questionnaire(name: str, labels: Any) -> None:
         def ask(self, prompts: Any, query: Query) -> Answers:
             p = np.zeros((1, len(query.forms), 10))
             for column, form in enumerate(query.forms):
-                share = self._stream(form.text[:20], form.frame, form.order, str(form.word_set))
+                share = self._stream(form.line, form.frame, form.order, str(form.word_set))
                 high = share.uniform()
                 p[0, column, 0], p[0, column, 1] = 1 - high, high
             return Answers(tuple(query.forms), p[:, :, : max(len(f.options) for f in query.forms)])

@@ -13,6 +13,7 @@ from acculturate.survey import (
     draw_forms,
     instrument_names,
     load_instrument,
+    select_forms,
 )
 from acculturate.survey.instrument import DATA
 
@@ -34,7 +35,10 @@ def test_a_form_shows_no_options_and_its_answers_are_their_words():
 @pytest.mark.parametrize(("name", "code"), LANGUAGES)
 def test_every_language_has_words_of_its_own_for_both_splits(name: str, code: str):
     instrument = load_instrument(name)
-    tuning, held_out = (all_forms(instrument, (code,), s, "words") for s in ("tuning", "held-out"))
+    tuning, held_out = (
+        all_forms(instrument, (code,), split, "words", words=split)
+        for split in ("tuning", "held-out")
+    )
     assert not {f.word_set for f in tuning} & {f.word_set for f in held_out}
     assert not {f.labels for f in tuning} & {f.labels for f in held_out}
     assert not {f.frame for f in tuning} & {f.frame for f in held_out}
@@ -53,7 +57,8 @@ def test_a_questionnaire_in_words_asks_each_item_once_with_one_set_of_words():
 
 
 def test_more_forms_rotate_words_frames_and_wordings():
-    forms = balanced_forms(VSM13, "tuning", 9 * 24, labels="words")
+    pool = all_forms(VSM13, split="tuning", labels="words", words="tuning")
+    forms = select_forms(pool, 9 * 24)
     assert len(set(forms)) == len(forms)
     for item in VSM13.items:
         asked = [form for form in forms if form.item == item.id]
@@ -63,7 +68,7 @@ def test_more_forms_rotate_words_frames_and_wordings():
 
 def test_drawn_forms_are_balanced_over_kinds_of_labels_and_sets_of_words():
     """Of two kinds of labels one has two orders and the other none, and three sets of words."""
-    pool = all_forms(VSM13, split="tuning", labels=("digits", "words"))
+    pool = all_forms(VSM13, split="tuning", labels=("digits", "words"), words="tuning")
     forms = draw_forms(pool, 6 * 48, np.random.default_rng(0))
     assert len(set(forms)) == len(forms) == 6 * 48
     for item in VSM13.items:
@@ -80,7 +85,7 @@ def test_a_step_of_a_mixed_pool_asks_whole_questionnaires(name: str, kinds: tupl
     instrument = load_instrument(name)
     items = [item.id for item in instrument.items]
     languages = list(instrument.languages)[:2]
-    pool = all_forms(instrument, languages, "tuning", kinds)
+    pool = all_forms(instrument, languages, "tuning", kinds, words="tuning")
     met = set()
     for seed in range(40):
         forms = draw_forms(pool, 2 * len(items), np.random.default_rng(seed))
@@ -93,6 +98,13 @@ def test_a_step_of_a_mixed_pool_asks_whole_questionnaires(name: str, kinds: tupl
     with pytest.raises(UsageError) as caught:
         draw_forms(pool, len(items), np.random.default_rng(0))
     assert f"multiple of {2 * len(items)}" in (caught.value.hint or "")
+
+
+def test_one_set_of_words_is_asked_unless_more_are_wanted():
+    """As a printed survey has one."""
+    assert {form.word_set for form in all_forms(VSM13, labels="words")} == {0}
+    sets = {f.word_set for f in all_forms(VSM13, labels="words", words="tuning")}
+    assert sets == {0, 1, 2}
 
 
 def test_words_can_be_new_where_nothing_else_is():

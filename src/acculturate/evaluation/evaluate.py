@@ -446,7 +446,7 @@ def _tuning_forms(
     """Return the forms that a run was tuned on, found by their fingerprint."""
     languages, labels = (survey.languages or survey.language).split(","), survey.labels.split(",")
     kinds = cast("tuple[LabelKind, ...]", tuple(labels))
-    pool = all_forms(instrument, languages, "tuning", kinds)
+    pool = all_forms(instrument, languages, "tuning", kinds, words="tuning")
     if len(pool) == survey.forms and form_fingerprint(pool) == wanted:
         return pool
     forms = select_forms(pool, survey.forms)

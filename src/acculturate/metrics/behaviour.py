@@ -263,7 +263,8 @@ def _log_odds(
     """Return the log-odds of option 0 against option 1 in every form; NaN of a broken model."""
     if isinstance(method, str):
         method, forms = None, with_line(forms, method)
-    p = np.maximum(ask_state(model, method, forms).probabilities[0].astype(np.float64), _LEAST)
+    answers = ask_state(model, method, forms, calibrated=False)
+    p = np.maximum(answers.probabilities[0].astype(np.float64), _LEAST)
     return np.log(p[:, 0]) - np.log(p[:, 1])
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from acculturate.metrics.attained import carry_over
 from acculturate.metrics.comparison import Comparison, ComparisonSettings, StatePair
 from acculturate.survey import Form, Instrument, LabelKind, crossed_forms, draw_forms
-from acculturate.survey.language import Split
+from acculturate.survey.language import Split, WordSets
 
 TUNING = "tuning"
 """Key of the row of the forms that a run was tuned on; what was wanted is counted from there."""
@@ -84,7 +84,8 @@ def form_sets(
         UsageError: The instrument does not have one of the languages.
     """
     own = labels_of(tuning)
-    sets = [FormSet(TUNING, "As it was tuned", limit_forms(tuning))]
+    of_survey = [form for form in tuning if not form.word_set]
+    sets = [FormSet(TUNING, "As it was tuned", limit_forms(of_survey))]
     sets += _new_in_one_thing(instrument, language, own)[1:]
     sets += _by_other_labels(instrument, language, own)
     if own != "words":
@@ -104,12 +105,12 @@ def _new_in_one_thing(instrument: Instrument, language: str, labels: LabelKind) 
     new_wordings = bool(text.held_out_wordings)
     new_words = labels == "words" and text.word_sets_of("tuning") != text.word_sets_of("held-out")
     both = "New wordings and frames" if new_wordings else "New frames"
-    ways: list[tuple[str, str, Split, Split, Split, bool]] = [
-        (TUNING, "Tuning wordings and frames", "tuning", "tuning", "tuning", True),
-        ("wordings", "New wordings", "held-out", "tuning", "tuning", new_wordings),
-        ("frames", "New frames", "tuning", "held-out", "tuning", new_wordings),
+    ways: list[tuple[str, str, Split, Split, WordSets, bool]] = [
+        (TUNING, "Tuning wordings and frames", "tuning", "tuning", "first", True),
+        ("wordings", "New wordings", "held-out", "tuning", "first", new_wordings),
+        ("frames", "New frames", "tuning", "held-out", "first", new_wordings),
         (NEW_WORDS, "New option words", "tuning", "tuning", "held-out", new_words),
-        (HEADLINE, both, "held-out", "held-out", "tuning", True),
+        (HEADLINE, both, "held-out", "held-out", "first", True),
         ("all-new", "New in everything", "held-out", "held-out", "held-out", new_words),
     ]
     return [

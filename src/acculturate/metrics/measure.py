@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -171,12 +171,13 @@ def ask_state(
     forms: Sequence[Form],
     *,
     valid_mass: bool = False,
+    calibrated: bool = True,
 ) -> Answers:
-    """Ask the model forms, tuned by a soft prompt or untouched."""
+    """Ask the model forms, tuned by a soft prompt or untouched; the rest is as in `Query`."""
+    query = Query(forms, valid_mass=valid_mass, calibrated=calibrated)
     if prompt is None:
-        return ask(model, None, Query(forms, valid_mass=valid_mass))
-    query = Query(forms, placement=prompt.placement, valid_mass=valid_mass)
-    return ask(model, prompt.embeddings[None], query)
+        return ask(model, None, query)
+    return ask(model, prompt.embeddings[None], replace(query, placement=prompt.placement))
 
 
 def choose_forms(

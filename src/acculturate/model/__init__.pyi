@@ -16,6 +16,7 @@ from .answers import check_prompt as check_prompt
 from .answers import identify as identify
 from .answers import join_answers as join_answers
 from .asking import ask as ask
+from .asking import ask_untouched as ask_untouched
 from .asking import ask_with_gradient as ask_with_gradient
 from .asking import one_each as one_each
 from .asking import provenance as provenance

@@ -44,6 +44,9 @@ class Query:
         read_every: Of the texts' tokens, every so manieth is read, the first one first.
         placement: Where the soft prompt goes.
         valid_mass: Whether the mass of the options in the whole vocabulary is computed.
+        calibrated: Whether answers in words are calibrated (`calibrate`), which `ask` does for every model.
+        pool: Forms whose untouched answers calibrate, whole questionnaires; the query's own forms where it is
+            empty. Stored as a tuple.
     """
 
     forms: Sequence[Form] = ()
@@ -51,10 +54,12 @@ class Query:
     placement: Placement = "front"
     valid_mass: bool = False
     read_every: int = 1
+    calibrated: bool = True
+    pool: Sequence[Form] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "forms", tuple(self.forms))
-        object.__setattr__(self, "texts", tuple(self.texts))
+        for name in ("forms", "texts", "pool"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @property
     def size(self) -> int:

@@ -1,4 +1,4 @@
-"""Asking any model, one that somebody plugged in included: its answers are checked once a call.
+"""Asking any model, one that somebody plugged in included: its answers are checked once a call, and calibrated.
 
 In: a model, prompts, a query. Out: its answers, which have the shapes and sums that `Answers` promises, or an
 error that names the model's class and the fault. Everything above this subpackage asks through here.
@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
+from weakref import ref
 
 import numpy as np
+from jaxtyping import Float
 
 from acculturate.errors import FailureError
 from acculturate.model.answers import (
@@ -22,8 +25,16 @@ from acculturate.model.answers import (
     DifferentiableModel,
     Query,
 )
+from acculturate.model.calibration import (
+    Means,
+    calibrate,
+    calibrate_backward,
+    mean_answers,
+    means_of,
+)
 from acculturate.model.soft_prompt import Prompts
-from acculturate.progress import current_task
+from acculturate.progress import current_task, task
+from acculturate.survey.forms import Form
 
 T = TypeVar("T")
 
@@ -35,26 +46,34 @@ _TOLERANCE = 1e-3
 
 
 def ask(model: Answering, prompts: Prompts | None, query: Query) -> Answers:
-    """Ask a model; see `AnswerModel.ask`.
+    """Ask a model; see `AnswerModel.ask`. Answers in words are calibrated, unless the query says otherwise.
 
     Raises:
         FailureError: Its answers are not what was asked for.
     """
+    plain = _plain(query)
     with _counted(query.size * (1 if prompts is None else len(prompts))):
-        return _checked(model, "ask", model.ask(prompts, query), prompts, query)
+        answers = _checked(model, "ask", model.ask(prompts, plain), prompts, plain)
+    if not _calibrates(query):
+        return answers
+    if prompts is None and query.forms == _calibrating_forms(query):
+        _keep(model, query.forms, answers.probabilities[0])
+    means = means_of(_means(model, query), query.forms, answers.probabilities.shape[2])
+    return replace(answers, probabilities=calibrate(answers.probabilities, means))
 
 
 def ask_with_gradient(
     model: DifferentiableModel, prompts: Prompts, query: Query
 ) -> tuple[Answers, Backward]:
-    """Ask a model; see `DifferentiableModel.ask_with_gradient`.
+    """Ask a model; see `DifferentiableModel.ask_with_gradient`. Calibrated as in `ask`.
 
     Raises:
         FailureError: Its answers, or later its gradient, are not what was asked for.
     """
-    method = "ask_with_gradient"
+    method, plain = "ask_with_gradient", _plain(query)
     with _counted(query.size * len(prompts)):
-        answers, backward = model.ask_with_gradient(prompts, query)
+        answers, backward = model.ask_with_gradient(prompts, plain)
+    raw = _checked(model, method, answers, prompts, plain)
 
     def checked(cotangent: Cotangent) -> np.ndarray:
         gradient = backward(cotangent)
@@ -62,17 +81,110 @@ def ask_with_gradient(
             raise _fault(model, method, f"a gradient of shape {shape}, not {prompts.shape}")
         return gradient
 
-    return _checked(model, method, answers, prompts, query), checked
+    if not _calibrates(query):
+        return raw, checked
+    probabilities = raw.probabilities
+    means = means_of(_means(model, query), query.forms, probabilities.shape[2])
+
+    def calibrated(cotangent: Cotangent) -> np.ndarray:
+        gradient = calibrate_backward(probabilities, means, cotangent.probabilities)
+        return checked(replace(cotangent, probabilities=gradient))
+
+    return replace(raw, probabilities=calibrate(probabilities, means)), calibrated
+
+
+def ask_untouched(
+    model: Answering, forms: Sequence[Form], pool: Sequence[Form]
+) -> Float[np.ndarray, "form option"]:
+    """Return the untouched model's answers to some forms of a pool, calibrated.
+
+    Whole questionnaires of the pool are asked, each once, and kept: the same forms always get the same bits,
+    whatever was asked before.
+    """
+    widest = max(len(form.options) for form in pool)
+    rows: dict[Form, np.ndarray] = {}
+    for part in _questionnaires(pool, forms):
+        raw = _untouched(model, part)
+        means = means_of(mean_answers(raw, part), part, raw.shape[1])
+        for form, row in zip(part, calibrate(raw[None], means)[0], strict=True):
+            rows[form] = np.pad(row, (0, widest - len(row)))
+    return np.array([rows[form] for form in forms])
+
+
+def _calibrates(query: Query) -> bool:
+    return query.calibrated and any(form.word_set is not None for form in query.forms)
+
+
+def _plain(query: Query) -> Query:
+    """Return the query that a model is asked: a model that asks another one asks it plainly, too."""
+    if _calibrates(query) or query.pool:
+        return replace(query, calibrated=False, pool=())
+    return query
+
+
+def _calibrating_forms(query: Query) -> tuple[Form, ...]:
+    """Return the forms whose untouched answers calibrate."""
+    own = (form.plain for form in query.forms if form.word_set is not None)
+    return tuple(query.pool) or tuple(dict.fromkeys(own))
+
+
+def _means(model: Answering, query: Query) -> Means:
+    forms = _calibrating_forms(query)
+    parts = _questionnaires(forms, query.forms) if query.pool else [forms]
+    means: Means = {}
+    for part in parts:
+        means |= mean_answers(_untouched(model, part), part)
+    return means
+
+
+def _questionnaires(pool: Sequence[Form], asked: Sequence[Form]) -> list[tuple[Form, ...]]:
+    """Return the forms of a pool that are of the same questionnaires as others, by questionnaire."""
+    parts: dict[object, list[Form]] = {form.questionnaire: [] for form in asked}
+    for form in pool:
+        if form.questionnaire in parts:
+            parts[form.questionnaire].append(form)
+    return [tuple(part) for part in parts.values()]
+
+
+_Kept = dict[tuple[Form, ...], np.ndarray]
+_KEPT: dict[int, tuple[ref[Answering], _Kept]] = {}
+"""Untouched answers of each model that is alive, to the forms that were asked of it last."""
+_MOST_KEPT = 128
+
+
+def _untouched(model: Answering, forms: tuple[Form, ...]) -> Float[np.ndarray, "form option"]:
+    """Return the untouched model's own answers, asked once."""
+    kept = _kept(model)
+    if forms not in kept:
+        query = Query(forms, calibrated=False)
+        with task("asking the untouched model", len(forms)):
+            answers = _checked(model, "ask", model.ask(None, query), None, query)
+        _keep(model, forms, answers.probabilities[0])
+    return kept[forms]
+
+
+def _keep(model: Answering, forms: tuple[Form, ...], probabilities: np.ndarray) -> None:
+    kept = _kept(model)
+    if forms not in kept and len(kept) >= _MOST_KEPT:
+        kept.pop(next(iter(kept)))
+    kept.setdefault(forms, probabilities)
+
+
+def _kept(model: Answering) -> _Kept:
+    key = id(model)
+    if key not in _KEPT or _KEPT[key][0]() is not model:
+        _KEPT[key] = ref(model, lambda _: _KEPT.pop(key, None)), {}
+    return _KEPT[key][1]
 
 
 @contextmanager
 def _counted(size: int) -> Generator[None]:
     """Count forms and texts as done by the current task, also where the model itself counts none."""
-    task = current_task()
-    before = task.done if task else 0.0
+    current = current_task()
+    before = current.done if current else 0.0
     yield
-    if task is not None and task.total is not None and task.done < before + size:
-        task.reach(min(task.total, before + size))
+    if current is not None and current.total is not None and current.done < before + size:
+        current.reach(min(current.total, before + size))
 
 
 def one_each(

@@ -20,7 +20,7 @@ from acculturate.arguments import checked
 from acculturate.errors import UsageError
 from acculturate.io import fingerprint as fingerprint_of
 from acculturate.survey.instrument import Instrument, Item
-from acculturate.survey.language import Frame, LanguageText, Split
+from acculturate.survey.language import Frame, LanguageText, Split, WordSets
 
 Order = Literal["forward", "reversed", "shuffled", "unlisted"]
 ORDERS: tuple[Order, Order] = ("forward", "reversed")
@@ -57,6 +57,7 @@ class Form:
         label_kind: Kind of the labels that were asked for; ten options and more have letters also as "digits".
         told: The beginning of the text that tells the model what to be; a chat model finds it in the system
             message, where its template has one.
+        line: The lines that `with_line` put in front of the text, which begins with them; else empty.
     """
 
     item: str
@@ -72,6 +73,13 @@ class Form:
     word_set: int | None = None
     label_kind: LabelKind = "digits"
     told: str = ""
+    line: str = ""
+
+    @property
+    def plain(self) -> Form:
+        """The form without the lines in front."""
+        text = self.text.removeprefix(f"{self.line}\n") if self.line else self.text
+        return replace(self, text=text, line="", told="")
 
     @property
     def answer_kind(self) -> tuple[str, str]:
@@ -91,6 +99,7 @@ def all_forms(
     languages: Sequence[str] = ("en",),
     split: Split | None = None,
     labels: LabelKind | tuple[LabelKind, ...] = "digits",
+    words: WordSets = "first",
 ) -> tuple[Form, ...]:
     """Return every form there is: all tuning forms, then all held-out forms.
 
@@ -99,6 +108,7 @@ def all_forms(
         languages: Language codes, in the order of the result.
         split: The forms of one split alone.
         labels: Labels of the options, of one kind or several; more than nine always with letters.
+        words: Sets of option words that answer, where labels are "words"; see `crossed_forms`.
 
     Raises:
         UsageError: The instrument has no such language, or there are no such labels.
@@ -109,7 +119,7 @@ def all_forms(
         for part in (SPLITS if split is None else (split,))
         for language in languages
         for kind in kinds
-        for form in crossed_forms(instrument, part, part, language, kind, words=part)
+        for form in crossed_forms(instrument, part, part, language, kind, words=words)
     )
 
 
@@ -120,7 +130,7 @@ def crossed_forms(
     language: str = "en",
     labels: LabelKind = "digits",
     shuffled: bool = False,
-    words: Split = "tuning",
+    words: WordSets = "first",
 ) -> tuple[Form, ...]:
     """Return the wordings of one split in the frames of one, to ask what is new one thing at a time.
 
@@ -132,7 +142,8 @@ def crossed_forms(
         labels: Labels of the options; more than nine always with letters.
         shuffled: Options in two orders that no pool has, each the other backwards, instead of
             forward and reversed. A scale of two options has no other order.
-        words: The split whose sets of words answer, where labels are "words".
+        words: Sets of option words that answer, where labels are "words": the "first" one alone, as a
+            printed survey has one; all that a search may see ("tuning"); or the "held-out" one.
 
     Returns:
         The forms; their split is "tuning" only where everything is as the tuning forms have it.
@@ -144,9 +155,9 @@ def crossed_forms(
         raise UsageError(f'there are no labels "{labels}"', "Give digits, letters or words.")
     text = instrument.language(language)
     if labels == "words":
-        split: Split = "tuning" if wordings == frames == words == "tuning" else "held-out"
+        known = wordings == frames == "tuning" and words != "held-out"
         return tuple(
-            _words_form(text, item, wording, frame, chosen, split)
+            _words_form(text, item, wording, frame, chosen, "tuning" if known else "held-out")
             for item in instrument.items
             for chosen in text.word_sets_of(words)
             for wording in text.wordings_of(wordings)
@@ -243,7 +254,12 @@ def draw_forms(pool: Sequence[Form], count: int, rng: np.random.Generator) -> tu
 
 def with_line(forms: Sequence[Form], line: str) -> tuple[Form, ...]:
     """Return the same forms with a line of text in front."""
-    return tuple(replace(form, text=f"{line}\n{form.text}") for form in forms)
+    return tuple(
+        replace(
+            form, text=f"{line}\n{form.text}", line=f"{line}\n{form.line}" if form.line else line
+        )
+        for form in forms
+    )
 
 
 def telling(forms: Sequence[Form], told: str) -> tuple[Form, ...]:

@@ -15,6 +15,7 @@ from acculturate.formatting import suggestion
 from acculturate.schema import Flag, Section, Text, Whole, fault
 
 Split = Literal["tuning", "held-out"]
+WordSets = Literal["first", "tuning", "held-out"]
 Direction = Literal["ltr", "rtl"]
 
 
@@ -104,9 +105,11 @@ class LanguageText:
         own = tuple(frame for frame in with_words if frame.held_out == held_out)
         return own or (_BARE_FRAMES[held_out],)
 
-    def word_sets_of(self, split: Split) -> tuple[int, ...]:
-        """Return the indices of a split's sets of words; the splits share none unless there is only one."""
-        return _of_split(len(next(iter(self.words.values()))), 1, split)
+    def word_sets_of(self, which: WordSets) -> tuple[int, ...]:
+        """Return the indices of sets of words; the splits share none unless there is only one."""
+        if which == "first":
+            return (0,)
+        return _of_split(len(next(iter(self.words.values()))), 1, which)
 
     def wordings_of(self, split: Split) -> tuple[int, ...]:
         """Return the indices of a split's wordings; the splits share none unless there is only one."""

@@ -89,7 +89,6 @@ class LoopState:
         scores: Scores of the best candidate.
         leaders: Soft prompts of the latest best candidates, the latest last.
         start: Soft prompt of the best candidate of the first generation.
-        untouched: See `Aim.untouched`; None where the objective compares with no untouched answer.
     """
 
     generation: int = 0
@@ -105,11 +104,10 @@ class LoopState:
     scores: Float[np.ndarray, " dimension"] | None = None
     leaders: Prompts | None = None
     start: Prompt | None = None
-    untouched: Float[np.ndarray, " form"] | None = None
 
     def dump(self) -> State:
         """Return the state as arrays."""
-        return {k: np.asarray(value) for k, value in vars(self).items() if value is not None}
+        return {name: np.asarray(value) for name, value in vars(self).items()}
 
     @classmethod
     def load(cls, arrays: State, lengths: dict[str, int]) -> LoopState:
@@ -122,8 +120,7 @@ class LoopState:
         Raises:
             FailureError: One is missing, or is not what its annotation says.
         """
-        may_be_nan = ("divergence", "perplexity", "scores", "untouched")
-        loaded = load(cls, arrays, lengths, may_be_nan=may_be_nan)
+        loaded = load(cls, arrays, lengths, may_be_nan=("divergence", "perplexity", "scores"))
         for name in ("scores", "leaders", "start"):
             if name not in arrays:
                 raise damaged(f"`{name}` is missing")
@@ -157,14 +154,10 @@ class TuningLoop:
             arrays, self._history = saved
             search = {k.removeprefix("search_"): v for k, v in arrays.items() if k[:7] == "search_"}
             lengths = {"token": task.settings.tokens, "hidden": model.hidden_size}
-            lengths |= {"dimension": len(task.scores), "form": len(task.forms)}
+            lengths["dimension"] = len(task.scores)
             with directory.naming_state():
                 self.state = LoopState.load(arrays, lengths)
                 optimizer.restore(search)
-        if task.settings.objective != "scores":
-            if self.state.untouched is not None:
-                self._objective.aim.untouched[:] = self.state.untouched
-            self.state.untouched = self._objective.aim.untouched
 
     def run(self, on_generation: Callable[[Progress], None]) -> StopReason:
         """Run generations until there is a reason to stop."""

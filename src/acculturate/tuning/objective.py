@@ -43,7 +43,7 @@ class PopulationEvaluation:
         divergence: Divergence on the tuning guard texts, or None where they were not read.
         perplexity: Perplexity of the tuning guard texts, or None likewise.
         gradient: Gradient of the descended quantity in the soft prompts, or None where not asked for.
-        tokens: Tokens that went through the model, all candidates and the untouched model together.
+        tokens: Tokens that went through the model, all candidates together.
     """
 
     loss: Float[np.ndarray, " candidate"]
@@ -151,6 +151,7 @@ class Objective:
             read_every=self._task.guard.read_every,
             placement=self._task.settings.placement,
             valid_mass=self._constraints.reads_mass,
+            pool=self._task.forms,
         )
 
     def _score(
@@ -174,7 +175,7 @@ class Objective:
             divergence=answers.divergence,
             perplexity=answers.perplexity,
             gradient=gradient,
-            tokens=answers.tokens * len(values) + losses.tokens,
+            tokens=answers.tokens * len(values),
         )
 
     def _cotangent(self, answers: Answers, losses: Losses) -> Cotangent:

@@ -122,9 +122,10 @@ def make_task(
 ) -> Task:
     """Return the task of a run.
 
-    Where the objective samples forms, the result is measured on each item once in every questionnaire, its
-    wordings in turn, or on fewer after a short search: a balanced part of the pool, as asking all of it
-    takes longer than the search.
+    A search in words sees several sets of option words, and its result is measured on the first one, as the
+    survey is. Where the objective samples forms, the result is measured on each item once in every
+    questionnaire, its wordings in turn, or on fewer after a short search: a balanced part of the pool, as
+    asking all of it takes longer than the search.
 
     Raises:
         UsageError: The target lacks a score, anchor or variant do not fit the instrument, so many forms
@@ -132,7 +133,8 @@ def make_task(
     """
     scoring = Scoring(instrument, settings.anchor, settings.aggregate, settings.variant)
     scores, labels = target.vector(instrument), settings.label_kinds
-    pool = all_forms(instrument, settings.language_codes, "tuning", labels)
+    pool = all_forms(instrument, settings.language_codes, "tuning", labels, words="tuning")
+    of_survey = [form for form in pool if not form.word_set]
     held_out: tuple[Form, ...] = ()
     for kind in labels:
         new = crossed_forms(instrument, "held-out", "held-out", settings.language, kind)
@@ -142,9 +144,11 @@ def make_task(
         draw_forms(pool, count, np.random.default_rng(0))  # refuses what cannot be drawn
         forms, affordable = pool, settings.budget * count * _SHARE_OF_THE_SEARCH
         affordable -= _ROWS_HELD_OUT * len(held_out)
-        measured = select_forms(pool, settings.measured_forms or _measured(pool, affordable))
+        measured = select_forms(
+            of_survey, settings.measured_forms or _measured(of_survey, affordable)
+        )
     else:
-        forms = measured = select_forms(pool, count)
+        forms, measured = select_forms(pool, count), select_forms(of_survey, count)
     return Task(
         settings=settings,
         scoring=scoring,
