@@ -246,11 +246,13 @@ def _show_held_out(run: RunRecords) -> None:
             continue
         content = loss_text(shift.content and shift.content.coefficient, 2)
         attained = _estimate(shift.attained, shift.interval)
-        counts = content if shift.counts else f"{content}, does not count"
+        counts = content if shift.counts else f"{content}*"
         rows.append((row.label, *losses, *attained, loss_text(shift.correlation, 2), counts))
-    header = "", "untouched", "tuned", "attained", LEVEL, "correlation", "content"
+    title = f"{run.path}: loss and attained shift by way of asking"
+    header = "", "untouched", "tuned", "attained", LEVEL, "corr.", "content"
+    caption = "* Not about the question, untouched: does not count."
     below = _listed(checks_narrative.sentences(run))
-    show_table(f"{run.path}: loss and attained shift by way of asking", header, rows, below=below)
+    show_table(title, header, rows, caption=caption, below=below)
 
 
 def _show_benchmark(run: RunRecords, result: Result) -> None:

@@ -14,6 +14,7 @@ from experiment_runs import ODD, PLAN, plan, run
 
 from acculturate.cli import main
 from acculturate.experiment import collect, differences, paper_table, prepare, publish
+from acculturate.formatting import loss_text
 from acculturate.metrics import holm, sign_flip_test
 from fake_run import write_benchmark
 
@@ -257,6 +258,38 @@ def test_lines_of_words_are_asked_in_the_same_ways_as_prompts(tmp_path: Path):
         assert (out / row["source"]).is_file()
     assert "And asked in other ways?" in (out / "report.html").read_text()
     assert (out / "elsewhere.tex").read_text().count("\\midrule") == 2
+    shifts_are_in_the_tables(out, found)
+
+
+def shifts_are_in_the_tables(out: Path, found: list[dict[str, str]]) -> None:
+    """A column each in the paper's table, and a table of attained shift by way of asking."""
+
+    def cells(file: str) -> dict[tuple[str, str], dict[str, str]]:
+        header, _, *lines = (out / file).read_text().splitlines()
+        plain = header, *(line for line in lines if line.startswith("| Toyland"))
+        heads, *shown = ([cell.strip() for cell in line.strip("|").split("|")] for line in plain)
+        return {(each[0], each[1]): dict(zip(heads, each, strict=True)) for each in shown}
+
+    def mean(method: str, measure: str) -> float:
+        keys = "country", "method", "measure"
+        wanted = "Toyland", method, measure
+        values = [float(row["value"]) for row in found if tuple(row[k] for k in keys) == wanted]
+        return float(np.mean(values)) if values else float("nan")
+
+    paper, ways = cells("table.md"), cells("attained.md")
+    for method in ("persona", "adam"):
+        attained = mean(method, "asked:held-out:attained")
+        assert paper["Toyland", method]["attained, held-out forms"].startswith(
+            loss_text(attained, 2)
+        )
+        # Two dimensions have no correlation.
+        assert ways["Toyland", method]["New wordings and frames"] == loss_text(attained, 2)
+    assert paper["Toyland", "adam"]["carry-over"].split(" ")[0] == loss_text(
+        mean("adam", "carry_over"), 2
+    )
+    assert paper["Toyland", "naive"]["carry-over"] == "–"
+    assert ("Toyland", "naive") not in ways
+    assert "How much of the wanted shift is attained?" in (out / "report.html").read_text()
 
 
 def test_what_was_not_asked_elsewhere_has_no_table(finished: Path):

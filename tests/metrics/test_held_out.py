@@ -197,6 +197,15 @@ def test_by_order_halves_the_forms(asked):
     both = [(first.tuned.scores[k] + last.tuned.scores[k]) / 2 for k in first.tuned.scores]
     assert both == pytest.approx(list(asked.state(1).scores.values()))
     assert first.gain_interval is not None
+    assert first.shift is None
+
+
+def test_one_order_has_the_content_of_both(asked):
+    """With options in one order alone, items that lean to a place look as if they meant something."""
+    whole = asked.shift(asked.wanted)
+    for row in rows_by_order(asked, asked.wanted):
+        assert row.shift.content == whole.content and row.shift.counts == whole.counts
+        assert row.shift.attained != whole.attained
 
 
 def test_kept_samples_are_few_and_of_both(asked):

@@ -1,7 +1,7 @@
 """Everything that is made of an experiment's cells: tables, figures, and a page that needs nothing else.
 
 In: a directory with cells. Out: in it results.csv, times.csv, results.parquet where pyarrow is there,
-table.html, table.md, table.tex, elsewhere.md, elsewhere.tex, comparisons.csv, figures/*.svg and report.html.
+table.html, table, elsewhere and attained as .md and .tex, comparisons.csv, figures/*.svg and report.html.
 The same cells give the same tables. Templates and styles are shared with the report of a run.
 """
 
@@ -34,6 +34,7 @@ from acculturate.experiment.tables import (
     markdown,
     paper_table,
     robustness_table,
+    shift_table,
 )
 from acculturate.experiment.worker import CellFailure, is_complete
 from acculturate.io import write_bytes, write_text
@@ -85,8 +86,9 @@ def publish(
     measured = collect(out, cells, experiment.baselines)
     write_results(experiment, (*measured, *collect(out, trial_cells, ())), out)
     table, compared = paper_table(measured), differences(measured)
-    robustness, figures = robustness_table(table), figures_of(measured, experiment.budget)
-    for name, text in (("table", table.text), ("elsewhere", robustness)):
+    robustness, shifts = robustness_table(table), shift_table(table)
+    figures = figures_of(measured, experiment.budget)
+    for name, text in (("table", table.text), ("elsewhere", robustness), ("attained", shifts)):
         if text is not None:
             write_text(out / f"{name}.md", markdown(text))
             write_text(out / f"{name}.tex", latex(text, experiment.name))
@@ -103,6 +105,7 @@ def publish(
         "findings": found,
         "table": table,
         "robustness": robustness,
+        "shifts": shifts,
         "compared": compared,
         "drawn": figures,
         "trials": trials,

@@ -22,7 +22,7 @@ from acculturate.experiment.plan import Experiment
 from acculturate.experiment.prepared import BASELINE_CELL, Cell
 from acculturate.experiment.worker import LINES, SUMMARY, checks_folder, is_complete
 from acculturate.io import write_bytes, write_text
-from acculturate.metrics import Interval, State
+from acculturate.metrics import AttainedShift, Interval, State
 from acculturate.record_files import MEND, read_record
 from acculturate.runs import SUMMARY as RESULT_TABLE
 from acculturate.runs import (
@@ -109,6 +109,17 @@ class Measured:
     def surveys(self) -> dict[str, State]:
         """Results on other questionnaires, by key."""
         return {s.instrument: self._own(s.naive, s.tuned) for s in self.checks.surveys}
+
+    def shift(self, key: str) -> AttainedShift | None:
+        """Return the shift attained in a way of asking, or on another questionnaire, where it counts."""
+        asked = {row.key: row.shift for row in self.checks.rows}
+        shift = (asked | {each.instrument: each.shift for each in self.checks.surveys}).get(key)
+        return shift if shift and shift.counts and self.cell.method != "naive" else None
+
+    @property
+    def carry_over(self) -> float | None:
+        """Share of the shift attained on the tuning forms that is attained on the held-out ones."""
+        return None if self.cell.method == "naive" else self.checks.carry_over
 
     @property
     def rank(self) -> int | None:
@@ -307,13 +318,14 @@ def _other_ways(result: Measured) -> Iterator[Number]:
         yield from _number(f"{key}:loss", row.tuned.loss, folder / file, row.tuned.interval)
         yield from _number(f"{key}:naive_loss", row.naive.loss, folder / file, row.naive.interval)
         yield from _number(f"{key}:gain", row.gain, folder / file, row.gain_interval)
-    for row in result.checks.rows:
-        if row.shift is not None and row.shift.content is not None:
-            content = row.shift.content
-            file = folder / "held_out.json"
-            yield from _number(
-                f"asked:{row.key}:content", content.coefficient, file, content.interval
-            )
+        if (shift := row.shift) is not None:
+            content, ends = shift.content, (shift.interval, shift.correlation_interval)
+            yield from _number(f"{key}:attained", shift.attained, folder / file, ends[0])
+            yield from _number(f"{key}:correlation", shift.correlation, folder / file, ends[1])
+            if content is not None:
+                coefficient = content.coefficient, folder / file, content.interval
+                yield from _number(f"{key}:content", *coefficient)
+    yield from _number("carry_over", result.carry_over, folder / "held_out.json")
     if (told := result.checks.responsiveness) is not None:
         file = folder / "responsiveness.json"
         yield from _number("responsiveness", told.value, file, told.interval)

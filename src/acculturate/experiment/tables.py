@@ -1,4 +1,4 @@
-"""The paper's table and that of other ways of asking, country x method, as data and as escaped text.
+"""The paper's table and those of other ways of asking, country x method, as data and as escaped text.
 
 In: measured cells. Out: lines with a mean over seeds and its interval; Markdown and LaTeX.
 """
@@ -14,6 +14,7 @@ import numpy as np
 from acculturate.experiment.results import Measured, grouped, place_names
 from acculturate.formatting import MISSING, divergence_text, loss_text
 from acculturate.metrics import Interval, State, bootstrap_means, interval_of
+from acculturate.metrics.held_out import HEADLINE
 
 _SAMPLES = 1000
 _SURVEY_DIGITS = 2
@@ -51,6 +52,8 @@ class Line:
         tuning: Loss on the tuning forms.
         held_out: Loss on forms that no search saw.
         divergence: Divergence on ordinary text [nats per token].
+        shifts: Attained shift on the held-out forms, its correlation with the wanted one, and the carry-over,
+            where they count.
         benchmarks: Right answers in percent, in the order of `PaperTable.benchmarks`.
         members: Its cells, one a seed.
         best: Whether its held-out loss is the country's smallest.
@@ -62,6 +65,7 @@ class Line:
     tuning: Value
     held_out: Value
     divergence: Value
+    shifts: tuple[Value, ...]
     benchmarks: tuple[Value, ...]
     members: tuple[Measured, ...]
     best: bool = False
@@ -76,7 +80,7 @@ class Line:
             self.tuning.text,
             self.held_out.text,
             divergence_text(self.divergence.value),
-            *(value.text for value in self.benchmarks),
+            *(value.text for value in (*self.shifts, *self.benchmarks)),
         )
 
 
@@ -85,10 +89,12 @@ class PaperTable:
     """All lines, country by country.
 
     Attributes:
+        shifts: Names of the columns of `Line.shifts`; none where no cell was asked for them.
         benchmarks: Keys of the benchmarks.
         lines: The lines.
     """
 
+    shifts: tuple[str, ...]
     benchmarks: tuple[str, ...]
     lines: tuple[Line, ...]
 
@@ -102,7 +108,7 @@ class PaperTable:
         """The table as text."""
         losses = ("loss, tuning forms", "loss, held-out forms", "divergence")
         return TextTable(
-            ("country", "method", "seeds", *losses, *self.benchmarks),
+            ("country", "method", "seeds", *losses, *self.shifts, *self.benchmarks),
             tuple(line.texts for line in self.lines),
             frozenset(line.texts for line in self.lines if line.best),
         )
@@ -132,21 +138,29 @@ def paper_table(measured: Sequence[Measured]) -> PaperTable:
     """Return the table of some measured cells, in their order."""
     benchmarks = tuple(dict.fromkeys(key for cell in measured for key in cell.benchmarks))
     names = place_names(cell.cell for cell in measured)
+    shifted = any(row.shift for cell in measured for row in cell.checks.rows)
+    shifts = ("attained, held-out forms", "correlation", "carry-over") if shifted else ()
     lines: list[Line] = []
     for place, here in grouped(measured, lambda cell: cell.cell.place).items():
         by_method = grouped(here, lambda cell: cell.cell.method).values()
-        own = [_line(names[place], members, benchmarks) for members in by_method]
+        own = [_line(names[place], members, shifted, benchmarks) for members in by_method]
         losses = [line.held_out.value for line in own if line.held_out.value is not None]
         least = min(losses, default=None)
         lines += [replace(line, best=line.held_out.value == least is not None) for line in own]
-    return PaperTable(benchmarks, tuple(lines))
+    return PaperTable(shifts, benchmarks, tuple(lines))
 
 
-def _line(place: str, members: Sequence[Measured], benchmarks: Sequence[str]) -> Line:
+def _line(
+    place: str, members: Sequence[Measured], shifted: bool, benchmarks: Sequence[str]
+) -> Line:
     first = members[0]
-    digits = first.evaluation.digits
+    loss_digits = first.evaluation.digits
 
-    def value(numbers: Iterable[float | None], interval: Interval | None = None) -> Value:
+    def value(
+        numbers: Iterable[float | None],
+        interval: Interval | None = None,
+        digits: int = loss_digits,
+    ) -> Value:
         known = [number for number in numbers if number is not None]
         if first.cell.seed is None:
             return Value(known[0] if known else None, interval, digits)
@@ -158,6 +172,14 @@ def _line(place: str, members: Sequence[Measured], benchmarks: Sequence[str]) ->
         ends = share.interval and (100 * share.interval[0], 100 * share.interval[1])
         return Value(None if share.value is None else 100 * share.value, ends, 1)
 
+    def shift(name: str, ends: str) -> Value:
+        found = [cell.shift(HEADLINE) for cell in members]
+        return value(
+            [getattr(each, name, None) for each in found], getattr(found[0], ends, None), 2
+        )
+
+    shifts = shift("attained", "interval"), shift("correlation", "correlation_interval")
+    carried = value([cell.carry_over for cell in members], digits=2)
     tuning, held_out = first.row.tuning, first.row.held_out
     return Line(
         place=place,
@@ -166,6 +188,7 @@ def _line(place: str, members: Sequence[Measured], benchmarks: Sequence[str]) ->
         tuning=value([cell.tuning for cell in members], tuning and tuning.interval),
         held_out=value([cell.held_out for cell in members], held_out and held_out.interval),
         divergence=value([cell.row.divergence for cell in members]),
+        shifts=(*shifts, carried) if shifted else (),
         benchmarks=tuple(percent(key) for key in benchmarks),
         members=tuple(members),
     )
@@ -193,8 +216,8 @@ def robustness_table(table: PaperTable) -> TextTable | None:
         asked = [cell for cell in line.members if cell.ways]
         if asked:
             losses = [
-                *(_mean_text([cell.ways for cell in asked], k, line.held_out.digits) for k in ways),
-                *(_mean_text([cell.surveys for cell in asked], k, _SURVEY_DIGITS) for k in surveys),
+                *(_loss_text([cell.ways for cell in asked], k, line.held_out.digits) for k in ways),
+                *(_loss_text([cell.surveys for cell in asked], k, _SURVEY_DIGITS) for k in surveys),
             ]
             divergence = divergence_text(line.divergence.value)
             lines.append((line.place, line.method, *losses, _rank_text(asked), divergence))
@@ -202,9 +225,37 @@ def robustness_table(table: PaperTable) -> TextTable | None:
     return TextTable((*header, "Divergence"), tuple(lines))
 
 
-def _mean_text(asked: Sequence[dict[str, State]], key: str, digits: int) -> str:
-    losses = [states[key].loss for states in asked if key in states]
-    return loss_text(float(np.mean(losses)) if losses else None, digits)
+def _loss_text(asked: Sequence[dict[str, State]], key: str, digits: int) -> str:
+    return _mean_text([states[key].loss for states in asked if key in states], digits)
+
+
+def shift_table(table: PaperTable) -> TextTable | None:
+    """Return attained shift and correlation by way of asking, means over seeds; None where nothing counts."""
+    everyone = [cell for line in table.lines for cell in line.members]
+    ways = {row.key: row.label for cell in everyone for row in cell.checks.rows}
+    ways |= {each.instrument: each.title for cell in everyone for each in cell.checks.surveys}
+    lines = [
+        (line.place, line.method, *(_shift_text(line.members, key) for key in ways))
+        for line in table.lines
+    ]
+    known = tuple(line for line in lines if any(text != MISSING for text in line[2:]))
+    return TextTable(("country", "method", *ways.values()), known) if known else None
+
+
+def _shift_text(members: Sequence[Measured], key: str) -> str:
+    shifts = [shift for cell in members if (shift := cell.shift(key)) is not None]
+    attained, correlation = (
+        _mean_text([value for value in values if value is not None], 2)
+        for values in (
+            [shift.attained for shift in shifts],
+            [shift.correlation for shift in shifts],
+        )
+    )
+    return attained if correlation == MISSING else f"{attained} / {correlation}"
+
+
+def _mean_text(values: Sequence[float], digits: int) -> str:
+    return loss_text(float(np.mean(values)) if values else None, digits)
 
 
 def _rank_text(asked: Sequence[Measured]) -> str:

@@ -19,6 +19,8 @@ from acculturate.record_files import OptionalInterval, finite
 
 FEWEST_DIMENSIONS = 3
 """The fewest dimensions with a correlation: over two it is always 1 or -1."""
+LEAST = 0.1
+"""The least share of the wanted shift that is attained on the tuning forms, for a share of it to mean much."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,15 @@ def attained_shift(
 def carry_over(elsewhere: AttainedShift | None, tuning: AttainedShift | None) -> float | None:
     """Return the share of the shift attained on the tuning forms that is attained elsewhere.
 
-    None where one of the two is missing or does not count, or where the shift on the tuning forms cannot be
-    told from none.
+    None where one of the two is missing or does not count, or where the shift on the tuning forms is below a
+    tenth of the wanted one or cannot be told from none.
     """
     if elsewhere is None or tuning is None or not (elsewhere.counts and tuning.counts):
         return None
-    if elsewhere.attained is None or tuning.attained is None:
+    if elsewhere.attained is None or tuning.attained is None or tuning.attained < LEAST:
         return None
-    least = tuning.interval[0] if tuning.interval else tuning.attained
-    return elsewhere.attained / tuning.attained if least > 0 else None
+    is_sure = tuning.interval is None or tuning.interval[0] > 0
+    return elsewhere.attained / tuning.attained if is_sure else None
 
 
 _Statistic = Callable[

@@ -7,7 +7,7 @@ the gain and the attained shift, each with its interval. Which forms are asked i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -171,11 +171,18 @@ def rows_by_order(
     comparison: Comparison, wanted: Float[np.ndarray, " dimension"] | None = None
 ) -> tuple[FormSetResult, ...]:
     """Return the rows of a comparison's forms by the order of their options; none in words, which list none."""
+    whole = None if wanted is None else comparison.shift(wanted)
     rows: list[FormSetResult] = []
     for order, label in (("forward", "…options as listed"), ("reversed", "…options reversed")):
         chosen = [index for index, form in enumerate(comparison.forms) if form.order == order]
-        if chosen:
-            rows.append(make_row(order, label, comparison.only(chosen), wanted))
+        if not chosen:
+            continue
+        row = make_row(order, label, comparison.only(chosen), wanted)
+        if whole is not None and row.shift is not None:
+            # In one order a pull to a place cannot be told from content.
+            shift = replace(row.shift, content=whole.content, counts=whole.counts)
+            row = replace(row, shift=shift)
+        rows.append(row)
     return tuple(rows)
 
 

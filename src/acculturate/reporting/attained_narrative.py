@@ -18,16 +18,14 @@ def carry_over(run: RunRecords) -> str | None:
     shifts = [row.shift for row in rows if row is not None and row.shift is not None]
     if len(shifts) < 2:
         return None
-    for shift, where in zip(
-        shifts, ("on the forms it was tuned on", "on held-out forms"), strict=True
-    ):
+    for shift, where in zip(shifts, ("to the tuning forms", "to held-out forms"), strict=True):
         if not shift.counts and shift.content is not None:
-            return f"What carries over cannot be said: untouched, {where}. {shift.content.warning}"
+            return (
+                f"What carries over cannot be said by the answers {where}. {shift.content.warning}"
+            )
     seen, unseen = (_shift_words(shift) for shift in shifts)
     share = run.checks.carry_over
-    end = (
-        "nothing that could carry over" if share is None else f"a carry-over of {share_text(share)}"
-    )
+    end = "too little to carry over" if share is None else f"a carry-over of {share_text(share)}"
     return (
         f"Of the wanted shift of scores the prompt attains {seen} on the forms it was tuned on and {unseen} on "
         f"held-out ones: {end}."
@@ -48,13 +46,14 @@ def other_ways(run: RunRecords) -> str | None:
         least, row = min(counted, key=lambda pair: pair[0])
         half = sum(attained >= 0.5 for attained, _ in counted)
         sentences.append(
-            f"Of {len(counted)} other ways of asking {half or 'none'} attain half of the wanted shift or more; "
-            f"the least is {loss_text(least, 2)}, {_name(row)}."
+            f"Of {len(counted)} other ways of asking that count {half or 'none'} attain half of the wanted "
+            f"shift; the least is {loss_text(least, 2)}, with {_name(row)}."
         )
-    if left := [_name(row) for row, shift in shifts if not shift.counts]:
+    if left := sum(not shift.counts for _, shift in shifts):
         sentences.append(
-            f"Not counted, since the untouched model’s answers are not about the question there: "
-            f"{'; '.join(left)}."
+            f"{left} other ways do not count: there the untouched model’s answers are not about the question."
+            if left > 1
+            else "One other way does not count: there the untouched model’s answers are not about the question."
         )
     if shifts and _has_one_set_of_words(run):
         sentences.append(
