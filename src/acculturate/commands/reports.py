@@ -76,12 +76,12 @@ def _charts_of(directory: Path) -> tuple[Chart, ...]:
 def relate(
     runs: list[Path], *, out: Path | None = None, seed: Seed = 0, as_json: bool = False
 ) -> None:
-    """Relate the survey losses of runs to their benchmark scores.
+    """Relate the survey losses of runs to their benchmark scores and to their behaviour.
 
     Correlations over many runs, with intervals, come from the files of the runs alone; no model is loaded.
 
     Options:
-        runs: Directories of runs that were evaluated on benchmarks.
+        runs: Directories of runs that were evaluated, on benchmarks or not.
         out: Folder for relate.json and relate.svg.
         seed: Random seed for the bootstrap over runs.
     """

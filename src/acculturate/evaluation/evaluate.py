@@ -19,10 +19,8 @@ from jaxtyping import Float
 
 from acculturate.arguments import Seed, checked
 from acculturate.errors import FailureError, UsageError
-from acculturate.evaluation.behaviour import behaviour_settings, measure_behaviour
+from acculturate.evaluation.behaviour import evaluate_behaviour
 from acculturate.io import fingerprint, lock_folder
-from acculturate.metrics.behaviour import MAX_TOKENS as REPLY_TOKENS
-from acculturate.metrics.behaviour import Behaviour
 from acculturate.metrics.comparison import Comparison, ComparisonSettings, compare
 from acculturate.metrics.extremes import Extremes, measure_extremes
 from acculturate.metrics.held_out import (
@@ -132,13 +130,11 @@ def evaluate(
         model: The model it was tuned on; never changed.
         instrument: The run's questionnaire; needed where it is a file of the user's own.
         table: The run's country table; needed where it is a file of the user's own.
-        languages: Codes of other languages to ask the held-out forms in; all that the instrument has
-            if None.
+        languages: Codes of other languages to ask the held-out forms in; all that there are if None.
         generated: Whether to let it write answers too, where it can.
         respondents: Personas, alike in everything but nationality, who answer every question once;
             0 asks none.
-        scenarios: TOML file of everyday situations (docs/behaviour.md); those that come with the package for
-            the questionnaire if None.
+        scenarios: TOML file of everyday situations, docs/behaviour.md; those of the package if None.
         seed: Of the bootstrap and the respondents.
 
     Returns:
@@ -146,7 +142,7 @@ def evaluate(
 
     Raises:
         UsageError: The run is not finished, the model is another one, a language is unknown, the
-            questionnaire or table has to be given, or the situations do not fit the questionnaire.
+            questionnaire or table has to be given, or the situations are not on its dimensions.
         FailureError: The run's forms are not those of this version, or a file cannot be written.
     """
     if respondents < 0 or respondents == 1 or respondents > MOST_RESPONDENTS:
@@ -212,7 +208,7 @@ class _Checks:
     ) -> None:
         self.memo = Memo(run.directory / "evaluation")
         self._prompt, self._model, self._inputs = run.soft_prompt, model, inputs
-        self._summary = run.summary
+        self._run = run
         self._sets = {form_set.key: form_set for form_set in sets}
         self._compared: dict[str, Comparison] = {}
 
@@ -321,24 +317,16 @@ class _Checks:
 
     def behaviour(self, own: Scenarios | None, written: bool) -> None:
         """Measure choices in everyday situations, and answers to open questions."""
-        persona = self._summary.baselines.get("persona")
-        settings = behaviour_settings(self._summary, self._inputs.settings.seed)
         with self.memo.attempt("behaviour", "behaviour in everyday situations"):
-            scenarios = own or load_scenarios(self._inputs.instrument)
-
-            def make() -> Behaviour:
-                return measure_behaviour(
-                    self._model,
-                    self._prompt,
-                    scenarios,
-                    settings,
-                    self.memo,
-                    persona=persona,
-                    written=written,
-                )
-
-            parts = scenarios.model_dump(), asdict(settings), persona, written, REPLY_TOKENS
-            self.memo.once("behaviour", make, fingerprint=self._fingerprint("behaviour", *parts))
+            evaluate_behaviour(
+                self._run,
+                self._model,
+                own or load_scenarios(self._inputs.instrument),
+                self.memo,
+                self._fingerprint,
+                written=written,
+                seed=self._inputs.settings.seed,
+            )
 
     def respondents(self, count: int) -> None:
         """Simulate a survey of so many respondents."""

@@ -290,10 +290,6 @@ def _row(
     )
     alone = any(len(members) < 2 for members in strata.values())
 
-    def quantity(values: np.ndarray, few: bool) -> Quantity:
-        """Return the first value with the interval of the others."""
-        return Quantity(float(values[0]), None if few else interval_of(values[1:]))
-
     def means(values: LogOdds) -> Float[np.ndarray, "sample dimension"]:
         """Return the mean of each dimension, over all situations first and then over those drawn."""
         whole = np.array([[values[members].mean() for members in strata.values()]])
@@ -309,7 +305,7 @@ def _row(
         both = [index for index, key in enumerate(strata) if key in other]
         vector = np.array([other[key] for key in strata if key in other])
         values = statistic(moved[:, both], vector)
-        return quantity(values[np.isfinite(values)], alone) if np.isfinite(values[0]) else None
+        return _quantity(values[np.isfinite(values)], alone) if np.isfinite(values[0]) else None
 
     return BehaviourRow(
         kind=kind,
@@ -317,8 +313,8 @@ def _row(
         dimensions={
             key: DimensionShift(
                 len(members),
-                quantity(moved[:, index], len(members) < 2),
-                quantity(points[:, index], len(members) < 2),
+                _quantity(moved[:, index], len(members) < 2),
+                _quantity(points[:, index], len(members) < 2),
             )
             for index, (key, members) in enumerate(strata.items())
         },
@@ -330,6 +326,11 @@ def _row(
         order_correlation=order_correlation,
         counts=counts,
     )
+
+
+def _quantity(values: np.ndarray, few: bool) -> Quantity:
+    """Return the first value with the interval of the others, unless there are too few to draw from."""
+    return Quantity(float(values[0]), None if few else interval_of(values[1:]))
 
 
 def _towards(

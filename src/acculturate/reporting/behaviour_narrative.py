@@ -14,11 +14,11 @@ from acculturate.formatting import (
     loss_text,
     share_text,
 )
-from acculturate.metrics.behaviour import Behaviour, BehaviourRow
+from acculturate.metrics.behaviour import Behaviour, BehaviourRow, Kind
 from acculturate.metrics.statistics import Quantity
 from acculturate.runs import RunRecords
 
-KINDS = {
+KINDS: dict[tuple[Kind, str], str] = {
     ("words", "tuned"): "choices",
     ("words", "persona"): "choices, persona line",
     ("labels", "tuned"): "choices by letters",
