@@ -12,7 +12,7 @@ from tuning_runs import BUDGET, HIDDEN, TOKENS, TOY, TOYLAND, optimizer, resumes
 from acculturate.errors import FailureError, UsageError
 from acculturate.model import FakeModel, SoftPrompt
 from acculturate.search import SPACES
-from acculturate.tuning import Settings, make_task, start_search
+from acculturate.tuning import Settings, in_context_line, make_task, start_search
 
 NAMED = ["full", "low-rank:1", "mixture:5"]
 WORDS = "people of Toyland"
@@ -21,7 +21,7 @@ STARTS: dict[str, dict[str, Any]] = {
     "tokens": {"init": "tokens", "init_scale": 0.3},
     "text": {"init": "text", "init_text": WORDS, "init_scale": 0.3},
     "run": {"init": "run", "init_scale": 0.3},
-    "persona": {"init": "persona"},
+    "in-context": {"init": "in-context"},
 }
 
 
@@ -82,14 +82,14 @@ def test_a_start_at_a_run_is_its_soft_prompt(finished: Path):
     assert np.array_equal(space.prompts(first)[0], best)
 
 
-@pytest.mark.parametrize("tokens", [2, 7, 9])
+@pytest.mark.parametrize("tokens", [2, 7, 90])
 @pytest.mark.parametrize("space", ["full", "low-rank:1"])
-def test_a_start_at_the_persona_line_of_the_country(tokens: int, space: str):
+def test_a_start_at_the_scores_of_the_country_in_words(tokens: int, space: str):
     """Cut or repeated to the number of tokens; a search by answers begins close around it."""
     model = FakeModel(HIDDEN)
-    words = model.embed_text("Answer as a person from Toyland would.")
-    line = np.tile(words, (2, 1))[:tokens].astype(np.float32)
-    chosen = Settings(tokens=tokens, init="persona", space=space)
+    words = model.embed_text(in_context_line(TOYLAND, TOY.dimensions))
+    line = np.tile(words, (tokens, 1))[:tokens].astype(np.float32)
+    chosen = Settings(tokens=tokens, init="in-context", space=space)
     for name, size in (("adam", 1), ("de", 6)):
         task = make_task(TOY, TOYLAND, chosen.resolved(optimizer(name)))
         made, first = start_search(model, task, size, np.random.default_rng(0))

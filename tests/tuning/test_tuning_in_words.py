@@ -10,12 +10,12 @@ from tuning_runs import TOY, TOYLAND
 
 from acculturate.export import export_peft
 from acculturate.search import by_name, takes
-from acculturate.tuning import tune
+from acculturate.tuning import in_context_line, tune
 from tiny_models import tiny_model
 
 
 @pytest.mark.parametrize("name", ["adam", "l-shade", "de/rand/1"])
-def test_a_search_in_words_from_the_persona_line_behind_the_first_token(name: str, tmp_path: Path):
+def test_a_search_in_words_from_the_scores_in_words_behind_the_first_token(name: str, tmp_path: Path):
     model = tiny_model("gemma3")
     own = {"budget": 12} if takes(name, "budget") else {}
     run = tune(
@@ -28,14 +28,14 @@ def test_a_search_in_words_from_the_persona_line_behind_the_first_token(name: st
         labels="words",
         objective="items",
         placement="after-bos",
-        init="persona",
+        init="in-context",
         tokens=5,
     )
     assert run.outcome.best_loss is not None
     config = (run.directory / "config.toml").read_text()
-    for line in ('labels = "words"', 'objective = "items"', 'init = "persona"'):
+    for line in ('labels = "words"', 'objective = "items"', 'init = "in-context"'):
         assert line in config
     if name == "adam":
-        start = model.embed_text("Answer as a person from Toyland would.")[:5]
+        start = model.embed_text(in_context_line(TOYLAND, TOY.dimensions))[:5]
         assert 0 < np.abs(run.soft_prompt.embeddings - start).max() < np.abs(start).max()
         assert (export_peft(run.directory, model, tmp_path / "adapter") / "README.md").is_file()

@@ -39,7 +39,7 @@ WEIGHT_FOR_GRADIENTS = 10.0
 SPACE_FOR_ANSWERS = "mixture:64"
 """The space in which a search without gradients gets furthest: docs/choosing-an-optimizer.md."""
 
-_SPREAD_AROUND_PERSONA = 0.1
+_SPREAD_AROUND_WORDS = 0.1
 """So that candidates of a search by answers still begin with its words."""
 
 MOST_TOKENS = 4096
@@ -93,12 +93,13 @@ class Settings:
     space: str | None = None
     """Space that is searched: full, low-rank:N or mixture:N; by default full with gradients or an init,
     else mixture:64."""
-    init: Literal[Init, "persona"] | None = None
-    """Start of the search: random numbers, real tokens, a text, another run, or the persona line of the
-    country (a text is repeated or cut to the tokens); by default tokens with gradients, else gaussian."""
+    init: Literal[Init, "in-context"] | None = None
+    """Start of the search: random numbers, real tokens, a text, another run, or in-context, the country's
+    scores in words (a text is repeated or cut to the tokens); by default tokens with gradients, else
+    gaussian."""
     init_scale: _Amount = None
     """Spread of the first population, in standard deviations of the embeddings; by default 0 with gradients
-    from an init other than gaussian, 0.1 around a persona line, else 1."""
+    from an init other than gaussian, 0.1 around in-context, else 1."""
     init_text: str | None = None
     """Text to start from, for init text."""
     init_run: Annotated[
@@ -214,7 +215,7 @@ class Settings:
         if not of_real_tokens:
             init = init or ("tokens" if by_gradients else "gaussian")
         if scale is None:
-            around = _SPREAD_AROUND_PERSONA if init == "persona" else 1.0
+            around = _SPREAD_AROUND_WORDS if init == "in-context" else 1.0
             scale = 0.0 if by_gradients and init not in (None, "gaussian") else around
         values = {"divergence_weight": weight, "sample": sample, "space": space}
         resolved = replace(self, **values, init=init, init_scale=scale)

@@ -12,7 +12,7 @@ from acculturate.model.answers import AnswerModel, check_prompt
 from acculturate.model.start import start_population
 from acculturate.runs import load_prompt
 from acculturate.search import Full, LowRank, Mixture, Space, read_name
-from acculturate.tuning.baselines import persona_line
+from acculturate.tuning.baselines import in_context_line
 from acculturate.tuning.settings import Settings
 from acculturate.tuning.task import Task
 
@@ -24,7 +24,7 @@ def start_search(
 
     Args:
         model: Gives the embeddings and their scale.
-        task: Its settings, resolved, and its country, for a start at the persona line.
+        task: Its settings, resolved, and its country, for a start at its description.
         size: Candidates.
         rng: Draws everything.
 
@@ -40,8 +40,8 @@ def start_search(
         return space, space.first(size, rng)
     assert settings.init is not None
     init, text = settings.init, settings.init_text
-    if init == "persona":
-        init, text = "text", persona_line(task.target.name)
+    if init == "in-context":
+        init, text = "text", in_context_line(task.target, task.scoring.dimensions)
     prompts = start_population(
         model,
         size,
