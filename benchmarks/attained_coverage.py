@@ -67,7 +67,7 @@ def coverage(
         draws: Sets of forms.
         population: Sets that the shift of all of them is taken from.
     """
-    model, survey = FakeModel(**{"form_effect": 0.1, **effects}), load_instrument("vsm13")
+    model, survey = FakeModel(**effects), load_instrument("vsm13")
     prompt = SoftPrompt(0.5 * np.random.default_rng(5).normal(size=(2, 16)), "front", "fake")
     settings = ComparisonSettings(Scoring(survey), np.zeros(len(survey.dimensions)))
     everything = [form for number in range(population) for form in _drawn(forms, -1 - number)]

@@ -9,7 +9,7 @@ from test_report import Page
 from acculturate.errors import FailureError
 from acculturate.evaluation.evaluate import evaluate
 from acculturate.model import FakeModel
-from acculturate.reporting import checks_narrative, read_run, write_report
+from acculturate.reporting import checks_narrative, narrative, read_run, write_report
 from acculturate.survey import load_countries, load_instrument
 from acculturate.tuning import tune
 
@@ -319,3 +319,103 @@ def test_a_model_that_does_not_answer_as_told(edited):
     assert "The untouched model answers as it is told to." in page.text
     (path / "evaluation" / "responsiveness.json").unlink()
     assert "as it is told to" not in shown(path).text
+
+
+def content(coefficient: float) -> dict:
+    return {
+        "coefficient": coefficient,
+        "interval": [0.0, 0.2],
+        "one_form": 0.0,
+        "components": {"item": 0.0},
+        "order_correlation": None,
+        "rival": "places in the list of options",
+    }
+
+
+def set_shift(values, key, attained, coefficient, correlation=0.9):
+    (row,) = (row for row in values["rows"] if row["key"] == key)
+    row["shift"] = {
+        "attained": attained,
+        "interval": [attained - 0.1, attained + 0.1],
+        "correlation": correlation,
+        "correlation_interval": None,
+        "content": content(coefficient),
+        "counts": coefficient >= 0.5,
+    }
+
+
+def test_the_first_sentences_say_what_carries_over(edited):
+    def change(values):
+        for row in values["rows"]:
+            set_shift(values, row["key"], 0.6, 0.9)
+        set_shift(values, "held-out", 0.45, 0.9, 0.88)
+        set_shift(values, "letters", -0.05, 0.9)
+        values["carry_over"] = 0.75
+
+    path = edited("held_out", change)
+    said = (
+        "Of the wanted shift of scores the prompt attains 0.60 (95 %: 0.50 to 0.70; correlation 0.90) on the "
+        "forms it was tuned on and 0.45 (95 %: 0.35 to 0.55; correlation 0.88) on held-out ones: a carry-over "
+        "of 75 %."
+    )
+    run = read_run(path)
+    assert narrative.headline(run).replace("\xa0", " ").startswith(said)
+    assert checks_narrative.sentences(run)[0].replace("\xa0", " ") == said
+    assert checks_narrative.sentences(run)[1] == (
+        "Of 16 other ways of asking that count 15 attain half of the wanted shift; the least is −0.05, with "
+        "“options lettered”."
+    )
+    page = shown(path)
+    assert said in page.text and ", does not count" not in page.text
+
+
+def test_answers_that_are_not_about_the_question_count_for_nothing(edited):
+    def change(values):
+        for row in values["rows"]:
+            set_shift(values, row["key"], 0.6, 0.9)
+        for key in ("tuning", "letters"):
+            set_shift(values, key, 0.6, 0.03)
+        values["carry_over"] = None
+
+    path = edited("held_out", change)
+    run = read_run(path)
+    warning = (
+        "These answers are about places in the list of options, not about the question: content 0.03 (95 %: "
+        "0.00 to 0.20), where 0.5 is the least that says something."
+    )
+    first, second, *_ = (each.replace("\xa0", " ") for each in checks_narrative.sentences(run))
+    assert (
+        first == f"What carries over cannot be said by the answers to the tuning forms. {warning}"
+    )
+    assert "Of 15 other ways of asking that count" in second
+    assert "One other way does not count" in second
+    assert "with “options lettered”" not in checks_narrative.other_ways(run)
+    assert ", does not count" in shown(path).text
+
+
+def test_a_single_set_of_words_is_told(edited):
+    def change(values):
+        rows = values["rows"]
+        values["rows"] = [
+            row for row in rows if not row["key"].endswith(("option-words", "all-new"))
+        ]
+
+    said = " ".join(checks_narrative.sentences(read_run(edited("held_out", change))))
+    assert "has a single set of option words" in said
+
+
+def test_files_of_earlier_versions_are_read_without_a_shift(made, edited, capsys):
+    from acculturate.display import show_evaluation
+
+    def change(values):
+        del values["carry_over"]
+        for row in values["rows"]:
+            del row["shift"]
+
+    path = edited("held_out", change)
+    run = read_run(path)
+    assert run.checks.carry_over is None and all(row.shift is None for row in run.checks.rows)
+    assert narrative.headline(run).startswith("Tuning ")
+    assert "attained" not in shown(path).text
+    show_evaluation(run, {"held_out": {}, "refused": []})
+    assert "As it was" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from acculturate.errors import FailureError, UsageError
@@ -198,3 +199,53 @@ def test_one_writer_at_a_time(run):
         pytest.raises(UsageError, match="another process"),
     ):
         evaluate(run, FakeModel())
+
+
+def test_a_run_in_words_is_asked_for_its_shift_in_every_way(tmp_path, vsm13):
+    """The wanted shift is that of the tuning forms; each way has its own untouched answers."""
+    target = load_countries()["China"]
+    settings = {"budget": 60, "tokens": 2, "labels": "words"}
+    run = tune(FakeModel(), vsm13, target, out=tmp_path / "cn", **settings)
+    part = evaluate(run, FakeModel(), languages=["hi"]).parts["held_out"]
+    rows = {row["key"]: row for row in part["rows"]}
+    assert list(rows) == [
+        *("tuning", "wordings", "frames", "option-words", "held-out", "all-new"),
+        *("digits", "shuffled", "letters", "hi"),
+    ]
+    keys = [dimension.key for dimension in vsm13.dimensions]
+    untouched = rows["tuning"]["naive"]["scores"]
+    wanted = np.array([target.scores[key] - untouched[key] for key in keys])
+    for row in rows.values():
+        moved = [row["tuned"]["scores"][key] - row["naive"]["scores"][key] for key in keys]
+        shift = row["shift"]
+        assert shift["attained"] == pytest.approx(moved @ wanted / (wanted @ wanted))
+        assert shift["correlation"] == pytest.approx(np.corrcoef(moved, wanted)[0, 1])
+        assert shift["counts"] == (shift["content"]["coefficient"] >= 0.5)
+    shares = [rows[key]["shift"]["attained"] for key in ("held-out", "tuning")]
+    assert part["carry_over"] == pytest.approx(shares[0] / shares[1])
+    assert evaluate(run, FakeModel(), languages=["hi"]).computed == ()
+
+
+def test_another_survey_has_a_wanted_shift_of_its_own(run):
+    (check,) = evaluate(run, FakeModel()).parts["other_surveys"]["checks"]
+    wanted = np.array([check["target"][k] - check["naive"]["scores"][k] for k in check["target"]])
+    moved = [check["tuned"]["scores"][k] - check["naive"]["scores"][k] for k in check["target"]]
+    assert check["shift"]["attained"] == pytest.approx(moved @ wanted / (wanted @ wanted))
+    assert check["shift"]["correlation"] is None  # of two dimensions
+
+
+def test_without_the_tuning_forms_it_is_not_known_what_was_wanted(run):
+    class Unasked(FakeModel):
+        def provenance(self):
+            return FakeModel().provenance()
+
+        def ask(self, prompts, query):
+            if query.forms and query.forms[0].split == "tuning" and query.forms[0].word_set is None:
+                raise UsageError("not these")
+            return super().ask(prompts, query)
+
+    part = evaluate(run, Unasked(), languages=[]).parts["held_out"]
+    assert part["carry_over"] is None
+    assert all(row["shift"] is None for row in part["rows"])
+    part = evaluate(run, FakeModel(), languages=[]).parts["held_out"]
+    assert all(row["shift"] for row in part["rows"])
