@@ -196,6 +196,7 @@ def show_run(run: Run) -> None:
             row.label,
             loss_text(row.tuning and row.tuning.loss, 2),
             loss_text(row.held_out and row.held_out.loss, 2),
+            loss_text(row.content, 2),
             divergence_text(row.divergence),
             perplexity_text(row.perplexity),
         )
@@ -209,7 +210,7 @@ def show_run(run: Run) -> None:
     below.append(f"run: {run.directory!s}")
     forms = run.summary.forms
     asked = f"{forms.tuning} tuning forms", f"{forms.held_out} held-out forms"
-    header = "", *asked, "divergence", "perplexity"
+    header = "", *asked, "content", "divergence", "perplexity"
     show_table(f"Loss to {target.country} ({target.table})", header, rows, below=below)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from acculturate.experiment import Cell, Difference, Measured, findings
+from acculturate.metrics.content import Content
 from acculturate.metrics.responsiveness import Reaction, Responsiveness
 from acculturate.runs import (
     Checks,
@@ -16,6 +17,7 @@ from acculturate.runs import (
     RunRecords,
     SurveySettings,
     Target,
+    UntouchedContent,
     records,
 )
 
@@ -58,6 +60,19 @@ def test_whether_the_model_answers_as_told_is_said_once(value, tone):
     first, _ = findings(runs, (), 0)
     assert first.tone == tone
     assert ("about answers, not about a culture" in first.head) == (value < 0.25)
+
+
+def test_answers_about_places_are_said_first_and_once():
+    content = Content(0.1, (0.0, 0.4), 0.0, {"item": 0.0, "rest": 1.0}, None, "places in a list")
+    cells = [measured(9, 9) for _ in range(3)]
+    runs = [
+        replace(cell, run=replace(cell.run, content=UntouchedContent(content)))
+        for cell in cells
+        if cell.run is not None
+    ]
+    first, *others = findings(runs, (), 0)
+    assert (first.tone, first.head) == ("bad", "de: not about the questions.")
+    assert "about places in a list" in first.text and len(others) == 1
 
 
 def measured(tuning: float, held_out: float) -> Measured:

@@ -88,6 +88,7 @@ def test_the_scale_an_item_stands_on_is_no_content():
     [
         (VSM13, balanced_forms(VSM13, "tuning", labels="words")),  # every item once
         (TOY, all_forms(TOY)),  # two scales of two items
+        (VSM13, tuple(form for form in all_forms(VSM13) if form.order == "forward")),
     ],
 )
 def test_too_few_forms_or_items_tell_nothing(instrument: Instrument, forms: tuple[Form, ...]):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import acculturate
+from acculturate.display import show_profile
 from acculturate.errors import UsageError
 from acculturate.metrics import Profile, profile
 from acculturate.metrics.measure import choose_forms, default_table, measure, nearest_countries
@@ -16,6 +17,7 @@ from acculturate.survey import (
     CountryTable,
     Form,
     Instrument,
+    LabelKind,
     Scoring,
     all_forms,
     balanced_forms,
@@ -343,3 +345,19 @@ def test_the_profile_of_another_candidate(vsm13: Instrument, fake: FakeModel) ->
 def test_it_is_a_public_name(tmp_path: Path) -> None:
     assert acculturate.measure is measure
     assert acculturate.Profile is Profile
+
+
+@pytest.mark.parametrize(("labels", "of_places"), [("digits", True), ("words", False)])
+def test_the_first_line_says_where_answers_are_about_places(
+    labels: LabelKind, of_places: bool, vsm13: Instrument, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = FakeModel(item_effect=0.3, order_effect=1.0)
+    found = measure(model, vsm13, forms=choose_forms(vsm13, "held-out", labels=labels))
+    show_profile(found, vsm13, None)
+    assert found.content is not None
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first.startswith("These answers are about places in the list") == of_places
+    name = f"fake in {vsm13.title}: content {found.content.coefficient:.2f}"
+    assert name in (others[0] if of_places else first)
+    assert found.to_dict()["content"]["coefficient"] == found.content.coefficient
+    assert "Content(coefficient=" in repr(found)

@@ -40,7 +40,11 @@ def test_it_writes_its_files_and_leaves_the_others(run):
     before = {p: p.read_bytes() for p in run.directory.rglob("*") if p.is_file()}
     found = evaluate(run, FakeModel())
     assert {p: p.read_bytes() for p in before} == before
-    assert set(files(run)) == {"summary.json", *(f"{name}.json" for name in found.computed)}
+    assert set(files(run)) == {
+        "content.json",
+        "summary.json",
+        *(f"{name}.json" for name in found.computed),
+    }
     assert found.to_dict()["run"] == str(run.directory)
     for name, part in found.parts.items():
         assert json.loads(files(run)[f"{name}.json"]) == part

@@ -66,7 +66,7 @@ DONE = {
     "naive_perplexity",
     "seconds",
 }
-CELL = {"loss", "interval", "scores", "intervals", "valid_mass"}
+CELL = {"loss", "interval", "scores", "intervals", "valid_mass", "content"}
 TARGET = TOYLAND.vector(TOY)
 
 

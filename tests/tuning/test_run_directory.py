@@ -254,7 +254,6 @@ def test_a_provenance_that_cannot_be_read(text: str, interrupted: Path):
 
 
 def test_leftovers_of_a_killed_process_are_removed(interrupted: Path, whole):
-    (interrupted / "evaluation").mkdir()
     for name in (".state.npz-abc123", ".history.jsonl-x_1", "evaluation/.summary.json-y"):
         (interrupted / name).write_bytes(b"half")
     (interrupted / "notes.txt").write_text("mine")

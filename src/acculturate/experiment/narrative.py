@@ -76,7 +76,20 @@ def findings(
 
 
 def _about_answers(measured: Sequence[Measured]) -> Iterator[Finding]:
-    """Say whether the untouched model answers as it is told to, which is the same in all cells."""
+    """Say where the untouched answers are not about the questions, and whether they follow what is told.
+
+    The first is said once a method, as methods ask other forms; the second is the same in all cells.
+    """
+    warned = {
+        cell.cell.method: cell.run.content.warning
+        for cell in measured
+        if cell.run and cell.run.content
+    }
+    for warning, methods in grouped(warned, warned.__getitem__).items():
+        if warning:
+            yield Finding(
+                "bad", f"{', '.join(map(short, methods))}: not about the questions.", warning
+            )
     told = next(
         (cell.checks.responsiveness for cell in measured if cell.checks.responsiveness), None
     )

@@ -291,6 +291,8 @@ def _numbers(result: Measured, goal: float | None) -> Iterator[Number]:
     for name, outcome in outcomes.items():
         if outcome is not None:
             yield from _number(f"{name}_valid_mass", outcome.valid_mass, source)
+            if (content := outcome.content) is not None:
+                yield from _number(f"{name}_content", content.coefficient, source, content.interval)
             for key, score in outcome.scores.items():
                 interval = outcome.intervals.get(key)
                 yield from _number(f"{name}_score:{key}", score, source, interval)

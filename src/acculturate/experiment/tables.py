@@ -51,6 +51,7 @@ class Line:
         seeds: Number of seeds; 0 where nothing is random.
         tuning: Loss on the tuning forms.
         held_out: Loss on forms that no search saw.
+        content: Content coefficient of the answers to these.
         divergence: Divergence on ordinary text [nats per token].
         shifts: Attained shift on the held-out forms, its correlation with the wanted one, and the carry-over,
             where they count.
@@ -64,6 +65,7 @@ class Line:
     seeds: int
     tuning: Value
     held_out: Value
+    content: Value
     divergence: Value
     shifts: tuple[Value, ...]
     benchmarks: tuple[Value, ...]
@@ -79,6 +81,7 @@ class Line:
             str(self.seeds) if self.seeds else MISSING,
             self.tuning.text,
             self.held_out.text,
+            self.content.text,
             divergence_text(self.divergence.value),
             *(value.text for value in (*self.shifts, *self.benchmarks)),
         )
@@ -106,7 +109,7 @@ class PaperTable:
     @property
     def text(self) -> TextTable:
         """The table as text."""
-        losses = ("loss, tuning forms", "loss, held-out forms", "divergence")
+        losses = ("loss, tuning forms", "loss, held-out forms", "content", "divergence")
         return TextTable(
             ("country", "method", "seeds", *losses, *self.shifts, *self.benchmarks),
             tuple(line.texts for line in self.lines),
@@ -187,6 +190,7 @@ def _line(
         seeds=0 if first.cell.seed is None else len(members),
         tuning=value([cell.tuning for cell in members], tuning and tuning.interval),
         held_out=value([cell.held_out for cell in members], held_out and held_out.interval),
+        content=replace(value([cell.row.content for cell in members]), digits=2),
         divergence=value([cell.row.divergence for cell in members]),
         shifts=(*shifts, carried) if shifted else (),
         benchmarks=tuple(percent(key) for key in benchmarks),

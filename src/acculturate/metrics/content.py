@@ -64,10 +64,14 @@ class Content:
     @property
     def warning(self) -> str | None:
         """The sentence that a reader needs first where content is below `ENOUGH`; None elsewhere."""
+        return self.warn_of("These answers")
+
+    def warn_of(self, answers: str) -> str | None:
+        """Return the same sentence with a name for the answers, such as "The answers of the model"."""
         if self.coefficient >= ENOUGH:
             return None
         return (
-            f"These answers are about {self.rival}, not about the question: content {self.text}, where "
+            f"{answers} are about {self.rival}, not about the question: content {self.text}, where "
             f"{ENOUGH} is the least that says something."
         )
 
@@ -90,8 +94,9 @@ def content(
         instrument: Gives the scale of an item.
 
     Returns:
-        None where a number is not finite, every item was asked once, or fewer than `FEWEST_ITEMS` items
-        share a scale with one before them.
+        None where a number is not finite, every item was asked once, options were listed in a single order,
+        in which a pull to a place looks like content, or fewer than `FEWEST_ITEMS` items share a scale with
+        one before them.
     """
     scale_of = {item.id: item.scale for item in instrument.items}
     items = [form.item for form in forms]
@@ -103,6 +108,8 @@ def content(
         return None
     effects = {"item": _indicators(items)}
     levels = {facet: [level(form) for form in forms] for facet, level in _FACETS.items()}
+    if all(form.word_set is None for form in forms) and len(set(levels["order"])) == 1:
+        return None
     for facet, column in levels.items():
         pairs = list(zip(items, column, strict=True))
         if asked < len(set(pairs)) < len(forms):  # else it is that of items, or of the rest

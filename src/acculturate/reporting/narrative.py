@@ -49,9 +49,10 @@ def country(run: RunRecords) -> str:
 
 
 def title(run: RunRecords) -> str:
-    """Return the title of a run's report; of a model that does not answer as told, only its answers move."""
+    """Return the title of a run's report; of a model that is not fit to be measured, only its answers move."""
     told = run.checks.responsiveness
-    moved = ", moved" if told is None or told.passed else ": answers moved"
+    unfit = (told is not None and not told.passed) or _content_warning(run)
+    moved = ": answers moved" if unfit else ", moved"
     return f"{model_name(run)}{moved} towards {country(run)}"
 
 
@@ -105,15 +106,15 @@ def search_caption(run: RunRecords, bands: Collection[object]) -> str:
 
 
 def headline(run: RunRecords) -> str:
-    """Summarise a run in a few sentences: what carries over, the change, whether it holds, its cost."""
+    """Summarise a run in a few sentences: content or carry-over, the change, whether it holds, its cost."""
     naive, tuned = run.method("naive"), run.method("tuned")
     if run.evaluation is None or tuned is None or naive is None:
-        return _unfinished_headline(run)
+        return " ".join(filter(None, [_content_warning(run), _unfinished_headline(run)]))
     change = _change_words(run, _loss(naive, "tuning"), _loss(tuned, "tuning"))
     unseen = _unseen_words(run, _loss(naive, "held-out"), _loss(tuned, "held-out"))
-    carried = attained_narrative.carry_over(run)
+    first = _content_warning(run) or attained_narrative.carry_over(run)
     sentences = (
-        *([carried] if carried else []),
+        *([first] if first else []),
         f"Tuning {change} on {run.evaluation.forms.tuning} tuning forms; on forms it never saw {unseen}.",
         _cost_sentence(naive, tuned),
     )
@@ -197,6 +198,10 @@ def writer_words(divergence: float) -> str:
     if divergence < _HARMFUL_DIVERGENCE:
         return "changed, and usually still fluent"
     return "clearly changed" if divergence < _BREAKING_DIVERGENCE else "probably broken"
+
+
+def _content_warning(run: RunRecords) -> str | None:
+    return run.content.warning if run.content else None
 
 
 def _change_words(run: RunRecords, before: float | None, after: float | None) -> str:

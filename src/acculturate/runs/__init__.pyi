@@ -26,8 +26,11 @@ from .records import Refusal as Refusal
 from .records import RunRecords as RunRecords
 from .records import SurveySettings as SurveySettings
 from .records import Target as Target
+from .records import UntouchedContent as UntouchedContent
+from .store import ANSWERS as ANSWERS
 from .store import BENCHMARKS as BENCHMARKS
 from .store import CHECKS as CHECKS
+from .store import CONTENT as CONTENT
 from .store import DONE as DONE
 from .store import FRONTIER as FRONTIER
 from .store import GUARD as GUARD

@@ -10,7 +10,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -37,11 +37,22 @@ from acculturate.record_files import (
     write_record,
 )
 from acculturate.runs.records import Generation as HistoryLine
-from acculturate.runs.store import BEST, CONFIG, DONE, GUARD, HISTORY, PROVENANCE, STATE, SUMMARY
+from acculturate.runs.store import (
+    ANSWERS,
+    BEST,
+    CONFIG,
+    CONTENT,
+    DONE,
+    GUARD,
+    HISTORY,
+    PROVENANCE,
+    STATE,
+    SUMMARY,
+)
 
 State = dict[str, np.ndarray]
 
-FILES = (CONFIG, PROVENANCE, GUARD, HISTORY, BEST, STATE, SUMMARY, DONE)
+FILES = (CONFIG, PROVENANCE, GUARD, CONTENT, HISTORY, BEST, STATE, SUMMARY, DONE)
 """The files of a finished run directory, in the order of their first writing."""
 
 _OF_EARLIER_VERSIONS = {"stages", "reject"}
@@ -166,8 +177,10 @@ def open_run(
             except UsageError:
                 # Before its first generation: the mended request may use the same directory.
                 if not (directory.path / STATE).is_file():
-                    for name in (CONFIG, PROVENANCE, GUARD):
+                    for name in (CONFIG, PROVENANCE, GUARD, CONTENT, ANSWERS):
                         (directory.path / name).unlink(missing_ok=True)
+                    with suppress(OSError):  # where it holds anything else
+                        (directory.path / CONTENT).parent.rmdir()
                 raise
     except WriteError as error:
         raise FailureError(

@@ -16,6 +16,7 @@ from pydantic import AliasChoices, Field
 from acculturate.benchmarks import Result
 from acculturate.formatting import digits_for, loss_text, visible
 from acculturate.metrics.behaviour import Behaviour
+from acculturate.metrics.content import Content
 from acculturate.metrics.extremes import Extremes
 from acculturate.metrics.held_out import HEADLINE, FormSetResult
 from acculturate.metrics.other_surveys import SurveyCheck
@@ -278,6 +279,7 @@ class Outcome(Keyed):
         scores: Score of each dimension.
         intervals: Bootstrap interval of each score.
         valid_mass: Share of the next-token probability that the options take.
+        content: Share of the answers that is about the questions; None where it cannot be told.
     """
 
     loss: OptionalNumber
@@ -285,6 +287,33 @@ class Outcome(Keyed):
     scores: Numbers
     intervals: Intervals
     valid_mass: OptionalNumber
+    content: Content | None = None
+
+
+@dataclass(frozen=True)
+class UntouchedContent:
+    """Content of the untouched model's answers, measured before the search: evaluation/content.json.
+
+    Attributes:
+        asked: On the tuning forms of the result; None where it cannot be told.
+        others: By the kinds of labels that these do not have, where the tuning forms have too little.
+    """
+
+    asked: Content | None
+    others: dict[str, Content] = field(default_factory=dict)
+
+    @property
+    def warning(self) -> str | None:
+        """Where there is too little of it, that, and the reading that does better; None elsewhere."""
+        said = self.asked and self.asked.warn_of(
+            "The untouched model's answers to the tuning forms"
+        )
+        if not said or not self.others:
+            return said
+        best = max(self.others, key=lambda kind: self.others[kind].coefficient)
+        if self.others[best].warning:
+            return f"{said} Read by {' or '.join(self.others)} they have too little too."
+        return f"{said} Read by {best} they have {self.others[best].text}."
 
 
 @dataclass(frozen=True)
@@ -312,6 +341,13 @@ class Method(Keyed):
     held_out_divergence: OptionalNumber = None
     held_out_perplexity: OptionalNumber = None
     evaluations: int | None = None
+
+    @property
+    def content(self) -> float | None:
+        """The content coefficient of its answers to the held-out forms, or None."""
+        return (
+            self.held_out.content.coefficient if self.held_out and self.held_out.content else None
+        )
 
 
 @dataclass(frozen=True)
@@ -576,6 +612,8 @@ class RunRecords:
         done: None where the run was interrupted.
         checks: What it was asked after it was finished.
         frontier: Prompts that no other candidate beats in loss and divergence together; of a search for both.
+        content: That of the untouched answers, measured before the search; None where no version that
+            measures it began the run.
     """
 
     path: Path
@@ -586,6 +624,7 @@ class RunRecords:
     done: Done | None
     checks: Checks = Checks()
     frontier: tuple[FrontierPoint, ...] = ()
+    content: UntouchedContent | None = None
 
     @property
     def sampled(self) -> bool:

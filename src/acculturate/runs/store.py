@@ -50,6 +50,7 @@ from acculturate.runs.records import (
     Refusal,
     Refusals,
     RunRecords,
+    UntouchedContent,
     flat,
 )
 
@@ -59,6 +60,9 @@ CONFIG, PROVENANCE, HISTORY = "config.toml", "provenance.json", "history.jsonl"
 STATE, BEST, DONE = "state.npz", "best.safetensors", "DONE.json"
 GUARD = "guard.json"
 SUMMARY, FRONTIER = "evaluation/summary.json", "evaluation/frontier.json"
+CONTENT = "evaluation/content.json"
+ANSWERS = "evaluation/answers.npz"
+"""What was asked for the result; it goes when the run is finished."""
 BENCHMARKS = "evaluation/benchmarks"
 _KINDS: dict[str, type] = {
     "held_out": HeldOut,
@@ -148,6 +152,7 @@ def read_run(directory: str | Path) -> RunRecords:
         done=_read_if_there(Done, path / DONE),
         checks=read_checks(path / "evaluation"),
         frontier=frontier.points if frontier else (),
+        content=_read_if_there(UntouchedContent, path / CONTENT),
     )
 
 

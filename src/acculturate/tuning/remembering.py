@@ -20,9 +20,6 @@ from acculturate.progress import skip
 from acculturate.record_files import dump_arrays, read_arrays
 from acculturate.survey.forms import fingerprint as form_fingerprint
 
-ANSWERS = "evaluation/answers.npz"
-"""The file, in a run directory; it goes when the run is finished."""
-
 Arrays = dict[str, np.ndarray]
 
 

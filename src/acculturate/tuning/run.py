@@ -21,6 +21,7 @@ from acculturate.metrics.measure import default_table
 from acculturate.model.answers import AnswerModel, DifferentiableModel
 from acculturate.model.asking import provenance
 from acculturate.runs import (
+    ANSWERS,
     DONE,
     PROVENANCE,
     SUMMARY,
@@ -44,11 +45,12 @@ from acculturate.search import (
 )
 from acculturate.survey.countries import Country, CountryTable
 from acculturate.survey.instrument import Instrument
+from acculturate.tuning.content import check_content
 from acculturate.tuning.frontier import write_frontier
 from acculturate.tuning.guard import open_guard
 from acculturate.tuning.loop import LoopState, Progress, StopReason, TuningLoop
 from acculturate.tuning.methods import make_method
-from acculturate.tuning.remembering import ANSWERS, RememberingModel
+from acculturate.tuning.remembering import RememberingModel
 from acculturate.tuning.settings import Settings
 from acculturate.tuning.summary import continue_texts, count_asked, summarise
 from acculturate.tuning.task import Task, make_task
@@ -137,6 +139,7 @@ def _run(
     start_cost = population * optimizer.evaluations_per_candidate
     loop = TuningLoop(model, task, optimizer, directory)
     remembering = RememberingModel(model, directory.path / ANSWERS)
+    check_content(remembering, task, directory)
     search = task.settings.budget * loop.size
     with progress.task("tuning", search + count_asked(task, population)) as at:
         reason, state = loop.run(on_generation), loop.state

@@ -123,22 +123,14 @@ def _measure(
     prompt: Prompt | None = None,
 ) -> tuple[Method, Profile]:
     """Return one method's row, and its profile on the held-out forms."""
-    settings = task.settings
-
-    def measured(forms: Sequence[Form]) -> Profile:
-        asked = forms if line is None else with_line(forms, line)
-        answers = ask(
-            model,
-            None if prompt is None else prompt[None],
-            Query(asked, placement=settings.placement, valid_mass=True),
-        )
-        return measure_answers(task, answers, model.name)
-
-    tuning, held_out = measured(task.measured), measured(task.held_out)
+    tuning, held_out = (
+        measure_forms(model, task, forms if line is None else with_line(forms, line), prompt)
+        for forms in (task.measured, task.held_out)
+    )
     row = Method(method, label, _outcome(tuning), _outcome(held_out))
     if line is None:  # the guard asks what virtual tokens do to a text; a line of words is a text
-        near = task.guard.read(model, prompt, settings.placement)
-        far = task.guard.read_held_out(model, prompt, settings.placement)
+        near = task.guard.read(model, prompt, task.settings.placement)
+        far = task.guard.read_held_out(model, prompt, task.settings.placement)
         row = replace(
             row,
             divergence=near.divergence,
@@ -147,6 +139,15 @@ def _measure(
             held_out_perplexity=far.perplexity,
         )
     return row, held_out
+
+
+def measure_forms(
+    model: Answering, task: Task, forms: Sequence[Form], prompt: Prompt | None = None
+) -> Profile:
+    """Ask forms and measure the answers as every row of the table is measured."""
+    query = Query(forms, placement=task.settings.placement, valid_mass=True)
+    answers = ask(model, None if prompt is None else prompt[None], query)
+    return measure_answers(task, answers, model.name)
 
 
 def measure_answers(task: Task, answers: Answers, model: str, candidate: int = 0) -> Profile:
@@ -172,4 +173,5 @@ def _outcome(measured: Profile) -> Outcome:
         measured.scores,
         measured.intervals,
         measured.valid_mass,
+        measured.content,
     )
