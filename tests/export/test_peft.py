@@ -180,9 +180,6 @@ def test_placements_that_peft_cannot_express(tmp_path, toy_forms):
             soft_prompt(model, "before-answer"), model, tmp_path / "adapter", forms=toy_forms
         )
     assert caught.value.hint == "Tune with --placement front or after-bos."
-    without = LanguageModel("plain", None, tiny_network("llama"), tiny_tokenizer(bos=False))
-    with pytest.raises(UsageError, match="has none"):
-        export_peft(soft_prompt(model, "after-bos"), without, tmp_path / "a", forms=toy_forms)
     assert nothing_left(tmp_path)
 
 

@@ -277,9 +277,15 @@ def test_a_prompt_that_does_not_fit_is_refused(toy_forms: tuple[Form, ...]) -> N
     for model in (shared_model("llama"), FakeModel(HIDDEN)):
         with pytest.raises(UsageError, match="5 wide"):
             model.ask_with_gradient(narrow[None], Query(toy_forms))
-    with pytest.raises(UsageError, match="beginning-of-sequence"):
-        without = LanguageModel("llama", None, tiny_network("llama"), tiny_tokenizer(bos=False))
-        without.ask_with_gradient(start(without)[None], Query(toy_forms, placement="after-bos"))
+
+
+def test_behind_no_token_is_in_front(toy_forms: tuple[Form, ...]) -> None:
+    without = LanguageModel("llama", None, tiny_network("llama"), tiny_tokenizer(bos=False))
+    behind, front = (
+        without.ask(start(without)[None], Query(toy_forms, placement=placement)).probabilities
+        for placement in ("after-bos", "front")
+    )
+    np.testing.assert_array_equal(behind, front)
 
 
 def test_both_models_say_that_they_can() -> None:

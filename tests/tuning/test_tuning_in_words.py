@@ -15,7 +15,9 @@ from tiny_models import tiny_model
 
 
 @pytest.mark.parametrize("name", ["adam", "l-shade", "de/rand/1"])
-def test_a_search_in_words_from_the_scores_in_words_behind_the_first_token(name: str, tmp_path: Path):
+def test_a_search_in_words_from_the_scores_in_words_behind_the_first_token(
+    name: str, tmp_path: Path
+):
     model = tiny_model("gemma3")
     own = {"budget": 12} if takes(name, "budget") else {}
     run = tune(

@@ -22,7 +22,7 @@ def measure(
     country: str | None = None,
     prompt: Path | None = None,
     forms: Split = "all",
-    labels: LabelKind = "digits",
+    labels: LabelKind = "words",
     instrument: str = "vsm13",
     table: str = "hofstede-insights",
     seed: Seed = 0,

@@ -31,7 +31,7 @@ def forms(
     instrument: str = "vsm13",
     split: Split = "all",
     language: list[str] | None = None,
-    labels: LabelKind = "digits",
+    labels: LabelKind = "words",
     as_json: bool = False,
 ) -> None:
     """Print every form in which a questionnaire can be asked.

@@ -132,11 +132,6 @@ def _check(prompt: SoftPrompt, model: Any, target: Path) -> None:
         )
     if not np.isfinite(prompt.embeddings).all():
         raise UsageError("the soft prompt holds values that are not finite", "Tune it again.")
-    if prompt.placement == "after-bos" and not model.leading:
-        raise UsageError(
-            f"the soft prompt stands behind the beginning-of-sequence token; {model.name} has none",
-            "A soft prompt works only on the model that it was tuned on.",
-        )
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise UsageError(f"{target} already exists", "Choose another folder, or delete it first.")
 

@@ -181,7 +181,7 @@ def ask_state(
 
 
 def choose_forms(
-    instrument: Instrument, choice: str, language: str = "en", labels: LabelKind = "digits"
+    instrument: Instrument, choice: str, language: str = "en", labels: LabelKind = "words"
 ) -> tuple[Form, ...]:
     """Return all forms of a language, or those of one split.
 

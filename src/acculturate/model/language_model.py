@@ -153,7 +153,7 @@ class LanguageModel:
                 beginning-of-sequence token that the model does not have.
             FailureError: This kind of model cannot be run our way (found out at the first call).
         """
-        self._check(prompts, query.placement)
+        self._check(prompts)
         if prompts is not None:
             return self._evaluator.ask(prompts, query)
         known = self._ask_untouched.cache_info().hits
@@ -164,7 +164,7 @@ class LanguageModel:
 
     def ask_with_gradient(self, prompts: Prompts, query: Query) -> tuple[Answers, Backward]:
         """See `DifferentiableModel.ask_with_gradient`."""
-        self._check(prompts, query.placement)
+        self._check(prompts)
         return self._evaluator.ask_with_gradient(prompts, query)
 
     def continue_text(
@@ -193,7 +193,7 @@ class LanguageModel:
         placement: Placement = "front",
     ) -> tuple[TextReading, ...]:
         """See `ProseModel.read_texts`."""
-        self._check(prompt, placement)
+        self._check(prompt)
         return self._evaluator.read_texts(texts, prompt, placement)
 
     def reply(
@@ -211,19 +211,14 @@ class LanguageModel:
     def _check_soft(self, prompt: SoftPrompt | None) -> None:
         self._evaluator.verify()
         if prompt is None:
-            self._check(None, "front")
+            self._check(None)
         else:
-            self._check(prompt.embeddings, prompt.placement)
+            self._check(prompt.embeddings)
 
-    def _check(self, prompts: Prompt | Prompts | None, placement: Placement) -> None:
-        """Refuse what this model cannot be asked."""
+    def _check(self, prompts: Prompt | Prompts | None) -> None:
+        """Refuse soft prompts of another width."""
         if prompts is not None and prompts.shape[-1] != self.hidden_size:
             raise UsageError(
                 f"the soft prompt is {prompts.shape[-1]} wide, {self.name} needs {self.hidden_size}",
                 "A soft prompt works only on the model it was tuned on.",
-            )
-        if placement == "after-bos" and not self.leading:
-            raise UsageError(
-                f"{self.name} starts no text with a beginning-of-sequence token",
-                "Use --placement front.",
             )

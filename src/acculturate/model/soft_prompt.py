@@ -26,10 +26,10 @@ Prompts = Float[np.ndarray, "candidate token hidden"]
 """A population of soft prompts."""
 
 Placement = Literal["front", "after-bos", "before-answer"]
-"""Place of a soft prompt: before everything; behind the beginning-of-sequence token; or behind the
-question, just before the answer cue, where everything in front of it is computed once for a whole run.
-Text that is no form has no cue: a guard text has the soft prompt behind the first third of its tokens,
-one that is continued has it at its end."""
+"""Place of a soft prompt: before everything; behind the tokens that the tokenizer puts before every text, such
+as the beginning-of-sequence token, or in front where there are none; or behind the question, just before the
+answer cue, where everything in front of it is computed once for a whole run. Text that is no form has no cue: a
+guard text has the soft prompt behind the first third of its tokens, one that is continued has it at its end."""
 
 TENSOR = "prompt_embeddings"
 

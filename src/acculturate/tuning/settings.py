@@ -86,17 +86,17 @@ class Settings:
     """Largest number of evaluations, in whole generations; a candidate with its gradient counts for three."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Random seed for initialisation, search, samples and bootstrap."""
-    tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] = 8
+    tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] = 32
     """Number of virtual tokens in the soft prompt."""
-    placement: Placement = "front"
+    placement: Placement = "after-bos"
     """Place of the soft prompt in the model's context."""
     space: str | None = None
     """Space that is searched: full, low-rank:N or mixture:N; by default full with gradients or an init,
     else mixture:64."""
     init: Literal[Init, "in-context"] | None = None
     """Start of the search: random numbers, real tokens, a text, another run, or in-context, the country's
-    scores in words (a text is repeated or cut to the tokens); by default tokens with gradients, else
-    gaussian."""
+    scores in words (a text is repeated or cut to the tokens); by default in-context with gradients,
+    else gaussian."""
     init_scale: _Amount = None
     """Spread of the first population, in standard deviations of the embeddings; by default 0 with gradients
     from an init other than gaussian, 0.1 around in-context, else 1."""
@@ -143,12 +143,13 @@ class Settings:
     sample: bool | None = None
     """New random tuning forms for every generation; by default with adam, unless forms, stall or
     target-loss is set."""
-    objective: Objective = "scores"
+    objective: Objective = "shift"
     """Loss that is minimised: scores, of the mean scores over all forms; shift, of the shift to the target,
     made by every questionnaire (frame, order, set of words) from its own untouched scores; items, of every
-    answer, moved from its own untouched one by the smallest changes of items that make the shift."""
+    answer, moved from its own untouched one by the smallest changes of items that make the shift; by default
+    shift, and scores with other readings than expected."""
     labels: Annotated[str, AfterValidator(_check_labels), Field(json_schema_extra=_LABELS)] = (
-        "digits"
+        "words"
     )
     """Answers of the forms: digits or letters in front of listed options, or words, without a list; several
     are drawn in turn."""
@@ -213,12 +214,13 @@ class Settings:
         space = self.space or ("full" if by_gradients or self._has_start else SPACE_FOR_ANSWERS)
         of_real_tokens = read_name(space)[0] == "mixture"
         if not of_real_tokens:
-            init = init or ("tokens" if by_gradients else "gaussian")
+            init = init or ("in-context" if by_gradients else "gaussian")
         if scale is None:
             around = _SPREAD_AROUND_WORDS if init == "in-context" else 1.0
             scale = 0.0 if by_gradients and init not in (None, "gaussian") else around
+        objective = self.objective or ("shift" if self.reading == "expected" else "scores")
         values = {"divergence_weight": weight, "sample": sample, "space": space}
-        resolved = replace(self, **values, init=init, init_scale=scale)
+        resolved = replace(self, **values, objective=objective, init=init, init_scale=scale)
         resolved._check(optimizer, of_real_tokens)
         return resolved
 
@@ -247,6 +249,11 @@ class Settings:
                 f"the objective {self.objective} compares expected answers, not those of the reading "
                 f"{self.reading}",
                 "Use --objective scores, or --reading expected.",
+            )
+        if self.min_valid_mass is not None and "words" in self.label_kinds:
+            raise UsageError(
+                "a limit on the valid mass is one on labels: of answers in words it is that of whole sequences",
+                "Use --labels digits, or --max-divergence.",
             )
         if self.measured_forms is not None and not self.sample:
             raise UsageError(
