@@ -16,8 +16,11 @@ from acculturate.metrics import (
     reach,
     read_guard,
 )
+from acculturate.metrics.prose import is_readable
+from acculturate.metrics.side_effects import check_writing
 from acculturate.metrics.texts import HELD_OUT_PASSAGES, QUESTIONS, SENTENCES, TUNING_PASSAGES
-from acculturate.model import FakeModel, SoftPrompt, TextReading
+from acculturate.model import Exchange, FakeModel, SoftPrompt, TextReading
+from acculturate.reporting.side_effects_narrative import sentences
 from acculturate.survey import Instrument
 from tiny_models import shared_model
 
@@ -28,7 +31,10 @@ class Scripted(FakeModel):
     def read_texts(self, texts, prompt=None, *, placement="front"):
         made = []
         for text in texts:
-            count = len(text.split())
+            if isinstance(text, Exchange) and not text.answer:
+                made.append(TextReading(np.empty(0), np.empty(0)))
+                continue
+            count = len(" ".join(text).split() if isinstance(text, Exchange) else text.split())
             moved = np.where(np.arange(count) < count // 2, 0.8, 0.2) * (prompt is not None)
             made.append(TextReading(moved, np.full(count, 1.0 if prompt is None else 2.0)))
         return tuple(made)
@@ -64,7 +70,7 @@ def test_known_readings_give_known_numbers(prompt):
     own = ("one two three four", "one two")
     found = measure_side_effects(Scripted(), prompt, own=own)
     sets = {one.key: one for one in found.sets}
-    assert list(sets) == [*SENTENCES, "passages", "own"]
+    assert list(sets) == [*SENTENCES, "passages", "answers", "own"]
     mine = sets["own"]
     assert (mine.texts, mine.tokens) == (2, 6)
     assert mine.divergence.value == pytest.approx(0.5)
@@ -147,3 +153,53 @@ def test_a_broken_prompt_gives_no_numbers(prompt):
     found = measure_side_effects(FakeModel(), broken)
     assert np.isnan(found.sets[0].divergence.value)
     assert json.loads(json_text(asdict(found)))["sets"][0]["tuned"]["value"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "readable"),
+    [
+        ("Soak it in cold water, then wash it as usual.", True),
+        ("* Soak it:\n  1. in cold water\n  2. with soap", True),
+        ("", False),
+        ("...", False),
+        ("the the the the the the the the the the", False),
+        ("Мойте холодной водой.", False),
+        ("Soak \ufffd\ufffd it \x00 in <<>> ||", False),
+    ],
+)
+def test_readable_text(text, readable):
+    assert is_readable(text, "How do I get a stain out of a shirt?") == readable
+
+
+def test_a_writer_that_broke_fails_the_written_guard_and_one_that_did_not_holds_it(prompt):
+    class Writer(FakeModel):
+        """The tuned model writes `said`; junk surprises the untouched one."""
+
+        def __init__(self, said):
+            super().__init__()
+            self.said = said
+
+        def reply(self, questions, soft=None, **options):
+            said = "Take cold water and some soap, and wait." if soft is None else self.said
+            return tuple(f"{said} {place} stains need more." for place in "abcdefghijkl")
+
+        def read_texts(self, texts, soft=None, **options):
+            junk = ["gur" in " ".join(text) for text in texts]
+            return tuple(TextReading(np.zeros(4), np.full(4, 9.0 if bad else 2.0)) for bad in junk)
+
+    broken = measure_side_effects(Writer("gur " * 20), prompt)
+    assert [check.key for check in broken.checks] == ["readable", "fresh", "fluency"]
+    assert all(check.worse for check in broken.checks)
+    readable, _, fluency = broken.checks
+    assert (readable.naive, readable.tuned) == (1, 0)
+    assert readable.difference.value == -1 and fluency.difference.value == -7
+    assert "The written guard fails: less readable answers and runs" in sentences(broken)[-1]
+    whole = measure_side_effects(Writer("Warm water and soap will do, my friend."), prompt)
+    assert not any(check.worse for check in whole.checks)
+    assert "The written guard holds" in sentences(whole)[-1]
+    assert "nats a token on longer texts" in sentences(whole)[1]
+
+
+def test_answers_without_words_have_no_other_quality(prompt):
+    (readable,) = check_writing(Scripted(), ["Why?"], [""], [""], 0)
+    assert (readable.key, readable.naive, readable.worse) == ("readable", 0, False)

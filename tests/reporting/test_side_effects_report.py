@@ -53,7 +53,7 @@ def test_the_section_is_there(made):
     assert page.open == []
     for words in (
         "What it does to ordinary text",
-        "English, longer passages",
+        "English, longer texts",
         "Own texts",
         "How far into a text the prompt reaches",
         "Answers to everyday questions",
@@ -62,7 +62,7 @@ def test_the_section_is_there(made):
         assert words in page.text
     assert len(page.all("table")) == len(page.all("caption"))
     html = (made / "report.html").read_text("utf-8")
-    assert "How far into a text the prompt reaches: English, longer passages</title>" in html
+    assert "How far into a text the prompt reaches: English, longer texts</title>" in html
     named = [attrs["aria-labelledby"].split() for attrs in page.all("svg") if attrs.get("role")]
     ids = {attrs.get("id") for _, attrs in page.elements}
     assert all(name in ids for names in named for name in names)

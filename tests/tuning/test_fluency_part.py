@@ -53,6 +53,7 @@ def test_it_writes_one_file_and_leaves_the_others(run):
         "hi",
         "zh",
         "passages",
+        "answers",
     ]
     tuned = run.summary.method("tuned")
     english = on_disk(run)["sets"][0]["divergence"]["value"]

@@ -22,7 +22,7 @@ from acculturate.metrics.texts import QUESTIONS, REFUSALS
 from acculturate.model.answers import LONGEST_READ, AnswerModel, ProseModel
 from acculturate.runs import Memo, Run, check_model
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the file's numbers come to mean something else, so that an old one is made again."""
 PART = "fluency"
 MOST_TEXTS, MOST_BYTES = 500, 4_000_000

@@ -1,4 +1,4 @@
-"""Counts of written English: length, repetition, variety, readability, refusals.
+"""Counts of written text: length, repetition, variety, readability, refusals.
 
 In: texts. Out: `Prose`. Knows no model. Counting says whether a writer broke, not whether it is right.
 """
@@ -6,6 +6,8 @@ In: texts. Out: `Prose`. Knows no model. Counting says whether a writer broke, n
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +17,8 @@ from acculturate.metrics.written_answers import is_refusal
 
 REPEATED = 4
 """Words of the runs whose repetition is counted."""
+_MOST_REPEATED, _MOST_OTHER_SIGNS = 0.5, 0.1
+"""Shares of repeated runs, and of signs that are no text, that a readable text has at most."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,27 @@ def measure_prose(texts: Sequence[str]) -> Prose:
         refusals=float(np.mean([is_refusal(text) for text in texts])),
         empty=float(np.mean([not text for text in worded])),
     )
+
+
+def is_readable(text: str, question: str) -> bool:
+    """Return whether an answer is text that somebody can read, whatever it says.
+
+    It has words, in the script of the question; at most half of its runs of words were said before; and of
+    ten signs at most one is neither letter, mark, digit, punctuation nor space.
+    """
+    signs = [unicodedata.category(sign)[0] not in "LMNPZ" for sign in text if not sign.isspace()]
+    return (
+        bool(words(text))
+        and script(text) == script(question)
+        and (repetition(words(text)) or 0.0) <= _MOST_REPEATED
+        and sum(signs) <= _MOST_OTHER_SIGNS * len(signs)
+    )
+
+
+def script(text: str) -> str:
+    """Return the first word of the Unicode name of most letters, such as LATIN; empty without a letter."""
+    names = Counter(unicodedata.name(sign, "").split(" ")[0] for sign in text if sign.isalpha())
+    return names.most_common(1)[0][0] if names else ""
 
 
 def words(text: str) -> tuple[str, ...]:

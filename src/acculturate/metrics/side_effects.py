@@ -1,8 +1,8 @@
 """Side effects of a soft prompt: the model as a reader and a writer of ordinary text.
 
 In: a model and a soft prompt. Out: `SideEffects`: divergence and perplexity on texts that no search saw, how
-far into a text they reach, and what answers to everyday questions are like. Texts are the sample: intervals
-say how much a number hangs on them.
+far into a text they reach, and whether answers to everyday questions are at least as readable and fluent as
+the untouched model's. Texts are the sample: intervals say how much a number hangs on them.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from jaxtyping import Float
 
 from acculturate.errors import UsageError
 from acculturate.metrics.held_out import language_name
-from acculturate.metrics.prose import Prose, measure_prose
+from acculturate.metrics.prose import Prose, is_readable, measure_prose, repetition, words
 from acculturate.metrics.statistics import Quantity, bootstrap_weights, percentile_interval
 from acculturate.metrics.texts import HELD_OUT_PASSAGES, QUESTIONS, SENTENCES
-from acculturate.model import ProseModel, SoftPrompt, TextReading, one_each
+from acculturate.model import Exchange, Passage, ProseModel, SoftPrompt, TextReading, one_each
 from acculturate.progress import task
 from acculturate.record_files import NanIfNull
 
 SAMPLES = 1000
 MAX_TOKENS = 60
 """Tokens of an answer to a question."""
-PASSAGES_KEY, OWN_KEY = "passages", "own"
+PASSAGES_KEY, OWN_KEY, ANSWERS_KEY = "passages", "own", "answers"
 _ENDS = 5  # the beginning and the end of a text that are compared are a fifth of it each
 
 
@@ -34,7 +34,8 @@ class TextSet:
     """A set of texts, read by both models.
 
     Attributes:
-        key: A language's code for sentences, `PASSAGES_KEY`, or `OWN_KEY` for a user's texts.
+        key: A language's code for sentences, `PASSAGES_KEY` for longer texts, `OWN_KEY` for a user's, or
+            `ANSWERS_KEY` for the untouched model's own answers to the questions.
         label: In words.
         texts: Number of texts read.
         tokens: Number of predicted tokens.
@@ -97,6 +98,30 @@ class Reply:
 
 
 @dataclass(frozen=True)
+class WritingCheck:
+    """A quality of answers that the tuned model should have at least as much of as the untouched one.
+
+    Attributes:
+        key: "readable": share that is readable text, see `is_readable`. "fresh": share of an answer's runs of
+            words that it has not said before. "fluency": log-probability of an answer under the untouched
+            model [nats a token].
+        naive: Mean over the untouched model's answers.
+        tuned: Mean over the tuned model's.
+        difference: Tuned less untouched, question by question.
+    """
+
+    key: str
+    naive: NanIfNull
+    tuned: NanIfNull
+    difference: Quantity
+
+    @property
+    def worse(self) -> bool:
+        """Whether the tuned model has less of it, beyond what other questions would explain."""
+        return self.difference.interval is not None and self.difference.interval[1] < 0
+
+
+@dataclass(frozen=True)
 class SideEffects:
     """The effects of a soft prompt on ordinary text.
 
@@ -108,6 +133,7 @@ class SideEffects:
         naive: Properties of the untouched model's answers.
         tuned: Properties of the tuned one's.
         seed: Of the bootstrap.
+        checks: Of the answers; none in files of before version 0.3.
     """
 
     sets: tuple[TextSet, ...]
@@ -117,6 +143,7 @@ class SideEffects:
     naive: Prose
     tuned: Prose
     seed: int
+    checks: tuple[WritingCheck, ...] = ()
 
 
 def measure_side_effects(
@@ -137,7 +164,11 @@ def measure_side_effects(
     Raises:
         UsageError: None of the user's texts has a token to predict.
     """
-    known = text_sets(own)
+    with task(f"answering {len(QUESTIONS)} everyday questions", 2 * len(QUESTIONS)):
+        answers = [model.reply(QUESTIONS, soft, max_tokens=MAX_TOKENS) for soft in (None, prompt)]
+    one_each(model, "reply", QUESTIONS * 2, (*answers[0], *answers[1]))
+    said = tuple(Exchange(*pair) for pair in zip(QUESTIONS, answers[0], strict=True) if pair[1])
+    known = text_sets(own, said)
     sets: list[TextSet] = []
     reaches: list[Reach] = []
     for index, (key, (label, texts)) in enumerate(known.items()):
@@ -150,9 +181,6 @@ def measure_side_effects(
         sets.append(_text_set(key, label, naive, tuned, of_set))
         if key in (PASSAGES_KEY, OWN_KEY):
             reaches.append(reach(key, label, [reading.divergence for reading in tuned], of_reach))
-    with task(f"answering {len(QUESTIONS)} everyday questions", 2 * len(QUESTIONS)):
-        answers = [model.reply(QUESTIONS, soft, max_tokens=MAX_TOKENS) for soft in (None, prompt)]
-    one_each(model, "reply", QUESTIONS * 2, (*answers[0], *answers[1]))
     return SideEffects(
         sets=tuple(sets),
         reaches=tuple(reaches),
@@ -161,14 +189,71 @@ def measure_side_effects(
         naive=measure_prose(answers[0]),
         tuned=measure_prose(answers[1]),
         seed=seed,
+        checks=check_writing(model, QUESTIONS, *answers, seed),
     )
 
 
-def text_sets(own: Sequence[str] = ()) -> Mapping[str, tuple[str, tuple[str, ...]]]:
-    """Return every set of texts by its key: its label, and the texts. A user's own come last."""
-    sets = {code: (language_name(code), texts) for code, texts in SENTENCES.items()}
-    sets[PASSAGES_KEY] = ("English, longer texts", HELD_OUT_PASSAGES)
-    return {**sets, OWN_KEY: ("Own texts", tuple(own))} if own else sets
+def check_writing(
+    model: ProseModel,
+    questions: Sequence[str],
+    naive: Sequence[str],
+    tuned: Sequence[str],
+    seed: int,
+) -> tuple[WritingCheck, ...]:
+    """Compare the qualities of both models' answers, question by question; one that no answer has is left out.
+
+    Args:
+        model: Reads the answers, untouched.
+        questions: The questions.
+        naive: The untouched model's answers.
+        tuned: The tuned one's.
+        seed: Of the bootstrap over questions.
+    """
+    states: list[np.ndarray] = []
+    with task(f"reading {2 * len(questions)} answers", 2 * len(questions)):
+        for answers in (naive, tuned):
+            exchanges = [Exchange(*pair) for pair in zip(questions, answers, strict=True)]
+            readings = model.read_texts(exchanges)
+            one_each(model, "read_texts", exchanges, readings)
+            rows = [
+                (
+                    is_readable(exchange.answer, exchange.question),
+                    np.nan if (said := repetition(words(exchange.answer))) is None else 1 - said,
+                    -reading.surprise.mean() if len(reading.surprise) else np.nan,
+                )
+                for exchange, reading in zip(exchanges, readings, strict=True)
+            ]
+            states.append(np.array(rows, np.float64))
+    checks: list[WritingCheck] = []
+    for column, key in enumerate(("readable", "fresh", "fluency")):
+        pairs = np.stack([state[:, column] for state in states], axis=1)
+        pairs = pairs[np.isfinite(pairs).all(axis=1)]
+        if len(pairs):
+            rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, column)))
+            differences = pairs[:, 1:] - pairs[:, :1]
+            (difference,) = _quantities(differences.mean(axis=0), _weighted(differences, rng))
+            checks.append(WritingCheck(key, *pairs.mean(axis=0).tolist(), difference))
+    return tuple(checks)
+
+
+def text_sets(
+    own: Sequence[str] = (), said: Sequence[Exchange] = ()
+) -> Mapping[str, tuple[str, tuple[Passage, ...]]]:
+    """Return every set of texts by its key: its label, and the texts.
+
+    Args:
+        own: A user's texts, which come last: they change nothing of the others.
+        said: The untouched model's answers.
+    """
+    sets: dict[str, tuple[str, tuple[Passage, ...]]] = {
+        code: (language_name(code), texts) for code, texts in SENTENCES.items()
+    }
+    sets[PASSAGES_KEY] = "English, longer texts", HELD_OUT_PASSAGES
+    if said:
+        sets[ANSWERS_KEY] = "The untouched model’s own answers", tuple(said)
+    if own:
+        sets[OWN_KEY] = "Own texts", tuple(own)
+    return sets
 
 
 def reach(

@@ -9,14 +9,28 @@ import math
 
 from acculturate.formatting import LEVEL, divergence_text, interval_text, loss_text, share_text
 from acculturate.metrics.prose import REPEATED
-from acculturate.metrics.side_effects import OWN_KEY, PASSAGES_KEY, Reach, SideEffects, TextSet
+from acculturate.metrics.side_effects import (
+    ANSWERS_KEY,
+    OWN_KEY,
+    PASSAGES_KEY,
+    Reach,
+    SideEffects,
+    TextSet,
+    WritingCheck,
+)
 
+_QUALITIES = {
+    "readable": "readable answers",
+    "fresh": "runs of words not said before",
+    "fluency": "log-probability a token",
+}
 _BROKEN = "the tuned model gives no finite number there"
 
 
 def languages(effects: SideEffects) -> str | None:
     """Say how far the tuned model is from the untouched one on each language's sentences, and at what cost."""
-    sets = [texts for texts in effects.sets if texts.key not in (PASSAGES_KEY, OWN_KEY)]
+    others = PASSAGES_KEY, OWN_KEY, ANSWERS_KEY
+    sets = [texts for texts in effects.sets if texts.key not in others]
     if not sets:
         return None
     if not all(math.isfinite(texts.ratio.value) for texts in sets):
@@ -35,6 +49,19 @@ def languages(effects: SideEffects) -> str | None:
         f"{text} Perplexity is higher beyond what other sentences would explain in "
         f"{len(worse)} of them, most in {dearest.label}, {_times(dearest)}."
     )
+
+
+def longer_texts(effects: SideEffects) -> str | None:
+    """Say how far the tuned model is from the untouched one on longer texts and on that one's own answers."""
+    parts = [
+        f"{_divergence(texts)} nats a token on {name}"
+        for texts in effects.sets
+        for key, name in ((PASSAGES_KEY, "longer texts"), (ANSWERS_KEY, "its own answers"))
+        if texts.key == key and math.isfinite(texts.divergence.value)
+    ]
+    if not parts:
+        return None
+    return f"Divergence from the untouched model is {' and '.join(parts)}."
 
 
 def own_texts(effects: SideEffects) -> str | None:
@@ -90,10 +117,53 @@ def replies(effects: SideEffects) -> str | None:
     return f"{text}; {' and '.join(wrong) if wrong else 'none refuses or is empty'}."
 
 
+def writing(effects: SideEffects) -> str | None:
+    """Say whether the answers are at least as readable, fresh and fluent as the untouched model's."""
+    if not effects.checks:
+        return None
+    worse = [_QUALITIES[check.key] for check in effects.checks if check.worse]
+    numbers = "; ".join(map(_quality, effects.checks))
+    if worse:
+        verdict = f"The written guard fails: less {' and '.join(worse)} than the untouched model"
+    elif all(check.difference.value >= 0 for check in effects.checks):
+        verdict = "The written guard holds: at least as good as the untouched model in all of it"
+    else:
+        verdict = "The written guard finds no less than other questions would explain"
+    return f"{verdict} ({numbers})."
+
+
 def sentences(effects: SideEffects) -> tuple[str, ...]:
     """Return the sentences on all side effects."""
-    parts = (languages(effects), own_texts(effects), *map(reach, effects.reaches), replies(effects))
+    parts = (
+        languages(effects),
+        longer_texts(effects),
+        own_texts(effects),
+        *map(reach, effects.reaches),
+        replies(effects),
+        writing(effects),
+    )
     return tuple(sentence for sentence in parts if sentence is not None)
+
+
+def _quality(check: WritingCheck) -> str:
+    """Return a quality of both models' answers, and the interval of the difference."""
+    text = share_text if check.key != "fluency" else lambda value: loss_text(value, 2)
+    factor = 1 if check.key == "fluency" else 100
+    ends = check.difference.interval
+    span = (
+        ""
+        if ends is None
+        else interval_text([factor * end for end in ends], 2 if factor == 1 else 0)
+    )
+    numbers = f"{_QUALITIES[check.key]} {text(check.tuned)}, untouched {text(check.naive)}"
+    return f"{numbers}, difference, {LEVEL}: {span}" if span else numbers
+
+
+def _divergence(texts: TextSet) -> str:
+    """Return the divergence with its interval, in words."""
+    ends = texts.divergence.interval
+    span = "" if ends is None else f" ({LEVEL}: {' to '.join(map(divergence_text, ends))})"
+    return f"{divergence_text(texts.divergence.value)}{span}"
 
 
 def _times(texts: TextSet) -> str:
