@@ -133,7 +133,7 @@ class SideEffects:
         naive: Properties of the untouched model's answers.
         tuned: Properties of the tuned one's.
         seed: Of the bootstrap.
-        checks: Of the answers; none in files of before version 0.3.
+        checks: Of the answers; none in files of version 0.1.
     """
 
     sets: tuple[TextSet, ...]

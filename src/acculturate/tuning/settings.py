@@ -117,7 +117,7 @@ class Settings:
     else 0."""
     guard: GuardKind = "texts"
     """Ordinary text that the divergence is of: longer texts and the untouched model's own answers, or the short
-    sentences of versions before 0.3."""
+    sentences of version 0.1."""
     target_loss: _Amount = None
     """Loss at which the search stops early, once within the limits."""
     stall: _OptionalCount = None
