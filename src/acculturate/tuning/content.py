@@ -44,8 +44,8 @@ def _measure_others(model: Answering, task: Task) -> dict[str, Content]:
     """Return the content of a few tuning forms with each kind of labels that the run does not ask."""
     others: dict[str, Content] = {}
     asked = {form.label_kind for form in task.measured}
-    kinds: tuple[LabelKind, ...] = get_args(LabelKind)
-    for kind in (kind for kind in kinds if kind not in asked):
+    kinds: list[LabelKind] = [kind for kind in get_args(LabelKind) if kind not in asked]
+    for kind in kinds:
         language = task.settings.language
         forms = limit_forms(all_forms(task.scoring.instrument, (language,), "tuning", kind))
         # Not every model can be asked in every way; the reading is then no advice.
