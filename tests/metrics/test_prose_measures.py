@@ -3,8 +3,14 @@
 import pytest
 
 from acculturate.metrics import measure_prose
-from acculturate.metrics.prose import distinct, reading_ease, repetition, syllables, words
-from acculturate.metrics.written_answers import is_refusal
+from acculturate.metrics.prose import (
+    distinct,
+    is_refusal,
+    reading_ease,
+    repetition,
+    syllables,
+    words,
+)
 
 
 def test_words():

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acculturate.metrics import ComparisonSettings, compare_written_answers, parse_answer
-from acculturate.metrics.written_answers import REFUSALS, cohens_kappa, read_texts
+from acculturate.metrics.texts import REFUSALS
+from acculturate.metrics.written_answers import cohens_kappa, is_readable_answer, read_texts
 from acculturate.model import FakeModel, Query, SoftPrompt
 from acculturate.survey import Scoring, all_forms, balanced_forms, load_countries, load_instrument
 
@@ -104,3 +105,16 @@ def test_what_cannot_be_read_is_counted_and_is_no_number(question):
     assert (none.loss, none.agreement, none.kappa) == (None, None, None)
     texts[:2] = ["?", "?"]  # both forms of the first item
     assert read_texts(texts, answers, question).loss is None
+
+
+def test_an_answer_in_words_begins_with_those_of_an_option(vsm13) -> None:
+    form = all_forms(vsm13, ("en",), "tuning", labels="words")[0]
+    last, second = form.labels[4], form.labels[1]
+    assert parse_answer(f" {last}, I think.", form).option == form.options[4]
+    assert parse_answer(f'"{second.upper()}"', form).option == form.options[1]
+    assert parse_answer(f"{last}ly", form).option is None
+    prose = "It depends on what one wants from work."
+    assert parse_answer(prose, form).kind == "unparsable"
+    assert is_readable_answer(prose, form) and not is_readable_answer("work work work " * 9, form)
+    listed = next(iter(all_forms(vsm13, ("en",), "tuning")))
+    assert not is_readable_answer(prose, listed) and is_readable_answer("2", listed)

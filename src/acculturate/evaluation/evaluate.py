@@ -280,7 +280,8 @@ class _Checks:
     def generated(self) -> None:
         """Compare written answers with the probabilities."""
         model, inputs = self._model, self._inputs
-        forms = balanced_forms(inputs.instrument, "held-out", None, inputs.language)
+        labels = labels_of(inputs.tuning)
+        forms = balanced_forms(inputs.instrument, "held-out", None, inputs.language, labels)
 
         def make() -> Generated:
             if not isinstance(model, GeneratingModel):
@@ -288,7 +289,7 @@ class _Checks:
             return compare_written_answers(model, self._prompt, forms, inputs.settings)
 
         self._once(
-            "generated", "written answers", make, form_fingerprint(forms), MAX_TOKENS, REFUSALS
+            "generated", "written answers", make, form_fingerprint(forms), MAX_TOKENS, REFUSALS, 2
         )
 
     def other_surveys(self) -> None:

@@ -15,13 +15,15 @@ from typing import Literal, get_args
 import numpy as np
 
 from acculturate.metrics.comparison import ComparisonSettings, compare
-from acculturate.metrics.texts import REFUSALS
+from acculturate.metrics.prose import is_readable, is_refusal
+from acculturate.metrics.statistics import Quantity, bootstrap_weights, interval_of
 from acculturate.model import Answers, GeneratingModel, SoftPrompt, one_each
 from acculturate.progress import task
 from acculturate.survey import Form, item_means
 
 Kind = Literal["valid", "refusal", "unparsable"]
 MAX_TOKENS = 12
+_SAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Generated:
         seed: Of the drawn tokens; None where the likeliest was taken.
         naive: The untouched model.
         tuned: The tuned one.
+        readable: Share of readable answers, see `is_readable_answer`, of the tuned model less that of the
+            untouched one; None in files of before version 0.3.
     """
 
     forms: int
@@ -75,6 +79,7 @@ class Generated:
     seed: int | None
     naive: Written
     tuned: Written
+    readable: Quantity | None = None
 
 
 def compare_written_answers(
@@ -99,25 +104,42 @@ def compare_written_answers(
     with task(f"asking {len(forms)} forms, to compare with written answers", 2 * len(forms)):
         probabilities = compare(model, prompt, forms, settings).answers
     states: list[Written] = []
+    readable: list[list[bool]] = []
     with task(f"writing {len(forms)} answers", 2 * len(forms)):
         for answers, soft in zip(probabilities, (None, prompt), strict=True):
             texts = model.generate_answers(forms, soft, max_tokens=max_tokens, seed=seed)
             one_each(model, "generate_answers", forms, texts)
             states.append(read_texts(texts, answers, settings))
-    return Generated(len(forms), max_tokens, seed, states[0], states[1])
+            readable.append([is_readable_answer(*pair) for pair in zip(texts, forms, strict=True)])
+    difference = np.subtract(*np.array(readable[::-1], np.float64))
+    rng = np.random.default_rng(settings.seed)
+    samples = bootstrap_weights([range(len(forms))], _SAMPLES, rng) @ difference
+    readable_difference = Quantity(float(difference.mean()), interval_of(samples))
+    return Generated(len(forms), max_tokens, seed, *states, readable_difference)
 
 
 def parse_answer(text: str, form: Form) -> Parsed:
     """Read one written answer, strictly.
 
     Valid is the first line where it is a label alone, or a label followed by punctuation, or by the
-    words of its own option, which may be cut off. A label with anything else behind it is not.
+    words of its own option, which may be cut off. A label with anything else behind it is not. Of a form
+    that lists no options valid is a line that begins with the words of one.
 
     Args:
         text: The text of the model.
         form: The form that it answers.
     """
     line = text.strip().split("\n")[0].strip()
+    if form.word_set is not None:
+        said = line.lstrip("([*\"'").casefold()
+        begun = [
+            (len(words), option)
+            for words, option in zip(form.labels, form.options, strict=True)
+            if said.startswith(words.casefold()) and not said[len(words) :][:1].isalnum()
+        ]
+        if begun:
+            return Parsed("valid", max(begun)[1])
+        return Parsed("refusal" if is_refusal(line) else "unparsable")
     for label, option in zip(form.labels, form.options, strict=True):
         match = re.fullmatch(rf"[(\[*\"']*{label}(?![\w])(?!\.\d)[\s)\]*\"'.:,;!–—-]*(.*)", line)
         if match and _is_option(match[1].strip(), _words(form, label)):
@@ -125,9 +147,11 @@ def parse_answer(text: str, form: Form) -> Parsed:
     return Parsed("refusal" if is_refusal(line) else "unparsable")
 
 
-def is_refusal(text: str) -> bool:
-    """Return whether a text begins as an English refusal does."""
-    return text.strip().replace("’", "'").casefold().startswith(REFUSALS)
+def is_readable_answer(text: str, form: Form) -> bool:
+    """Return whether a written answer can be read: as an option, or to a form without a list as text."""
+    if parse_answer(text, form).kind == "valid":
+        return True
+    return form.word_set is not None and is_readable(text, form.text)
 
 
 def read_texts(texts: Sequence[str], answers: Answers, settings: ComparisonSettings) -> Written:

@@ -108,6 +108,11 @@ def generated(run: RunRecords) -> str | None:
     tuned, naive = check.tuned, check.naive
     read = f"{tuned.counts.get('valid', 0)} of {check.forms} answers of the tuned model can be read"
     text = f"Written out, {read} ({naive.counts.get('valid', 0)} untouched)"
+    if check.readable is not None and check.readable.interval is not None:
+        low, high = check.readable.interval
+        verdict = "fewer than untouched" if high < 0 else "no fewer beyond chance"
+        ends = interval_text((100 * low, 100 * high), 0)
+        text += f", {verdict} (readable, difference in points, {LEVEL}: {ends})"
     if tuned.agreement is None:
         return f"{text}: what it writes is no answer, whatever its probabilities say."
     beyond = "" if tuned.kappa is None else f", a kappa of {tuned.kappa:.2f}".replace("-", "−")
