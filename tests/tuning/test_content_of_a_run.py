@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,10 @@ from acculturate.tuning import tune
 
 VSM13, CHINA = load_instrument("vsm13"), load_countries()["China"]
 OF_PLACES = {"item_effect": 0.2, "order_effect": 1.0}
+SETTINGS: dict[str, Any] = {
+    **{"budget": 20, "tokens": 1, "optimizer": "random"},
+    **{"forms": 96, "labels": "digits", "guard": "sentences"},
+}
 CONTENT = "evaluation/content.json"
 
 
@@ -32,7 +37,7 @@ class Listening(FakeModel):
 
 
 def run(out: Path, model: FakeModel) -> Run:
-    return tune(model, VSM13, CHINA, out=out, budget=20, tokens=1, optimizer="random", forms=96)
+    return tune(model, VSM13, CHINA, out=out, **SETTINGS)
 
 
 def test_little_content_is_said_before_the_search_with_what_does_better(tmp_path: Path):
@@ -86,12 +91,7 @@ def test_a_resumed_run_says_it_again_and_asks_nothing(tmp_path: Path):
     (tmp_path / "run" / "DONE.json").unlink()
     model = Listening(**OF_PLACES)
     with pytest.warns(UserWarning, match="about places"):
-        tune(
-            *(model, VSM13, CHINA),
-            **{"out": tmp_path / "run", "budget": 20, "tokens": 1, "forms": 96},
-            optimizer="random",
-            resume=True,
-        )
+        tune(model, VSM13, CHINA, out=tmp_path / "run", resume=True, **SETTINGS)
     assert ("words",) not in model.asked
 
 
