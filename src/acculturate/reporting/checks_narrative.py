@@ -18,6 +18,7 @@ from acculturate.formatting import (
 from acculturate.metrics.extremes import mean_distance
 from acculturate.metrics.held_out import HEADLINE, FormSetResult
 from acculturate.metrics.other_surveys import SurveyCheck
+from acculturate.metrics.written_answers import Generated
 from acculturate.reporting import attained_narrative
 from acculturate.reporting.behaviour_narrative import behaviour
 from acculturate.reporting.narrative import country
@@ -108,18 +109,24 @@ def generated(run: RunRecords) -> str | None:
     tuned, naive = check.tuned, check.naive
     read = f"{tuned.counts.get('valid', 0)} of {check.forms} answers of the tuned model can be read"
     text = f"Written out, {read} ({naive.counts.get('valid', 0)} untouched)"
-    if check.readable is not None and check.readable.interval is not None:
-        low, high = check.readable.interval
-        verdict = "fewer than untouched" if high < 0 else "no fewer beyond chance"
-        ends = interval_text((100 * low, 100 * high), 0)
-        text += f", {verdict} (readable, difference in points, {LEVEL}: {ends})"
     if tuned.agreement is None:
-        return f"{text}: what it writes is no answer, whatever its probabilities say."
+        return f"{text}: what it writes is no answer, whatever its probabilities say.{_readable(check)}"
     beyond = "" if tuned.kappa is None else f", a kappa of {tuned.kappa:.2f}".replace("-", "−")
     return (
         f"{text}; of these {share_text(tuned.agreement)} are the option that its probabilities like "
-        f"best{beyond}."
+        f"best{beyond}.{_readable(check)}"
     )
+
+
+def _readable(check: Generated) -> str:
+    """Say whether fewer answers are readable than untouched; nothing where that was not measured."""
+    if check.readable is None or check.readable.interval is None:
+        return ""
+    low, high = (100 * end for end in check.readable.interval)
+    verdict = (
+        "Fewer than untouched are readable" if high < 0 else "No fewer are readable beyond chance"
+    )
+    return f" {verdict} (difference in points, {LEVEL}: {interval_text((low, high), 0)})."
 
 
 def other_surveys(run: RunRecords) -> str | None:
