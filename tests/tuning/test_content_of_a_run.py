@@ -18,7 +18,7 @@ VSM13, CHINA = load_instrument("vsm13"), load_countries()["China"]
 OF_PLACES = {"item_effect": 0.2, "order_effect": 1.0}
 SETTINGS: dict[str, Any] = {
     **{"budget": 20, "tokens": 1, "optimizer": "random"},
-    **{"forms": 96, "labels": "digits", "guard": "sentences"},
+    **{"forms": 96, "labels": "digits", "objective": "scores", "guard": "sentences"},
 }
 CONTENT = "evaluation/content.json"
 
