@@ -13,6 +13,9 @@ from acculturate.survey import load_countries, load_instrument
 from acculturate.tuning import tune
 
 
+BY_DIGITS = {"labels": "digits", "objective": "scores"}
+
+
 class Counting(FakeModel):
     """Counts what it is asked."""
 
@@ -29,7 +32,7 @@ class Counting(FakeModel):
 @pytest.fixture
 def run(tmp_path, vsm13):
     target = load_countries()["United States"]
-    return tune(FakeModel(), vsm13, target, budget=40, tokens=2, out=tmp_path / "us")
+    return tune(FakeModel(), vsm13, target, budget=40, tokens=2, out=tmp_path / "us", **BY_DIGITS)
 
 
 def files(run):
@@ -55,7 +58,16 @@ def test_it_writes_its_files_and_leaves_the_others(run):
 
 def test_a_run_with_few_forms_is_asked_all_of_them_again(tmp_path, vsm13):
     target = load_countries()["United States"]
-    run = tune(FakeModel(), vsm13, target, budget=40, tokens=2, sample=False, out=tmp_path / "us")
+    run = tune(
+        FakeModel(),
+        vsm13,
+        target,
+        budget=40,
+        tokens=2,
+        sample=False,
+        out=tmp_path / "us",
+        **BY_DIGITS,
+    )
     rows = {row["key"]: row for row in evaluate(run, FakeModel()).parts["held_out"]["rows"]}
     tuned = run.summary.method("tuned")
     assert rows["tuning"]["tuned"]["loss"] == tuned.tuning.loss
@@ -102,7 +114,14 @@ def test_a_run_that_sampled_its_forms(tmp_path, vsm13):
 @pytest.mark.parametrize("reading", ["modal", "sampled"])
 def test_the_runs_own_reading_and_language_are_kept(tmp_path, vsm13, reading):
     target = load_countries()["India"]
-    settings = {"budget": 40, "tokens": 2, "reading": reading, "language": "hi", "sample": False}
+    settings = {
+        "budget": 40,
+        "tokens": 2,
+        "reading": reading,
+        "language": "hi",
+        "sample": False,
+        **BY_DIGITS,
+    }
     run = tune(
         FakeModel(), vsm13, target, out=tmp_path / "in", placement="before-answer", **settings
     )
