@@ -12,7 +12,6 @@ from acculturate.runs import open_run
 from acculturate.survey import load_countries, load_instrument
 from acculturate.tuning import tune
 
-
 BY_DIGITS = {"labels": "digits", "objective": "scores"}
 
 
