@@ -11,6 +11,7 @@ from acculturate import display
 from acculturate.commands.loading import load, load_survey, say_warnings
 from acculturate.commands.options import Dtype, Seed, Split, read_anchor, takes_settings
 from acculturate.errors import AcculturateError
+from acculturate.metrics.measure import Profile
 from acculturate.model import Chat
 from acculturate.survey import LabelKind
 
@@ -44,7 +45,6 @@ def measure(
         seed: Random seed for the bootstrap intervals and for reading sampled.
     """
     from acculturate.metrics.measure import choose_forms
-    from acculturate.metrics.responsiveness import measure_responsiveness
     from acculturate.runs import load_prompt, read_config
 
     survey, countries = load_survey(instrument, table)
@@ -73,18 +73,34 @@ def measure(
         respondents=settings["respondents"],
         seed=seed,
     )
-    try:
-        responsiveness = measure_responsiveness(
-            answering,
-            survey,
-            soft_prompt=soft_prompt,
-            labels=labels,
-            language=settings["language"],
-            scoring=scoring,
-        )
-        result = replace(result, responsiveness=responsiveness)
-    except AcculturateError as error:  # such as a text that is too long for the model
-        say_warnings([f"it was not asked whether the model answers as it is told to: {error}"])
+    language = settings["language"]
+    result = _with_responsiveness(result, answering, scoring, soft_prompt, labels, language)
     display.print_result(
         as_json, result.to_dict(), lambda: display.show_profile(result, survey, target)
     )
+
+
+def _with_responsiveness(
+    profile: Profile,
+    model: ac.AnswerModel,
+    scoring: ac.Scoring,
+    soft_prompt: ac.SoftPrompt | None,
+    labels: LabelKind,
+    language: str,
+) -> Profile:
+    """Ask, too, whether the model answers as it is told to."""
+    from acculturate.metrics.responsiveness import measure_responsiveness
+
+    try:
+        found = measure_responsiveness(
+            model,
+            scoring.instrument,
+            soft_prompt=soft_prompt,
+            labels=labels,
+            language=language,
+            scoring=scoring,
+        )
+    except AcculturateError as error:  # such as a text that is too long for the model
+        say_warnings([f"it was not asked whether the model answers as it is told to: {error}"])
+        return profile
+    return replace(profile, responsiveness=found)

@@ -69,13 +69,8 @@ def export_peft(
     run = None if isinstance(source, SoftPrompt) else read_run(Path(source))
     prompt = source if isinstance(source, SoftPrompt) else load_prompt(source, any_model=any_model)
     asked = tuple(_default_forms() if forms is None else forms)
-    if any(form.word_set is not None for form in asked):
-        raise UsageError(
-            "the proof reads one token, and forms answered in words have several",
-            'Give forms with labels="digits", or none: the prompt is the same.',
-        )
     target = Path(out)
-    _check(prompt, model, target)
+    _check(prompt, model, target, asked)
     if run is None:
         check_prompt(prompt, model)
     else:
@@ -113,7 +108,12 @@ def adapter_rows(
     return np.concatenate([model.embed_ids(model.leading), embeddings])
 
 
-def _check(prompt: SoftPrompt, model: Any, target: Path) -> None:
+def _check(prompt: SoftPrompt, model: Any, target: Path, asked: Sequence[Form]) -> None:
+    if any(form.word_set is not None for form in asked):
+        raise UsageError(
+            "the proof reads one token, and forms answered in words have several",
+            'Give forms with labels="digits", or none: the prompt is the same.',
+        )
     if not hasattr(model, "network"):
         raise UsageError(
             f"the model {model.name!r} has no weights that PEFT could load",
