@@ -154,20 +154,20 @@ def test_extremes_in_words(edited):
     ("valid", "agreement", "kappa", "words"),
     [
         (
-            47,
+            23,
             0.92,
             0.85,
-            "47 of 48 answers of the tuned model can be read (48 untouched); of these 92\xa0%",
+            "23 of 24 answers of the tuned model can be read (24 untouched); of these 92\xa0%",
         ),
-        (47, 0.92, -0.1, "like best, a kappa of −0.10."),
-        (47, 1.0, None, "like best."),
+        (23, 0.92, -0.1, "like best, a kappa of −0.10."),
+        (23, 1.0, None, "like best."),
         (0, None, None, "what it writes is no answer"),
     ],
 )
 def test_written_answers_in_words(edited, valid, agreement, kappa, words):
     def change(values):
         values["tuned"] |= {
-            "counts": {"valid": valid, "refusal": 1, "unparsable": 47 - valid},
+            "counts": {"valid": valid, "refusal": 1, "unparsable": 23 - valid},
             "agreement": agreement,
             "kappa": kappa,
             "unread": ["<b>Well"],
