@@ -62,7 +62,13 @@ def test_scores_are_the_hand_computed_ones(vsm13: Instrument, table: CountryTabl
         m07=4.5, m02=2.25, m20=3.5, m23=1.5, m04=1.25, m18=4.75, m15=4.0, m13=2.0, m17=1.5
     )
     model, prompt = steady(means)
-    found = measure(model, vsm13, soft_prompt=prompt, forms="tuning", target=table["United States"])
+    found = measure(
+        model,
+        vsm13,
+        soft_prompt=prompt,
+        forms=choose_forms(vsm13, "tuning", labels="digits"),
+        target=table["United States"],
+    )
     expected = {
         "pdi": 35 * (4.5 - 2.25) + 25 * (3.5 - 1.5) + 50,
         "idv": 35 * (1.25 - 3) + 50,
@@ -178,7 +184,7 @@ def test_intervals_hang_on_the_forms_and_the_seed_alone(vsm13: Instrument) -> No
 def test_more_forms_give_narrower_intervals(vsm13: Instrument) -> None:
     model = FakeModel(form_effect=0.3)
     few = measure(model, vsm13, forms=balanced_forms(vsm13, "tuning", 96))
-    many = measure(model, vsm13, forms="tuning")
+    many = measure(model, vsm13, forms=choose_forms(vsm13, "tuning", labels="digits"))
     widths = [
         np.mean([high - low for low, high in found.intervals.values()]) for found in (few, many)
     ]
@@ -191,7 +197,7 @@ def test_intervals_cover_the_score_over_all_forms(vsm13: Instrument) -> None:
     for seed in range(10):
         model = FakeModel(seed=seed, form_effect=0.3)
         few = measure(model, vsm13, forms=balanced_forms(vsm13, "tuning", 144))
-        whole = measure(model, vsm13, forms="tuning")
+        whole = measure(model, vsm13, forms=choose_forms(vsm13, "tuning", labels="digits"))
         for key, (low, high) in few.intervals.items():
             held += low <= whole.scores[key] <= high
             total += 1
@@ -217,7 +223,13 @@ def test_a_model_at_a_country_is_nearest_to_it(vsm13: Instrument, table: Country
         m17=3 + 18 / 40,
     )  # fmt: skip
     model, prompt = steady(means)
-    found = measure(model, vsm13, soft_prompt=prompt, forms="held-out", target=target)
+    found = measure(
+        model,
+        vsm13,
+        soft_prompt=prompt,
+        forms=choose_forms(vsm13, "held-out", labels="digits"),
+        target=target,
+    )
     assert found.loss == pytest.approx(0, abs=1e-4)
     assert found.nearest[0] == ("United States", pytest.approx(0, abs=1e-4))
     assert len(found.nearest) == 5
@@ -285,8 +297,10 @@ def test_a_profile_is_json(vsm13: Instrument, fake: FakeModel) -> None:
 
 @pytest.mark.parametrize(("choice", "split"), [("tuning", "tuning"), ("held-out", "held-out")])
 def test_forms_of_one_split(toy: Instrument, choice: str, split: str) -> None:
-    assert choose_forms(toy, choice) == tuple(f for f in all_forms(toy) if f.split == split)
-    assert choose_forms(toy, "all") == all_forms(toy)
+    assert choose_forms(toy, choice) == tuple(
+        f for f in all_forms(toy, labels="words") if f.split == split
+    )
+    assert choose_forms(toy, "all") == all_forms(toy, labels="words")
 
 
 def test_an_unknown_choice_of_forms(toy: Instrument) -> None:
@@ -303,7 +317,12 @@ def test_a_soft_prompt_is_put_where_it_was_made_for(toy: Instrument) -> None:
             return super().ask(prompts, query)
 
     model = Listening()
-    measure(model, toy, soft_prompt=SoftPrompt(np.ones((2, 16), np.float32), "after-bos", "fake"))
+    measure(
+        model,
+        toy,
+        forms=all_forms(toy),
+        soft_prompt=SoftPrompt(np.ones((2, 16), np.float32), "after-bos", "fake"),
+    )
     assert model.heard == "after-bos"
 
 

@@ -1,5 +1,6 @@
 """The fake model keeps what it promises."""
 
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -15,6 +16,7 @@ from acculturate.survey import (
     LabelKind,
     all_forms,
     balanced_forms,
+    crossed_forms,
     item_means,
     item_values,
     load_instrument,
@@ -151,8 +153,9 @@ def test_an_effect_moves_what_it_is_named_after(toy: Instrument, facet: str) -> 
 
 
 def test_other_words_are_another_form(vsm13: Instrument) -> None:
-    forms = all_forms(vsm13, split="tuning", labels="words")
-    sets = [[form for form in forms if form.word_set == number] for number in (0, 1)]
-    first, second = (FakeModel().ask(None, Query(chosen)).probabilities for chosen in sets)
+    forms = crossed_forms(vsm13, "tuning", "tuning", labels="words")
+    answers = tuple(f"{answer}, I think" for answer in forms[0].labels)
+    sets = (forms[:1], (replace(forms[0], labels=answers),))
+    first, second = (FakeModel().ask(None, Query(asked)).probabilities for asked in sets)
     assert np.abs(first - second).max() > 1e-3
     assert FakeModel().generate_answers(forms)[0] in forms[0].labels
