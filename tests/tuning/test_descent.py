@@ -16,6 +16,7 @@ from tuning_runs import (
     TOYLAND,
     Broken,
     Recorder,
+    by_digits,
     optimizer,
     tune_toy,
 )
@@ -23,14 +24,14 @@ from tuning_runs import (
 from acculturate.errors import UsageError
 from acculturate.model import FakeModel
 from acculturate.survey import all_forms
-from acculturate.tuning import Objective, PopulationEvaluation, Settings, make_task, tune
+from acculturate.tuning import Objective, PopulationEvaluation, make_task, tune
 
 LIMITS = {"max_divergence": 0.2, "min_valid_mass": 0.5, "divergence_weight": 3.0}
 FORMS = all_forms(TOY, split="tuning")
 
 
 def objective(model: Any = None, aggregate: Any = "mean", **settings: Any) -> Objective:
-    task = make_task(TOY, TOYLAND, Settings(aggregate=aggregate, **settings))
+    task = make_task(TOY, TOYLAND, by_digits(aggregate=aggregate, **settings))
     return Objective(model or FakeModel(HIDDEN), replace(task, forms=FORMS))
 
 

@@ -15,6 +15,7 @@ from tuning_runs import (
     TOY,
     TOYLAND,
     Recorder,
+    by_digits,
     contents,
     optimizer,
     resumes,
@@ -49,7 +50,7 @@ OBJECTIVES = ("scores", "shift", "items")
 
 
 def aim(model: Any = None, forms: tuple[Form, ...] = FORMS, **settings: Any) -> Aim:
-    task = make_task(TOY, TOYLAND, Settings(**settings))
+    task = make_task(TOY, TOYLAND, by_digits(**settings))
     return Aim(model or FakeModel(HIDDEN), replace(task, forms=forms, measured=forms))
 
 
@@ -171,7 +172,7 @@ def test_an_untouched_model_without_answers_is_said():
 
 def test_the_reported_loss_is_that_of_the_mean_scores():
     def evaluated(objective: Any):
-        task = make_task(TOY, TOYLAND, Settings(objective=objective))
+        task = make_task(TOY, TOYLAND, by_digits(objective=objective))
         made = Objective(FakeModel(HIDDEN), replace(task, forms=FORMS, measured=FORMS))
         prompts = np.random.default_rng(1).normal(size=(4, TOKENS, HIDDEN))
         return made.evaluate(prompts, np.random.default_rng(0))

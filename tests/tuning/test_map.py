@@ -14,7 +14,7 @@ SWEDEN = load_countries("inglehart-welzel-2024")["Sweden"]
 
 
 def test_the_loss_is_the_distance_on_the_map():
-    objective = Objective(FakeModel(8), make_task(MAP, SWEDEN, Settings()))
+    objective = Objective(FakeModel(8), make_task(MAP, SWEDEN, Settings(objective="scores")))
     prompts = np.random.default_rng(0).normal(size=(6, 2, 8)).astype(np.float32)
     found = objective.evaluate(prompts, np.random.default_rng(0))
     assert found.loss == pytest.approx(np.hypot(*(found.scores - SWEDEN.vector(MAP)).T), abs=1e-12)

@@ -15,6 +15,7 @@ from tuning_runs import (
     TOYLAND,
     Broken,
     Recorder,
+    by_digits,
     optimizer,
     read_history,
     read_json,
@@ -27,14 +28,14 @@ from acculturate.model import Answers, FakeModel, Query, SoftPrompt
 from acculturate.reporting import write_report
 from acculturate.search import OPTIMIZERS
 from acculturate.survey import all_forms, balanced_forms
-from acculturate.tuning import Objective, Settings, make_task
+from acculturate.tuning import Objective, make_task
 
 HARM = 0.2
 
 
 def objective(model: FakeModel, **settings: Any) -> Objective:
     forms = settings.pop("forms", balanced_forms(TOY, "tuning"))
-    task = make_task(TOY, TOYLAND, Settings(**settings))
+    task = make_task(TOY, TOYLAND, by_digits(**settings))
     return Objective(model, replace(task, forms=forms))
 
 
@@ -98,6 +99,7 @@ def test_a_point_of_the_frontier_is_measured_as_the_table_measures_it(tmp_path):
             target=TOYLAND,
             reading="sampled",
             respondents=3,
+            labels="digits",
         )
         assert point["held_out_loss"] == pytest.approx(measured.loss)
     row = run.summary.method("tuned")

@@ -8,18 +8,27 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tuning_runs import HIDDEN, TOY, TOYLAND, Recorder, optimizer, read_history, tune_toy
+from tuning_runs import (
+    HIDDEN,
+    TOY,
+    TOYLAND,
+    Recorder,
+    by_digits,
+    optimizer,
+    read_history,
+    tune_toy,
+)
 
 from acculturate.errors import UsageError
 from acculturate.survey import Form, all_forms, balanced_forms
 from acculturate.tuning import Objective, Settings, make_task
 
 POOL = all_forms(TOY, split="tuning")
-MEASURED = make_task(TOY, TOYLAND, Settings(sample=True)).measured
+MEASURED = make_task(TOY, TOYLAND, by_digits(sample=True)).measured
 
 
 def objective(model: Recorder, asked: tuple[Form, ...], **settings: Any) -> Objective:
-    return Objective(model, replace(make_task(TOY, TOYLAND, Settings(**settings)), forms=asked))
+    return Objective(model, replace(make_task(TOY, TOYLAND, by_digits(**settings)), forms=asked))
 
 
 def compared(model: Recorder) -> list[np.ndarray]:
@@ -90,7 +99,7 @@ def test_a_descent_draws_its_forms_unless_losses_are_compared():
 
 
 def test_the_pool_is_every_tuning_form_where_they_are_sampled():
-    settings = Settings(sample=False)
+    settings = by_digits(sample=False)
     for changes, forms in (
         ({}, balanced_forms(TOY, "tuning")),
         ({"sample": True}, POOL),
@@ -111,18 +120,18 @@ def test_a_result_is_measured_in_every_frame_and_order():
     }
     assert set(MEASURED) < set(POOL)
     for count in (None, 16):
-        task = make_task(TOY, TOYLAND, Settings(sample=False, forms=count))
+        task = make_task(TOY, TOYLAND, by_digits(sample=False, forms=count))
         assert task.measured == task.forms
 
 
 @pytest.mark.parametrize(("budget", "forms"), [(12, 8), (60, 16), (90, 24), (400, 24)])
 def test_a_result_takes_a_quarter_of_the_run_at_most(budget: int, forms: int):
     """Forms asked for the result, of five rows on tuning and of four on held-out forms."""
-    task = make_task(TOY, TOYLAND, Settings(budget=budget, sample=True))
+    task = make_task(TOY, TOYLAND, by_digits(budget=budget, sample=True))
     assert len(task.measured) == forms
     asked = 5 * forms + 4 * len(task.held_out)
     assert asked <= budget * 8 / 3 or forms == 8, "each item once in each order at least"
-    chosen = make_task(TOY, TOYLAND, Settings(budget=budget, sample=True, measured_forms=48))
+    chosen = make_task(TOY, TOYLAND, by_digits(budget=budget, sample=True, measured_forms=48))
     assert len(chosen.measured) == 48
     with pytest.raises(UsageError, match="measured on the forms of the search"):
         Settings(measured_forms=16).resolved(optimizer("de"))

@@ -11,7 +11,7 @@ from tuning_runs import BUDGET, HIDDEN, TOKENS, TOY, TOYLAND, optimizer, resumes
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.model import FakeModel, SoftPrompt
-from acculturate.search import SPACES
+from acculturate.search import SPACES, Adam
 from acculturate.tuning import Settings, in_context_line, make_task, start_search
 
 NAMED = ["full", "low-rank:1", "mixture:5"]
@@ -124,7 +124,7 @@ def test_the_same_stream_gives_the_same_space_and_start(space: str):
 
 
 def test_what_an_optimiser_leaves_open():
-    """A descent starts at real tokens without noise; a search by answers mixes real tokens."""
+    """A descent starts at the scores in words, without noise; a search by answers mixes real tokens."""
     de, adam = optimizer("de"), optimizer("adam")
     assert (Settings().resolved(de).space, Settings().resolved(adam).space) == (
         "mixture:64",
@@ -133,7 +133,11 @@ def test_what_an_optimiser_leaves_open():
     assert Settings(init="gaussian").resolved(de).space == "full"
     full = Settings(space="full").resolved(de)
     assert (full.init, full.init_scale) == ("gaussian", 1.0)
-    assert (Settings().resolved(adam).init, Settings().resolved(adam).init_scale) == ("tokens", 0.0)
+    descent = Settings().resolved(adam)
+    assert (descent.init, descent.init_scale) == ("in-context", 0.0)
+    assert (descent.labels, descent.objective, descent.placement) == ("words", "shift", "after-bos")
+    for reading in ("modal", "sampled"):
+        assert Settings(reading=reading).resolved(de).objective == "scores"
     noisy = Settings(init="gaussian").resolved(adam)
     assert (noisy.init, noisy.init_scale) == ("gaussian", 1.0)
     given = Settings(init="text", init_text="x", init_scale=0.5).resolved(adam)
@@ -143,14 +147,15 @@ def test_what_an_optimiser_leaves_open():
 
 
 def test_several_starts_of_a_descent(tmp_path):
-    """Every one at real tokens of its own; a start at a text needs noise to tell them apart."""
-    from acculturate.search import Adam
-
+    """Every one at real tokens of its own, or around the scores in words; at a text it needs noise."""
     assert resumes(tmp_path / "a", "adam", 2) > 1  # a single one
     run = tune_toy(tmp_path / "b", optimizer=Adam(BUDGET, 3))
     assert run.outcome.evaluations == 27  # three generations of three that count for three
     with pytest.raises(UsageError, match="init scale of 0") as caught:
         tune_toy(tmp_path / "c", optimizer=Adam(BUDGET, 3), init="text", init_text=WORDS)
     assert caught.value.hint
+    several = Settings().resolved(Adam(BUDGET, 3))
+    assert (several.init, several.init_scale) == ("in-context", 0.1)
+    assert tune_toy(tmp_path / "e", optimizer=Adam(BUDGET, 3), init="in-context").outcome.best_loss
     noisy = {"init": "text", "init_text": WORDS, "init_scale": 0.1}
     assert tune_toy(tmp_path / "d", optimizer=Adam(BUDGET, 3), **noisy).outcome.best_loss > 0

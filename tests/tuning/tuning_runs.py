@@ -17,7 +17,7 @@ from acculturate.model import Answers, Backward, FakeModel, Query
 from acculturate.runs import Run
 from acculturate.search import COST_OF_A_GRADIENT, DifferentialEvolution, Optimizer, by_name, takes
 from acculturate.survey import Country, load_instrument
-from acculturate.tuning import Progress, tune
+from acculturate.tuning import Progress, Settings, tune
 
 TOY = load_instrument("toy")
 TOYLAND = Country("Toyland", "toy-table", {"planning": 80.0, "company": 20.0}, None)
@@ -26,6 +26,8 @@ POPULATION, BUDGET, TOKENS, HIDDEN = 6, 30, 2, 4
 WITHOUT_PARENTS = ("random", "cma-es", "sep-cma-es", "gde3", "adam")
 # Optimisers that descend gradients, one candidate at a time.
 DESCENTS = ("adam",)
+# Most tests here are of runs by option labels, towards scores, in front of everything.
+BY_DIGITS: dict[str, Any] = {"labels": "digits", "objective": "scores", "placement": "front"}
 METHODS = ["naive", "persona", "in-context", "constant", "random start", "tuned"]
 
 
@@ -40,9 +42,16 @@ def optimizer(name: str = "de", population: int = POPULATION, budget: int = BUDG
 def tune_toy(out: Path, model: Any = None, **settings: Any) -> Run:
     """A tuning that takes some hundredths of a second; `settings` are those of `tune`."""
     chosen: dict[str, Any] = {"budget": BUDGET, "tokens": TOKENS, "out": out}
-    chosen |= {"divergence_weight": 0.0} | settings
+    chosen |= BY_DIGITS | {"divergence_weight": 0.0} | settings
     chosen.setdefault("optimizer", DifferentialEvolution(POPULATION))
+    if chosen["optimizer"].name in DESCENTS and "mixture" not in chosen.get("space", ""):
+        chosen.setdefault("init", "tokens")
     return tune(model or FakeModel(HIDDEN), TOY, TOYLAND, **chosen)
+
+
+def by_digits(**settings: Any) -> Settings:
+    """Settings of such a run."""
+    return Settings(**BY_DIGITS | settings)
 
 
 def read_history(directory: Path) -> list[dict[str, Any]]:

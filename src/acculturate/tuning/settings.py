@@ -99,7 +99,7 @@ class Settings:
     else gaussian."""
     init_scale: _Amount = None
     """Spread of the first population, in standard deviations of the embeddings; by default 0 with gradients
-    from an init other than gaussian, 0.1 around in-context, else 1."""
+    from an init other than gaussian, 0.1 around in-context for several candidates, else 1."""
     init_text: str | None = None
     """Text to start from, for init text."""
     init_run: Annotated[
@@ -143,7 +143,7 @@ class Settings:
     sample: bool | None = None
     """New random tuning forms for every generation; by default with adam, unless forms, stall or
     target-loss is set."""
-    objective: Objective = "shift"
+    objective: Objective | None = None
     """Loss that is minimised: scores, of the mean scores over all forms; shift, of the shift to the target,
     made by every questionnaire (frame, order, set of words) from its own untouched scores; items, of every
     answer, moved from its own untouched one by the smallest changes of items that make the shift; by default
@@ -217,7 +217,9 @@ class Settings:
             init = init or ("in-context" if by_gradients else "gaussian")
         if scale is None:
             around = _SPREAD_AROUND_WORDS if init == "in-context" else 1.0
-            scale = 0.0 if by_gradients and init not in (None, "gaussian") else around
+            several = init == "in-context" and optimizer.population_size > 1
+            exact = by_gradients and init not in (None, "gaussian") and not several
+            scale = 0.0 if exact else around
         objective = self.objective or ("shift" if self.reading == "expected" else "scores")
         values = {"divergence_weight": weight, "sample": sample, "space": space}
         resolved = replace(self, **values, objective=objective, init=init, init_scale=scale)
