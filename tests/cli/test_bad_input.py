@@ -67,7 +67,7 @@ HOSTILE = [
         ),
         (
             ("tune", "-m", "fake", "-c", "us", "--sample", "--forms", "7"),
-            ("7 tuning forms", "multiple of 48"),
+            ("7 tuning forms", "multiple of 24"),
         ),
         (("tune", "-m", "fake", "-c", "us", "--space", "cube:3"), ("cube:3", "low-rank:2")),
         (("tune", "-m", "fake", "-c", "us", "--space", "ball:1"), ("'ball:1' was removed", "full")),
@@ -79,7 +79,11 @@ HOSTILE = [
         (("tune", "-m", "fake", "-c", "us", "--init", "run"), ("--init-run",)),
         (("tune", "-m", "fake", "-c", "us", "--seed", "-1"), ("seed -1",)),
         (("tune", "-m", "fake", "-c", "us", "--tokens", "0"), ("tokens 0",)),
-        (("tune", "-m", "fake", "-c", "us", "--forms", "50"), ("50", "multiple of 48")),
+        (("tune", "-m", "fake", "-c", "us", "--forms", "50"), ("50", "multiple of 24")),
+        (
+            ("tune", "-m", "fake", "-c", "us", "--forms", "50", "--labels", "digits"),
+            ("50", "multiple of 48"),
+        ),
         (("tune", "-m", "fake", "-c", "us", "--max-divergence", "nan"), ("max divergence nan",)),
         (("tune", "-m", "fake", "-c", "us", "--init", "text"), ("--init-text",)),
         (("tune", "-m", "fake", "-c", "us", "--init-text", "x"), ("--init text",)),

@@ -80,7 +80,8 @@ def test_version(cli: CommandLine):
 def test_measure_as_json(cli: CommandLine):
     free = cli("measure", "--model", "fake", "--json").json
     assert set(free) == MEASURED
-    assert free["forms"] == len(all_forms(load_instrument("vsm13")))
+    assert free["forms"] == len(all_forms(load_instrument("vsm13"), labels="words"))
+    assert free["valid_mass"] is None
     assert list(free["scores"]) == list(free["intervals"]) == list(free["anchor"])
     assert len(free["item_means"]) == 24
     assert len(free["nearest"]) == 5
@@ -97,6 +98,9 @@ def test_measure_as_a_table(cli: CommandLine):
     shown = cli(
         "measure", "--model", "fake", "-c", "usa", "-t", "hofstede-2015", "--forms", "tuning"
     )
+    assert shown.code == 0
+    assert "valid mass" not in shown.out, "of answers in words there is no share to expect"
+    shown = cli("measure", "-m", "fake", "-c", "usa", "-t", "hofstede-2015", "--labels", "digits")
     assert shown.code == 0
     for word in (
         "Power distance (pdi)",
@@ -292,7 +296,7 @@ def test_countries(cli: CommandLine):
 
 def test_forms(cli: CommandLine):
     every = cli("forms", "--json").json
-    forms = all_forms(load_instrument("vsm13"))
+    forms = all_forms(load_instrument("vsm13"), labels="words")
     assert len(every) == len(forms)
     for shown, form in zip(every, forms, strict=True):
         assert shown["item"] == form.item
@@ -307,10 +311,12 @@ def test_forms(cli: CommandLine):
     assert {form["split"] for form in held_out} == {"held-out"}
     arabic = cli("forms", "--json", "--language", "ar", "--split", "tuning").json
     assert {form["language"] for form in arabic} == {"ar"}
-    assert len(arabic) == 864
+    assert len(arabic) == 432
+    digits = cli("forms", "--json", "--language", "ar", "--split", "tuning", "--labels", "digits")
+    assert len(digits.json) == 864
     letters = cli("forms", "--json", "--labels", "letters", "-i", "toy").json
     assert {form["labels"][0] for form in letters} == {"A"}
-    assert "--- plans wording 0 frame plain en forward tuning" in cli("forms", "-i", "toy").out
+    assert "--- plans wording 0 frame plain en unlisted tuning" in cli("forms", "-i", "toy").out
 
 
 def test_the_template_is_a_file_to_fill_in(cli: CommandLine):
@@ -384,7 +390,7 @@ def test_one_wording_promises_no_new_ones(cli: CommandLine):
     assert warning in cli("measure", "-m", "fake", *own).out
     warnings = cli("measure", "-m", "fake", *own, "--json").json["warnings"]
     assert any(text.startswith(warning) for text in warnings)
-    assert cli.tune("--out", "run", *own).code == 0
+    assert cli.tune("--out", "run", "--labels", "digits", *own).code == 0
     shown = cli("evaluate", "run", *own[2:])
     rows = cli("evaluate", "run", *own[2:], "--json").json["runs"][0]["held_out"]["rows"]
     assert [row["label"] for row in rows[:2]] == ["As it was tuned", "New frames"]

@@ -95,11 +95,10 @@ def test_a_point_of_the_frontier_is_measured_as_the_table_measures_it(tmp_path):
             FakeModel(HIDDEN),
             TOY,
             soft_prompt=SoftPrompt(prompt, "front", "fake"),
-            forms="held-out",
+            forms=all_forms(TOY, split="held-out"),
             target=TOYLAND,
             reading="sampled",
             respondents=3,
-            labels="digits",
         )
         assert point["held_out_loss"] == pytest.approx(measured.loss)
     row = run.summary.method("tuned")

@@ -55,7 +55,7 @@ class State:
         interval: Its 95% bootstrap interval over the forms; None where a form has no other beside it.
         scores: Score of each dimension.
         intervals: 95% interval of each score, likewise.
-        valid_mass: Mean share of the next-token probability that the options take together.
+        valid_mass: Mean share of the next-token probability that the options take together; None in words.
     """
 
     loss: InfIfNull
@@ -150,13 +150,12 @@ class Comparison:
         scoring, losses = self.settings.scoring, self.loss_samples
         loss = float(self.losses[index])
         samples = None if self.samples is None else self.samples[index]
-        mass = self.answers[index].valid_mass
         return State(
             loss=loss,
             interval=None if losses is None else loss_interval(losses[index], loss),
             scores=scoring.by_key(self.scores[index]),
             intervals=score_intervals(samples, scoring),
-            valid_mass=None if mass is None else float(mass.mean()),
+            valid_mass=self.answers[index].mean_valid_mass(0),
         )
 
     def states(self, wanted: Float[np.ndarray, " dimension"] | None = None) -> StatePair:

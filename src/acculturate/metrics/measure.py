@@ -60,7 +60,7 @@ class Profile:
         intervals: 95% bootstrap interval of each score over the forms: how much of the score hangs on
             the way of asking. Empty where an item has fewer than two forms in an option order.
         item_means: Mean answer of each item, from 1.
-        valid_mass: Mean share of the next-token probability that the options take together.
+        valid_mass: Mean share of the next-token probability that the options take together; None in words.
         nearest: The nearest countries with complete scores and their losses, nearest first.
         loss: Loss to the target, or None without one.
         loss_interval: Its 95% bootstrap interval.
@@ -226,7 +226,6 @@ def profile(
     scores, samples = scored.scores[None], scored.samples
     items = [item.id for item in instrument.items]
     vector = None if target is None else target.vector(instrument)
-    mass = None if answers.valid_mass is None else float(answers.valid_mass[candidate].mean())
     loss = None if vector is None else float(scoring.loss(scores, vector)[0])
     interval = floor = None
     if vector is not None and loss is not None and samples is not None:
@@ -246,7 +245,7 @@ def profile(
         scores=scoring.by_key(scored.scores),
         intervals=score_intervals(samples, scoring),
         item_means=dict(zip(items, scored.means.tolist(), strict=True)),
-        valid_mass=mass,
+        valid_mass=answers.mean_valid_mass(candidate),
         nearest=() if table is None else nearest_countries(scores[0], scoring, table)[:NEAREST],
         loss=loss,
         loss_interval=interval,

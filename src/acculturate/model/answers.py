@@ -93,6 +93,12 @@ class Answers:
     perplexity: Float[np.ndarray, " candidate"] | None = None
     tokens: int = 0
 
+    def mean_valid_mass(self, candidate: int) -> float | None:
+        """Return the mean over the forms; None in words, of which no share is the right one to expect."""
+        if self.valid_mass is None or any(form.word_set is not None for form in self.forms):
+            return None
+        return float(self.valid_mass[candidate].mean())
+
 
 def join_answers(parts: Sequence[Answers]) -> Answers:
     """Join the answers of several populations to the same query into those of one population."""

@@ -278,7 +278,7 @@ class Outcome(Keyed):
         interval: Its bootstrap interval over forms, or None.
         scores: Score of each dimension.
         intervals: Bootstrap interval of each score.
-        valid_mass: Share of the next-token probability that the options take.
+        valid_mass: Share of the next-token probability that the options take; None in words.
         content: Share of the answers that is about the questions; None where it cannot be told.
     """
 
