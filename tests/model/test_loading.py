@@ -118,16 +118,21 @@ def test_a_chat_template_in_the_folder_is_used(copied: Path, toy_forms: tuple[Fo
     assert "[user]" in model.tokenizer.decode(model.encode(toy_forms[0]).tokens)
 
 
-def test_the_default_placement_needs_a_beginning(copied: Path, toy_forms: tuple[Form, ...]) -> None:
+def test_without_a_beginning_a_soft_prompt_stands_in_front(
+    copied: Path, toy_forms: tuple[Form, ...]
+) -> None:
     assert load(copied).leading
     for file in ("tokenizer.json", "tokenizer_config.json"):
         (copied / file).unlink()
     tiny_tokenizer(bos=False).save_pretrained(copied)
     model = load(copied)
     assert model.leading == ()
-    with pytest.raises(UsageError, match="beginning-of-sequence") as caught:
-        model.ask(None, Query(toy_forms, placement="after-bos"))
-    assert caught.value.hint == "Use --placement front."
+    prompts = np.random.default_rng(0).normal(size=(1, 2, model.hidden_size)).astype(np.float32)
+    behind, front = (
+        model.ask(prompts, Query(toy_forms, placement=placement))
+        for placement in ("after-bos", "front")
+    )
+    np.testing.assert_array_equal(behind.probabilities, front.probabilities)
 
 
 def test_the_fake_is_loaded_by_name_whatever_else_is_asked() -> None:
