@@ -119,7 +119,9 @@ def make_guard(kind: GuardKind, answers: Sequence[Exchange] = ()) -> Guard:
     )
 
 
-def write_own_answers(model: ProseModel, questions: Sequence[str], seed: int) -> Texts:
+def write_own_answers(
+    model: ProseModel, questions: Sequence[str], seed: int
+) -> tuple[Exchange, ...]:
     """Let the untouched model answer questions for a guard, its tokens drawn; empty answers are left out.
 
     The mean divergence over answers that are drawn from the untouched model is that of its whole answers

@@ -189,7 +189,7 @@ def measure_side_effects(
         naive=measure_prose(answers[0]),
         tuned=measure_prose(answers[1]),
         seed=seed,
-        checks=check_writing(model, QUESTIONS, *answers, seed),
+        checks=check_writing(model, QUESTIONS, answers[0], answers[1], seed),
     )
 
 
@@ -232,7 +232,8 @@ def check_writing(
             rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, column)))
             differences = pairs[:, 1:] - pairs[:, :1]
             (difference,) = _quantities(differences.mean(axis=0), _weighted(differences, rng))
-            checks.append(WritingCheck(key, *pairs.mean(axis=0).tolist(), difference))
+            before, after = pairs.mean(axis=0).tolist()
+            checks.append(WritingCheck(key, before, after, difference))
     return tuple(checks)
 
 

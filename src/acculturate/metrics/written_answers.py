@@ -115,7 +115,7 @@ def compare_written_answers(
     rng = np.random.default_rng(settings.seed)
     samples = bootstrap_weights([range(len(forms))], _SAMPLES, rng) @ difference
     readable_difference = Quantity(float(difference.mean()), interval_of(samples))
-    return Generated(len(forms), max_tokens, seed, *states, readable_difference)
+    return Generated(len(forms), max_tokens, seed, states[0], states[1], readable_difference)
 
 
 def parse_answer(text: str, form: Form) -> Parsed:

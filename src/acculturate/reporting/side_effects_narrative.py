@@ -147,15 +147,14 @@ def sentences(effects: SideEffects) -> tuple[str, ...]:
 
 def _quality(check: WritingCheck) -> str:
     """Return a quality of both models' answers, and the interval of the difference."""
-    text = share_text if check.key != "fluency" else lambda value: loss_text(value, 2)
-    factor = 1 if check.key == "fluency" else 100
-    ends = check.difference.interval
-    span = (
-        ""
-        if ends is None
-        else interval_text([factor * end for end in ends], 2 if factor == 1 else 0)
+    shares = check.key != "fluency"
+    factor, digits = (100, 0) if shares else (1, 2)
+    tuned, naive = (
+        share_text(value) if shares else loss_text(value, 2) for value in (check.tuned, check.naive)
     )
-    numbers = f"{_QUALITIES[check.key]} {text(check.tuned)}, untouched {text(check.naive)}"
+    ends = check.difference.interval
+    span = "" if ends is None else interval_text([factor * end for end in ends], digits)
+    numbers = f"{_QUALITIES[check.key]} {tuned}, untouched {naive}"
     return f"{numbers}, difference, {LEVEL}: {span}" if span else numbers
 
 

@@ -54,7 +54,8 @@ def write_frontier(
     size = sum(each.size for each in (query, *read))
     with progress.task(f"measuring {len(prompts)} points of the frontier", len(prompts) * size):
         answers = ask(model, prompts, query)
-        divergence = np.mean([ask(model, prompts, each).divergence for each in read], axis=0)
+        readings = [ask(model, prompts, each).divergence for each in read]
+    divergence = np.mean([reading for reading in readings if reading is not None], axis=0)
     points = tuple(
         FrontierPoint(
             float(frontier.objective[rank]),
