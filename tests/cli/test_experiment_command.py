@@ -42,7 +42,14 @@ def test_a_file_becomes_a_report(cli: CommandLine, tmp_path: Path):
 
 def test_presets_are_listed(cli: CommandLine):
     assert set(cli("experiment", "--list", "--json").json) == {
-        *("optimizers", "optimizers-embedded", "paper", "paper-embedded", "smoke")
+        *(
+            "carry-over-embedded",
+            "optimizers",
+            "optimizers-embedded",
+            "paper",
+            "paper-embedded",
+            "smoke",
+        )
     }
 
 

@@ -9,6 +9,8 @@ from experiment_runs import PLAN, plan, write_plan
 
 from acculturate.errors import UsageError
 from acculturate.experiment import load_experiment, prepare, preset_names
+from acculturate.search import by_name
+from acculturate.tuning import Settings
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -25,6 +27,21 @@ def test_the_paper_is_its_four_countries_on_its_model():
     assert experiment.countries == ("Saudi Arabia", "United States", "China", "India")
     assert {"naive", "in-context"} <= set(experiment.baselines)
     assert "de/rand/1" in [method.optimizer for method in experiment.methods]
+
+
+@pytest.mark.parametrize("name", ["paper", "paper-embedded"])
+def test_the_papers_way_and_its_baselines_are_by_digits_beside_the_default_of_tune(name: str):
+    experiment = load_experiment(name)
+    methods = {method.label: method for method in experiment.methods}
+    asked = ("labels", "objective", "placement", "tokens")
+    own = methods["de/rand/1"].chosen(experiment.settings, experiment.budget)
+    for settings in (own, Settings(**experiment.settings)):
+        assert [getattr(settings, x) for x in asked] == ["digits", "scores", "front", 8]
+    assert (own.space, own.forms) == ("full", 24)
+    default = methods["adam"].chosen(experiment.settings, experiment.budget)
+    of_tune = Settings().resolved(by_name("adam", budget=400))
+    for x in (*asked, "init", "init_scale", "sample", "guard", "divergence_weight"):
+        assert getattr(default, x) == getattr(of_tune, x), x
 
 
 def test_a_method_is_a_name_and_settings(tmp_path: Path):
