@@ -119,7 +119,8 @@ def test_paths_may_be_texts(tmp_path: Path):
     assert ac.SoftPrompt.load(str(tmp_path / "run" / "best.safetensors")).embeddings.shape == (2, 4)
     ac.evaluate(run, FakeModel(4), table=ac.load_countries(toy_table(tmp_path)))
     ac.examine(run, FakeModel(4), ac.Exam((ac.load_benchmark("acculturate-culture-easy"),)))
-    assert len(relate([run]).benchmarks) == 1
+    related = [benchmark.name for benchmark in relate([run]).benchmarks]
+    assert related == ["acculturate-culture-easy", "behaviour"]
 
 
 def toy_table(folder: Path) -> str:

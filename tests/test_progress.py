@@ -90,7 +90,7 @@ def test_measure_and_tune_show_all_they_ask(toy: Any, tmp_path: Path, told: Told
     target = ac.load_countries(table)["Toyland"]
     model = FakeModel(4)
     ac.measure(model, toy, target=target)
-    assert told.ended.pop() == ("asking 80 forms", 80, 80)
+    assert told.ended.pop() == ("asking 40 forms", 40, 40)
     for optimizer in ("adam", "gde3", "l-shade"):
         out = tmp_path / optimizer
         ac.tune(model, toy, target, optimizer=optimizer, budget=60, tokens=2, out=out)
@@ -114,9 +114,9 @@ def test_every_check_of_evaluate_is_shown(toy: Any, tmp_path: Path, told: Told) 
     ac.evaluate(run, model, respondents=2)
     evaluate_fluency(run, model)
     for words in (
-        "asking 96 forms: New wordings and frames",
-        "asking 96 forms: in Arabic",
-        "writing 48 answers",
+        "asking 48 forms: New wordings and frames",
+        "asking 48 forms: in Arabic",
+        "writing 24 answers",
         "asking 40 forms: Inglehart-Welzel",
         "asking 2 respondents",
         "reading .* texts: English",

@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM
 
 from acculturate.model import LanguageModel, Placement, Query
 from acculturate.model.prefix_tree import PrefixTree
-from acculturate.survey import Instrument, LabelKind, balanced_forms
+from acculturate.survey import Instrument, LabelKind, all_forms
 from measuring.random_weights import load_random_model, shape_config
 from measuring.setting import VIRTUAL_TOKENS, gaussian_population
 from measuring.work import linear_weights, population_work, tree_work
@@ -68,7 +68,7 @@ class Executed(TorchFunctionMode):
 def test_what_is_counted_is_what_runs(
     tiny: LanguageModel, toy: Instrument, labels: LabelKind, placement: Placement
 ) -> None:
-    forms = balanced_forms(toy, "held-out", labels=labels)
+    forms = all_forms(toy, split="held-out", labels=labels, words="held-out")
     population = gaussian_population(tiny, 2)
     tiny.ask(population, Query(forms, placement=placement))  # whatever is done once
     with Executed() as executed:
