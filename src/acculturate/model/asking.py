@@ -157,7 +157,7 @@ def _untouched(model: Answering, forms: tuple[Form, ...]) -> Float[np.ndarray, "
     kept = _kept(model)
     if forms not in kept:
         query = Query(forms, calibrated=False)
-        with task("asking the untouched model", len(forms)):
+        with task("asking the untouched model", len(forms)), _counted(len(forms)):
             answers = _checked(model, "ask", model.ask(None, query), None, query)
         _keep(model, forms, answers.probabilities[0])
     return kept[forms]
