@@ -122,7 +122,7 @@ def test_an_evaluation_killed_again_and_again_loses_nothing(tmp_path):
     while True:
         child = os.fork()
         if child == 0:
-            ask_all(run, Mortal(13))  # ordinary text alone asks 12 times
+            ask_all(run, Mortal(17))  # ordinary text alone asks 16 times
             os._exit(0)
         _, status = os.waitpid(child, 0)
         write_report([run])  # whatever there is can be read
