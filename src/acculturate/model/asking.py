@@ -56,8 +56,8 @@ def ask(model: Answering, prompts: Prompts | None, query: Query) -> Answers:
         answers = _checked(model, "ask", model.ask(prompts, plain), prompts, plain)
     if not _calibrates(query):
         return answers
-    if prompts is None and query.forms == _calibrating_forms(query):
-        _keep(model, query.forms, answers.probabilities[0])
+    if prompts is None and query.forms == (own := _calibrating_forms(query)):
+        _keep(model, own, answers.probabilities[0])
     means = means_of(_means(model, query), query.forms, answers.probabilities.shape[2])
     return replace(answers, probabilities=calibrate(answers.probabilities, means))
 
