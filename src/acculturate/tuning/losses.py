@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -24,6 +24,7 @@ _ROUNDED = 0.1
 """Steps of a scale within which the loss of an answer is rather a square than an absolute difference."""
 
 
+@runtime_checkable
 class Loss(Protocol):
     """A loss of the answers to some forms."""
 
