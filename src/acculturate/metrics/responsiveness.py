@@ -179,7 +179,7 @@ def responsiveness_of(
     ranges = np.array([d.range[1] - d.range[0] for d in scoring.dimensions])
     shares = differences / ranges
     means, without = shares.mean(axis=0), _without_each(shares)
-    value, others = float(_value(means)), _others(means)
+    value, others = float(_value(means[None])[0]), _others(means)
     interval = _interval(value, _value(without))
     reactions: dict[str, Reaction] = {}
     for index, dimension in enumerate(scoring.dimensions):
@@ -225,7 +225,7 @@ def _others(
     return (np.abs(means).sum(axis=-1) - np.abs(own)) / max(1, means.shape[-1] - 1)
 
 
-def _value(means: Float[np.ndarray, "*sample told dimension"]) -> Float[np.ndarray, "*sample"]:
+def _value(means: Float[np.ndarray, "sample told dimension"]) -> Float[np.ndarray, " sample"]:
     """Return responsiveness before what lies below zero is cut off."""
     own = np.diagonal(means, axis1=-2, axis2=-1)
     return np.clip(own - _others(means), -1, 1).mean(axis=-1)
