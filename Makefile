@@ -12,10 +12,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## What there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
 
-demo: $(READY) ## Tune the embedded model towards the United States and write a report
+demo: $(READY) ## Tune the embedded model towards China and write a report
 	@rm -rf runs/demo
-	@$(BIN)/acculturate tune --model embedded --country "United States" --budget 90 --max-divergence 0.3 \
-		--seed 0 --out runs/demo
+	@$(BIN)/acculturate tune --model embedded --country China --budget 90 --divergence-weight 10 --seed 0 \
+		--out runs/demo
 	@printf 'report: ' && $(BIN)/acculturate report runs/demo
 
 test: $(READY) ## The tests that a change needs, in a few minutes

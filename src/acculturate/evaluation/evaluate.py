@@ -295,7 +295,8 @@ class _Checks:
     def other_surveys(self) -> None:
         """Ask surveys that the search knew nothing of."""
         inputs = self._inputs
-        surveys = other_surveys(inputs.instrument, inputs.target.name, inputs.language)
+        labels = labels_of(inputs.tuning)
+        surveys = other_surveys(inputs.instrument, inputs.target.name, inputs.language, labels)
         with_target = [survey for survey in surveys if survey.country is not None]
         contents = [
             [survey.instrument.fingerprint, dict(country.scores), form_fingerprint(survey.forms)]
@@ -333,7 +334,8 @@ class _Checks:
         """Simulate a survey of so many respondents."""
         inputs = self._inputs
         asked = {LANGUAGE} & set(inputs.instrument.languages)
-        forms = limit_forms(all_forms(inputs.instrument, tuple(asked), "held-out"))
+        labels = labels_of(inputs.tuning)
+        forms = limit_forms(all_forms(inputs.instrument, tuple(asked), "held-out", labels))
 
         def make() -> Respondents:
             if not forms:

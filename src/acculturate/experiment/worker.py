@@ -24,6 +24,7 @@ from acculturate.metrics.held_out import (
     FormSetResult,
     carry_over_of,
     form_sets,
+    labels_of,
     make_row,
     rows_by_order,
 )
@@ -224,7 +225,7 @@ def _evaluate_line(
                 ranked = rank_target(compared, target.name, prepared.tables[target.table])
                 memo.write("specificity", ranked)
     surveys: list[SurveyCheck] = []
-    for survey in other_surveys(instrument, target.name, settings.language):
+    for survey in other_surveys(instrument, target.name, settings.language, labels_of(task.forms)):
         if survey.country is not None:
             with memo.attempt(f"survey:{survey.instrument.key}", survey.instrument.title):
                 surveys.append(check_with(model, line, survey, settings.seed))

@@ -84,7 +84,10 @@ def form_sets(
         UsageError: The instrument does not have one of the languages.
     """
     own = labels_of(tuning)
-    of_survey = [form for form in tuning if not form.word_set]
+    # A search in words sees several sets of option words, and a survey has one.
+    of_survey: Sequence[Form] = [form for form in tuning if not form.word_set]
+    if {(form.language, form.label_kind) for form in tuning} == {(language, "words")}:
+        of_survey = crossed_forms(instrument, "tuning", "tuning", language, "words")
     sets = [FormSet(TUNING, "As it was tuned", limit_forms(of_survey))]
     sets += _new_in_one_thing(instrument, language, own)[1:]
     sets += _by_other_labels(instrument, language, own)

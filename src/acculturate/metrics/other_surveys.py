@@ -17,6 +17,7 @@ from acculturate.survey import (
     CountryTable,
     Form,
     Instrument,
+    LabelKind,
     Scoring,
     all_forms,
     load_countries,
@@ -71,13 +72,16 @@ class SurveyCheck(StatePair):
     target: Numbers
 
 
-def other_surveys(own: Instrument, country: str, language: str) -> tuple[OtherSurvey, ...]:
+def other_surveys(
+    own: Instrument, country: str, language: str, labels: LabelKind = "words"
+) -> tuple[OtherSurvey, ...]:
     """Return the surveys that measure other dimensions than a run's own.
 
     Args:
         own: The run's questionnaire.
         country: Its target.
         language: Its language.
+        labels: Its kind of labels.
     """
     surveys: list[OtherSurvey] = []
     own_keys = {dimension.key for dimension in own.dimensions}
@@ -88,7 +92,7 @@ def other_surveys(own: Instrument, country: str, language: str) -> tuple[OtherSu
             continue
         complete = country in table and keys <= set(table[country].scores)
         spoken = language if language in instrument.languages else "en"
-        forms = limit_forms(all_forms(instrument, (spoken,), "held-out"))
+        forms = limit_forms(all_forms(instrument, (spoken,), "held-out", labels))
         target = table[country] if complete else None
         surveys.append(OtherSurvey(instrument, table, target, forms))
     return tuple(surveys)

@@ -33,7 +33,7 @@ from acculturate.survey.instrument import Aggregate, Instrument
 from acculturate.survey.scoring import MOST_RESPONDENTS, Anchor, Reading
 from acculturate.tuning.constraints import Constraints
 
-WEIGHT_FOR_GRADIENTS = 10.0
+WEIGHT_FOR_GRADIENTS = 30.0
 """Points of loss per nat: with it the descents of docs/log.md stay below 0.1 nats per token."""
 
 SPACE_FOR_ANSWERS = "mixture:64"
@@ -113,7 +113,7 @@ class Settings:
     min_valid_mass: _Amount = None
     """Lower limit on the share of the next-token probability that the answer options take on average."""
     divergence_weight: _Amount = None
-    """Weight of the divergence in the objective [points of loss per nat]; by default 10 with gradients,
+    """Weight of the divergence in the objective [points of loss per nat]; by default 30 with gradients,
     else 0."""
     guard: GuardKind = "texts"
     """Ordinary text that the divergence is of: longer texts and the untouched model's own answers, or the short
