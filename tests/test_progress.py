@@ -118,7 +118,7 @@ def test_every_check_of_evaluate_is_shown(toy: Any, tmp_path: Path, told: Told) 
         "asking 48 forms: New wordings and frames",
         "asking 48 forms: in Arabic",
         "writing 24 answers",
-        "asking 40 forms: Inglehart-Welzel",
+        "asking 20 forms: Inglehart-Welzel",
         "asking 2 respondents",
         "reading .* texts: English",
         "answering .* everyday questions",
