@@ -1,10 +1,28 @@
 """The fuzzing itself: the same inputs every time, and every kind of fault is seen."""
 
+import os
+import resource
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fuzz import find_fault, run_all
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    """Take back what fuzzing sets for its own process: other tests run in this one."""
+    limit, environment = resource.getrlimit(resource.RLIMIT_AS), dict(os.environ)
+    hook, home = sys.unraisablehook, Path.cwd()
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, limit)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.unraisablehook = hook
+    os.chdir(home)
+
 
 REPORT, RESUME = ("report", "run"), ("tune", "--out", "run", "--resume")
 
