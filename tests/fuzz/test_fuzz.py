@@ -61,3 +61,6 @@ def test_faults(arguments, code, output, after, fault):
 def test_a_lost_file():
     assert find_fault(REPORT, 0, "", {"t.csv": b"old"}, {}) == "t.csv is gone"
     assert find_fault(RESUME, 0, "", {"run/state.npz": b""}, {}) == "run/state.npz is gone"
+    kept = "half/evaluation/answers.npz"
+    assert find_fault(RESUME, 0, "", {kept: b""}, {}) == ""
+    assert find_fault(RESUME, 1, "Error: no", {kept: b""}, {}) == f"{kept} is gone"
