@@ -21,8 +21,9 @@ from acculturate.model import LanguageModel, Placement, Query, SoftPrompt
 from acculturate.model.answers import Cotangent
 from acculturate.model.embedding import input_embedding
 from acculturate.model.encoding import EncodedForm
-from acculturate.survey.forms import Form, balanced_forms
+from acculturate.survey.forms import Form
 from acculturate.survey.instrument import load_instrument
+from acculturate.survey.selection import balanced_forms
 from measuring.random_weights import survey_tokenizer
 from measuring.small_decoders import small_network
 

@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Float
 
 from acculturate.model.language_model import LanguageModel
-from acculturate.survey.forms import ORDERS, Form, LabelKind, balanced_forms
+from acculturate.survey.forms import ORDERS, Form, LabelKind
 from acculturate.survey.instrument import Instrument
+from acculturate.survey.selection import balanced_forms
 from measuring import machine
 
 VIRTUAL_TOKENS = 8

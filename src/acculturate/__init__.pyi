@@ -72,15 +72,15 @@ from .survey.forms import (
 from .survey.forms import (
     all_forms as all_forms,
 )
-from .survey.forms import (
-    balanced_forms as balanced_forms,
-)
-from .survey.forms import (
-    draw_forms as draw_forms,
-)
 from .survey.instrument import Instrument as Instrument
 from .survey.instrument import load_instrument as load_instrument
 from .survey.scoring import Scoring as Scoring
+from .survey.selection import (
+    balanced_forms as balanced_forms,
+)
+from .survey.selection import (
+    draw_forms as draw_forms,
+)
 from .tuning import Settings as Settings
 from .tuning import tune as tune
 

@@ -44,7 +44,7 @@ class ToldModel(FakeModel):
         for column, form in enumerate(query.forms):
             shift = np.zeros(len(self._back))
             for line, number, sign in self._poles:
-                if form.told == line and form.text.startswith(f"{line}\n"):
+                if form.told and form.line == line and form.text.startswith(f"{line}\n"):
                     way = self._stream(line, str(form.word_set), form.frame, form.order)
                     noise = self._noise * way.normal(size=self._back.shape[1]) / np.sqrt(0.5)
                     shift = self._back @ (sign * np.asarray(self._reaction)[number] + noise / 2)

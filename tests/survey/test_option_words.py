@@ -16,6 +16,7 @@ from acculturate.survey import (
     select_forms,
 )
 from acculturate.survey.instrument import DATA
+from edited_toy import edited_toy
 
 VSM13 = load_instrument("vsm13")
 LANGUAGES = [
@@ -114,16 +115,6 @@ def test_words_can_be_new_where_nothing_else_is():
     assert {form.wording for form in forms} == {0, 1, 2}
 
 
-def _own(tmp_path: Path, *changes: tuple[str, str]) -> Path:
-    text = (DATA / "toy.toml").read_text("utf-8")
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    path = tmp_path / "own.toml"
-    path.write_text(text, "utf-8")
-    return path
-
-
 def test_an_instrument_without_words_answers_with_its_labels(tmp_path: Path):
     text = (DATA / "toy.toml").read_text("utf-8")
     begin, end = text.index("# Answers in words"), text.index("[languages.en.frames]")
@@ -160,5 +151,5 @@ def test_an_instrument_without_words_answers_with_its_labels(tmp_path: Path):
 )
 def test_words_that_do_not_fit(tmp_path: Path, old: str, new: str, message: str):
     with pytest.raises(UsageError) as caught:
-        load_instrument(_own(tmp_path, (old, new)))
+        load_instrument(edited_toy(tmp_path, (old, new)))
     assert message in str(caught.value)

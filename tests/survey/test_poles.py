@@ -10,9 +10,8 @@ import pytest
 
 from acculturate import UsageError, load_instrument
 from acculturate.survey import instrument_names, instrument_template
-from acculturate.survey.instrument import DATA
+from edited_toy import edited_toy
 
-TOY = (DATA / "toy.toml").read_text("utf-8")
 TEXTS = [(name, code) for name in instrument_names() for code in load_instrument(name).languages]
 
 
@@ -62,11 +61,8 @@ def test_no_pole_says_an_item_again(name: str):
     ],
 )
 def test_poles_that_do_not_fit(tmp_path: Path, old: str, new: str, message: str):
-    assert old in TOY
-    path = tmp_path / "own.toml"
-    path.write_text(TOY.replace(old, new), "utf-8")
     with pytest.raises(UsageError) as caught:
-        load_instrument(path)
+        load_instrument(edited_toy(tmp_path, (old, new)))
     assert message in str(caught.value)
 
 

@@ -12,16 +12,17 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from acculturate.arguments import Seed, checked
-from acculturate.errors import FailureError, UsageError
+from acculturate.errors import UsageError
 from acculturate.evaluation.behaviour import evaluate_behaviour
+from acculturate.evaluation.inputs import RunInputs, read_inputs
 from acculturate.io import fingerprint, lock_folder
-from acculturate.metrics.comparison import Comparison, ComparisonSettings, compare
+from acculturate.metrics.comparison import Comparison, compare
 from acculturate.metrics.extremes import Extremes, measure_extremes
 from acculturate.metrics.held_out import (
     HEADLINE,
@@ -30,7 +31,6 @@ from acculturate.metrics.held_out import (
     carry_over_of,
     form_sets,
     kept_samples,
-    labels_of,
     language_name,
     limit_forms,
     make_row,
@@ -55,25 +55,14 @@ from acculturate.runs import (
     OtherSurveys,
     Refusal,
     Run,
-    SurveySettings,
-    check_model,
     read_config,
-    read_provenance,
 )
 from acculturate.survey import (
-    Country,
     CountryTable,
     Form,
     Instrument,
-    LabelKind,
-    Scoring,
     all_forms,
     balanced_forms,
-    instrument_names,
-    load_countries,
-    load_instrument,
-    select_forms,
-    table_names,
 )
 from acculturate.survey import fingerprint as form_fingerprint
 from acculturate.survey.scoring import MOST_RESPONDENTS
@@ -151,7 +140,7 @@ def evaluate(
             f"Use 0 for none, or 2 to {MOST_RESPONDENTS:,}.",
         )
     loaded = run if isinstance(run, Run) else Run.load(run)
-    inputs = _read_inputs(loaded, model, instrument, table, seed)
+    inputs = read_inputs(loaded, model, instrument, table, seed)
     others = other_languages(inputs.instrument, inputs.language, languages)
     sets = form_sets(inputs.instrument, inputs.tuning, inputs.language, others)
     own = None if scenarios is None else load_scenarios(inputs.instrument, scenarios)
@@ -183,19 +172,6 @@ def made_with(run: Run) -> tuple[str, str | None, str, Chat]:
     return model.name, model.revision or None, model.dtype, model.chat
 
 
-@dataclass(frozen=True)
-class _Inputs:
-    """The inputs of a run, as its directory records them, checked against those given now."""
-
-    instrument: Instrument
-    table: CountryTable
-    target: Country
-    language: str
-    tuning: tuple[Form, ...]
-    settings: ComparisonSettings
-    weights_hash: str
-
-
 class _Checks:
     """The checks of one run, each with its file; a set of forms is asked once, and only if needed."""
 
@@ -203,7 +179,7 @@ class _Checks:
         self,
         run: Run,
         model: AnswerModel,
-        inputs: _Inputs,
+        inputs: RunInputs,
         sets: Sequence[FormSet],
     ) -> None:
         self.memo = Memo(run.directory / "evaluation")
@@ -239,7 +215,6 @@ class _Checks:
     def responsiveness(self) -> None:
         """Ask whether the untouched model answers as it is told to, in the labels of the run."""
         inputs = self._inputs
-        labels = labels_of(inputs.tuning)
         if inputs.instrument.language(inputs.language).poles:
             self._once(
                 "responsiveness",
@@ -247,11 +222,11 @@ class _Checks:
                 lambda: measure_responsiveness(
                     self._model,
                     inputs.instrument,
-                    labels=labels,
+                    labels=inputs.labels,
                     language=inputs.language,
                     scoring=inputs.settings.scoring,
                 ),
-                labels,
+                inputs.labels,
                 inputs.language,
             )
 
@@ -280,8 +255,8 @@ class _Checks:
     def generated(self) -> None:
         """Compare written answers with the probabilities."""
         model, inputs = self._model, self._inputs
-        labels = labels_of(inputs.tuning)
-        forms = balanced_forms(inputs.instrument, "held-out", None, inputs.language, labels)
+        own = inputs.language, inputs.labels
+        forms = balanced_forms(inputs.instrument, "held-out", None, *own)
 
         def make() -> Generated:
             if not isinstance(model, GeneratingModel):
@@ -295,8 +270,8 @@ class _Checks:
     def other_surveys(self) -> None:
         """Ask surveys that the search knew nothing of."""
         inputs = self._inputs
-        labels = labels_of(inputs.tuning)
-        surveys = other_surveys(inputs.instrument, inputs.target.name, inputs.language, labels)
+        own = inputs.language, inputs.labels
+        surveys = other_surveys(inputs.instrument, inputs.target.name, *own)
         with_target = [survey for survey in surveys if survey.country is not None]
         contents = [
             [survey.instrument.fingerprint, dict(country.scores), form_fingerprint(survey.forms)]
@@ -334,8 +309,8 @@ class _Checks:
         """Simulate a survey of so many respondents."""
         inputs = self._inputs
         asked = {LANGUAGE} & set(inputs.instrument.languages)
-        labels = labels_of(inputs.tuning)
-        forms = limit_forms(all_forms(inputs.instrument, tuple(asked), "held-out", labels))
+        pool = all_forms(inputs.instrument, tuple(asked), "held-out", inputs.labels)
+        forms = limit_forms(pool)
 
         def make() -> Respondents:
             if not forms:
@@ -394,70 +369,3 @@ class _Checks:
 def _asking(forms: Sequence[Form], label: str) -> AbstractContextManager[Task]:
     """Show how far both states are with some forms."""
     return task(f"asking {len(forms)} forms: {label}", 2 * len(forms))
-
-
-def _read_inputs(
-    run: Run,
-    model: AnswerModel,
-    instrument: Instrument | None,
-    table: CountryTable | None,
-    seed: int,
-) -> _Inputs:
-    """Read the inputs of a run.
-
-    Raises:
-        UsageError: A questionnaire, table or model is not the run's.
-        FailureError: A file is damaged, or the forms are not those the run was tuned on.
-    """
-    survey, record = read_config(run.directory).survey, read_provenance(run.directory)
-    instrument = instrument or _packaged_instrument(survey.instrument)
-    table = table or _packaged_table(survey.table)
-    if instrument.fingerprint != record.instrument.fingerprint:
-        raise UsageError(
-            f"the questionnaire {instrument.key} is not the one that the run was tuned on",
-            "Give the same file with --instrument, or the version of acculturate that tuned it.",
-        )
-    target = Country(survey.country, survey.table, record.target.scores, None)
-    scoring = Scoring(instrument, survey.anchor, survey.aggregate, survey.variant)
-    vector = target.vector(instrument)
-    return _Inputs(
-        instrument=instrument,
-        table=table,
-        target=target,
-        language=survey.language,
-        tuning=_tuning_forms(instrument, survey, record.forms.tuning, run.directory),
-        settings=ComparisonSettings(scoring, vector, survey.reading, survey.respondents, seed),
-        weights_hash=check_model(run.directory, run.soft_prompt, model),
-    )
-
-
-def _tuning_forms(
-    instrument: Instrument, survey: SurveySettings, wanted: str, directory: Path
-) -> tuple[Form, ...]:
-    """Return the forms that a run was tuned on, found by their fingerprint."""
-    languages, labels = (survey.languages or survey.language).split(","), survey.labels.split(",")
-    kinds = cast("tuple[LabelKind, ...]", tuple(labels))
-    pool = all_forms(instrument, languages, "tuning", kinds, words="tuning")
-    if len(pool) == survey.forms and form_fingerprint(pool) == wanted:
-        return pool
-    forms = select_forms(pool, survey.forms)
-    if form_fingerprint(forms) != wanted:
-        raise FailureError(
-            f"the {survey.forms} tuning forms of the run in {directory} are not those of this version",
-            "Evaluate it with the version of acculturate that tuned it.",
-        )
-    return forms
-
-
-def _packaged_instrument(key: str) -> Instrument:
-    if key not in instrument_names():
-        raise UsageError(
-            f"the run's questionnaire {key} is a file of yours", "Give it with --instrument FILE."
-        )
-    return load_instrument(key)
-
-
-def _packaged_table(key: str) -> CountryTable:
-    if key not in table_names():
-        raise UsageError(f"the run's table {key} is a file of yours", "Give it with --table FILE.")
-    return load_countries(key)

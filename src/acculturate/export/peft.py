@@ -30,8 +30,9 @@ from acculturate.model.language_model import LanguageModel
 from acculturate.model.soft_prompt import TENSOR, SoftPrompt
 from acculturate.progress import task
 from acculturate.runs import RunRecords, check_model, load_prompt, read_run
-from acculturate.survey.forms import Form, balanced_forms
+from acculturate.survey.forms import Form
 from acculturate.survey.instrument import load_instrument
+from acculturate.survey.selection import balanced_forms
 
 _FORMS = slice(0, 40, 11)  # of the VSM 2013's tuning forms: four, both option orders among them
 _EMBEDDED_BASE = "google/gemma-3-270m"

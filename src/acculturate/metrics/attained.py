@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.metrics.content import ENOUGH, Content
+from acculturate.metrics.content import Content
 from acculturate.metrics.statistics import Interval, interval_around
 from acculturate.record_files import OptionalInterval, finite
 
@@ -68,7 +68,7 @@ def attained_shift(
         correlation=correlation,
         correlation_interval=ends and (max(ends[0], -1.0), min(ends[1], 1.0)),
         content=content,
-        counts=content is None or content.coefficient >= ENOUGH,
+        counts=content is None or content.enough,
     )
 
 

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 from acculturate.arguments import checked
 from acculturate.errors import AcculturateError, UsageError
-from acculturate.metrics.content import ENOUGH, Content
+from acculturate.metrics.content import Content
 from acculturate.metrics.measure import choose_forms, measure
 from acculturate.metrics.responsiveness import Responsiveness, measure_responsiveness
 from acculturate.model import AnswerModel
 from acculturate.survey import Instrument, LabelKind
 
-KINDS: tuple[LabelKind, ...] = ("digits", "letters", "words")
+KINDS: tuple[LabelKind, ...] = get_args(LabelKind)
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,7 @@ class CheckedReading:
     @property
     def passed(self) -> bool:
         """True where a profile by this reading is about more than answers."""
-        enough = self.content is None or self.content.coefficient >= ENOUGH
-        return enough and self.responsiveness.passed
+        return (self.content is None or self.content.enough) and self.responsiveness.passed
 
     @property
     def text(self) -> str:

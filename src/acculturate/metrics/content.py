@@ -57,6 +57,11 @@ class Content:
     rival: str
 
     @property
+    def enough(self) -> bool:
+        """True for answers that are about the questions."""
+        return self.coefficient >= ENOUGH
+
+    @property
     def text(self) -> str:
         """The coefficient and its interval as they are shown."""
         return f"{self.coefficient:.2f} ({LEVEL}: {interval_text(self.interval, 2)})"
@@ -68,7 +73,7 @@ class Content:
 
     def warn_of(self, answers: str) -> str | None:
         """Return the same sentence with a name for the answers, such as "The answers of the model"."""
-        if self.coefficient >= ENOUGH:
+        if self.enough:
             return None
         return (
             f"{answers} are about {self.rival}, not about the question: content {self.text}, where "

@@ -240,13 +240,13 @@ class FormEncoder:
     def _shown(self, form: Form) -> tuple[str, Sequence[str]]:
         """Return a form as the model is shown it, up to the reply, and the texts that stand in it."""
         if form.told and self._template:
-            if form.told not in self._telling:
-                self._telling[form.told] = None
+            if form.line not in self._telling:
+                self._telling[form.line] = None
                 with suppress(UsageError):  # a template without a system message
-                    self._telling[form.told] = ChatTemplate(self._tokenizer, form.told)
-            if template := self._telling[form.told]:
-                text = form.text.removeprefix(f"{form.told}\n")
-                return template.prompt(text), (form.told, text)
+                    self._telling[form.line] = ChatTemplate(self._tokenizer, form.line)
+            if template := self._telling[form.line]:
+                text = form.plain.text
+                return template.prompt(text), (form.line, text)
         return self._message(form.text), (form.text,)
 
     def _message(self, text: str) -> str:

@@ -244,7 +244,7 @@ class PopulationEvaluator:
         """Return the reference of a query's texts, of which the last two are kept."""
         if not query.texts:
             return None
-        key = replace(query, forms=(), valid_mass=False)
+        key = Query(texts=query.texts, placement=query.placement, read_every=query.read_every)
         if key not in self._references:
             while len(self._references) > 1:
                 self._references.pop(next(iter(self._references)))

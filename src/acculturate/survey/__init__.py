@@ -11,11 +11,8 @@ from acculturate.survey.forms import (
     Form,
     LabelKind,
     all_forms,
-    balanced_forms,
     crossed_forms,
-    draw_forms,
     fingerprint,
-    select_forms,
     telling,
     with_line,
 )
@@ -28,6 +25,7 @@ from acculturate.survey.instrument import (
 )
 from acculturate.survey.respondents import Respondents, read_respondents
 from acculturate.survey.scoring import Reading, Scoring, item_means, item_values
+from acculturate.survey.selection import balanced_forms, draw_forms, select_forms
 
 __all__ = [
     "Country",

@@ -8,7 +8,7 @@ from typing import get_args
 
 from acculturate import progress
 from acculturate.errors import AcculturateError
-from acculturate.metrics.content import ENOUGH, Content
+from acculturate.metrics.content import Content
 from acculturate.metrics.held_out import limit_forms
 from acculturate.model.answers import Answering
 from acculturate.record_files import read_record
@@ -33,8 +33,8 @@ def check_content(model: Answering, task: Task, directory: RunDirectory) -> None
     else:
         with progress.task("asking the untouched model", len(task.measured)):
             asked = measure_forms(model, task, task.measured).content
-        too_little = asked is not None and asked.coefficient < ENOUGH
-        found = UntouchedContent(asked, _measure_others(model, task) if too_little else {})
+        enough = asked is None or asked.enough
+        found = UntouchedContent(asked, {} if enough else _measure_others(model, task))
         directory.write_record(CONTENT, found)
     if found.warning:
         warnings.warn(found.warning, stacklevel=2)

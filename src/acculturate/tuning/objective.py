@@ -24,8 +24,9 @@ from acculturate.model.answers import (
 )
 from acculturate.model.asking import ask, ask_with_gradient
 from acculturate.model.soft_prompt import Prompts
-from acculturate.survey.forms import Form, draw_forms
+from acculturate.survey.forms import Form
 from acculturate.survey.scoring import item_values
+from acculturate.survey.selection import draw_forms
 from acculturate.tuning.aim import Aim, Losses
 from acculturate.tuning.task import Task
 

@@ -28,9 +28,10 @@ from acculturate.metrics.guard import GuardKind
 from acculturate.model.answers import Placement
 from acculturate.model.start import Init
 from acculturate.search import Adam, Optimizer, read_name
-from acculturate.survey.forms import LabelKind, forms_asked_once
+from acculturate.survey.forms import LabelKind
 from acculturate.survey.instrument import Aggregate, Instrument
 from acculturate.survey.scoring import MOST_RESPONDENTS, Anchor, Reading
+from acculturate.survey.selection import forms_asked_once
 from acculturate.tuning.constraints import Constraints
 
 WEIGHT_FOR_GRADIENTS = 30.0

@@ -17,17 +17,10 @@ from acculturate.metrics.held_out import limit_forms
 from acculturate.model.answers import Answers
 from acculturate.search import Optimizer
 from acculturate.survey.countries import Country, CountryTable
-from acculturate.survey.forms import (
-    ORDERS,
-    Form,
-    all_forms,
-    crossed_forms,
-    draw_forms,
-    forms_asked_once,
-    select_forms,
-)
+from acculturate.survey.forms import ORDERS, Form, all_forms, crossed_forms
 from acculturate.survey.instrument import Instrument
 from acculturate.survey.scoring import Scoring, item_values
+from acculturate.survey.selection import draw_forms, forms_asked_once, select_forms
 from acculturate.tuning.losses import questionnaires
 from acculturate.tuning.settings import Settings
 
@@ -59,7 +52,7 @@ class Task:
         forms: Forms that the objective may ask: all tuning forms, where it samples from them.
         measured: Tuning forms that candidates of different generations, and the result, are compared on.
         held_out: Forms in wordings and frames that the search never sees; answers in words are a balanced part,
-            in the sets of words of the search.
+            in the survey's set of option words.
         guard: Ordinary texts.
     """
 
