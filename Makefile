@@ -21,7 +21,7 @@ demo: $(READY) ## Tune the embedded model towards China and write a report
 test: $(READY) ## The tests that a change needs, in a few minutes
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 -m "not slow and not embedded"
 
-test-all: $(EXTRAS) ## All tests, with Ray, Optuna and lm-evaluation-harness, shapes and types checked
+test-all: $(EXTRAS) ## All tests, with every extra, shapes and types checked
 	$(ONE_THREAD) ACCULTURATE_CHECK_TYPES=1 $(BIN)/python -m pytest -n 2
 
 fuzz: $(READY) ## 10,000 wrong files and arguments, in a few minutes
@@ -49,5 +49,5 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 $(EXTRAS): $(READY)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray,optuna,lm-eval]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray,optuna,lm-eval,serve,rate]'
 	@touch $(EXTRAS)
