@@ -1,6 +1,7 @@
 """A run says, before it spends its budget, where the untouched answers are not about the questions."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from acculturate.metrics.content import ENOUGH
 from acculturate.model import Answers, FakeModel, Prompts, Query
 from acculturate.reporting import narrative
 from acculturate.runs import Run, read_run
-from acculturate.survey import load_countries, load_instrument
-from acculturate.tuning import tune
+from acculturate.survey import Form, load_countries, load_instrument
+from acculturate.tuning import Progress, Settings, make_task, tune
 
 VSM13, CHINA = load_instrument("vsm13"), load_countries()["China"]
 OF_PLACES = {"item_effect": 0.2, "order_effect": 1.0}
@@ -34,6 +35,10 @@ class Listening(FakeModel):
         kinds = tuple(sorted({form.label_kind for form in query.forms}))
         self.asked.append(kinds if prompts is None else None)
         return super().ask(prompts, query)
+
+
+def _stop(at: Progress) -> None:
+    raise KeyboardInterrupt
 
 
 def run(out: Path, model: FakeModel) -> Run:
@@ -64,6 +69,25 @@ def test_with_content_nothing_is_said_and_nothing_else_asked(tmp_path: Path):
     assert naive is not None and naive.tuning is not None
     assert naive.tuning.content == records.content.asked
     assert len(forms) == 6
+
+
+def test_measured_forms_are_asked_of_the_untouched_model_once(tmp_path: Path):
+    settings: dict[str, Any] = SETTINGS | {"labels": "words", "objective": "shift", "forms": 24}
+
+    class Counting(FakeModel):
+        def ask(self, prompts: Prompts | None, query: Query) -> Answers:
+            if prompts is None:
+                asked.append(tuple(query.forms))
+            return super().ask(prompts, query)
+
+    asked: list[tuple[Form, ...]] = []
+    own = Settings(sample=True, labels="words", budget=60, forms=24)
+    measured = make_task(VSM13, CHINA, own).measured
+    settings |= {"optimizer": "adam", "sample": True, "budget": 60, "init": "gaussian"}
+    with suppress(KeyboardInterrupt):
+        tune(Counting(4), VSM13, CHINA, out=tmp_path / "run", on_generation=_stop, **settings)
+    tune(Counting(4), VSM13, CHINA, out=tmp_path / "run", resume=True, **settings)
+    assert asked.count(measured) == 1
 
 
 def test_a_reading_that_is_no_better_is_no_advice(tmp_path: Path):

@@ -154,6 +154,13 @@ def test_each_questionnaire_is_asked_of_the_untouched_model_once():
     assert not [call for call in model.record if call.prompts is not None]
 
 
+def test_settings_that_nobody_resolved_have_the_default_objective():
+    loss = aim(objective=None).losses(FORMS).minimised.value(untouched())
+    np.testing.assert_array_equal(
+        loss, aim(objective="shift").losses(FORMS).minimised.value(untouched())
+    )
+
+
 def test_no_untouched_answer_is_asked_for_scores():
     model = Recorder(HIDDEN)
     aim(model).losses(FORMS)

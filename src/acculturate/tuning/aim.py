@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from acculturate import progress
 from acculturate.errors import FailureError
-from acculturate.model.answers import Answering, Query
+from acculturate.model.answers import Answering
 from acculturate.model.asking import ask, ask_untouched
 from acculturate.survey.forms import Form
 from acculturate.survey.scoring import item_means, item_values
@@ -43,10 +43,11 @@ class Aim:
     Args:
         model: Asked untouched.
         task: Its setting `objective` says what is to be reached; "scores" needs no untouched answer.
+        measured: The same model, which remembers what the result table asks; `model` if None.
     """
 
-    def __init__(self, model: Answering, task: Task) -> None:
-        self._model, self._task = model, task
+    def __init__(self, model: Answering, task: Task, measured: Answering | None = None) -> None:
+        self._model, self._task, self._measured = model, task, measured or model
 
     def losses(self, forms: tuple[Form, ...]) -> Losses:
         """Return the losses of some forms.
@@ -57,9 +58,9 @@ class Aim:
         Raises:
             FailureError: The untouched model's answers are not finite.
         """
-        scoring, objective = self._task.scoring, self._task.settings.objective
+        scoring, goal = self._task.scoring, self._task.settings.goal
         everything = (np.arange(len(forms)),)
-        if objective == "scores":
+        if goal == "scores":
             loss = ScoreLoss(scoring, forms, everything, self._task.scores[None])
             return Losses(forms, loss, loss)
         untouched = self._untouched(ask_untouched(self._model, forms, self._task.forms))
@@ -69,14 +70,13 @@ class Aim:
             return ScoreLoss(scoring, forms, parts, np.array(own) + self.shift)
 
         of_means = loss_of(everything)
-        if objective == "shift":
-            minimised: Loss = loss_of(questionnaires(forms))
-        else:
-            items = [item.id for item in scoring.instrument.items]
-            changes = self.changes[[items.index(form.item) for form in forms]]
-            most = [len(form.options) for form in forms]
-            minimised = AnswerLoss(scoring, forms, np.clip(untouched + changes, 1, most))
-        return Losses(forms, of_means, minimised)
+        if goal == "shift":
+            return Losses(forms, of_means, loss_of(questionnaires(forms)))
+        items = [item.id for item in scoring.instrument.items]
+        changes = self.changes[[items.index(form.item) for form in forms]]
+        most = [len(form.options) for form in forms]
+        goals = np.clip(untouched + changes, 1, most)
+        return Losses(forms, of_means, AnswerLoss(scoring, forms, goals))
 
     @cached_property
     def shift(self) -> Float[np.ndarray, " dimension"]:
@@ -92,7 +92,7 @@ class Aim:
     def _means(self) -> Float[np.ndarray, "1 item"]:
         measured = self._task.measured
         with progress.task("asking the untouched model", len(measured)):
-            answers = ask(self._model, None, Query(measured))
+            answers = ask(self._measured, None, self._task.query(measured))
         values = self._untouched(answers.probabilities[0])
         return item_means(values[None], measured, self._task.scoring.instrument)
 

@@ -135,15 +135,21 @@ class TuningLoop:
         task: Forms, scores to reach, and settings resolved for the optimiser.
         optimizer: Chooses the candidates; not started yet.
         directory: Keeps the run.
+        measured: The same model, which remembers what the result table asks.
     """
 
     def __init__(
-        self, model: AnswerModel, task: Task, optimizer: Optimizer, directory: RunDirectory
+        self,
+        model: AnswerModel,
+        task: Task,
+        optimizer: Optimizer,
+        directory: RunDirectory,
+        measured: Answering,
     ) -> None:
         self._model, self._optimizer, self._directory = model, optimizer, directory
         self._scoring, self._settings, self._guard = task.scoring, task.settings, task.guard
         self._model_hash = identify(model)
-        self._objective = Objective(model, task, optimizer.requires)
+        self._objective = Objective(model, task, optimizer.requires, measured)
         self.space, first = start_search(model, task, optimizer.population_size, self._stream(0))
         self._history: list[Generation] = []
         self.state = LoopState()
@@ -214,13 +220,13 @@ class TuningLoop:
         search_state = {f"search_{k}": v for k, v in self._optimizer.state().items()}
         self._directory.write_generation(self._history, self.best(), state.dump() | search_state)
 
-    def select_final(self, model: Answering) -> None:
+    def select_final(self) -> None:
         """Keep the best of the last leaders, asked the same forms; needed where forms are sampled.
 
         Nothing of it is in the saved state: a resumed run does it again.
         """
         assert self.state.leaders is not None
-        evaluation = self._objective.compare(model, self.state.leaders, self._stream(3))
+        evaluation = self._objective.compare(self.state.leaders, self._stream(3))
         fitness = Fitness(evaluation.objective, evaluation.violation)
         best = int(fitness.order()[0])
         self.state.tokens += evaluation.tokens

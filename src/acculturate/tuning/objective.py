@@ -65,6 +65,7 @@ class Objective:
         task: Forms, scores to reach, settings.
         requires: Parts that an optimiser needs beside objective and violation: "secondary" is the divergence
             on the guard texts, which are else read where a limit needs them; "gradient".
+        measured: The same model, which remembers what the result table asks; `model` if None.
 
     Attributes:
         aim: What the answers have to become.
@@ -73,17 +74,24 @@ class Objective:
         ValueError: A form is held out.
     """
 
-    def __init__(self, model: AnswerModel, task: Task, requires: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        model: AnswerModel,
+        task: Task,
+        requires: Collection[str] = (),
+        measured: Answering | None = None,
+    ) -> None:
         if any(form.split != "tuning" for form in (*task.forms, *task.measured)):
             raise ValueError("the objective never sees a held-out form")
         self._model, self._task, self._requires = model, task, requires
+        self._measured = measured or model
         self._constraints = task.settings.constraints
         self._sample = task.settings.sample_size(task.scoring.instrument)
         reads_guard = "secondary" in requires or self._constraints.reads_guard
         self._texts = task.guard.fixed if reads_guard else ()
         # A limit is one for all generations only where they read the same texts.
         self._draws_texts = bool(self._sample) and self._constraints.max_divergence is None
-        self.aim = Aim(model, task)
+        self.aim = Aim(model, task, measured)
 
     @property
     def size(self) -> int:
@@ -97,16 +105,14 @@ class Objective:
         losses = self.aim.losses(self._draw(rng))
         return self._score(ask(self._model, prompts, self._query(losses, rng)), losses, rng)
 
-    def compare(
-        self, model: Answering, prompts: Prompts, rng: np.random.Generator
-    ) -> PopulationEvaluation:
+    def compare(self, prompts: Prompts, rng: np.random.Generator) -> PopulationEvaluation:
         """Evaluate prompts of different generations on the same forms, asked as the result table asks them."""
         losses, placement = self.aim.losses(self._task.measured), self._task.settings.placement
-        answers = ask(model, prompts, Query(losses.forms, placement=placement, valid_mass=True))
+        answers = ask(self._measured, prompts, self._task.query(losses.forms))
         if self._texts:
             every = self._task.guard.read_every
             texts = Query(texts=self._texts, placement=placement, read_every=every)
-            guard = ask(model, prompts, texts)
+            guard = ask(self._measured, prompts, texts)
             answers = replace(
                 answers,
                 divergence=guard.divergence,

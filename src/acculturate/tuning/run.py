@@ -137,8 +137,8 @@ def _run(
     """Run the generations, measure the result and write it down."""
     population = optimizer.population_size
     start_cost = population * optimizer.evaluations_per_candidate
-    loop = TuningLoop(model, task, optimizer, directory)
     remembering = RememberingModel(model, directory.path / ANSWERS)
+    loop = TuningLoop(model, task, optimizer, directory, remembering)
     check_content(remembering, task, directory)
     search = task.settings.budget * loop.size
     with progress.task("tuning", search + count_asked(task, population)) as at:
@@ -151,7 +151,7 @@ def _run(
         at.rename("measuring the result")
         progress.skip(search - at.done)
         if task.settings.sample:
-            loop.select_final(remembering)
+            loop.select_final()
         summary = summarise(remembering, task, loop.best(), state, population, start_cost)
         at.reach(search + count_asked(task, population))
     continuations = continue_texts(remembering, loop.best())

@@ -190,6 +190,11 @@ class Settings:
         return _split(self.languages or self.language)
 
     @property
+    def goal(self) -> Objective:
+        """The loss that is minimised: the objective, or its default."""
+        return self.objective or ("shift" if self.reading == "expected" else "scores")
+
+    @property
     def constraints(self) -> Constraints:
         """The limits on degradation, and the weight of the divergence."""
         return Constraints(self.max_divergence, self.min_valid_mass, self.divergence_weight or 0.0)
@@ -221,9 +226,8 @@ class Settings:
             several = init == "in-context" and optimizer.population_size > 1
             exact = by_gradients and init not in (None, "gaussian") and not several
             scale = 0.0 if exact else around
-        objective = self.objective or ("shift" if self.reading == "expected" else "scores")
         values = {"divergence_weight": weight, "sample": sample, "space": space}
-        resolved = replace(self, **values, objective=objective, init=init, init_scale=scale)
+        resolved = replace(self, **values, objective=self.goal, init=init, init_scale=scale)
         resolved._check(optimizer, of_real_tokens)
         return resolved
 
@@ -247,7 +251,7 @@ class Settings:
                 "losses on different samples of forms cannot be compared with one another or a target",
                 "Use --stall and --target-loss without --sample.",
             )
-        if self.objective != "scores" and self.reading != "expected":
+        if self.goal != "scores" and self.reading != "expected":
             raise UsageError(
                 f"the objective {self.objective} compares expected answers, not those of the reading "
                 f"{self.reading}",

@@ -11,7 +11,7 @@ from dataclasses import replace
 from acculturate import progress
 from acculturate.metrics.measure import Profile, profile
 from acculturate.metrics.texts import OPENINGS
-from acculturate.model.answers import Answering, Answers, Query
+from acculturate.model.answers import Answering, Answers
 from acculturate.model.asking import ask
 from acculturate.model.soft_prompt import Prompt, SoftPrompt
 from acculturate.record_files import finite
@@ -145,8 +145,7 @@ def measure_forms(
     model: Answering, task: Task, forms: Sequence[Form], prompt: Prompt | None = None
 ) -> Profile:
     """Ask forms and measure the answers as every row of the table is measured."""
-    query = Query(forms, placement=task.settings.placement, valid_mass=True)
-    answers = ask(model, None if prompt is None else prompt[None], query)
+    answers = ask(model, None if prompt is None else prompt[None], task.query(forms))
     return measure_answers(task, answers, model.name)
 
 

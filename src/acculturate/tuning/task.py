@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from acculturate.metrics.guard import Guard, make_guard
 from acculturate.metrics.held_out import limit_forms
-from acculturate.model.answers import Answers
+from acculturate.model.answers import Answers, Query
 from acculturate.search import Optimizer
 from acculturate.survey.countries import Country, CountryTable
 from acculturate.survey.forms import ORDERS, Form, all_forms, crossed_forms
@@ -73,6 +73,10 @@ class Task:
         reading, respondents = self.settings.reading, self.settings.respondents
         return item_values(answers.probabilities, reading, rng, respondents)
 
+    def query(self, forms: Sequence[Form]) -> Query:
+        """Return some forms as every row of the result table asks them."""
+        return Query(forms, placement=self.settings.placement, valid_mass=True)
+
     def config(self, model: Mapping[str, str], optimizer: Optimizer) -> dict[str, Any]:
         """Return the effective settings as nested tables, without what is not set or is as it always was.
 
@@ -87,7 +91,7 @@ class Task:
             "any_model": settings.any_model or None,
             "forms": len(self.forms),
             "sample": settings.sample_size(instrument),
-            "objective": None if settings.objective == "scores" else settings.objective,
+            "objective": None if settings.goal == "scores" else settings.goal,
             "labels": None if settings.labels == "digits" else settings.labels,
             "guard": None if settings.guard == "sentences" else settings.guard,
         }
