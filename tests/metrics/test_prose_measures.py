@@ -5,12 +5,12 @@ import pytest
 from acculturate.metrics import measure_prose
 from acculturate.metrics.prose import (
     distinct,
-    is_refusal,
     reading_ease,
     repetition,
     syllables,
     words,
 )
+from acculturate.survey.parsing import is_refusal
 
 
 def test_words():

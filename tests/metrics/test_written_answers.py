@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acculturate.metrics import ComparisonSettings, compare_written_answers, parse_answer
-from acculturate.metrics.texts import REFUSALS
+from acculturate.metrics import ComparisonSettings, compare_written_answers
 from acculturate.metrics.written_answers import cohens_kappa, is_readable_answer, read_texts
 from acculturate.model import FakeModel, Query, SoftPrompt
 from acculturate.survey import Scoring, all_forms, balanced_forms, load_countries, load_instrument
+from acculturate.survey.parsing import REFUSALS, parse_answer
 
 VSM13 = load_instrument("vsm13")
 FORM = next(f for f in all_forms(VSM13) if f.order == "reversed" and f.item == "m01")

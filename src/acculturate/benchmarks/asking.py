@@ -17,10 +17,11 @@ from jaxtyping import Float
 from acculturate.benchmarks.questions import Benchmark, OpinionSet, QuestionSet
 from acculturate.errors import UsageError
 from acculturate.metrics.measure import ask_state
-from acculturate.metrics.written_answers import MAX_TOKENS, parse_answer
+from acculturate.metrics.written_answers import MAX_TOKENS
 from acculturate.model import AnswerModel, GeneratingModel, SoftPrompt, one_each
 from acculturate.model.prefix_tree import shared_length
 from acculturate.survey import Form, with_line
+from acculturate.survey.parsing import parse_answer
 
 ReadOut = Literal["probability", "text"]
 """An answer is the probability of each option's label, or read from the text that the model writes."""

@@ -43,4 +43,3 @@ from .statistics import sign_flip_test as sign_flip_test
 from .texts import HELD_OUT_TEXTS as HELD_OUT_TEXTS
 from .texts import TUNING_TEXTS as TUNING_TEXTS
 from .written_answers import compare_written_answers as compare_written_answers
-from .written_answers import parse_answer as parse_answer

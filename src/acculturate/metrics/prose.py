@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from acculturate.metrics.texts import REFUSALS
+from acculturate.survey.parsing import is_refusal
 
 REPEATED = 4
 """Words of the runs whose repetition is counted."""
@@ -58,11 +58,6 @@ def measure_prose(texts: Sequence[str]) -> Prose:
         refusals=float(np.mean([is_refusal(text) for text in texts])),
         empty=float(np.mean([not text for text in worded])),
     )
-
-
-def is_refusal(text: str) -> bool:
-    """Return whether a text begins as an English refusal does."""
-    return text.strip().replace("’", "'").casefold().startswith(REFUSALS)
 
 
 def is_readable(text: str, question: str) -> bool:

@@ -27,6 +27,3 @@ GUARD_QUESTIONS: tuple[str, ...] = tuple(_TEXTS["guard_questions"])
 """Everyday questions whose answers, by the untouched model, a search may see."""
 QUESTIONS: tuple[str, ...] = tuple(_TEXTS["questions"])
 """Everyday questions."""
-REFUSALS: tuple[str, ...] = tuple(_TEXTS["refusals"])
-"""Beginnings that count as a refusal, in lower case and with a straight apostrophe: English alone. A refusal
-in another language counts as unparsable."""

@@ -7,36 +7,22 @@ number.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
 from acculturate.metrics.comparison import ComparisonSettings, compare
-from acculturate.metrics.prose import is_readable, is_refusal
+from acculturate.metrics.prose import is_readable
 from acculturate.metrics.statistics import Quantity, bootstrap_weights, interval_of
 from acculturate.model import Answers, GeneratingModel, SoftPrompt, one_each
 from acculturate.progress import task
 from acculturate.survey import Form, item_means
+from acculturate.survey.parsing import Kind, parse_answer
 
-Kind = Literal["valid", "refusal", "unparsable"]
 MAX_TOKENS = 12
 _SAMPLES = 1000
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """The meaning of a written answer.
-
-    Attributes:
-        kind: "valid", "refusal" or "unparsable".
-        option: 0-based index in the item's own order of the option answered, or None.
-    """
-
-    kind: Kind
-    option: int | None = None
 
 
 @dataclass(frozen=True)
@@ -118,35 +104,6 @@ def compare_written_answers(
     return Generated(len(forms), max_tokens, seed, states[0], states[1], readable_difference)
 
 
-def parse_answer(text: str, form: Form) -> Parsed:
-    """Read one written answer, strictly.
-
-    Valid is the first line where it is a label alone, or a label followed by punctuation, or by the
-    words of its own option, which may be cut off. A label with anything else behind it is not. Of a form
-    that lists no options valid is a line that begins with the words of one.
-
-    Args:
-        text: The text of the model.
-        form: The form that it answers.
-    """
-    line = text.strip().split("\n")[0].strip()
-    if form.word_set is not None:
-        said = line.lstrip("([*\"'").casefold()
-        begun = [
-            (len(words), option)
-            for words, option in zip(form.labels, form.options, strict=True)
-            if said.startswith(words.casefold()) and not said[len(words) :][:1].isalnum()
-        ]
-        if begun:
-            return Parsed("valid", max(begun)[1])
-        return Parsed("refusal" if is_refusal(line) else "unparsable")
-    for label, option in zip(form.labels, form.options, strict=True):
-        match = re.fullmatch(rf"[(\[*\"']*{label}(?![\w])(?!\.\d)[\s)\]*\"'.:,;!–—-]*(.*)", line)
-        if match and _is_option(match[1].strip(), _words(form, label)):
-            return Parsed("valid", option)
-    return Parsed("refusal" if is_refusal(line) else "unparsable")
-
-
 def is_readable_answer(text: str, form: Form) -> bool:
     """Return whether a written answer can be read: as an option, or to a form without a list as text."""
     if parse_answer(text, form).kind == "valid":
@@ -195,17 +152,3 @@ def cohens_kappa(pairs: Sequence[tuple[int, int]]) -> float | None:
         float((first == option).mean() * (second == option).mean()) for option in np.unique(first)
     )
     return None if chance >= 1 else (observed - chance) / (1 - chance)
-
-
-def _words(form: Form, label: str) -> str:
-    """Return the words that a form shows behind a label."""
-    match = re.search(rf"^{label}\. (.*)$", form.text, re.MULTILINE)
-    return match[1].strip().casefold() if match else ""
-
-
-def _is_option(rest: str, words: str) -> bool:
-    """Return whether what follows a label is nothing, its option's words, or their beginning."""
-    shown = rest.casefold()
-    if not shown or words.startswith(shown):
-        return True
-    return shown.startswith(words) and bool(words) and not re.search(r"\w", shown[len(words) :])
