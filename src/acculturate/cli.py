@@ -19,6 +19,7 @@ from acculturate.commands.evaluate import evaluate
 from acculturate.commands.experiment import experiment
 from acculturate.commands.measure import measure
 from acculturate.commands.options import PanelCommand, with_options
+from acculturate.commands.rate import prepare, rating_report
 from acculturate.commands.reports import export, figures, relate, report
 from acculturate.commands.score import score
 from acculturate.commands.surveys import countries, forms, list_instruments, template
@@ -36,6 +37,8 @@ app = typer.Typer(
 )
 instrument = typer.Typer(help="List questionnaires, or print one to fill in.", no_args_is_help=True)
 app.add_typer(instrument, name="instrument")
+rate = typer.Typer(help="Let people judge answers blind, pair by pair.", no_args_is_help=True)
+app.add_typer(rate, name="rate")
 commands = (
     measure,
     check,
@@ -54,6 +57,8 @@ for command in commands:
     app.command(cls=PanelCommand)(with_options(command))
 instrument.command(cls=PanelCommand)(with_options(template))
 instrument.command("list", cls=PanelCommand)(with_options(list_instruments))
+rate.command(cls=PanelCommand)(with_options(prepare))
+rate.command("report", cls=PanelCommand)(with_options(rating_report))
 
 
 @app.callback(invoke_without_command=True)

@@ -1,0 +1,1 @@
+"""Blind rating of pairs: people judge answers without knowing where these come from."""

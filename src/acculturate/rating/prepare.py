@@ -1,0 +1,211 @@
+"""Preparing a rating: the answers of every variant, and the pairs that raters will see.
+
+In: finished runs of one country on one model, the model, and open questions. Out: a folder with pairs and their
+sealed key. Everything is drawn from one seed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from acculturate.arguments import Seed, checked
+from acculturate.errors import UsageError
+from acculturate.model import AnswerModel, ProseModel, SoftPrompt, one_each
+from acculturate.progress import task
+from acculturate.rating.folder import (
+    AGAIN,
+    NAIVE,
+    PERSONA,
+    Key,
+    Origin,
+    Pair,
+    Variant,
+    check_free,
+    mark_of,
+    write_folder,
+)
+from acculturate.rating.questions import Questions
+from acculturate.runs import Run, check_model
+from acculturate.tuning.baselines import persona_line
+
+MAX_TOKENS = 80
+"""Tokens of an answer."""
+SHARE = 0.1
+"""Of the pairs: of naive against naive; of what a rater sees: shown once more."""
+
+_Drawn = tuple[int, str, str]
+"""Index of a question, and the names of two variants."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The pairs that were made.
+
+    Attributes:
+        folder: Holds them.
+        country: Of all runs.
+        questions: Number of questions asked.
+        contrasts: Number of pairs by the two variants.
+    """
+
+    folder: Path
+    country: str
+    questions: int
+    contrasts: dict[tuple[str, str], int]
+
+
+@checked
+def prepare(
+    runs: Sequence[Run],
+    model: AnswerModel,
+    questions: Questions,
+    *,
+    pairs: int,
+    out: str | Path,
+    seed: Seed = 0,
+) -> Prepared:
+    """Let the untouched model, the model with a persona line, and every run answer, and pair their answers.
+
+    Args:
+        runs: Finished runs of one country.
+        model: The model that they were tuned on.
+        questions: What is answered.
+        pairs: Number of different pairs; a tenth of them are two answers of the untouched model.
+        out: Folder to write; must not exist, or be empty.
+        seed: Of answers and pairs.
+
+    Raises:
+        UsageError: The runs are of several countries, of another model or of one name, the model writes no
+            text, there are too few or too many pairs, or the folder is taken.
+        FailureError: It cannot be written.
+    """
+    folder = Path(out)
+    check_free(folder)
+    if not isinstance(model, ProseModel):
+        raise UsageError(f"{model.name} writes no text")
+    country = _check_runs(runs)
+    hashes = [check_model(run.directory, run.soft_prompt, model) for run in runs]
+    rng, generators = np.random.default_rng(seed), np.random.SeedSequence(seed)
+    line = runs[0].summary.baselines.get("persona") or persona_line(country)
+    variants = _variants(runs, line, generators)
+    drawn = _draw_pairs([v.name for v in variants], len(questions.questions), pairs, rng)
+    texts = [question.text for question in questions.questions]
+    prompts = {run.directory.name: run.soft_prompt for run in runs}
+    answers = _answer(model, variants, prompts, texts, drawn)
+    made: list[Pair] = []
+    origins: dict[str, Origin] = {}
+    for index in rng.permutation(len(drawn)).tolist():
+        question, *names = drawn[index]
+        first, second = rng.permutation(names).tolist()
+        mark = rng.bytes(6).hex()
+        said = answers[first, question], answers[second, question]
+        made.append(Pair(mark, country, texts[question], *said))
+        origins[mark] = Origin(first, second, questions.questions[question].domain)
+    key = Key(
+        fingerprint=mark_of(made),
+        model=model.name,
+        weights_hash=hashes[0],
+        max_tokens=MAX_TOKENS,
+        seed=seed,
+        source=questions.source,
+        variants=variants,
+        origins=origins,
+    )
+    write_folder(folder, made, key)
+    counts = Counter((one, other) for _, one, other in drawn)
+    return Prepared(folder, country, len({question for question, *_ in drawn}), dict(counts))
+
+
+def _check_runs(runs: Sequence[Run]) -> str:
+    """Return the country of all runs."""
+    countries = {run.summary.target.country: run.directory for run in runs}
+    if len(countries) != 1:
+        raise UsageError(
+            f"the runs are of {', '.join(countries) or 'no country'}, and raters judge what is typical of one",
+            "Prepare a folder for each country.",
+        )
+    names = [run.directory.name for run in runs]
+    for name in names:
+        if names.count(name) > 1 or name in (NAIVE, AGAIN, PERSONA):
+            raise UsageError(f'two variants are called "{name}"', "Rename the run's directory.")
+    return next(iter(countries))
+
+
+def _variants(
+    runs: Sequence[Run], line: str, generators: np.random.SeedSequence
+) -> tuple[Variant, ...]:
+    """Return all ways of answering, each with a seed of its own."""
+    seeds = (int(number) for number in generators.generate_state(3 + len(runs)))
+    return (
+        Variant(NAIVE, "naive", next(seeds)),
+        Variant(AGAIN, "naive", next(seeds)),
+        Variant(PERSONA, "persona", next(seeds), line=line),
+        *(
+            Variant(
+                run.directory.name,
+                "tuned",
+                next(seeds),
+                run=str(run.directory.resolve()),
+                prompt=run.soft_prompt.fingerprint,
+            )
+            for run in runs
+        ),
+    )
+
+
+def _draw_pairs(
+    names: Sequence[str], questions: int, pairs: int, rng: np.random.Generator
+) -> list[_Drawn]:
+    """Draw which variants answer which question: as many of each two, questions as even as can be."""
+    contrasts = list(combinations([name for name in names if name != AGAIN], 2))
+    floor = max(1, round(SHARE * pairs))
+    each, more = divmod(pairs - floor, len(contrasts))
+    most = each + (more > 0)
+    if each < 1 or most > questions or floor > questions:
+        limit = int(min(len(contrasts) / (1 - SHARE), 1 / SHARE) * questions)
+        raise UsageError(
+            f"{pairs} pairs cannot be made of {len(names) - 1} variants and {questions} questions",
+            f"Ask for {len(contrasts) + 1} to {limit} pairs, or give more questions.",
+        )
+    counts = {contrast: each + (index < more) for index, contrast in enumerate(contrasts)}
+    counts[NAIVE, AGAIN] = floor
+    order, at = rng.permutation(questions).tolist(), 0
+    drawn: list[_Drawn] = []
+    for (one, other), count in counts.items():
+        drawn += [(order[(at + step) % questions], one, other) for step in range(count)]
+        at += count
+    return drawn
+
+
+def _answer(
+    model: ProseModel,
+    variants: Sequence[Variant],
+    prompts: dict[str, SoftPrompt],
+    texts: Sequence[str],
+    drawn: Sequence[_Drawn],
+) -> dict[tuple[str, int], str]:
+    """Return the answers that the pairs need, by variant and index of the question."""
+    needed = {
+        variant.name: sorted({question for question, *names in drawn if variant.name in names})
+        for variant in variants
+    }
+    total = sum(map(len, needed.values()))
+    answers: dict[tuple[str, int], str] = {}
+    with task(f"answering {len(texts)} questions in {len(variants)} ways", total):
+        for variant in variants:
+            wanted = needed[variant.name]
+            front = f"{variant.line}\n" if variant.line else ""
+            asked = [front + texts[question] for question in wanted]
+            prompt = prompts.get(variant.name)
+            said = model.reply(asked, prompt, max_tokens=MAX_TOKENS, seed=variant.seed)
+            one_each(model, "reply", asked, said)
+            answers |= {
+                (variant.name, question): text for question, text in zip(wanted, said, strict=True)
+            }
+    return answers
