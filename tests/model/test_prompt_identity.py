@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from acculturate.errors import UsageError
 from acculturate.evaluation.evaluate import evaluate
-from acculturate.export import export_peft
+from acculturate.export import export_prompt
 from acculturate.metrics.measure import measure
 from acculturate.model import (
     FakeModel,
@@ -138,4 +138,4 @@ def test_every_verb_refuses_another_model_and_takes_it_where_it_is_insisted(
 def test_an_export_refuses_another_model(tmp_path: Path, toy_forms: tuple[Form, ...]) -> None:
     prompt, other = prompt_of(tiny_model("llama")), tiny_model("qwen3")
     with pytest.raises(UsageError, match="made for llama, and qwen3 has other weights"):
-        export_peft(prompt, other, tmp_path / "adapter", forms=toy_forms)
+        export_prompt(prompt, other, tmp_path / "adapter", forms=toy_forms)

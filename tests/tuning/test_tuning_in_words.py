@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tuning_runs import TOY, TOYLAND
 
-from acculturate.export import export_peft
+from acculturate.export import export_prompt
 from acculturate.search import by_name, takes
 from acculturate.tuning import in_context_line, tune
 from tiny_models import tiny_model
@@ -40,4 +40,4 @@ def test_a_search_in_words_from_the_scores_in_words_behind_the_first_token(
     if name == "adam":
         start = model.embed_text(in_context_line(TOYLAND, TOY.dimensions))[:5]
         assert 0 < np.abs(run.soft_prompt.embeddings - start).max() < np.abs(start).max()
-        assert (export_peft(run.directory, model, tmp_path / "adapter") / "README.md").is_file()
+        assert (export_prompt(run.directory, model, tmp_path / "adapter") / "README.md").is_file()

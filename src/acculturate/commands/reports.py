@@ -102,21 +102,21 @@ def export(
     run: Path,
     *,
     out: Path,
-    format: Literal["peft"] = "peft",
+    format: Literal["peft", "vllm"] = "peft",
     model: str | None = None,
     device: str = "auto",
     trust_remote_code: bool = False,
     any_model: bool = False,
     as_json: bool = False,
 ) -> None:
-    """Export a run's soft prompt as an adapter to serve.
+    """Export a run's soft prompt for other servers.
 
-    The adapter is proved by loading it: it gives the same answers as the soft prompt.
+    What is written is proved by loading it: it gives the same answers as the soft prompt.
 
     Options:
         run: Run directory.
-        out: Folder of the adapter.
-        format: Format of the adapter.
+        out: Folder to write.
+        format: Format: peft is an adapter; vllm is the tensor of prompt_embeds, with a client.
         model: Name or path of the model, where it is not the one in the run's settings.
     """
     from acculturate.runs import read_run
@@ -124,5 +124,7 @@ def export(
     config = read_run(run).config.model
     name, revision = model or config.name, config.revision or None
     answering = load(name, revision, "float32", device, trust_remote_code, config.chat)
-    path = ac.export_peft(run, cast("LanguageModel", answering), out, any_model=any_model)
-    display.print_result(as_json, {"adapter": str(path), "format": format}, lambda: print(path))
+    path = ac.export_prompt(
+        run, cast("LanguageModel", answering), out, format=format, any_model=any_model
+    )
+    display.print_result(as_json, {"folder": str(path), "format": format}, lambda: print(path))

@@ -1,5 +1,5 @@
-"""Export of a run: an adapter that others can serve."""
+"""Export of a run: what others can serve, proved by loading it."""
 
-from acculturate.export.peft import adapter_rows, export_peft
+from acculturate.export.export import FormatName, export_prompt
 
-__all__ = ["adapter_rows", "export_peft"]
+__all__ = ["FormatName", "export_prompt"]

@@ -1,6 +1,6 @@
-"""The model card of an adapter: what it is, what it was worth, and what has to be kept to.
+"""The model card of an export: what it is, what it was worth, and what has to be kept to.
 
-In: a soft prompt, its model, the proof, and the run if there is one. Out: Markdown.
+In: an export and what its format wrote. Out: Markdown.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from acculturate.export.proof import Proof
+from acculturate.export.formats import Export, Written
 from acculturate.formatting import (
     divergence_text,
     label_name,
@@ -26,63 +26,63 @@ from acculturate.formatting import (
 )
 from acculturate.model.embedded import LICENCE
 from acculturate.model.language_model import LanguageModel
-from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.reporting import narrative
-from acculturate.runs import Method, Outcome, RunRecords
+from acculturate.runs import Method, Outcome
 
 
 class _Raw(str):
     """A text that stands in the card as it is."""
 
 
-def model_card(
-    folder: str,
-    prompt: SoftPrompt,
-    model: LanguageModel,
-    proof: Proof,
-    run: RunRecords | None,
-    base: str,
-) -> str:
+def model_card(format: str, noun: str, folder: str, export: Export, written: Written) -> str:
     """Write the card.
 
     Args:
-        folder: The adapter's name.
-        prompt: The soft prompt.
-        model: Its model.
-        proof: Result of the comparison through PEFT.
-        run: The run that it comes from, for its results.
-        base: The name under which others know the model.
+        format: Name of the format.
+        noun: Its word for what is written.
+        folder: Name of the folder that it is in.
+        export: What was exported.
+        written: What the format wrote, and its proof.
     """
+    prompt, model, run = export.prompt, export.model, export.run
     evaluation, record = (run.evaluation, run.provenance) if run else (None, None)
     embedded = model.name == "embedded"
-    return (
-        _environment()
-        .get_template("card.md.j2")
-        .render(
-            folder=folder,
-            prompt=prompt,
-            name=model.name,
-            base=base,
-            local_base=Path(base).exists(),
-            carried_base=embedded or Path(model.name).suffix == ".gguf",
-            embedded=embedded,
-            carried=len(model.leading) if prompt.placement == "after-bos" else 0,
-            chat=bool(model.tokenizer.chat_template),
-            version=version("acculturate"),
-            proof=proof,
-            run=run,
-            country=narrative.country(run) if run else "",
-            headline=narrative.headline(run) if run else "",
-            findings=narrative.findings(run) if run else (),
-            measure=measure_text(evaluation.aggregate) if evaluation else "",
-            rows=[_cells(row, evaluation.digits) for row in evaluation.rows] if evaluation else [],
-            warnings=record.instrument.warnings if record else (),
-            instrument=record.instrument.title if record else "",
-            licence=LICENCE if embedded else "see the base model's own card",
-            facts=(*run.config.settings, *record.facts) if run and record else (),
-            command=record.command if record else None,
-        )
+    return render(
+        f"{format}.md.j2",
+        folder=folder,
+        noun=noun,
+        prompt=prompt,
+        name=model.name,
+        base=export.base,
+        local_base=Path(export.base).exists(),
+        carried_base=is_converted(model),
+        embedded=embedded,
+        chat=bool(model.tokenizer.chat_template),
+        version=version("acculturate"),
+        proof=written.proof,
+        run=run,
+        country=narrative.country(run) if run else "",
+        headline=narrative.headline(run) if run else "",
+        findings=narrative.findings(run) if run else (),
+        measure=measure_text(evaluation.aggregate) if evaluation else "",
+        rows=[_cells(row, evaluation.digits) for row in evaluation.rows] if evaluation else [],
+        warnings=record.instrument.warnings if record else (),
+        instrument=record.instrument.title if record else "",
+        licence=LICENCE if embedded else "see the base model's own card",
+        facts=(*run.config.settings, *record.facts) if run and record else (),
+        command=record.command if record else None,
+        **written.facts,
     )
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill one of the export's templates; what is inserted is escaped, unless the template says otherwise."""
+    return _environment().get_template(template).render(**values)
+
+
+def is_converted(model: LanguageModel) -> bool:
+    """Return whether a model is loaded by acculturate alone: the embedded one, or a GGUF file."""
+    return model.name == "embedded" or Path(model.name).suffix.casefold() == ".gguf"
 
 
 def _cells(row: Method, digits: int) -> tuple[str, ...]:
@@ -106,7 +106,6 @@ def _loss(outcome: Outcome | None, digits: int) -> str:
 
 @cache
 def _environment() -> Environment:
-    """Make the templates' environment: whatever is inserted is escaped, unless it says otherwise."""
     environment = Environment(
         loader=PackageLoader("acculturate.export"),
         undefined=StrictUndefined,

@@ -1,16 +1,14 @@
-"""The proof of an adapter: loaded through PEFT, it answers as our own forward does.
+"""The proof of an export: loaded by others, it answers as our own forward does.
 
-In: an adapter's folder, the model, the soft prompt, some forms. Out: a `Proof`, or a `FailureError`.
+In: the logits that others give behind some forms. Out: a `Proof`, or a `FailureError`.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.special
@@ -22,11 +20,14 @@ from acculturate.metrics.measure import ask_state
 from acculturate.model.encoding import EncodedForm
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.survey.forms import Form
+
+if TYPE_CHECKING:
+    from acculturate.export.formats import Export
 
 TOLERANCE = 1e-4
 """Largest difference of an option probability that rounding in float32 explains."""
-_SINGLE_ROWS = 2
+SINGLE_ROWS = 2
+"""Forms that are asked alone too."""
 
 
 @dataclass(frozen=True)
@@ -35,57 +36,34 @@ class Proof:
 
     Attributes:
         forms: Forms asked.
-        difference: Largest difference of an option probability, over single rows, a right-padded
-            batch and the first step of a generation.
+        difference: Largest difference of an option probability, over all ways of asking.
         effect: Largest change of an option probability that the soft prompt makes at all.
-        peft: PEFT's version.
     """
 
     forms: int
     difference: float
     effect: float
-    peft: str
 
 
-def prove(
-    peft: Any, folder: Path, model: LanguageModel, prompt: SoftPrompt, forms: Sequence[Form]
+def compare(
+    export: Export,
+    ways: Mapping[str, Sequence[torch.Tensor]],
+    through: str,
+    stored: SoftPrompt | None = None,
 ) -> Proof:
-    """Compare an adapter with our own forward.
+    """Compare the answers that others give with those of our own forward.
 
     Args:
-        peft: The package.
-        folder: The adapter's folder.
-        model: The model, computing in float32.
-        prompt: The soft prompt that the adapter should carry.
-        forms: What is asked, at least one.
+        export: What was exported.
+        ways: Logits behind the first forms of the export, by ways of asking for them.
+        through: Who gave them, in words that follow "differently".
+        stored: The soft prompt as it was stored, where that rounds it.
 
     Raises:
-        FailureError: PEFT cannot load the adapter, its answers differ, or the prompt changes nothing.
+        FailureError: The answers differ, or the prompt changes nothing.
     """
-    encoded = [model.encode(form) for form in forms]
-    # Every form begins with the tokens that an after-bos adapter carries itself.
-    carried = len(model.leading) if prompt.placement == "after-bos" else 0
-    rows = [form.tokens[carried:] for form in encoded]
-    own = ask_state(model, prompt, forms).probabilities[0]
-    untouched = ask_state(model, None, forms).probabilities[0]
-    try:
-        with warnings.catch_warnings(), torch.inference_mode():
-            warnings.simplefilter("ignore")
-            adapted = peft.PeftModel.from_pretrained(model.network, str(folder))
-            virtual = int(adapted.active_peft_config.num_virtual_tokens)
-            ways = {
-                "one row at a time": [
-                    _forward(adapted, [row], virtual, model)[0] for row in rows[:_SINGLE_ROWS]
-                ],
-                "a right-padded batch": _forward(adapted, rows, virtual, model),
-                "the first step of a generation": [_generate(adapted, rows[0], model)],
-            }
-    except Exception as error:
-        kind, reason = model.network.config.model_type, str(error).strip().partition("\n")[0]
-        raise FailureError(
-            f"PEFT cannot give {model.name}, a model of the type {kind!r}, a soft prompt: {reason}",
-            "Nothing was written. Serve the prompt with acculturate itself.",
-        ) from error
+    encoded = [export.model.encode(form) for form in export.forms]
+    own = option_probabilities(export, stored or export.prompt)
     difference = 0.0
     for way, logits in ways.items():
         for index, row in enumerate(logits):
@@ -93,20 +71,37 @@ def prove(
             found = float(np.abs(theirs - own[index, : len(theirs)]).max())
             if not found <= TOLERANCE:
                 raise FailureError(
-                    f"the adapter answers differently through PEFT ({way}): an option probability of "
+                    f"the export answers differently {through} ({way}): an option probability of "
                     f"form {index + 1} is off by {found:.2g}, allowed is {TOLERANCE:g}",
                     "Nothing was written. Serve the prompt with acculturate itself, and report this "
-                    "with the model's name and PEFT's version.",
+                    "with the model's name and the versions of the packages.",
                 )
             difference = max(difference, found)
+    return Proof(len(export.forms), difference, effect_of(export))
+
+
+def effect_of(export: Export) -> float:
+    """Return the largest change of an option probability that the soft prompt makes.
+
+    Raises:
+        FailureError: It changes none, so that nothing can be proved by comparing them.
+    """
+    own, untouched = (option_probabilities(export, prompt) for prompt in (export.prompt, None))
     effect = float(np.nanmax(np.abs(own - untouched)))
     if effect <= TOLERANCE:
         raise FailureError(
-            f"the soft prompt moves no option probability of the {len(forms)} forms by more than "
+            f"the soft prompt moves no option probability of the {len(export.forms)} forms by more than "
             f"{TOLERANCE:g}, so comparing them proves nothing",
             "Give forms that it changes, or check that it was tuned on this model.",
         )
-    return Proof(len(forms), difference, effect, str(peft.__version__))
+    return effect
+
+
+def option_probabilities(
+    export: Export, prompt: SoftPrompt | None
+) -> Float[np.ndarray, "form option"]:
+    """Return our own option probabilities of an export's forms, not a number behind a form's last option."""
+    return ask_state(export.model, prompt, export.forms).probabilities[0]
 
 
 @contextmanager
@@ -138,24 +133,30 @@ def computing_in_float32(model: LanguageModel) -> Generator[LanguageModel]:
             tensor.data = tensor.data.to(dtype)
 
 
-def _forward(
-    adapted: Any, rows: Sequence[tuple[int, ...]], virtual: int, model: LanguageModel
+def next_logits(
+    network: Any, rows: Sequence[tuple[int, ...]], virtual: int = 0
 ) -> list[torch.Tensor]:
-    """Return the next-token logits of each row, asked in one batch padded on the right."""
+    """Return the logits behind each row of tokens, asked in one batch padded on the right.
+
+    Args:
+        network: Any model of transformers' kind.
+        rows: Token ids.
+        virtual: Virtual tokens that the model itself puts before each row.
+    """
     widest = max(len(row) for row in rows)
-    device = model.network.device
-    ids = torch.zeros(len(rows), widest, dtype=torch.int64, device=device)
+    ids = torch.zeros(len(rows), widest, dtype=torch.int64, device=network.device)
     mask = torch.zeros_like(ids)
     for index, row in enumerate(rows):
-        ids[index, : len(row)] = torch.tensor(row, device=device)
+        ids[index, : len(row)] = torch.tensor(row, device=network.device)
         mask[index, : len(row)] = 1
-    logits = adapted(input_ids=ids, attention_mask=mask).logits
+    logits = network(input_ids=ids, attention_mask=mask).logits
     return [logits[index, virtual + len(row) - 1].float() for index, row in enumerate(rows)]
 
 
-def _generate(adapted: Any, row: tuple[int, ...], model: LanguageModel) -> torch.Tensor:
-    ids = torch.tensor([row], device=model.network.device)
-    made = adapted.generate(
+def first_step(network: Any, row: tuple[int, ...]) -> torch.Tensor:
+    """Return the logits of the first token that transformers' generation writes behind a row."""
+    ids = torch.tensor([row], device=network.device)
+    made = network.generate(
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
         max_new_tokens=1,

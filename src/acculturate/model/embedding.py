@@ -23,15 +23,16 @@ class ScaledEmbedding:
 
     Attributes:
         weight: The layer's own weight, `[token, hidden]`.
+        factor: The factor.
     """
 
     def __init__(self, layer: Any, factor: float) -> None:
-        self._layer, self._factor = layer, factor
+        self._layer, self.factor = layer, factor
         self.weight: torch.Tensor = layer.weight
 
     def __call__(self, ids: torch.Tensor) -> torch.Tensor:
         """Return embeddings as they enter the model's layers, `[..., hidden]`."""
-        return self._layer(ids) * self._factor
+        return self._layer(ids) * self.factor
 
 
 @torch.no_grad()
