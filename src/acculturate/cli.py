@@ -22,6 +22,7 @@ from acculturate.commands.options import PanelCommand, with_options
 from acculturate.commands.rate import prepare, rating_report
 from acculturate.commands.reports import export, figures, relate, report
 from acculturate.commands.score import score
+from acculturate.commands.serve import serve
 from acculturate.commands.surveys import countries, forms, list_instruments, template
 from acculturate.commands.tune import tune
 from acculturate.errors import FailureError, UsageError
@@ -49,6 +50,7 @@ commands = (
     report,
     figures,
     export,
+    serve,
     relate,
     countries,
     forms,

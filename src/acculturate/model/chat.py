@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -45,13 +45,18 @@ class ChatTemplate:
     Args:
         tokenizer: A tokenizer that has one.
         system: A message in front of the question; empty for the template's own, or none.
+        earlier: Messages between that and the question, as the template takes them.
 
     Raises:
         UsageError: The template fails, loses a message, or lets no reply begin outside a thought.
     """
 
-    def __init__(self, tokenizer: Any, system: str = "") -> None:
-        self._tokenizer, self._system = tokenizer, system
+    def __init__(
+        self, tokenizer: Any, system: str = "", earlier: Sequence[dict[str, str]] = ()
+    ) -> None:
+        self._tokenizer = tokenizer
+        first = [{"role": "system", "content": system}] if system else []
+        self._earlier = [*first, *earlier]
         if self._prompted({}, _QUESTION) != self._prompted({}, _QUESTION):
             raise UsageError("the model's chat template makes another text every time", _WITHOUT)
         self._start = self._choose_start()
@@ -153,8 +158,7 @@ class ChatTemplate:
     def _render(
         self, messages: list[dict[str, str]], generate: bool, switches: dict[str, Any]
     ) -> str:
-        if self._system:
-            messages = [{"role": "system", "content": self._system}, *messages]
+        messages = [*self._earlier, *messages]
         try:
             with _fixed_clock():
                 return str(

@@ -168,12 +168,41 @@ class FormEncoder:
         Raises:
             UsageError: It cannot be read from its tokens, or the chat template changes it.
         """
-        if self._template:
-            prompt, cue = self._template.question(text), ""
+        return self.encode_chat([("user", text)])
+
+    def encode_chat(self, messages: Sequence[tuple[str, str]], line: str = "") -> EncodedForm:
+        """Encode a conversation, so that the next token begins the reply; see `encode_question`.
+
+        Args:
+            messages: Roles ("system", "user", "assistant") and texts; the last is the user's.
+            line: A system message of our own, in front of theirs.
+
+        Raises:
+            UsageError: The roles are in another order, or the chat template cannot show them.
+        """
+        texts = [(role, text) for role, text in messages if role != "system"]
+        turns = ["assistant" if index % 2 else "user" for index in range(len(texts))]
+        if [role for role, _ in texts] != turns or not len(texts) % 2:
+            raise UsageError(
+                "the messages are not of user and assistant in turns, the user's last",
+                'Begin and end with {"role": "user", ...}; "system" may stand in front.',
+            )
+        system = "\n".join([line] * bool(line) + [t for role, t in messages if role == "system"])
+        *earlier, (_, question) = texts
+        if not self._template:
+            shown = "".join(
+                f"{QUESTION if role == 'user' else ANSWER} {text}\n" for role, text in earlier
+            )
+            front = f"{system}\n" if system else ""
+            prompt, cue = f"{front}{shown}{QUESTION} {question}\n", ANSWER
         else:
-            prompt, cue = self._message(f"{QUESTION} {text}"), ANSWER
+            template = self._template
+            if system or earlier:
+                before = [{"role": role, "content": text} for role, text in earlier]
+                template = ChatTemplate(self._tokenizer, system, before)
+            prompt, cue = template.question(question), ""
         tokens = self._ids(prompt, cue)
-        self._check((text,), tokens)
+        self._check((question,), tokens)
         return self._encoded(prompt, tokens, ())
 
     def encode_passage(self, passage: Passage) -> EncodedText:

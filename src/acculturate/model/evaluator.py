@@ -23,6 +23,7 @@ import torch
 from transformers import PreTrainedModel
 
 from acculturate.model.answers import Answers, Backward, Passage, Query, TextReading
+from acculturate.model.decoding import Decoder
 from acculturate.model.encoding import FormEncoder
 from acculturate.model.forward import PATHS, Forward, Path, does_not_fit
 from acculturate.model.gradient import backward
@@ -86,6 +87,11 @@ class PopulationEvaluator:
             FailureError: It cannot be.
         """
         self._verification.cover(1)
+
+    def decoder(self, rows: int) -> Decoder:
+        """Return what writes texts with the model; see `verify`."""
+        self.verify()
+        return Decoder(self._network, self._forward, rows)
 
     @torch.no_grad()
     def ask(self, prompts: Prompts | None, query: Query) -> Answers:

@@ -58,7 +58,7 @@ class TextWriter:
         # All logits of all positions would be gigabytes; every common model can leave out the others.
         wanted = {"use_cache": False, "logits_to_keep": 1}
         self._whole = {name: value for name, value in wanted.items() if name in known}
-        self._ends = _end_tokens(network, tokenizer)
+        self._ends = end_tokens(network, tokenizer)
         self._generates = True
         self._proved: set[str] = set()
 
@@ -308,7 +308,8 @@ def _choose(logits: torch.Tensor, generator: torch.Generator | None) -> torch.Te
     return torch.multinomial(logits.softmax(dim=-1), 1, generator=generator)[:, 0]
 
 
-def _end_tokens(network: Any, tokenizer: Any) -> set[int]:
+def end_tokens(network: Any, tokenizer: Any) -> set[int]:
+    """Return the tokens that end a text of a model."""
     ends: Any = getattr(getattr(network, "generation_config", None), "eos_token_id", None)
     ends = ends if isinstance(ends, list | tuple) else [ends]
     return {end for end in (*ends, tokenizer.eos_token_id) if end is not None}

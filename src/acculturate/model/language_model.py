@@ -16,12 +16,13 @@ from transformers import PreTrainedModel
 from acculturate.errors import UsageError
 from acculturate.model.adapter import MergedAdapter
 from acculturate.model.answers import Answers, Backward, Chat, Passage, Query, TextReading
+from acculturate.model.decoding import Decoder
 from acculturate.model.embedded import LICENCE
 from acculturate.model.embedding import input_embedding
 from acculturate.model.encoding import EncodedForm, FormEncoder
 from acculturate.model.evaluator import PopulationEvaluator
 from acculturate.model.forward import Path
-from acculturate.model.generation import TextWriter
+from acculturate.model.generation import TextWriter, end_tokens
 from acculturate.model.soft_prompt import Placement, Prompt, Prompts, SoftPrompt
 from acculturate.model.weights import model_hash, weights_hash
 from acculturate.progress import skip
@@ -117,6 +118,10 @@ class LanguageModel:
         """Return a guard text's tokens."""
         return self._encoder.encode_text(text)
 
+    def check_ids(self, ids: Sequence[int]) -> None:
+        """See `FormEncoder.check_ids`."""
+        self._encoder.check_ids(ids)
+
     @torch.inference_mode()
     def embedding_scale(self) -> float:
         """See `AnswerModel.embedding_scale`. From the layer's output: Gemma scales it there."""
@@ -207,6 +212,22 @@ class LanguageModel:
         """See `ProseModel.reply`."""
         self._check_soft(prompt)
         return self._writer.reply(questions, prompt, max_tokens, seed)
+
+    def encode_chat(self, messages: Sequence[tuple[str, str]], line: str = "") -> EncodedForm:
+        """See `FormEncoder.encode_chat`."""
+        return self._encoder.encode_chat(messages, line)
+
+    def decoder(self, rows: int) -> Decoder:
+        """Return what writes up to `rows` texts at once with this model.
+
+        Raises:
+            FailureError: This kind of model cannot be run our way.
+        """
+        return self._evaluator.decoder(rows)
+
+    def end_tokens(self) -> set[int]:
+        """Return the tokens that end a text."""
+        return end_tokens(self.network, self.tokenizer)
 
     def _check_soft(self, prompt: SoftPrompt | None) -> None:
         self._evaluator.verify()

@@ -8,8 +8,8 @@ model's own code; only who sees whom is ours. `prefix_tree.py` has a picture of 
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -175,9 +175,7 @@ def tree_attention(
     Returns:
         `[candidate, row, head, width]`, and None for the weights.
     """
-    unknown = [name for name, given in other.items() if given is not None and name not in _HANDLED]
-    if unknown or attention_mask is not None:
-        raise FailureError(f"this model's attention needs {unknown or ['a mask of its own']}")
+    refuse_unknown(attention_mask, other)
     candidates, heads = query.shape[:2]
     groups = key.shape[1]
     parts: list[torch.Tensor] = []
@@ -189,10 +187,7 @@ def tree_attention(
         # Query heads that share a key head go in as more queries of that head: larger products.
         q = query[:, :, start:stop].reshape(candidates, groups, -1, query.shape[-1])
         k, v = _keys(block, cached_key, key), _keys(block, cached_value, value)
-        if softcap is None:
-            part = scaled_dot_product_attention(q, k, v, attn_mask=block.mask, scale=scaling)
-        else:
-            part = _softcapped(q, k, v, block.mask, scaling, softcap)
+        part = attend(q, k, v, block.mask, scaling, softcap)
         part = part.reshape(candidates, heads, stop - start, -1)
         parts.append(part.transpose(1, 2))
     return torch.cat(parts, dim=1), None  # the blocks follow on one another
@@ -219,28 +214,58 @@ def _record(
     cache[module] = key.clone(), value.clone()
 
 
-def _softcapped(
+def refuse_unknown(attention_mask: torch.Tensor | None, other: Mapping[str, Any]) -> None:
+    """Refuse arguments of a model's attention that would change its result.
+
+    Raises:
+        FailureError: There is one.
+    """
+    unknown = [name for name, given in other.items() if given is not None and name not in _HANDLED]
+    if unknown or attention_mask is not None:
+        raise FailureError(f"this model's attention needs {unknown or ['a mask of its own']}")
+
+
+def attend(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    mask: torch.Tensor,
+    mask: torch.Tensor | None,
     scaling: float | None,
-    softcap: float,
+    softcap: float | None,
 ) -> torch.Tensor:
+    """Compute attention, with soft-capped scores where a bound for them is given.
+
+    Args:
+        query: `[row, head, query, width]`.
+        key: `[row, head, key, width]`.
+        value: As `key`.
+        mask: Added to the scores, `[query, key]`; every query sees every key if None.
+        scaling: Factor on the scores; the inverse root of the width where None.
+        softcap: Bound of the scores.
+    """
+    if softcap is None:
+        return scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scaling)
     scores = query @ key.transpose(2, 3) * (scaling or query.shape[-1] ** -0.5)
-    scores = torch.tanh(scores / softcap) * softcap + mask
+    scores = torch.tanh(scores / softcap) * softcap
+    if mask is not None:
+        scores = scores + mask
     return scores.softmax(dim=-1, dtype=torch.float32).to(query.dtype) @ value
 
 
 AttentionInterface.register(NAME, tree_attention)
 
 
-@contextmanager
-def attending_over_trees(network: PreTrainedModel) -> Generator[None]:
+def attending_over_trees(network: PreTrainedModel) -> AbstractContextManager[None]:
     """Switch a model to `tree_attention` and back."""
+    return attending(network, NAME)
+
+
+@contextmanager
+def attending(network: PreTrainedModel, name: str) -> Generator[None]:
+    """Switch a model to the attention that is registered under a name, and back."""
     config: Any = network.config
     before = config._attn_implementation
-    config._attn_implementation = NAME
+    config._attn_implementation = name
     try:
         yield
     finally:

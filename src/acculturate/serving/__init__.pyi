@@ -1,0 +1,12 @@
+from .api import build_app as build_app
+from .engine import Engine as Engine
+from .engine import Job as Job
+from .engine import Piece as Piece
+from .variants import Variant as Variant
+from .variants import load_variants as load_variants
+from .web import API_KEY as API_KEY
+from .web import ApiError as ApiError
+from .web import Guard as Guard
+from .web import error_handlers as error_handlers
+from .web import open_socket as open_socket
+from .web import run_app as run_app

@@ -1,0 +1,199 @@
+"""What the engine wrote as OpenAI's API words it, whole or piece by piece."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from acculturate.model import Chance
+from acculturate.serving.engine import Job, Piece
+from acculturate.serving.requests import ChatRequest, CompletionRequest, Sampled
+
+_LOWEST = -9999.0
+"""Stands for the log-probability of what is impossible, which JSON has no number for."""
+
+Decode = Callable[[Sequence[int]], str]
+
+
+class Answer:
+    """The answer to a request.
+
+    Args:
+        asked: The request.
+        decode: Makes a text of tokens.
+    """
+
+    kind = ""
+    chunk_kind = ""
+    prefix = ""
+
+    def __init__(self, asked: Sampled, decode: Decode) -> None:
+        self._asked, self._decode = asked, decode
+        self._id, self._created = f"{self.prefix}-{uuid.uuid4().hex}", int(time.time())
+        self._jobs: Sequence[Job] = ()
+        self._written: list[int] = []
+        self._texts: list[str] = []
+        self._ends: list[str | None] = []
+
+    def begin(self, jobs: Sequence[Job]) -> None:
+        """Take the jobs that are written."""
+        self._jobs = jobs
+        self._written, self._texts = [0] * len(jobs), [""] * len(jobs)
+        self._ends = [None] * len(jobs)
+
+    @property
+    def count(self) -> int:
+        """Number of choices."""
+        return len(self._jobs)
+
+    def first(self) -> list[dict[str, Any]]:
+        """Return the chunks in front of everything."""
+        return []
+
+    def add(self, index: int, piece: Piece) -> list[dict[str, Any]]:
+        """Take a piece of a choice, and return its chunks."""
+        self._texts[index] += piece.text
+        self._written[index] = piece.written
+        self._ends[index] = piece.end
+        return []
+
+    def last(self) -> list[dict[str, Any]]:
+        """Return the chunks behind everything."""
+        options = self._asked.stream_options
+        if options is None or not options.include_usage:
+            return []
+        return [self._head(self.chunk_kind, []) | {"usage": self._usage()}]
+
+    def whole(self) -> dict[str, Any]:
+        """Return the answer as one body."""
+        choices = [self._choice(index) for index in range(self.count)]
+        return self._head(self.kind, choices) | {"usage": self._usage()}
+
+    def _choice(self, index: int) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _head(self, kind: str, choices: Sequence[Any]) -> dict[str, Any]:
+        return {
+            "id": self._id,
+            "object": kind,
+            "created": self._created,
+            "model": self._asked.model,
+            "choices": choices,
+        }
+
+    def _usage(self) -> dict[str, int]:
+        """Count the tokens of each prompt once, and those that were written; virtual ones of a variant not."""
+        prompts = self._jobs[:: self._asked.n]
+        read = sum(len(job.tokens) + (0 if job.name else job.virtual_count) for job in prompts)
+        written = sum(self._written)
+        return {
+            "prompt_tokens": read,
+            "completion_tokens": written,
+            "total_tokens": read + written,
+        }
+
+
+class CompletionAnswer(Answer):
+    """The answer of /v1/completions."""
+
+    kind = chunk_kind = "text_completion"
+    prefix = "cmpl"
+    _asked: CompletionRequest
+
+    def begin(self, jobs: Sequence[Job]) -> None:
+        """See `Answer.begin`."""
+        super().begin(jobs)
+        self._chances: list[list[Chance]] = [[] for _ in jobs]
+        self._offsets = [0] * len(jobs)
+        if self._asked.echo:
+            self._texts = [self._decode(job.tokens) for job in jobs]
+
+    def first(self) -> list[dict[str, Any]]:
+        """See `Answer.first`."""
+        return [self._chunk(index, Piece(text)) for index, text in enumerate(self._texts) if text]
+
+    def add(self, index: int, piece: Piece) -> list[dict[str, Any]]:
+        """See `Answer.add`."""
+        super().add(index, piece)
+        self._chances[index] += piece.chances
+        return [self._chunk(index, piece)] if self._asked.stream else []
+
+    def _choice(self, index: int) -> dict[str, Any]:
+        piece = Piece(self._texts[index], tuple(self._chances[index]), self._ends[index])
+        return self._worded(index, piece)
+
+    def _chunk(self, index: int, piece: Piece) -> dict[str, Any]:
+        return self._head(self.chunk_kind, [self._worded(index, piece)])
+
+    def _worded(self, index: int, piece: Piece) -> dict[str, Any]:
+        wanted = self._asked.logprobs is not None and (piece.chances or not self._asked.stream)
+        return {
+            "index": index,
+            "text": piece.text,
+            "logprobs": self._logprobs(index, piece.chances) if wanted else None,
+            "finish_reason": piece.end,
+        }
+
+    def _logprobs(self, index: int, chances: Sequence[Chance]) -> dict[str, Any]:
+        tokens = [self._name(chance.token) for chance in chances]
+        offsets: list[int] = []
+        for chance in chances:
+            offsets.append(self._offsets[index])
+            self._offsets[index] += len(self._decode([chance.token]))
+        logs = [chance.log_probability for chance in chances]
+        return {
+            "tokens": tokens,
+            "token_logprobs": [None if log is None else max(log, _LOWEST) for log in logs],
+            "top_logprobs": [
+                None if chance.log_probability is None else self._top(chance) for chance in chances
+            ],
+            "text_offset": offsets,
+        }
+
+    def _top(self, chance: Chance) -> dict[str, float]:
+        """Return the likeliest tokens; of two that look alike the likelier one stays."""
+        top: dict[str, float] = {}
+        for token, log in chance.likeliest:
+            top.setdefault(self._name(token), max(log, _LOWEST))
+        return top
+
+    def _name(self, token: int) -> str:
+        if self._asked.return_tokens_as_token_ids:
+            return f"token_id:{token}"
+        return self._decode([token])
+
+
+class ChatAnswer(Answer):
+    """The answer of /v1/chat/completions."""
+
+    kind, chunk_kind, prefix = "chat.completion", "chat.completion.chunk", "chatcmpl"
+    _asked: ChatRequest
+
+    def first(self) -> list[dict[str, Any]]:
+        """See `Answer.first`."""
+        role = {"role": "assistant", "content": ""}
+        return [self._chunk(index, role, None) for index in range(self.count)]
+
+    def add(self, index: int, piece: Piece) -> list[dict[str, Any]]:
+        """See `Answer.add`."""
+        begun = self._texts[index].strip()
+        super().add(index, piece)
+        # A reply begins with its first word, not with the space between that and the cue.
+        text = piece.text if begun else piece.text.lstrip()
+        chunks = [self._chunk(index, {"content": text}, None)] if text else []
+        return chunks + ([self._chunk(index, {}, piece.end)] if piece.end else [])
+
+    def _choice(self, index: int) -> dict[str, Any]:
+        message = {"role": "assistant", "content": self._texts[index].lstrip(), "refusal": None}
+        return {
+            "index": index,
+            "message": message,
+            "logprobs": None,
+            "finish_reason": self._ends[index],
+        }
+
+    def _chunk(self, index: int, delta: dict[str, str], end: str | None) -> dict[str, Any]:
+        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": end}
+        return self._head(self.chunk_kind, [choice])

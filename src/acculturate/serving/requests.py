@@ -1,0 +1,105 @@
+"""The bodies of requests, in the names of OpenAI and vLLM; a field that is not known is refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+
+from acculturate.schema import place
+from acculturate.serving.web import ApiError
+
+T = TypeVar("T", bound="Sampled")
+
+_Stop = Annotated[str, Field(min_length=1, max_length=200)]
+_Ids = list[Annotated[int, Field(ge=0)]]
+
+
+def _listed(given: Any) -> Any:
+    """Make a list of a single value."""
+    return [given] if isinstance(given, str) else given
+
+
+class StreamOptions(BaseModel):
+    """Options of a stream."""
+
+    model_config = ConfigDict(extra="forbid")
+    include_usage: bool = False
+
+
+class Sampled(BaseModel):
+    """What both kinds of request have."""
+
+    model_config = ConfigDict(extra="forbid")
+    model: str
+    temperature: float = Field(1.0, ge=0, le=10)
+    top_p: float = Field(1.0, gt=0, le=1)
+    n: int = Field(1, ge=1)
+    seed: int | None = None
+    stop: Annotated[list[_Stop] | None, BeforeValidator(_listed)] = Field(None, max_length=16)
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    user: str | None = None
+    frequency_penalty: Literal[0] | None = None
+    presence_penalty: Literal[0] | None = None
+
+
+class CompletionRequest(Sampled):
+    """The body of /v1/completions."""
+
+    prompt: str | _Ids | list[str] | list[_Ids] | None = None
+    prompt_embeds: Annotated[list[str] | None, BeforeValidator(_listed)] = None
+    max_tokens: int = Field(16, ge=0)
+    echo: bool = False
+    logprobs: int | None = Field(None, ge=0, le=20)
+    best_of: Literal[1] | None = None
+    suffix: Literal[""] | None = None
+    add_special_tokens: bool = True
+    return_tokens_as_token_ids: bool = False
+
+
+class TextPart(BaseModel):
+    """A part of a message; only text is understood."""
+
+    model_config = ConfigDict(extra="forbid")
+    type: Literal["text"]
+    text: str
+
+
+class ChatMessage(BaseModel):
+    """A message of a conversation."""
+
+    model_config = ConfigDict(extra="ignore")
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[TextPart]
+
+    def told(self) -> tuple[str, str]:
+        """Return role and text."""
+        role = "system" if self.role == "developer" else self.role
+        content = self.content
+        return role, content if isinstance(content, str) else "".join(p.text for p in content)
+
+
+class ChatRequest(Sampled):
+    """The body of /v1/chat/completions."""
+
+    messages: list[ChatMessage] = Field(min_length=1)
+    max_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+
+
+async def read_body(request: Request, kind: type[T]) -> T:
+    """Return the body of a request.
+
+    Raises:
+        ApiError: It is no JSON, or not of this kind.
+    """
+    try:
+        return kind.model_validate_json(await request.body())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        steps = [step for step in first["loc"] if not str(step).startswith(("list[", "function-"))]
+        param = place(steps) or None
+        what = first["msg"].removeprefix("Value error, ")
+        raise ApiError(400, f"{param or 'the body'}: {what}", param) from error
