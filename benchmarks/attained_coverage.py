@@ -1,10 +1,10 @@
-"""Show how often the intervals of an attained shift and its correlation cover those of all ways of asking.
+"""Show how often the intervals of an attained shift, its correlation and the carry-over cover the true values.
 
     python benchmarks/attained_coverage.py --draws 300
 
 A fake model is moved by a soft prompt; each draw asks it in other frames, wordings and forms of the same
 population, whose own shift is known from many. A row is a selection of forms and what moves its answers, on the
-logit scale. docs/validity.md has the numbers.
+logit scale; the carry-over is that from the tuning to the held-out forms. docs/validity.md has the numbers.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 import typer
+from jaxtyping import Float
 from rich.console import Console
 from rich.table import Table
 
-from acculturate.metrics import ComparisonSettings, attained_shift, compare
-from acculturate.metrics.held_out import limit_forms
+from acculturate.metrics import Comparison, ComparisonSettings, attained_shift, compare
+from acculturate.metrics.held_out import HEADLINE, TUNING, carry_over_of, limit_forms, make_row
 from acculturate.model import FakeModel, SoftPrompt
 from acculturate.survey import Form, Scoring, all_forms, load_instrument
 
@@ -36,7 +37,7 @@ SPREADS = {"high": 0.2, "middling": 1.5}
 
 
 def main(*, draws: int = 300) -> None:
-    """Print the share of intervals that cover the attained shift and, behind it, the correlation."""
+    """Print the share of intervals that cover the attained shift and the correlation, then the carry-over."""
     survey = load_instrument("vsm13")
     designs = {
         "96 held-out, digits": limit_forms(all_forms(survey, split="held-out")),
@@ -48,6 +49,12 @@ def main(*, draws: int = 300) -> None:
         for cause, effects in EFFECTS.items():
             cells = [coverage(forms, effects, spread, draws) for spread in SPREADS.values()]
             table.add_row(name, cause, *(f"{share:.3f}, {other:.3f}" for share, other in cells))
+    Console(width=120).print(table)
+    table = Table("answers moved by", *(f"carry-over, correlation {name}" for name in SPREADS))
+    for cause, effects in EFFECTS.items():
+        both = designs["96 tuning, words"], designs["48 held-out, words"]
+        shares = [carry_over_coverage(*both, effects, each, draws) for each in SPREADS.values()]
+        table.add_row(cause, *(f"{share:.3f}" for share in shares))
     Console(width=120).print(table)
 
 
@@ -67,18 +74,12 @@ def coverage(
         draws: Sets of forms.
         population: Sets that the shift of all of them is taken from.
     """
-    model, survey = FakeModel(**effects), load_instrument("vsm13")
-    prompt = SoftPrompt(0.5 * np.random.default_rng(5).normal(size=(2, 16)), "front", "fake")
-    settings = ComparisonSettings(Scoring(survey), np.zeros(len(survey.dimensions)))
-    everything = [form for number in range(population) for form in _drawn(forms, -1 - number)]
-    scores = compare(model, prompt, everything, settings).scores
-    shift = scores[1] - scores[0]
-    noise = np.random.default_rng(0).normal(size=len(shift))
-    wanted = 1.5 * shift + spread * np.std(shift) * noise
+    shift = _of_all(forms, effects, population)
+    wanted = _wanted(shift, spread)
     true = attained_shift(shift, None, wanted, None)
     hits = np.zeros((draws, 2))
     for draw in range(draws):
-        made = compare(model, prompt, _drawn(forms, draw), settings).shift(wanted)
+        made = _compare(_drawn(forms, draw), effects).shift(wanted)
         for column, (interval, value) in enumerate(
             ((made.interval, true.attained), (made.correlation_interval, true.correlation))
         ):
@@ -86,6 +87,64 @@ def coverage(
             hits[draw, column] = interval[0] <= value <= interval[1]
     attained, correlation = hits.mean(axis=0).tolist()
     return attained, correlation
+
+
+def carry_over_coverage(
+    tuning: Sequence[Form],
+    held_out: Sequence[Form],
+    effects: dict[str, Any],
+    spread: float,
+    draws: int,
+    population: int = POPULATION,
+) -> float:
+    """Return the share of draws whose interval covers the carry-over, of those that have one.
+
+    Args:
+        tuning: The tuning forms of a draw.
+        held_out: Its held-out forms; the rest is as in `coverage`.
+        effects: As there.
+        spread: As there.
+        draws: As there.
+        population: As there.
+    """
+    shifts = [_of_all(forms, effects, population) for forms in (held_out, tuning)]
+    wanted = _wanted(shifts[1], spread)
+    true = float(np.divide(*(shift @ wanted for shift in shifts)))
+    hits: list[bool] = []
+    for draw in range(draws):
+        rows = [
+            make_row(key, key, _compare(_drawn(forms, draw), effects), wanted)
+            for key, forms in ((TUNING, tuning), (HEADLINE, held_out))
+        ]
+        made = carry_over_of(rows)
+        if made is not None and made.interval is not None:
+            hits.append(made.interval[0] <= true <= made.interval[1])
+    return float(np.mean(hits))
+
+
+def _compare(forms: Sequence[Form], effects: dict[str, Any]) -> Comparison:
+    """Ask the fake model with these effects some forms, untouched and moved."""
+    survey = load_instrument("vsm13")
+    prompt = SoftPrompt(0.5 * np.random.default_rng(5).normal(size=(2, 16)), "front", "fake")
+    settings = ComparisonSettings(Scoring(survey), np.zeros(len(survey.dimensions)))
+    return compare(FakeModel(**effects), prompt, forms, settings)
+
+
+def _of_all(
+    forms: Sequence[Form], effects: dict[str, Any], population: int
+) -> Float[np.ndarray, " dimension"]:
+    """Return the shift of scores over many sets of forms of a design."""
+    everything = [form for number in range(population) for form in _drawn(forms, -1 - number)]
+    scores = _compare(everything, effects).scores
+    return scores[1] - scores[0]
+
+
+def _wanted(
+    shift: Float[np.ndarray, " dimension"], spread: float
+) -> Float[np.ndarray, " dimension"]:
+    """Return a wanted shift that is so far off from the one made."""
+    noise = np.random.default_rng(0).normal(size=len(shift))
+    return 1.5 * shift + spread * np.std(shift) * noise
 
 
 def _drawn(forms: Sequence[Form], draw: int) -> tuple[Form, ...]:

@@ -7,6 +7,7 @@ import pytest
 
 from acculturate.metrics import (
     ComparisonSettings,
+    Quantity,
     attained_shift,
     carry_over,
     compare,
@@ -16,7 +17,7 @@ from acculturate.metrics.content import content
 from acculturate.metrics.held_out import limit_forms
 from acculturate.model import Answers, FakeModel, SoftPrompt
 from acculturate.survey import Scoring, all_forms, balanced_forms, load_countries
-from attained_coverage import coverage
+from attained_coverage import carry_over_coverage, coverage
 
 WANTED = np.array([30.0, -10.0, 0.0, 20.0])
 
@@ -130,15 +131,35 @@ def test_carry_over_is_a_share_of_what_is_sure_where_it_was_tuned():
     samples = WANTED + np.random.default_rng(0).normal(size=(100, 4))
     all_of_it = attained_shift(WANTED, samples, WANTED, None)
     half = attained_shift(WANTED / 2, samples / 2, WANTED, None)
-    assert carry_over(half, all_of_it) == pytest.approx(0.5)
+    assert carry_over(half, all_of_it) == Quantity(pytest.approx(0.5), None)
     assert carry_over(half, None) is carry_over(None, half) is None
     assert carry_over(replace(half, counts=False), all_of_it) is None
     assert carry_over(half, replace(all_of_it, counts=False)) is None
     assert carry_over(half, replace(all_of_it, interval=(-0.1, 2.0))) is None
-    assert carry_over(half, replace(all_of_it, interval=None)) == pytest.approx(0.5)
+    assert carry_over(half, replace(all_of_it, interval=None)).value == pytest.approx(0.5)
     for little in (-1.0, 0.09):
         assert carry_over(half, attained_shift(little * WANTED, None, WANTED, None)) is None
     assert carry_over(half, attained_shift(WANTED, None, 0 * WANTED, None)) is None
+
+
+def test_the_interval_of_a_carry_over_is_that_of_a_ratio_of_independent_estimates():
+    """Beside E. C. Fieller (1954), Some problems in interval estimation, J. R. Stat. Soc. B 16."""
+    rng = np.random.default_rng(0)
+    for numerator, denominator, errors in ((0.6, 0.9, (0.05, 0.04)), (0.3, 0.8, (0.1, 0.15))):
+        shifts, samples = [], []
+        for value, error in zip((numerator, denominator), errors, strict=True):
+            samples.append(value + error * rng.normal(size=2000))
+            drawn = samples[-1][:, None] * WANTED
+            shifts.append(attained_shift(value * WANTED, drawn, WANTED, None))
+        made = carry_over(shifts[0], shifts[1], (samples[0], samples[1]))
+        square = (1.96 * errors[1] / denominator) ** 2
+        ratio = numerator / denominator
+        half = (
+            1.96 / denominator * np.sqrt(errors[0] ** 2 * (1 - square) + (ratio * errors[1]) ** 2)
+        )
+        ends = ((ratio - half) / (1 - square), (ratio + half) / (1 - square))
+        assert made.interval == pytest.approx(ends, abs=0.05 * (ends[1] - ends[0]) + 0.02)
+        assert carry_over(shifts[0], shifts[1], ((), samples[1])).interval is None
 
 
 def test_intervals_cover_nearly_as_often_as_they_say(vsm13):
@@ -146,3 +167,6 @@ def test_intervals_cover_nearly_as_often_as_they_say(vsm13):
     forms = limit_forms(all_forms(vsm13, split="held-out"))
     shares = coverage(forms, {"form_effect": 1.0}, 1.5, draws=40, population=40)
     assert min(shares) > 0.8
+    tuning = limit_forms(all_forms(vsm13, split="tuning", labels="words"))
+    new = limit_forms(all_forms(vsm13, split="held-out", labels="words"))
+    assert carry_over_coverage(tuning, new, {"form_effect": 1.0}, 0.2, 40, population=40) > 0.8

@@ -11,13 +11,12 @@ from acculturate.metrics import (
     compare,
     compare_answers,
     form_sets,
-    make_row,
     mean_distance,
     measure_extremes,
     rank_target,
     rows_by_order,
 )
-from acculturate.metrics.held_out import kept_samples
+from acculturate.metrics.held_out import HEADLINE, TUNING, make_row
 from acculturate.metrics.measure import measure
 from acculturate.model import Answers, FakeModel, SoftPrompt
 from acculturate.survey import Scoring, all_forms, balanced_forms, crossed_forms, load_countries
@@ -209,8 +208,14 @@ def test_one_order_has_the_content_of_both(asked):
 
 
 def test_kept_samples_are_few_and_of_both(asked):
-    kept = kept_samples(asked)
-    assert len(kept["naive"]) == len(kept["tuned"]) == 200
+    kept = make_row(HEADLINE, "", asked, asked.wanted).samples
+    assert {name: len(values) for name, values in kept.items()} == dict.fromkeys(
+        ("naive", "tuned", "attained"), 200
+    )
+    assert set(make_row(TUNING, "", asked, asked.wanted).samples) == {"attained"}
+    assert (
+        make_row(TUNING, "", asked).samples == make_row("zh", "", asked, asked.wanted).samples == {}
+    )
 
 
 def test_the_rank_counts_who_is_nearer(vsm13, asked):

@@ -350,13 +350,13 @@ def test_the_first_sentences_say_what_carries_over(edited):
             set_shift(values, row["key"], 0.6, 0.9)
         set_shift(values, "held-out", 0.45, 0.9, 0.88)
         set_shift(values, "letters", -0.05, 0.9)
-        values["carry_over"] = 0.75
+        values |= {"carry_over": 0.75, "carry_over_interval": [0.5, 1.04]}
 
     path = edited("held_out", change)
     said = (
         "Of the wanted shift of scores the prompt attains 0.60 (95 %: 0.50 to 0.70; correlation 0.90) on the "
         "forms it was tuned on and 0.45 (95 %: 0.35 to 0.55; correlation 0.88) on held-out ones: a carry-over "
-        "of 75 %."
+        "of 75 % (95 %: 50 % to 104 %)."
     )
     run = read_run(path)
     assert narrative.headline(run).replace("\xa0", " ").startswith(said)
@@ -375,7 +375,7 @@ def test_answers_that_are_not_about_the_question_count_for_nothing(edited):
             set_shift(values, row["key"], 0.6, 0.9)
         for key in ("tuning", "letters"):
             set_shift(values, key, 0.6, 0.03)
-        values["carry_over"] = None
+        values["carry_over"] = values["carry_over_interval"] = None
 
     path = edited("held_out", change)
     run = read_run(path)
@@ -408,7 +408,7 @@ def test_files_of_earlier_versions_are_read_without_a_shift(made, edited, capsys
     from acculturate.display import show_evaluation
 
     def change(values):
-        del values["carry_over"]
+        del values["carry_over"], values["carry_over_interval"]
         for row in values["rows"]:
             del row["shift"]
 

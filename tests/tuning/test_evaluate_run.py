@@ -245,6 +245,8 @@ def test_a_run_in_words_is_asked_for_its_shift_in_every_way(tmp_path, vsm13):
         assert shift["counts"] == (shift["content"]["coefficient"] >= 0.5)
     shares = [rows[key]["shift"]["attained"] for key in ("held-out", "tuning")]
     assert part["carry_over"] == pytest.approx(shares[0] / shares[1])
+    low, high = part["carry_over_interval"]
+    assert low < part["carry_over"] < high
     assert evaluate(run, FakeModel(), languages=["hi"]).computed == ()
 
 

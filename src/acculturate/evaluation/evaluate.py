@@ -28,9 +28,7 @@ from acculturate.metrics.held_out import (
     HEADLINE,
     TUNING,
     FormSet,
-    carry_over_of,
     form_sets,
-    kept_samples,
     language_name,
     limit_forms,
     make_row,
@@ -322,18 +320,17 @@ class _Checks:
         self._once("respondents", "a survey of respondents", make, form_fingerprint(forms), count)
 
     def _rows(self, form_set: FormSet, inputs: str, wanted: Shift | None) -> Iterator[HeldOutRow]:
-        """Yield the row of a set of forms; the headline's also has samples, and rows by option order."""
+        """Yield the row of a set of forms; the headline's also has rows by option order."""
         comparison = self._comparison(form_set.key)
         wanted = comparison.wanted if form_set.key == TUNING else wanted
-        row = make_row(form_set.key, form_set.label, comparison, wanted)
-        is_headline = form_set.key == HEADLINE
-        samples = kept_samples(comparison) if is_headline else {}
-        yield HeldOutRow(**vars(row), samples=samples, fingerprint=inputs)
-        for by_order in rows_by_order(comparison, wanted) if is_headline else ():
-            yield HeldOutRow(**vars(by_order), fingerprint=inputs)
+        rows = [make_row(form_set.key, form_set.label, comparison, wanted)]
+        if form_set.key == HEADLINE:
+            rows += rows_by_order(comparison, wanted)
+        for row in rows:
+            yield HeldOutRow(**vars(row), fingerprint=inputs)
 
     def _write_rows(self, rows: tuple[HeldOutRow, ...]) -> None:
-        self.memo.write("held_out", HeldOut(rows, carry_over_of(rows)))
+        self.memo.write("held_out", HeldOut.of(rows))
 
     def _comparison(self, key: str) -> Comparison:
         if key not in self._compared:

@@ -22,7 +22,7 @@ from acculturate.experiment.plan import Experiment
 from acculturate.experiment.prepared import BASELINE_CELL, Cell
 from acculturate.experiment.worker import LINES, SUMMARY, checks_folder, is_complete
 from acculturate.io import write_bytes, write_text
-from acculturate.metrics import AttainedShift, Interval, State
+from acculturate.metrics import AttainedShift, Interval, Quantity, State
 from acculturate.record_files import MEND, read_record
 from acculturate.runs import SUMMARY as RESULT_TABLE
 from acculturate.runs import (
@@ -117,9 +117,10 @@ class Measured:
         return shift if shift and shift.counts and self.cell.method != "naive" else None
 
     @property
-    def carry_over(self) -> float | None:
+    def carry_over(self) -> Quantity | None:
         """Share of the shift attained on the tuning forms that is attained on the held-out ones."""
-        return None if self.cell.method == "naive" else self.checks.carry_over
+        share, interval = self.checks.carry_over, self.checks.carry_over_interval
+        return None if self.cell.method == "naive" or share is None else Quantity(share, interval)
 
     @property
     def rank(self) -> int | None:
@@ -327,7 +328,9 @@ def _other_ways(result: Measured) -> Iterator[Number]:
             if content is not None:
                 coefficient = content.coefficient, folder / file, content.interval
                 yield from _number(f"{key}:content", *coefficient)
-    yield from _number("carry_over", result.carry_over, folder / "held_out.json")
+    if (carried := result.carry_over) is not None:
+        file = folder / "held_out.json"
+        yield from _number("carry_over", carried.value, file, carried.interval)
     if (told := result.checks.responsiveness) is not None:
         file = folder / "responsiveness.json"
         yield from _number("responsiveness", told.value, file, told.interval)

@@ -182,7 +182,8 @@ def _line(
         )
 
     shifts = shift("attained", "interval"), shift("correlation", "correlation_interval")
-    carried = value([cell.carry_over for cell in members], digits=2)
+    carried = [cell.carry_over for cell in members if cell.carry_over is not None]
+    ratio = value([each.value for each in carried], carried[0].interval if carried else None, 2)
     tuning, held_out = first.row.tuning, first.row.held_out
     return Line(
         place=place,
@@ -192,7 +193,7 @@ def _line(
         held_out=value([cell.held_out for cell in members], held_out and held_out.interval),
         content=replace(value([cell.row.content for cell in members]), digits=2),
         divergence=value([cell.row.divergence for cell in members]),
-        shifts=(*shifts, carried) if shifted else (),
+        shifts=(*shifts, ratio) if shifted else (),
         benchmarks=tuple(percent(key) for key in benchmarks),
         members=tuple(members),
     )

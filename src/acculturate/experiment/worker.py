@@ -22,7 +22,6 @@ from acculturate.metrics.held_out import (
     HEADLINE,
     TUNING,
     FormSetResult,
-    carry_over_of,
     form_sets,
     labels_of,
     make_row,
@@ -230,6 +229,6 @@ def _evaluate_line(
             with memo.attempt(f"survey:{survey.instrument.key}", survey.instrument.title):
                 surveys.append(check_with(model, line, survey, settings.seed))
     record = tuple(HeldOutRow(**vars(asked)) for asked in (*rows, *by_order))
-    memo.write("held_out", HeldOut(record, carry_over_of(record)))
+    memo.write("held_out", HeldOut.of(record))
     memo.write("other_surveys", OtherSurveys(tuple(surveys)))
     memo.finish()

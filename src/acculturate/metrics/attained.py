@@ -7,14 +7,14 @@ with its own untouched answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from acculturate.metrics.content import Content
-from acculturate.metrics.statistics import Interval, interval_around
+from acculturate.metrics.statistics import Interval, Quantity, interval_around
 from acculturate.record_files import OptionalInterval, finite
 
 FEWEST_DIMENSIONS = 3
@@ -60,7 +60,7 @@ def attained_shift(
         wanted: Target minus untouched scores on the tuning forms; taken as given, not as a sample.
         content: Of the untouched answers, or None.
     """
-    attained, interval = _estimate(_projections, shift, samples, wanted)
+    attained, interval = _estimate(projections, shift, samples, wanted)
     correlation, ends = _estimate(correlations, shift, samples, wanted)
     return AttainedShift(
         attained=attained,
@@ -72,18 +72,35 @@ def attained_shift(
     )
 
 
-def carry_over(elsewhere: AttainedShift | None, tuning: AttainedShift | None) -> float | None:
+def carry_over(
+    elsewhere: AttainedShift | None,
+    tuning: AttainedShift | None,
+    samples: tuple[Sequence[float], Sequence[float]] = ((), ()),
+) -> Quantity | None:
     """Return the share of the shift attained on the tuning forms that is attained elsewhere.
 
-    None where one of the two is missing or does not count, or where the shift on the tuning forms is below a
-    tenth of the wanted one or cannot be told from none.
+    The interval is that of the ratio over pairs of bootstrap samples, every one of either with every one of the
+    other, as the forms of both are drawn independently.
+
+    Args:
+        elsewhere: The shift on other forms.
+        tuning: The shift on the tuning forms.
+        samples: Bootstrap samples of the attained shift on both; where one is empty there is no interval.
+
+    Returns:
+        None where one of the two is missing or does not count, or where the shift on the tuning forms is below
+        a tenth of the wanted one or cannot be told from none.
     """
     if elsewhere is None or tuning is None or not (elsewhere.counts and tuning.counts):
         return None
     if elsewhere.attained is None or tuning.attained is None or tuning.attained < LEAST:
         return None
-    is_sure = tuning.interval is None or tuning.interval[0] > 0
-    return elsewhere.attained / tuning.attained if is_sure else None
+    if tuning.interval is not None and tuning.interval[0] <= 0:
+        return None
+    value, (numerators, denominators) = elsewhere.attained / tuning.attained, map(np.array, samples)
+    if not (numerators.size and denominators.size):
+        return Quantity(value, None)
+    return Quantity(value, interval_around((numerators[:, None] / denominators).ravel(), value))
 
 
 _Statistic = Callable[
@@ -105,7 +122,7 @@ def _estimate(
     return value, interval_around(statistic(samples, wanted), value)
 
 
-def _projections(
+def projections(
     shifts: Float[np.ndarray, "sample dimension"], wanted: Float[np.ndarray, " dimension"]
 ) -> Float[np.ndarray, " sample"]:
     """Return projections on a vector, as shares of its length; NaN where it is 0."""

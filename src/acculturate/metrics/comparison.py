@@ -139,11 +139,16 @@ class Comparison:
         """Return the shift of scores from the untouched model to the target."""
         return self.settings.target - self.scores[0]
 
+    @property
+    def shift_samples(self) -> Float[np.ndarray, "sample dimension"] | None:
+        """Return the bootstrap shifts of scores, both states on the same drawn forms."""
+        return None if self.samples is None else self.samples[1] - self.samples[0]
+
     def shift(self, wanted: Float[np.ndarray, " dimension"]) -> AttainedShift:
         """Return the shift of scores against the wanted one, and the content of the untouched answers."""
-        samples = None if self.samples is None else self.samples[1] - self.samples[0]
         untouched = content(self.values[0], self.forms, self.settings.scoring.instrument)
-        return attained_shift(self.scores[1] - self.scores[0], samples, wanted, untouched)
+        shift = self.scores[1] - self.scores[0]
+        return attained_shift(shift, self.shift_samples, wanted, untouched)
 
     def state(self, index: int) -> State:
         """Return one state as it is shown."""

@@ -7,13 +7,15 @@ the gain and the attained shift, each with its interval. Which forms are asked i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.metrics.attained import carry_over
+from acculturate.metrics.attained import carry_over, projections
 from acculturate.metrics.comparison import Comparison, ComparisonSettings, StatePair
+from acculturate.metrics.statistics import Quantity
+from acculturate.record_files import NanIfNull
 from acculturate.survey import Form, Instrument, LabelKind, crossed_forms, draw_forms
 from acculturate.survey.language import Split, WordSets
 
@@ -26,7 +28,7 @@ NEW_WORDS = "option-words"
 FORMS_AN_ITEM = 4
 """Forms of an item that a row asks at most: two in each option order, the fewest with an interval."""
 KEPT_SAMPLES = 200
-"""Bootstrap losses that a file keeps, for comparing several runs."""
+"""Bootstrap samples that a file keeps."""
 
 _LABEL_NAMES = {"digits": "…options numbered", "letters": "…options lettered"}
 LANGUAGES = {"ar": "Arabic", "en": "English", "es": "Spanish", "hi": "Hindi", "zh": "Chinese"}
@@ -57,11 +59,14 @@ class FormSetResult(StatePair):
         key: As in `FormSet`; "forward" and "reversed" are the headline's forms by option order.
         label: In words.
         forms: Number of forms asked of each.
+        samples: Thinned bootstrap samples: "naive" and "tuned", losses on the headline's forms; "attained", the
+            attained shift on these and on the tuning forms.
     """
 
     key: str
     label: str
     forms: int
+    samples: dict[str, tuple[NanIfNull, ...]] = field(default_factory=dict)
 
 
 def form_sets(
@@ -166,8 +171,14 @@ def make_row(
     wanted: Float[np.ndarray, " dimension"] | None = None,
 ) -> FormSetResult:
     """Return a comparison as a row, with its shift where it is known which was wanted."""
-    states = vars(comparison.states(wanted))
-    return FormSetResult(key=key, label=label, forms=len(comparison.forms), **states)
+    states, forms = vars(comparison.states(wanted)), len(comparison.forms)
+    samples: dict[str, tuple[float, ...]] = {}
+    losses, shifts = comparison.loss_samples, comparison.shift_samples
+    if key == HEADLINE and losses is not None:
+        samples = dict(zip(("naive", "tuned"), map(_thinned, losses), strict=True))
+    if key in (HEADLINE, TUNING) and shifts is not None and wanted is not None:
+        samples["attained"] = _thinned(projections(shifts, wanted))
+    return FormSetResult(key=key, label=label, forms=forms, samples=samples, **states)
 
 
 def rows_by_order(
@@ -197,24 +208,23 @@ def wanted_shift(
     return settings.target - np.array([tuning.naive.scores.get(key, np.nan) for key in keys])
 
 
-def carry_over_of(rows: Iterable[FormSetResult]) -> float | None:
+def carry_over_of(rows: Iterable[FormSetResult]) -> Quantity | None:
     """Return the share of the shift attained on the tuning forms that is attained on the held-out ones."""
-    shifts = {row.key: row.shift for row in rows}
-    return carry_over(shifts.get(HEADLINE), shifts.get(TUNING))
+    by_key = {row.key: row for row in rows}
+    tuning, held_out = by_key.get(TUNING), by_key.get(HEADLINE)
+    if tuning is None or held_out is None:
+        return None
+    samples = held_out.samples.get("attained", ()), tuning.samples.get("attained", ())
+    return carry_over(held_out.shift, tuning.shift, samples)
 
 
-def kept_samples(comparison: Comparison) -> dict[str, tuple[float, ...]]:
-    """Return bootstrap losses of both states, thinned; empty where there are none."""
-    losses = comparison.loss_samples
-    if losses is None:
-        return {}
-    naive, tuned = thin(losses).tolist()
-    return {"naive": tuple(naive), "tuned": tuple(tuned)}
+def _thinned(samples: Float[np.ndarray, " sample"]) -> tuple[float, ...]:
+    return tuple(thin(samples).tolist())
 
 
-def thin(losses: Float[np.ndarray, "*state sample"]) -> Float[np.ndarray, "*state kept"]:
-    """Return `KEPT_SAMPLES` of the bootstrap losses, rounded."""
-    return np.round(losses[..., :: max(1, losses.shape[-1] // KEPT_SAMPLES)], 6)
+def thin(samples: Float[np.ndarray, "*state sample"]) -> Float[np.ndarray, "*state kept"]:
+    """Return `KEPT_SAMPLES` of the bootstrap samples, rounded."""
+    return np.round(samples[..., :: max(1, samples.shape[-1] // KEPT_SAMPLES)], 6)
 
 
 def limit_forms(pool: Sequence[Form]) -> tuple[Form, ...]:

@@ -24,8 +24,10 @@ def carry_over(run: RunRecords) -> str | None:
                 f"What carries over cannot be said by the answers {where}. {shift.content.warning}"
             )
     seen, unseen = (_shift_words(shift) for shift in shifts)
-    share = run.checks.carry_over
+    share, ends = run.checks.carry_over, run.checks.carry_over_interval
     end = "too little to carry over" if share is None else f"a carry-over of {share_text(share)}"
+    if share is not None and ends is not None:
+        end += f" ({LEVEL}: {' to '.join(map(share_text, ends))})"
     return (
         f"Of the wanted shift of scores the prompt attains {seen} on the forms it was tuned on and {unseen} on "
         f"held-out ones: {end}."

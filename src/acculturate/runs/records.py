@@ -18,7 +18,7 @@ from acculturate.formatting import digits_for, loss_text, visible
 from acculturate.metrics.behaviour import Behaviour
 from acculturate.metrics.content import Content
 from acculturate.metrics.extremes import Extremes
-from acculturate.metrics.held_out import HEADLINE, FormSetResult
+from acculturate.metrics.held_out import HEADLINE, FormSetResult, carry_over_of
 from acculturate.metrics.other_surveys import SurveyCheck
 from acculturate.metrics.respondents import Respondents
 from acculturate.metrics.responsiveness import Responsiveness
@@ -26,7 +26,7 @@ from acculturate.metrics.side_effects import SideEffects
 from acculturate.metrics.specificity import Specificity
 from acculturate.metrics.written_answers import Generated
 from acculturate.model.answers import Chat, Exchange
-from acculturate.record_files import Intervals, Keyed, NanIfNull, Numbers, OptionalInterval
+from acculturate.record_files import Intervals, Keyed, Numbers, OptionalInterval
 from acculturate.survey.instrument import Aggregate
 from acculturate.survey.scoring import Anchor, Reading
 
@@ -495,11 +495,9 @@ class HeldOutRow(FormSetResult):
     """A way of asking in evaluation/held_out.json.
 
     Attributes:
-        samples: Bootstrap losses, "naive" and "tuned"; on the headline's forms alone.
         fingerprint: SHA-256 of all that it depends on.
     """
 
-    samples: dict[str, tuple[NanIfNull, ...]] = field(default_factory=dict)
     fingerprint: str = ""
 
 
@@ -511,10 +509,18 @@ class HeldOut:
         rows: One a way of asking.
         carry_over: Share of the shift attained on the tuning forms that is attained on the held-out ones; None
             where it was not measured or says nothing.
+        carry_over_interval: Its 95% bootstrap interval over the forms of both.
     """
 
     rows: tuple[HeldOutRow, ...]
     carry_over: OptionalNumber = None
+    carry_over_interval: OptionalInterval = None
+
+    @classmethod
+    def of(cls, rows: tuple[HeldOutRow, ...]) -> HeldOut:
+        """Return rows with their carry-over."""
+        carried = carry_over_of(rows)
+        return cls(rows, carried and carried.value, carried and carried.interval)
 
 
 @dataclass(frozen=True)
@@ -560,7 +566,8 @@ class Checks:
 
     Attributes:
         rows: One a way of asking.
-        carry_over: See `HeldOut`.
+        carry_over: See `HeldOut`, as for the next.
+        carry_over_interval: Its interval.
         responsiveness: How far the untouched model answers as it is told to.
         specificity: Where the target stands among countries.
         extremes: Whether scores went towards the middle.
@@ -576,6 +583,7 @@ class Checks:
 
     rows: tuple[HeldOutRow, ...] = ()
     carry_over: OptionalNumber = None
+    carry_over_interval: OptionalInterval = None
     responsiveness: Responsiveness | None = None
     specificity: Specificity | None = None
     extremes: Extremes | None = None

@@ -202,6 +202,7 @@ def read_checks(folder: Path) -> Checks:
         return Checks(
             rows=held_out.rows if held_out else (),
             carry_over=held_out.carry_over if held_out else None,
+            carry_over_interval=held_out.carry_over_interval if held_out else None,
             responsiveness=part(Responsiveness, "responsiveness"),
             specificity=part(Specificity, "specificity"),
             extremes=part(Extremes, "extremes"),
