@@ -6,6 +6,7 @@ import torch
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.model import FakeModel, GeneratingModel, LanguageModel, Query, SoftPrompt
+from acculturate.model.generation import TextWriter
 from acculturate.survey import all_forms
 from tiny_models import ARCHITECTURES, shared_model, tiny_model
 
@@ -55,6 +56,15 @@ def test_it_writes_what_a_whole_pass_for_every_token_would(name, soft, forms, to
                 break
         written = model.generate_answers([form], soft, max_tokens=5)
         assert written == (model.tokenizer.decode(made, skip_special_tokens=True),)
+
+
+def test_untouched_texts_are_written_once(forms, monkeypatch):
+    model = shared_model("llama")
+    first = model.generate_answers(forms, max_tokens=3)
+    monkeypatch.setattr(TextWriter, "_continue", None)
+    assert model.generate_answers(forms, max_tokens=3) == first
+    with pytest.raises(TypeError):
+        model.generate_answers(forms, prompt(), max_tokens=3)
 
 
 def test_the_first_token_is_the_likeliest_of_the_probabilities(forms):

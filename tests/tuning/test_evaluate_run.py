@@ -8,7 +8,8 @@ import pytest
 from acculturate.errors import FailureError, UsageError
 from acculturate.evaluation.evaluate import evaluate
 from acculturate.model import FakeModel
-from acculturate.runs import open_run
+from acculturate.reporting import behaviour_narrative
+from acculturate.runs import open_run, read_run
 from acculturate.survey import load_countries, load_instrument
 from acculturate.tuning import tune
 
@@ -187,6 +188,21 @@ def test_behaviour_stands_beside_the_survey(run, tmp_path):
     assert len(found["replies"]) == 24
     unwritten = evaluate(run, FakeModel(), languages=[], generated=False)
     assert unwritten.computed == ("behaviour",) and not unwritten.parts["behaviour"]["replies"]
+
+
+def test_actions_are_not_chosen_by_letters_that_say_nothing_in_the_survey(run):
+    evaluate(run, FakeModel(), languages=[], generated=False)
+    file = run.directory / "evaluation" / "held_out.json"
+    record = json.loads(file.read_text())
+    (letters,) = (row for row in record["rows"] if row["key"] == "letters")
+    assert letters["shift"]["counts"]
+    letters["shift"]["counts"] = False
+    file.write_text(json.dumps(record))
+    again = evaluate(run, FakeModel(), languages=[], generated=False)
+    assert again.computed == ("behaviour",)
+    assert not again.parts["behaviour"]["letters"]
+    assert [row["kind"] for row in again.parts["behaviour"]["rows"]] == ["words", "words"]
+    assert "not chosen by letters" in behaviour_narrative.behaviour(read_run(run.directory))
 
 
 def test_scenarios_of_the_users_own(run, tmp_path):

@@ -30,6 +30,7 @@ def evaluate_behaviour(
     fingerprint: Callable[..., str],
     *,
     written: bool,
+    letters: bool,
     seed: int,
 ) -> None:
     """Make behaviour.json of a run: its soft prompt, and its persona line to compare with.
@@ -41,13 +42,15 @@ def evaluate_behaviour(
         memo: Keeps the file, and what could not be asked.
         fingerprint: Hashes what the file depends on.
         written: Whether it is to answer the open questions too, where there are any.
+        letters: Whether actions are to be chosen by letters too.
         seed: Of the bootstrap.
     """
     settings = _settings(run.summary, seed)
     lines = {
         key: run.summary.baselines[key] for key in ("persona",) if key in run.summary.baselines
     }
-    parts = scenarios.model_dump(), asdict(settings), lines, written, MAX_TOKENS
+    parts = [scenarios.model_dump(), asdict(settings), lines, written, MAX_TOKENS]
+    parts += [] if letters else ["no letters"]
 
     def make() -> Behaviour:
         rows: list[BehaviourRow] = []
@@ -55,8 +58,9 @@ def evaluate_behaviour(
         replies: tuple[Reply, ...] = ()
         with memo.attempt("behaviour:words", "everyday situations by the words of actions"):
             rows += measure_choices(model, {**tuned, **lines}, scenarios, "words", settings)
-        with memo.attempt("behaviour:labels", "everyday situations by letters"):
-            rows += measure_choices(model, tuned, scenarios, "labels", settings)
+        if letters:
+            with memo.attempt("behaviour:labels", "everyday situations by letters"):
+                rows += measure_choices(model, tuned, scenarios, "labels", settings)
         if written and scenarios.judge is not None:
             with memo.attempt("behaviour:written", "open questions"):
                 row, judge, replies = measure_writing(model, run.soft_prompt, scenarios, settings)
@@ -69,6 +73,7 @@ def evaluate_behaviour(
             judge=judge,
             replies=replies,
             seed=seed,
+            letters=letters,
         )
 
     memo.once("behaviour", make, fingerprint=fingerprint("behaviour", *parts))

@@ -41,7 +41,6 @@ from acculturate.metrics.respondents import LANGUAGE, Respondents, survey_respon
 from acculturate.metrics.responsiveness import measure_responsiveness
 from acculturate.metrics.scenarios import Scenarios, load_scenarios
 from acculturate.metrics.specificity import rank_target
-from acculturate.metrics.texts import REFUSALS
 from acculturate.metrics.written_answers import MAX_TOKENS, Generated, compare_written_answers
 from acculturate.model.answers import AnswerModel, Chat, GeneratingModel
 from acculturate.progress import Task, task
@@ -63,6 +62,7 @@ from acculturate.survey import (
     balanced_forms,
 )
 from acculturate.survey import fingerprint as form_fingerprint
+from acculturate.survey.parsing import REFUSALS
 from acculturate.survey.scoring import MOST_RESPONDENTS
 
 FORMAT = 3
@@ -291,7 +291,14 @@ class _Checks:
         self._once("other_surveys", "other surveys", make, contents)
 
     def behaviour(self, own: Scenarios | None, written: bool) -> None:
-        """Measure choices in everyday situations, and answers to open questions."""
+        """Measure choices in everyday situations, and answers to open questions.
+
+        By letters where those of the survey are about the question, as far as that was measured.
+        """
+        key = HEADLINE if self._inputs.labels == "letters" else "letters"
+        held_out = self.memo.read_record("held_out", HeldOut)
+        rows = held_out.rows if held_out else ()
+        letters = all(row.shift.counts for row in rows if row.key == key and row.shift)
         with self.memo.attempt("behaviour", "behaviour in everyday situations"):
             evaluate_behaviour(
                 self._run,
@@ -300,6 +307,7 @@ class _Checks:
                 self.memo,
                 self._fingerprint,
                 written=written,
+                letters=letters,
                 seed=self._inputs.settings.seed,
             )
 

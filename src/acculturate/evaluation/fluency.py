@@ -18,9 +18,10 @@ from acculturate.metrics.side_effects import (
     measure_side_effects,
     text_sets,
 )
-from acculturate.metrics.texts import QUESTIONS, REFUSALS
+from acculturate.metrics.texts import QUESTIONS
 from acculturate.model.answers import LONGEST_READ, AnswerModel, ProseModel
 from acculturate.runs import Memo, Run, check_model
+from acculturate.survey.parsing import REFUSALS
 
 FORMAT = 2
 """Raised when the file's numbers come to mean something else, so that an old one is made again."""

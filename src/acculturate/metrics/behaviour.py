@@ -130,6 +130,8 @@ class Behaviour:
         replies: Written answers to the open questions.
         max_tokens: Tokens that one had at most.
         seed: Of the bootstrap.
+        letters: False where actions were not chosen by letters, as the untouched model's answers by letters are
+            not about the question.
     """
 
     language: str
@@ -140,6 +142,7 @@ class Behaviour:
     replies: tuple[Reply, ...] = ()
     max_tokens: int = MAX_TOKENS
     seed: int = 0
+    letters: bool = True
 
     def row(self, kind: Kind, method: str = "tuned") -> BehaviourRow | None:
         """Return the row of a way of reading and a method, or None."""

@@ -14,6 +14,7 @@ import inspect
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,10 +32,12 @@ from acculturate.formatting import first_line
 from acculturate.model.embedding import input_embedding
 from acculturate.model.encoding import QUESTION, EncodedForm, FormEncoder
 from acculturate.model.soft_prompt import SoftPrompt
-from acculturate.progress import advance
+from acculturate.progress import advance, skip
 from acculturate.survey.forms import Form
 
 _ROWS = 32
+_UNTOUCHED_KEPT = 64
+"""Requests whose texts without a soft prompt are remembered."""
 _PROVED_ROWS, _PROVED_TOKENS = 2, 3
 _LARGEST = {torch.float32: 1e-3}
 _LARGEST_OF_OTHERS = 0.1
@@ -59,6 +62,8 @@ class TextWriter:
         wanted = {"use_cache": False, "logits_to_keep": 1}
         self._whole = {name: value for name, value in wanted.items() if name in known}
         self._ends = end_tokens(network, tokenizer)
+        # The weights are frozen: all runs are compared with the same untouched texts.
+        self._write_untouched = lru_cache(_UNTOUCHED_KEPT)(self._write_anew)
         self._generates = True
         self._proved: set[str] = set()
 
@@ -103,7 +108,23 @@ class TextWriter:
         stop: str | None = None,
         seed: int | None = None,
     ) -> tuple[str, ...]:
-        """Write behind every row, up to `stop` or a little further."""
+        """Write behind every row, up to `stop` or a little further; without a prompt only once."""
+        if prompt is not None or seed is not None:
+            return self._write_anew(tuple(encoded), prompt, max_tokens, stop, seed)
+        known = self._write_untouched.cache_info().hits
+        texts = self._write_untouched(tuple(encoded), None, max_tokens, stop, None)
+        if self._write_untouched.cache_info().hits > known:
+            skip(len(texts))
+        return texts
+
+    def _write_anew(
+        self,
+        encoded: tuple[EncodedForm, ...],
+        prompt: SoftPrompt | None,
+        max_tokens: int,
+        stop: str | None,
+        seed: int | None,
+    ) -> tuple[str, ...]:
         placement = "front" if prompt is None else prompt.placement
         groups: dict[tuple[int, int], list[int]] = {}
         for index, form in enumerate(encoded):

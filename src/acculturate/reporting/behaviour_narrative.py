@@ -69,6 +69,11 @@ def _parts(check: Behaviour) -> Iterator[str]:
         if line is not None and line.towards is not None:
             yield f"A persona line moves them by {_points_text(line.towards)} points."
     letters = check.row("labels")
+    if not check.letters:
+        yield (
+            "Actions were not chosen by letters: in the survey the untouched model’s answers by letters are "
+            "not about the question."
+        )
     if letters is not None and not letters.counts:
         yield (
             "Chosen by letters, the untouched model goes by the place of an action and not by what it says"
