@@ -10,6 +10,7 @@ from acculturate import terminal
 
 if TYPE_CHECKING:
     from acculturate.model import AnswerModel, Chat
+    from acculturate.model.remote.patience import Patience
     from acculturate.survey import CountryTable, Instrument
 
 
@@ -20,6 +21,7 @@ def load(
     device: str,
     trust_remote_code: bool,
     chat: Chat,
+    patience: Patience | None = None,
 ) -> AnswerModel:
     """Load the model of the options."""
     return ac.load_model(
@@ -29,7 +31,20 @@ def load(
         device=device,
         trust_remote_code=trust_remote_code,
         chat=chat,
+        patience=patience,
     )
+
+
+def say_asked(model: AnswerModel) -> None:
+    """Say what a model behind an endpoint was asked, and what a reader of its answers has to know."""
+    from acculturate.model.remote.model import RemoteModel
+
+    if isinstance(model, RemoteModel):
+        say_warnings(model.tally.sentences)
+        sent, tokens = model.transport.sent, model.transport.tokens
+        terminal.say(
+            f"{sent:,} requests were sent, with {tokens:,} tokens; known answers cost nothing."
+        )
 
 
 def load_table(name: str, instrument: Instrument | None = None) -> CountryTable:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 import acculturate as ac
 from acculturate import display
-from acculturate.commands.loading import load, load_survey, say_warnings
+from acculturate.commands.loading import load, load_survey, say_asked, say_warnings
 from acculturate.commands.options import Dtype, Seed, Split, read_anchor, takes_settings
 from acculturate.errors import AcculturateError
 from acculturate.metrics.measure import Profile
 from acculturate.model import Chat
+from acculturate.model.remote.patience import Patience
 from acculturate.survey import LabelKind
 
 
@@ -34,6 +37,9 @@ def measure(
     chat: Chat = "auto",
     trust_remote_code: bool = False,
     any_model: bool = False,
+    dry_run: bool = False,
+    max_requests: Annotated[int | None, typer.Option(min=0)] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=0)] = None,
     **settings: Any,
 ) -> None:
     """Measure the values a model shows in a survey.
@@ -43,6 +49,9 @@ def measure(
         prompt: Soft prompt to put in the model's context: a run directory, or a .safetensors file.
         forms: Forms to ask: all, those for tuning, or those held out from it.
         seed: Random seed for the bootstrap intervals and for reading sampled.
+        dry_run: Estimate the requests to an endpoint and their tokens, and send none.
+        max_requests: Requests to an endpoint at most; what was answered is kept.
+        max_tokens: Tokens of these requests and their answers at most.
     """
     from acculturate.metrics.measure import choose_forms
     from acculturate.runs import load_prompt, read_config
@@ -59,7 +68,14 @@ def measure(
         soft_prompt = load_prompt(prompt, any_model=any_model)
         if chat == "auto" and prompt.is_dir():
             chat = read_config(prompt).model.chat
-    answering = load(model, revision, dtype, device, trust_remote_code, chat)
+    counting = None
+    if dry_run:
+        from acculturate.model.remote.estimate import counting_model
+
+        answering, counting = counting_model(model, chat)
+    else:
+        patience = Patience(max_requests=max_requests, max_tokens=max_tokens)
+        answering = load(model, revision, dtype, device, trust_remote_code, chat, patience)
     has_all = {d.key for d in survey.dimensions} <= set(countries.dimensions)
     result = ac.measure(
         answering,
@@ -75,6 +91,11 @@ def measure(
     )
     language = settings["language"]
     result = _with_responsiveness(result, answering, scoring, soft_prompt, labels, language)
+    if counting is not None:
+        counts = {"requests": counting.sent, "tokens": counting.tokens, "known": counting.known}
+        display.print_result(as_json, counts, lambda: print(counting.sentence))
+        return
+    say_asked(answering)
     display.print_result(
         as_json, result.to_dict(), lambda: display.show_profile(result, survey, target)
     )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from acculturate.survey.scoring import Anchor
 
 SHARED = {
-    "model": 'Model: "embedded", a hub name, a folder, a .gguf file, or "fake".',
+    "model": 'Model: "embedded", a hub name, a folder, a .gguf file, openai:BASE_URL#NAME, or "fake".',
     "revision": "Branch, tag or commit of the model on the hub.",
     "dtype": "Precision of the model; auto takes bfloat16 where the hardware computes in it.",
     "chat": "Show forms in the model's chat template; auto does so where it has one, none never.",
@@ -43,7 +43,10 @@ SHARED = {
 ADVANCED = "Advanced"
 """Title of the options that a newcomer does not need."""
 
-_ADVANCED = ("population", "revision", "dtype", "chat", "trust_remote_code", "any_model")
+_ADVANCED = (
+    *("population", "revision", "dtype", "chat", "trust_remote_code", "any_model"),
+    *("dry_run", "max_requests", "max_tokens"),
+)
 _BASIC_SETTINGS = ("budget", "seed", "tokens", "max_divergence", "language")
 _WITH_LETTER = ("country", "model", "out", "prompt", "instrument", "table")
 _NAMES = {"as_json": "json", "presets": "list"}

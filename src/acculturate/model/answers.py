@@ -227,6 +227,11 @@ def check_prompt(prompt: SoftPrompt, model: AnswerModel) -> None:
     Raises:
         UsageError: It is of another width than the model, or made for another one.
     """
+    if not model.hidden_size:
+        raise UsageError(
+            f"{model.name} takes no soft prompt: an endpoint shows no embeddings",
+            "Give the model that the prompt was tuned on.",
+        )
     width = prompt.embeddings.shape[-1]
     if width != model.hidden_size:
         raise UsageError(

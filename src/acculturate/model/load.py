@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from acculturate.arguments import checked
 from acculturate.errors import UsageError
 from acculturate.model.answers import AnswerModel, Chat
 from acculturate.model.fake import FakeModel
+from acculturate.model.remote.patience import Patience
 from acculturate.progress import task
+
+
+def is_remote(name: object) -> bool:
+    """Return whether a name is that of a model behind an endpoint."""
+    return isinstance(name, str) and re.match(r"openai(@\w*)?:", name) is not None
 
 
 @checked
@@ -20,13 +27,14 @@ def load_model(
     device: str = "auto",
     trust_remote_code: bool = False,
     chat: Chat = "auto",
+    patience: Patience | None = None,
 ) -> AnswerModel:
     """Load a model and freeze it.
 
     Args:
         name: "embedded" (Gemma 3 270M from the package index), a Hugging Face hub name, a local
-            folder, a GGUF file, a PEFT adapter's name or folder, which is merged into its base, or "fake"
-            for a formula with a known optimum.
+            folder, a GGUF file, a PEFT adapter's name or folder, which is merged into its base,
+            "openai:BASE_URL#NAME" for one behind an endpoint, or "fake" for a formula with a known optimum.
         revision: Branch, tag or commit of a hub name.
         dtype: Precision: "float32", "bfloat16", "float16", or "auto", which takes bfloat16 where the
             processor or GPU computes in it, else float32.
@@ -34,6 +42,7 @@ def load_model(
         trust_remote_code: Whether a hub repository may run its own Python code here.
         chat: "template" shows forms in the model's chat template, "none" as plain text; "auto" uses a
             template where there is one.
+        patience: Limits to what an endpoint is asked and waited for.
 
     Raises:
         UsageError: There is no such model, it is no decoder, a package it needs is not installed, or its
@@ -44,6 +53,13 @@ def load_model(
         if chat == "template":
             raise UsageError("the fake model has no chat template", "Use --chat auto or none.")
         return FakeModel()
+    if is_remote(name):
+        from acculturate.model.remote.model import RemoteModel
+
+        if revision is not None:
+            raise UsageError("an endpoint has no revisions", "Leave --revision out.")
+        with task("asking what the endpoint can do"):
+            return RemoteModel.open(str(name), chat, patience)
     from acculturate.model.pretrained import load_language_model
 
     with task("loading the model") as at:

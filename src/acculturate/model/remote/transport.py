@@ -1,0 +1,338 @@
+"""Requests to an endpoint: with patience, within limits, and never again where the answer is known.
+
+In: a path and a body. Out: the endpoint's answer as JSON, or an error with the next step. Busy endpoints,
+broken connections and answers that end in the middle are asked again, later each time; nothing for ever.
+The key goes into one header; no message, file or log has it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from email.utils import parsedate_to_datetime
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar, cast
+
+import httpx2
+
+from acculturate.errors import AcculturateError, FailureError, UsageError
+from acculturate.formatting import first_line, seconds_text, short, visible
+from acculturate.model.remote.address import Address
+from acculturate.model.remote.cache import AnswerCache
+from acculturate.model.remote.patience import Patience
+from acculturate.model.remote.replies import model_of
+from acculturate.progress import advance
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+Json = dict[str, Any]
+
+_BUSY = (408, 409, 425, 429, 500, 502, 503, 504)
+_LARGEST = 64 * 2**20
+"""Bytes of an answer that are read at most."""
+_SHORTEST_KEY = 12
+_LETTERS_A_TOKEN = 4
+"""About, where an endpoint does not count."""
+_KEPT = "What was answered is kept: the same command goes on from there."
+
+
+class RequestRefusedError(FailureError):
+    """A request that the endpoint understood and does not serve."""
+
+
+class _BusyError(Exception):
+    """A request that may be served later.
+
+    Args:
+        reason: The reason, as part of a sentence.
+        wait: Time that the endpoint wants to be left alone [seconds]; None where it says nothing.
+    """
+
+    def __init__(self, reason: str, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+class Transport:
+    """Asks one model behind an endpoint.
+
+    Args:
+        address: Where it is.
+        patience: Limits.
+
+    Attributes:
+        cache: Answers that are known; None to ask each time.
+        sent: Requests that were sent so far.
+        tokens: Tokens of these and their answers.
+    """
+
+    def __init__(self, address: Address, patience: Patience) -> None:
+        self.address, self.patience = address, patience
+        self.cache: AnswerCache | None = None
+        self.sent = self.tokens = 0
+        self._key, self._lock = address.key(), threading.Lock()
+        self._reached = False
+        self._client = httpx2.Client(
+            headers={"Authorization": f"Bearer {self._key.get_secret_value()}"}
+            if self._key
+            else {},
+            timeout=httpx2.Timeout(patience.seconds, connect=10.0),
+            limits=httpx2.Limits(max_connections=patience.requests_at_once),
+        )
+
+    def get(self, url: str) -> Json:
+        """Read what an endpoint says of itself; asked anew each time, and once.
+
+        Raises:
+            FailureError: It cannot be reached, or says nothing that can be read.
+        """
+        return self._persist("GET", url, None, attempts=1)
+
+    def post(self, path: str, body: Json, read: Callable[[Json], T], *, attempts: int = 0) -> T:
+        """Ask, unless the answer is known.
+
+        Args:
+            path: Path below the base URL, or a whole URL.
+            body: The question.
+            read: Reads the answer, or raises an error: such an answer is not kept.
+            attempts: Times that the request is sent at most; as the patience says if 0.
+
+        Raises:
+            UsageError: A limit is reached, or the key is not accepted.
+            RequestRefusedError: The endpoint does not serve this.
+            FailureError: There is no answer, after all attempts, or none that can be read.
+        """
+        known = self.cache and self.cache.find(path, body)
+        if known:
+            try:
+                return read(known)
+            except AcculturateError:
+                pass  # written by another version
+        expected = estimate_tokens(body)
+        self._count(expected)
+        url = path if "://" in path else f"{self.address.url}/{path}"
+        answer = self._persist("POST", url, body, attempts or self.patience.attempts)
+        with self._lock:
+            self.tokens += _tokens_of(answer, expected) - expected
+        self._check_model(answer, body)
+        value = read(answer)
+        if self.cache:
+            self.cache.keep(path, body, answer)
+        return value
+
+    def each(self, ask: Callable[[Item], T], items: Sequence[Item]) -> list[T]:
+        """Ask several things at once, and count each as done.
+
+        Errors end it; what is under way then is still answered and kept. Threads that ask are no reason for
+        the program to stay.
+        """
+        todo: SimpleQueue[int] = SimpleQueue()
+        for index in range(len(items)):
+            todo.put(index)
+        done: SimpleQueue[tuple[int, T | None, BaseException | None]] = SimpleQueue()
+        over = threading.Event()
+
+        def work() -> None:
+            while not over.is_set():
+                try:
+                    index = todo.get_nowait()
+                except Empty:
+                    return
+                try:
+                    done.put((index, ask(items[index]), None))
+                except BaseException as error:
+                    done.put((index, None, error))
+
+        for _ in range(min(self.patience.requests_at_once, len(items))):
+            threading.Thread(target=work, daemon=True).start()
+        results: dict[int, T] = {}
+        try:
+            while len(results) < len(items):
+                index, value, error = done.get()
+                if error is not None:
+                    raise error
+                results[index] = cast("T", value)
+                advance(1)
+        finally:
+            over.set()
+        return [results[index] for index in range(len(items))]
+
+    def _check_model(self, answer: Json, body: Json) -> None:
+        """Refuse the answer of another model; a dated version of the one that was asked is the same."""
+        asked, answered = str(body.get("model", "")), model_of(answer)
+        if asked and answered and not answered.startswith(asked) and not asked.endswith(answered):
+            raise FailureError(
+                f"{self._shown} was asked for {visible(short(asked, 100))} and answered with {answered}",
+                "Name the model that is served there, behind # in openai:BASE_URL#NAME.",
+            )
+
+    def _count(self, expected: int) -> None:
+        """Count a request, unless that passes a limit."""
+        most, tokens = self.patience.max_requests, self.patience.max_tokens
+        with self._lock:
+            if most is not None and self.sent >= most:
+                raise UsageError(
+                    f"the limit of {most:,} requests is reached", f"{_KEPT} Raise --max-requests."
+                )
+            if tokens is not None and self.tokens + expected > tokens:
+                raise UsageError(
+                    f"the limit of {tokens:,} tokens is reached, with {self.tokens:,} used in {self.sent:,} "
+                    "requests",
+                    f"{_KEPT} Raise --max-tokens.",
+                )
+            self.sent += 1
+            self.tokens += expected
+
+    def _persist(self, method: str, url: str, body: Json | None, attempts: int) -> Json:
+        """Send a request until it is answered, or as often as is allowed."""
+        wait, patience = 0.0, self.patience
+        for attempt in range(1, attempts + 1):
+            time.sleep(wait)
+            try:
+                return self._send(method, url, body)
+            except _BusyError as error:
+                reason, asked = error, error.wait
+            if asked is not None and asked > patience.longest_wait:
+                raise FailureError(
+                    f"{self._shown} {reason}, and asks to be left alone for {seconds_text(asked)}",
+                    f"Wait that long. {_KEPT}",
+                )
+            backoff = min(patience.longest_wait, patience.first_wait * 2 ** (attempt - 1))
+            wait = max(asked or 0.0, backoff * random.uniform(0.5, 1.0))
+        times = f", {attempts} times in a row" if attempts > 1 else ""
+        raise FailureError(
+            f"{self._shown} {reason}{times}", f"Check the server and its log. {_KEPT}"
+        )
+
+    def _send(self, method: str, url: str, body: Json | None) -> Json:
+        """Send a request once.
+
+        Raises:
+            _BusyError: Another attempt may help.
+        """
+        ends = time.monotonic() + self.patience.seconds
+        content = bytearray()
+        try:
+            with self._client.stream(method, url, json=body) as response:
+                for piece in response.iter_bytes():
+                    content += piece
+                    if time.monotonic() > ends:
+                        raise _BusyError(f"takes longer than {seconds_text(self.patience.seconds)}")
+                    if len(content) > _LARGEST:
+                        raise FailureError(
+                            f"{self._shown} gave more than {_LARGEST:,} bytes", "Is it a model's?"
+                        )
+        except httpx2.ConnectError as error:
+            if not self._reached:
+                raise FailureError(
+                    f"{self._shown} cannot be reached: {first_line(error)}",
+                    "Start the server, or check the address: most base URLs end in /v1.",
+                ) from error
+            raise _BusyError("cannot be reached any more") from error
+        except httpx2.TimeoutException as error:
+            raise _BusyError(
+                f"gives no answer within {seconds_text(self.patience.seconds)}"
+            ) from error
+        except httpx2.HTTPError as error:
+            raise _BusyError(f"broke the connection ({type(error).__name__})") from error
+        self._reached = True
+        return self._read(response, self._without_key(bytes(content)))
+
+    def _without_key(self, content: bytes) -> bytes:
+        """Take the key out of what an endpoint says; one too short to be a secret is a word like any other."""
+        key = self._key.get_secret_value().encode() if self._key else b""
+        return content.replace(key, b"[key]") if len(key) >= _SHORTEST_KEY else content
+
+    def _read(self, response: httpx2.Response, content: bytes) -> Json:
+        """Read an answer by its status."""
+        status = response.status_code
+        if status in (401, 403):
+            raise UsageError(f"{self._shown} refuses access (status {status}): {self._key_state()}")
+        if status in range(300, 400):
+            raise FailureError(
+                f"{self._shown} redirects elsewhere (status {status})",
+                "Give the address it moved to.",
+            )
+        try:
+            answer: Any = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            if status == 200:
+                raise _BusyError("gives an answer that is no JSON") from error
+            answer = None
+        if status in _BUSY:
+            said = f" ({message})" if (message := _message(answer)) else ""
+            raise _BusyError(f"answers with status {status}{said}", _retry_after(response.headers))
+        if status != 200 or not isinstance(answer, dict) or cast("Json", answer).get("error"):
+            raise RequestRefusedError(
+                f"{self._shown} refuses the request (status {status}): {_message(answer) or 'it says no more'}",
+                "Check the address and the model's name; docs/large-models.md says what each reading needs.",
+            )
+        return cast("Json", answer)
+
+    @property
+    def _shown(self) -> str:
+        return visible(short(self.address.url, 100))
+
+    def _key_state(self) -> str:
+        variable = self.address.variable
+        if not self.address.keeps_secrets:
+            return "no key is sent over http to another machine. Use https or a tunnel."
+        state = (
+            f"it wants a key in {variable}"
+            if self._key is None
+            else f"it does not accept that in {variable}"
+        )
+        return f"{state}. Set it, or name another variable: openai@VARIABLE:URL#NAME."
+
+
+def estimate_tokens(body: Json) -> int:
+    """Return about how many tokens a request takes, the answer included."""
+    prompt = body.get("prompt") or body.get("messages") or ""
+    asked = sum(map(len, _texts(prompt))) // _LETTERS_A_TOKEN + 1
+    if isinstance(prompt, list) and prompt and isinstance(prompt[0], int):
+        asked = len(cast("list[int]", prompt))
+    return asked + int(body.get("max_tokens", 0)) * int(body.get("n", 1))
+
+
+def _texts(prompt: Any) -> list[str]:
+    if isinstance(prompt, list):
+        parts = cast("list[Any]", prompt)
+        return [str(part["content"]) for part in parts if isinstance(part, dict)]
+    return [str(prompt)]
+
+
+def _tokens_of(answer: Json, expected: int) -> int:
+    usage: Any = answer.get("usage")
+    total: Any = cast("Json", usage).get("total_tokens") if isinstance(usage, dict) else None
+    return total if isinstance(total, int) and total >= 0 else expected
+
+
+def _retry_after(headers: Any) -> float | None:
+    """Return the seconds that a header Retry-After asks for: a number, or a date."""
+    value = str(headers.get("Retry-After", "")).strip()
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
+
+
+def _message(answer: Any) -> str:
+    """Return the message of an error, on one line that is fit to be shown."""
+    error: Any = (
+        cast("Json", answer).get("error", cast("Json", answer))
+        if isinstance(answer, dict)
+        else answer
+    )
+    if isinstance(error, dict):
+        named = cast("Json", error)
+        error = named.get("message") or named.get("detail") or ""
+    return visible(short(str(error or ""), 300))
