@@ -190,9 +190,9 @@ class _Probe:
         )
 
     def _has_own_template(self, engine: Engine) -> bool:
-        """Return whether a chat is the model's own: llama.cpp puts ChatML around any model without one."""
+        """Return whether a chat is the model's own: llama.cpp puts ChatML around a model without one."""
         if engine != "llamacpp":
-            return True
+            return engine != "acculturate"  # its chats show no log-probabilities
         root = self.transport.address.root
         messages = [{"role": "user", "content": _OPENING.text}]
         shown = self.transport.post(

@@ -20,7 +20,6 @@ QUESTION, ANSWER = "Question:", "Answer:"
 
 _CONTINUED: dict[Engine, dict[str, Any]] = {
     "vllm": {"continue_final_message": True, "add_generation_prompt": False},
-    "acculturate": {"continue_final_message": True, "add_generation_prompt": False},
     "llamacpp": {},  # it continues a last message of the assistant's by itself
 }
 """Parameters that continue a reply, of the engines that can."""

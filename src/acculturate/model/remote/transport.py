@@ -188,13 +188,13 @@ class Transport:
 
     def _persist(self, method: str, url: str, body: Json | None, attempts: int) -> Json:
         """Send a request until it is answered, or as often as is allowed."""
-        wait, patience = 0.0, self.patience
+        wait, patience, reason = 0.0, self.patience, ""
         for attempt in range(1, attempts + 1):
             time.sleep(wait)
             try:
                 return self._send(method, url, body)
             except _BusyError as error:
-                reason, asked = error, error.wait
+                reason, asked = str(error), error.wait
             if asked is not None and asked > patience.longest_wait:
                 raise FailureError(
                     f"{self._shown} {reason}, and asks to be left alone for {seconds_text(asked)}",
