@@ -58,13 +58,13 @@ class Text:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Keep a layer's keys and values behind those of before, and return all, `[1, head, token, width]`."""
         stop = self.length + key.shape[2]
-        kept = self._kept.get(layer, (key[:, :, :0], value[:, :, :0]))
-        if kept[0].shape[2] < stop:
+        keys, values = self._kept.get(layer, (key[:, :, :0], value[:, :, :0]))
+        if keys.shape[2] < stop:
             room = max(stop, self.length * 3 // 2) + _ROOM
-            kept = self._kept[layer] = tuple(_enlarged(each, self.length, room) for each in kept)
-        for buffer, added in zip(kept, (key, value), strict=True):
-            buffer[:, :, self.length : stop] = added
-        return kept[0][:, :, :stop], kept[1][:, :, :stop]
+            keys, values = (_enlarged(each, self.length, room) for each in (keys, values))
+            self._kept[layer] = keys, values
+        keys[:, :, self.length : stop], values[:, :, self.length : stop] = key, value
+        return keys[:, :, :stop], values[:, :, :stop]
 
 
 def _enlarged(kept: torch.Tensor, length: int, room: int) -> torch.Tensor:

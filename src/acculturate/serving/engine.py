@@ -24,6 +24,8 @@ ROWS = 16
 """Texts that are written at once."""
 WAITING = 128
 """Texts that wait for a place, at most."""
+LONGEST = 8192
+"""Tokens of a text, at most, whatever the model has positions for: memory is bounded by it."""
 _PLACES = 16
 """Places whose logits of the whole vocabulary are held at once."""
 _CONTEXT = 8
@@ -105,6 +107,10 @@ class _Place:
         self.done = False
 
 
+def _failure(error: Exception) -> FailureError:
+    return FailureError(f"the model failed: {first_line(error)}")
+
+
 class Engine:
     """The thread that runs a model.
 
@@ -119,7 +125,7 @@ class Engine:
 
     def __init__(self, model: LanguageModel, rows: int = ROWS, waiting: int = WAITING) -> None:
         self._model, self._decoder = model, model.decoder(rows)
-        self.longest = self._decoder.longest
+        self.longest = min(self._decoder.longest, LONGEST)
         self.most = waiting
         self._ends = model.end_tokens()
         self._waiting: deque[Job] = deque()
@@ -161,7 +167,7 @@ class Engine:
                 self._read()
                 self._write()
             except Exception as error:
-                self._fail(FailureError(f"the model failed: {first_line(error)}"))
+                self._fail(_failure(error))
             self._places = [place for place in self._places if not place.done]
         self._fail(FailureError("the server is shutting down"))
 
@@ -179,7 +185,10 @@ class Engine:
                     return
                 job = self._waiting.popleft()
             if not job.cancelled:
-                self._places.append(self._start(job))
+                try:
+                    self._places.append(self._start(job))
+                except Exception as error:
+                    job.deliver(_failure(error))
 
     def _fail(self, error: AcculturateError) -> None:
         with self._changed:

@@ -12,6 +12,9 @@ from acculturate.serving.web import ApiError
 
 T = TypeVar("T", bound="Sampled")
 
+_CHOICES = ("list[", "function-")
+"""Begin what pydantic puts into a place to say which of several types it tried."""
+
 _Stop = Annotated[str, Field(min_length=1, max_length=200)]
 _Ids = list[Annotated[int, Field(ge=0)]]
 
@@ -99,7 +102,9 @@ async def read_body(request: Request, kind: type[T]) -> T:
         return kind.model_validate_json(await request.body())
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        steps = [step for step in first["loc"] if not str(step).startswith(("list[", "function-"))]
+        steps = [
+            step for step in first["loc"] if step != "str" and not str(step).startswith(_CHOICES)
+        ]
         param = place(steps) or None
         what = first["msg"].removeprefix("Value error, ")
         raise ApiError(400, f"{param or 'the body'}: {what}", param) from error

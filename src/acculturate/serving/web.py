@@ -151,7 +151,7 @@ def _name(host: str) -> str | None:
 def _given_key(headers: Headers) -> bytes:
     kind, _, given = headers.get("authorization", "").partition(" ")
     if kind.lower() != "basic":
-        return given.strip().encode()
+        return given.strip().encode("latin-1")  # as headers are read
     try:
         return base64.b64decode(given, validate=True).partition(b":")[2]
     except binascii.Error:
