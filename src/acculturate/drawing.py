@@ -124,6 +124,7 @@ class Chart:
         zoomed: Whether the vertical axis begins near the least value instead.
         rows: Instead of a vertical axis, rows of lanes below one another; see `lane`.
         lanes: How many lanes a row has.
+        titled_below: Whether there is room for texts below the lanes of a row.
     """
 
     key: str
@@ -136,6 +137,7 @@ class Chart:
     zoomed: bool = False
     rows: tuple[Row, ...] = ()
     lanes: int = 0
+    titled_below: bool = True
 
     @property
     def description(self) -> str:
@@ -156,9 +158,9 @@ def outline_of(number: int) -> Look:
     return Look("grey", _MARKERS[number % len(_MARKERS)], hollow=True)
 
 
-def lane(row: int, number: float, lanes: int) -> float:
+def lane(row: int, number: float, lanes: int, *, titled_below: bool = True) -> float:
     """Return the vertical place of a lane of a row; of 0 and `lanes` halves the edges of the lanes."""
-    return row * _row_height(lanes) + 1.4 + number
+    return row * _row_height(lanes, titled_below) + 1.4 + number
 
 
 def merge(parts: Iterable[Series]) -> tuple[Series, ...]:
@@ -249,7 +251,7 @@ def _fonts() -> list[str]:
 def _heights(chart: Chart) -> tuple[float, float, float]:
     """Return the points below the axes of a chart, of its axes and above them."""
     legend_lines = -(-len(_legend(chart)) // _columns(chart))
-    rows = len(chart.rows) * _row_height(chart.lanes) * _LANE
+    rows = len(chart.rows) * _row_height(chart.lanes, chart.titled_below) * _LANE
     below = 22 + _LINE * (legend_lines + bool(chart.x_label))
     return below, rows or _HEIGHT, 6 + _LINE * len(_heading(chart).splitlines())
 
@@ -258,8 +260,8 @@ def _heading(chart: Chart) -> str:
     return "\n".join(_wrap(line, 54) for line in chart.y_label.split("\n"))
 
 
-def _row_height(lanes: int) -> float:
-    return lanes + 3.5
+def _row_height(lanes: int, titled_below: bool) -> float:
+    return lanes + (3.5 if titled_below else 1.7)
 
 
 def _legend(chart: Chart) -> dict[str, Look]:
@@ -323,12 +325,12 @@ def _draw_series(axes: Axes, series: Series) -> None:
 
 def _draw_rows(axes: Axes, chart: Chart) -> None:
     """Draw the texts of rows, and a vertical axis in lanes from the top down."""
-    height = _row_height(chart.lanes)
+    height = _row_height(chart.lanes, chart.titled_below)
     axes.set_ylim(len(chart.rows) * height, 0)
     axes.set_yticks([height * number for number in range(1, len(chart.rows))], [])
     axes.grid(axis="x")
     for number, row in enumerate(chart.rows):
-        top, bottom = height * number + 0.2, lane(number, chart.lanes + 0.1, chart.lanes)
+        top, bottom = height * number + 0.2, height * number + chart.lanes + 1.5
         side: Any = {"transform": axes.get_yaxis_transform(), "va": "top"}
         ink: Any = {**side, "color": COLOURS["ink"]}
         small: Any = {**side, "fontsize": _SMALL_FONT, "linespacing": 1.1}

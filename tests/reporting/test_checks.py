@@ -6,10 +6,12 @@ import re
 import pytest
 from test_report import Page
 
+from acculturate.drawing import draw
 from acculturate.errors import FailureError
 from acculturate.evaluation.evaluate import evaluate
 from acculturate.model import FakeModel
 from acculturate.reporting import checks_narrative, narrative, read_run, write_report
+from acculturate.reporting.ways_figure import ways_chart
 from acculturate.survey import load_countries, load_instrument
 from acculturate.tuning import tune
 
@@ -419,3 +421,34 @@ def test_files_of_earlier_versions_are_read_without_a_shift(made, edited, capsys
     assert "attained" not in shown(path).text
     show_evaluation(run, {"held_out": {}, "refused": []})
     assert "As it was" in capsys.readouterr().out
+
+
+def test_the_ways_of_asking_are_drawn_the_tuning_forms_first_and_what_does_not_count_grey(edited):
+    def change(values):
+        for row in values["rows"]:
+            set_shift(values, row["key"], 0.6, 0.9)
+        set_shift(values, "tuning", 0.9, 0.9)
+        set_shift(values, "letters", -0.05, 0.03)
+        values["rows"] = values["rows"][::-1]
+
+    path = edited("held_out", change)
+    chart = ways_chart(read_run(path))
+    assert chart is not None and chart.rows[0].name == "As it was tuned"
+    assert {row.name: row.note for row in chart.rows}["Options lettered"] == "content 0.03"
+    series = {series.name: series for series in chart.series if series.look.marker}
+    grey = series["does not count: not about the question"]
+    assert (grey.look.colour, grey.look.hollow) == ("grey", True)
+    assert grey.texts == ["Options lettered −0.05 (95\xa0%: −0.15 to 0.05)"]
+    assert series["as it was tuned"].x[0] == 0.9 and len(series) == 3
+    assert "Options lettered −0.05" in chart.description
+    assert draw([chart], "pdf").startswith(b"%PDF") and chart.title in shown(path).text
+    places = [place for each in series.values() for place in each.y if place == place]
+    assert len(set(places)) == len(chart.rows)
+
+
+def test_without_a_shift_there_is_no_figure_of_ways(edited):
+    def change(values):
+        for row in values["rows"]:
+            row["shift"] = None
+
+    assert ways_chart(read_run(edited("held_out", change))) is None

@@ -14,6 +14,7 @@ from acculturate.drawing import Chart, Look, Row, Series, lane, look_of, merge, 
 from acculturate.formatting import digits_for, divergence_text, loss_text, short
 from acculturate.metrics import Reach
 from acculturate.reporting.narrative import leader
+from acculturate.reporting.ways_figure import ways_chart
 from acculturate.runs import Dimension, Evaluation, RunRecords
 from acculturate.search import COST_OF_A_GRADIENT, Adam
 
@@ -39,6 +40,7 @@ def figures_of(run: RunRecords) -> tuple[Chart, ...]:
     effects = run.checks.side_effects
     charts = (
         score_chart(run.evaluation) if run.evaluation else None,
+        ways_chart(run),
         loss_chart(run),
         divergence_chart(run),
         frontier_chart(run),
