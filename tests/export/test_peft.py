@@ -10,6 +10,7 @@ import peft
 import pytest
 import torch
 import transformers
+from exporting import soft_prompt
 from safetensors.numpy import load_file
 from tokenizers import processors
 
@@ -20,11 +21,6 @@ from acculturate.survey import load_countries
 from acculturate.tuning import tune
 from no_float64 import NoFloat64
 from tiny_models import CHAT_TEMPLATE, tiny_model, tiny_network, tiny_tokenizer
-
-
-def soft_prompt(model, placement="front", tokens=4):
-    noise = np.random.default_rng(0).normal(size=(tokens, model.hidden_size))
-    return SoftPrompt((noise * model.embedding_scale()).astype(np.float32), placement, model.name)
 
 
 def nothing_left(folder):

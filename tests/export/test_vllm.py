@@ -5,16 +5,11 @@ import json
 
 import numpy as np
 import pytest
+from exporting import soft_prompt
 from safetensors.numpy import load_file
 
 from acculturate.export import export_prompt
-from acculturate.model import SoftPrompt
 from tiny_models import tiny_model
-
-
-def soft_prompt(model, placement="front", tokens=4):
-    noise = np.random.default_rng(0).normal(size=(tokens, model.hidden_size))
-    return SoftPrompt((noise * model.embedding_scale()).astype(np.float32), placement, model.name)
 
 
 def client_of(folder):

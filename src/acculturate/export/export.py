@@ -20,6 +20,7 @@ from acculturate.export.card import model_card
 from acculturate.export.formats import Export, Format
 from acculturate.export.peft import PeftAdapter
 from acculturate.export.proof import computing_in_float32
+from acculturate.export.tokens import ModelFolder
 from acculturate.export.vllm import PromptEmbeds
 from acculturate.formatting import first_line
 from acculturate.io import disk_is_full, write_text
@@ -31,8 +32,12 @@ from acculturate.survey.forms import Form
 from acculturate.survey.instrument import load_instrument
 from acculturate.survey.selection import balanced_forms
 
-FormatName = Literal["peft", "vllm"]
-_FORMATS: dict[str, type[Format]] = {"peft": PeftAdapter, "vllm": PromptEmbeds}
+FormatName = Literal["peft", "tokens", "vllm"]
+_FORMATS: dict[str, type[Format]] = {
+    "peft": PeftAdapter,
+    "tokens": ModelFolder,
+    "vllm": PromptEmbeds,
+}
 _FORMS = slice(0, 40, 11)  # of the VSM 2013's tuning forms: four, both option orders among them
 
 
@@ -54,7 +59,8 @@ def export_prompt(
         model: The model that the prompt was tuned on. The proof is computed in float32; a model of
             another precision is cast for it and back, exactly.
         out: The folder to write; must not exist, or be empty.
-        format: "peft" writes an adapter of PEFT's; "vllm" the tensor that `prompt_embeds` takes in vLLM's
+        format: "peft" writes an adapter of PEFT's; "tokens" a model folder with the virtual tokens in unused
+            rows of its vocabulary; "vllm" the tensor that `prompt_embeds` takes in vLLM's
             API, with a client.
         forms: What the proof asks, answered by labels; four VSM 2013 forms if None.
         any_model: Whether to give a run's soft prompt to another model than the run's.

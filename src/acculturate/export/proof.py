@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-4
 """Largest difference of an option probability that rounding in float32 explains."""
+LARGEST_ROUNDING = 0.05
+"""Largest difference of an option probability that rounding a soft prompt may make."""
 SINGLE_ROWS = 2
 """Forms that are asked alone too."""
 
@@ -95,6 +97,23 @@ def effect_of(export: Export) -> float:
             "Give forms that it changes, or check that it was tuned on this model.",
         )
     return effect
+
+
+def check_rounding(export: Export, stored: SoftPrompt) -> float:
+    """Return the largest difference of an option probability that the stored soft prompt's rounding makes.
+
+    Raises:
+        FailureError: It is too large for the same prompt.
+    """
+    own, rounded = (option_probabilities(export, prompt) for prompt in (export.prompt, stored))
+    difference = float(np.nanmax(np.abs(own - rounded)))
+    if difference > LARGEST_ROUNDING:
+        raise FailureError(
+            f"rounded to the precision of the model's weights, the soft prompt moves an option probability by "
+            f"{difference:.2g}, allowed is {LARGEST_ROUNDING:g}",
+            "Nothing was written. Export it --format vllm or peft instead: they keep float32.",
+        )
+    return difference
 
 
 def option_probabilities(

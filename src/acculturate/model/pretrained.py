@@ -50,7 +50,7 @@ def load_language_model(
     chosen_dtype = resolve_dtype(dtype, chosen_device)
     trust = {"trust_remote_code": trust_remote_code}
     merged: MergedAdapter | None = None
-    with _quiet_transformers():
+    with quiet_transformers():
         source = base = locate(name, revision, trust, progress)
         progress(f"loading {name}")
         try:
@@ -278,7 +278,7 @@ def _load_error(source: Source, device: torch.device, error: Exception) -> Accul
 
 
 @contextmanager
-def _quiet_transformers() -> Generator[None]:
+def quiet_transformers() -> Generator[None]:
     """Silence transformers' own bars and hints; ours are the ones that a user sees."""
     level, bars = (
         transformers_logging.get_verbosity(),
