@@ -26,8 +26,8 @@ def real(count=24):
 SPACES = {
     "full": (lambda: Full(base(), SPREAD), TOKENS * HIDDEN),
     "low-rank": (lambda: LowRank(base(), 2, SPREAD), 2 * (TOKENS + HIDDEN)),
-    "mixture": (lambda: Mixture(TOKENS, real(), SPREAD), TOKENS * 24),
-    "mixture of one": (lambda: Mixture(1, real(), SPREAD), 24),
+    "mixture": (lambda: Mixture(np.zeros((TOKENS, HIDDEN)), real(), SPREAD), TOKENS * 24),
+    "mixture of one": (lambda: Mixture(np.zeros((1, HIDDEN)), real(), SPREAD), 24),
 }
 every = pytest.mark.parametrize("name", SPACES)
 
@@ -107,7 +107,7 @@ def test_the_way_back_equals_finite_differences(name, seed):
 
 
 def test_virtual_tokens_of_a_mixture_have_coefficients_of_their_own():
-    space = Mixture(TOKENS, real(), SPREAD)
+    space = Mixture(np.zeros((TOKENS, HIDDEN)), real(), SPREAD)
     vector = np.zeros((1, TOKENS, 24))
     vector[0, [0, 1, 2], [3, 4, 5]] = 1, 2, -1
     expected = np.array([1, 2, -1])[:, None] * real()[[3, 4, 5]]

@@ -48,11 +48,15 @@ class Space(ABC):
         self.width = width
         self.spread = spread
         self._middle = np.zeros(width)
+        self._offset = slice(width)  # entries that make the base where they are 0
 
     @final
-    def first(self, size: int, rng: np.random.Generator) -> Vectors:
-        """Draw a first population, float32."""
-        return (self._middle + rng.normal(size=(size, self.width)) * self.spread).astype(np.float32)
+    def first(self, size: int, rng: np.random.Generator, *, from_base: bool = False) -> Vectors:
+        """Draw a first population, float32; with `from_base` its first candidate is the base itself."""
+        noise = rng.normal(size=(size, self.width)) * self.spread
+        if from_base:
+            noise[0, self._offset] = 0
+        return (self._middle + noise).astype(np.float32)
 
     @final
     def prompts(self, vectors: Vectors) -> Prompts:
@@ -93,17 +97,21 @@ class Full(Space):
 
 @final
 class Mixture(Space):
-    """Every virtual token is a free linear mixture of the same real ones, with coefficients of its own.
+    """`base` plus, for every virtual token, a free linear mixture of the same real ones.
 
     Args:
-        tokens: Virtual tokens.
+        base: The prompt of the zero vector.
         real: Embeddings of the real tokens.
-        spread: Of the first prompts, as a multiple of the real tokens' own.
+        spread: Of the first prompts around the base, as a multiple of the real tokens' own.
     """
 
-    def __init__(self, tokens: int, real: Float[np.ndarray, "real hidden"], spread: float) -> None:
-        base = np.zeros((tokens, real.shape[1]))
-        super().__init__(base, tokens * len(real), spread / len(real) ** 0.5)
+    def __init__(
+        self,
+        base: Float[np.ndarray, "token hidden"],
+        real: Float[np.ndarray, "real hidden"],
+        spread: float,
+    ) -> None:
+        super().__init__(base, len(base) * len(real), spread / len(real) ** 0.5)
         self._real = real.astype(np.float64)
 
     def _prompts(self, vectors: Vectors) -> Prompts:
@@ -128,6 +136,7 @@ class LowRank(Space):
         # An entry of U V is a sum of `rank` products of two entries.
         super().__init__(base, rank * (tokens + hidden), (spread / rank**0.5) ** 0.5)
         self._rank = rank
+        self._offset = slice(rank * tokens)  # U alone: with V at 0 too there would be no gradient
 
     def _prompts(self, vectors: Vectors) -> Prompts:
         u, v = self._factors(vectors)

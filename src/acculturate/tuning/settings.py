@@ -225,6 +225,7 @@ class Settings:
             around = _SPREAD_AROUND_WORDS if init == "in-context" else 1.0
             several = init == "in-context" and optimizer.population_size > 1
             exact = by_gradients and init not in (None, "gaussian") and not several
+            exact = exact and not of_real_tokens
             scale = 0.0 if exact else around
         values = {"divergence_weight": weight, "sample": sample, "space": space}
         resolved = replace(self, **values, objective=self.goal, init=init, init_scale=scale)
@@ -267,10 +268,10 @@ class Settings:
                 "the result is measured on the forms of the search where these are not drawn anew",
                 "Leave out --measured-forms, or add --sample.",
             )
-        if of_real_tokens and self._has_start:
+        if of_real_tokens and self.init in ("gaussian", "tokens"):
             raise UsageError(
                 f"the space {self.space} is made of real tokens and starts from them",
-                "Leave out --init, or use --space full.",
+                "Leave out --init, or start around words: --init in-context.",
             )
         single = optimizer.population_size == 1 and self.init != "gaussian"
         if self.init_scale == 0 and (of_real_tokens or not (single or self.init == "tokens")):

@@ -34,11 +34,12 @@ def start_search(
     settings = task.settings
     assert settings.init_scale is not None and settings.space is not None
     kind, number = read_name(settings.space)
-    if kind == "mixture":
-        embeddings = model.embed_random_tokens(number, rng)
-        space = Mixture(settings.tokens, embeddings, settings.init_scale)
+    zeros = np.zeros((settings.tokens, model.hidden_size))
+    real = model.embed_random_tokens(number, rng) if kind == "mixture" else None
+    if settings.init is None:
+        assert real is not None
+        space = Mixture(zeros, real, settings.init_scale)
         return space, space.first(size, rng)
-    assert settings.init is not None
     init, text = settings.init, settings.init_text
     if init == "in-context":
         init, text = "text", in_context_line(task.target, task.scoring.dimensions)
@@ -54,13 +55,14 @@ def start_search(
     )
     # A start without noise leaves the space its size: that of the embeddings.
     spread = (settings.init_scale or 1.0) * model.embedding_scale()
-    zeros = np.zeros((settings.tokens, model.hidden_size))
     if kind == "full":
         return Full(zeros, spread), prompts.reshape(size, -1)
     # Of a start at real tokens the first candidate is the start itself; Gaussian ones are around zero.
     base = zeros if settings.init == "gaussian" else prompts[0]
-    space = LowRank(base, number, spread)
-    return space, space.first(size, rng)
+    space = (
+        LowRank(base, number, spread) if real is None else Mixture(base, real, settings.init_scale)
+    )
+    return space, space.first(size, rng, from_base=settings.init not in ("gaussian", "tokens"))
 
 
 def _prompt_of_run(
