@@ -5,9 +5,10 @@ texts that are written stand side by side in one packed row, one token each; eve
 keys and values alone, through the model's own layers and our own attention (as `tree_attention.py` does it).
 What texts begin with in common, such as a soft prompt, is read once (`Decoder.text`).
 
-A text's numbers must not depend on what else is being written: matrix products of different heights may
-round differently, so a step always has the same height, filled up with rows that nobody reads. A text is
-read by itself. A model that cannot run in packed rows is given whole texts, one by one, for every token.
+A text's numbers must not depend on what else is being written. A text is read by itself. Rows of different
+heights may round differently, which is tried out once: where they do, every step has the same height, filled
+up with rows that nobody reads. A model that cannot run in packed rows is given whole texts, one by one, for
+every token.
 """
 
 from __future__ import annotations
@@ -167,6 +168,7 @@ class Decoder:
         self.longest = int(positions or 2**31)
         self._packed = forward.path != PATHS[-1]
         self._beginnings: dict[tuple[object, ...], Text] = {}
+        self._height = 0 if not self._packed or self._rounds_alike() else rows
 
     @torch.inference_mode()
     def text(
@@ -212,22 +214,43 @@ class Decoder:
 
     @torch.inference_mode()
     def write(self, texts: Sequence[Text], tokens: Sequence[int]) -> torch.Tensor:
-        """Write a token in each text, and return the states behind them; later rows mean nothing."""
+        """Write a token in each text, and return the states behind them; see `logits`."""
         rows = self._embed(tokens)
         if not self._packed:
             for text, row in zip(texts, rows, strict=True):
                 text.unread, text.whole = row[None], torch.cat([text.whole, row[None]])
             return torch.cat([self.read(text) for text in texts])
-        filled = torch.cat([rows, rows.new_zeros(self.rows - len(rows), rows.shape[1])])
-        return self._run(texts, filled, 1)
+        missing = max(0, self._height - len(rows))
+        return self._run(texts, torch.cat([rows, rows.new_zeros(missing, rows.shape[1])]), 1)
 
     @torch.inference_mode()
-    def logits(self, states: torch.Tensor) -> torch.Tensor:
-        """Return the logits of the whole vocabulary, `[position, token]`, float32 and on the processor."""
-        logits = self._forward.vocabulary.logits(states, slice(None)).float().cpu()
-        logits = logits.nan_to_num(nan=-torch.inf)
+    def logits(self, states: torch.Tensor, count: int | None = None) -> torch.Tensor:
+        """Return the logits of the whole vocabulary, `[position, token]`, float32 and on the processor.
+
+        Args:
+            states: As `read` and `write` return them.
+            count: Number of the first positions that are wanted: later ones may be those of no text.
+        """
+        logits = self._forward.vocabulary.logits(states, slice(None))[:count].float().cpu()
+        if logits.amax(-1).isfinite().all():
+            return logits
+        logits = logits.nan_to_num(nan=-torch.inf, posinf=torch.finfo(logits.dtype).max)
         broken = torch.isinf(logits).all(dim=-1, keepdim=True)
         return torch.where(broken, torch.zeros_like(logits), logits)
+
+    @torch.inference_mode()
+    def _rounds_alike(self) -> bool:
+        """Tell whether a text gets the same bits in a row of any height, at any place in it."""
+        tokens = list(range(self.rows))
+        wanted = None
+        for order in (tokens, tokens[::-1], *(tokens[:height] for height in range(1, self.rows))):
+            rows = self._embed(order)
+            states = self._run([Text(rows[:0]) for _ in order], rows, 1)
+            logits = self._forward.vocabulary.logits(states, slice(None))
+            wanted = logits if wanted is None else wanted
+            if not torch.equal(logits, wanted[order]):
+                return False
+        return True
 
     def _embed(self, tokens: Sequence[int]) -> torch.Tensor:
         return self._forward.embed(

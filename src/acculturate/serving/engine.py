@@ -244,7 +244,7 @@ class Engine:
             return
         tokens = [place.token or 0 for place in places]
         states = self._decoder.write([place.text for place in places], tokens)
-        for place, logits in zip(places, self._decoder.logits(states), strict=False):
+        for place, logits in zip(places, self._decoder.logits(states, len(places)), strict=True):
             self._take(place, logits)
 
     def _take(self, place: _Place, logits: Any) -> None:
