@@ -33,7 +33,7 @@ from acculturate.runs import (
     Outcome,
     Provenance,
     Target,
-    records,
+    inputs,
 )
 
 DIMENSIONS = [
@@ -196,7 +196,7 @@ def provenance(country: str = "United States") -> Provenance:
             "device": "cpu",
             "licence": "Gemma Terms of Use (https://ai.google.dev/gemma/terms)",
         },
-        instrument=records.InstrumentFacts(
+        instrument=inputs.InstrumentFacts(
             "vsm13",
             "Values Survey Module 2013, own wordings",
             "0a1b" * 16,
@@ -206,12 +206,12 @@ def provenance(country: str = "United States") -> Provenance:
                 "VSM 2013 scores are not comparable to published scores.",
             ),
         ),
-        forms=records.FormFingerprints("ab12" * 16, "cd34" * 16, "ef56" * 16),
-        table=records.TableFacts("hofstede-insights", "Hofstede Insights", "cite"),
-        target=records.TargetScores(country, TARGET),
+        forms=inputs.FormFingerprints("ab12" * 16, "cd34" * 16, "ef56" * 16),
+        table=inputs.TableFacts("hofstede-insights", "Hofstede Insights", "cite"),
+        target=inputs.TargetScores(country, TARGET),
         anchor=dict.fromkeys(KEYS, 50.0),
         command="acculturate tune --country 'United States' --budget 400 --seed 0 --out runs/us",
-        git=records.Commit("1234567", dirty=False),
+        git=inputs.Commit("1234567", dirty=False),
         started="2026-11-23T18:00:00+00:00",
         format=FORMAT,
     )

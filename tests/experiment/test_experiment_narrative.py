@@ -18,7 +18,7 @@ from acculturate.runs import (
     SurveySettings,
     Target,
     UntouchedContent,
-    records,
+    inputs,
 )
 
 LOSS = "held_out_loss"
@@ -95,8 +95,8 @@ def measured(tuning: float, held_out: float) -> Measured:
     )
     cell = Cell("t", "China", "de", 0)
     survey = SurveySettings("China", "t", "vsm13", "mean", "expected", 1, "en")
-    config = records.Config(
-        records.ModelSettings("fake"), survey, records.SearchSettings(10, 1, "front")
+    config = inputs.Config(
+        inputs.ModelSettings("fake"), survey, inputs.SearchSettings(10, 1, "front")
     )
     run = RunRecords(Path(), config, None, (), evaluation, None)
     return Measured(cell, tuned, naive, evaluation, run, Checks(), {}, Path())

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from acculturate import formatting
-from acculturate.reporting import narrative, read_run
+from acculturate.reporting import findings, narrative, read_run
 from fake_run import NAIVE, TUNED, outcome, shifted, write_fake_run
 
 
@@ -14,7 +14,7 @@ def told(path, change=None, **options):
 
 
 def tones(run):
-    return {finding.head: finding.tone for finding in narrative.findings(run)}
+    return {finding.head: finding.tone for finding in findings.findings(run)}
 
 
 def tuned_held_out(scores, mass=0.9, spread=8.0):
@@ -39,12 +39,12 @@ def test_headline_says_before_after_and_cost(tmp_path):
 def test_a_good_run_has_no_bad_finding(tmp_path):
     run = told(tmp_path / "r")
     assert "bad" not in tones(run).values()
-    assert narrative.verdict(run).head == "It carries over."
+    assert findings.verdict(run).head == "It carries over."
 
 
 def test_held_out_worse_than_naive(tmp_path):
     run = told(tmp_path / "r", tuned_held_out(shifted(NAIVE, 6.0)))
-    assert narrative.verdict(run).head == "It does not carry over."
+    assert findings.verdict(run).head == "It does not carry over."
     assert tones(run)["It does not beat a constant answer."] == "bad"
     assert tones(run)["A simpler way does as well."] == "bad"
 
@@ -84,9 +84,7 @@ def test_another_country_nearer(tmp_path):
     def change(values):
         values["nearest"]["tuned"][0][0] = "Australia"
 
-    finding = next(
-        f for f in narrative.findings(told(tmp_path / "r", change)) if "nearer" in f.head
-    )
+    finding = next(f for f in findings.findings(told(tmp_path / "r", change)) if "nearer" in f.head)
     assert finding.tone == "caution"
     assert "nearest to Australia" in finding.text
 
@@ -99,7 +97,7 @@ def test_the_writer(tmp_path, divergence, tone):
         values["rows"][5]["divergence"] = divergence
 
     found = [
-        f for f in narrative.findings(told(tmp_path / "r", change)) if "ordinary text" in f.head
+        f for f in findings.findings(told(tmp_path / "r", change)) if "ordinary text" in f.head
     ]
     assert [finding.tone for finding in found] == [tone]
 
@@ -131,7 +129,7 @@ def test_not_measured_on_held_out_forms(tmp_path):
 def test_unfinished(tmp_path):
     run = told(tmp_path / "r", finished=False, evaluated=False, generations=4)
     assert narrative.headline(run).startswith("This run is unfinished: after 80 of 400 evaluations")
-    assert narrative.findings(run) == ()
+    assert findings.findings(run) == ()
     assert narrative.resume_command(run).endswith("--out runs/us --resume")
 
 

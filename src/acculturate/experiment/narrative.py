@@ -17,7 +17,7 @@ from acculturate.formatting import (
     share_text,
     short,
 )
-from acculturate.reporting.narrative import Finding, answers_finding, writer_words
+from acculturate.reporting.findings import Finding, answers_finding, writer_words
 
 _SIGNIFICANT = 0.05
 _HARMFUL = 0.5

@@ -26,7 +26,7 @@ from acculturate.formatting import (
 )
 from acculturate.model.embedded import LICENCE
 from acculturate.model.language_model import LanguageModel
-from acculturate.reporting import narrative
+from acculturate.reporting import findings, narrative
 from acculturate.runs import Method, Outcome
 
 
@@ -63,7 +63,7 @@ def model_card(format: str, noun: str, folder: str, export: Export, written: Wri
         run=run,
         country=narrative.country(run) if run else "",
         headline=narrative.headline(run) if run else "",
-        findings=narrative.findings(run) if run else (),
+        findings=findings.findings(run) if run else (),
         measure=measure_text(evaluation.aggregate) if evaluation else "",
         rows=[_cells(row, evaluation.digits) for row in evaluation.rows] if evaluation else [],
         warnings=record.instrument.warnings if record else (),

@@ -30,6 +30,7 @@ from acculturate.reporting import (
     benchmarks_narrative,
     checks_narrative,
     figures,
+    findings,
     narrative,
     run_comparison,
     side_effects_narrative,
@@ -167,6 +168,9 @@ def environment(package: str | None = None) -> Environment:
     cast("dict[str, object]", environment.globals).update(
         {
             "narrative": narrative,
+            "findings_of": findings.findings,
+            "verdict_of": findings.verdict,
+            "writer_words": findings.writer_words,
             "attained": attained_narrative,
             "behaviour": behaviour_narrative,
             "checked": checks_narrative,

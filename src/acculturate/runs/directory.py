@@ -36,7 +36,7 @@ from acculturate.record_files import (
     read_toml,
     write_record,
 )
-from acculturate.runs.records import Generation as HistoryLine
+from acculturate.runs.results import Generation as HistoryLine
 from acculturate.runs.store import (
     ANSWERS,
     BEST,

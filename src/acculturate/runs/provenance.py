@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from acculturate.runs.records import (
+from acculturate.runs.inputs import (
     FORMAT,
     Commit,
     FormFingerprints,

@@ -36,23 +36,10 @@ from acculturate.record_files import (
     read_toml,
     write_record,
 )
-from acculturate.runs.records import (
-    FORMAT,
-    Checks,
-    Config,
-    Done,
-    Evaluation,
-    FrontierPoints,
-    Generation,
-    HeldOut,
-    OtherSurveys,
-    Provenance,
-    Refusal,
-    Refusals,
-    RunRecords,
-    UntouchedContent,
-    flat,
-)
+from acculturate.runs.checks import Checks, HeldOut, OtherSurveys, Refusal, Refusals
+from acculturate.runs.inputs import FORMAT, Config, Provenance, flat
+from acculturate.runs.records import RunRecords
+from acculturate.runs.results import Done, Evaluation, FrontierPoints, Generation, UntouchedContent
 
 T = TypeVar("T")
 
