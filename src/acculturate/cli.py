@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 import acculturate
+from acculturate.commands.chat import chat
 from acculturate.commands.check import check
 from acculturate.commands.evaluate import evaluate
 from acculturate.commands.experiment import experiment
@@ -50,6 +51,7 @@ commands = (
     report,
     figures,
     export,
+    chat,
     serve,
     relate,
     countries,

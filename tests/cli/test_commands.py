@@ -28,6 +28,7 @@ OPTIONS = {
     "evaluate": "--languages --respondents --on --texts --no-generated --model --instrument --table --device "
     "--trust-remote-code --json",
     "report": "--out --json",
+    "chat": "--plain --temperature --top-p --max-tokens --seed --model --device",
     "check": "--instrument --labels --language --device --json",
     "relate": "--out --seed --json",
     "export": "--out --format --model --device --trust-remote-code --json",

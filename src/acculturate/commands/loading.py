@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import acculturate as ac
 from acculturate import terminal
+from acculturate.errors import UsageError
 
 if TYPE_CHECKING:
-    from acculturate.model import AnswerModel, Chat
+    from acculturate.model import AnswerModel, Chat, LanguageModel
     from acculturate.model.remote.patience import Patience
+    from acculturate.serving import Variant
     from acculturate.survey import CountryTable, Instrument
 
 
@@ -45,6 +47,31 @@ def say_asked(model: AnswerModel) -> None:
         terminal.say(
             f"{sent:,} requests were sent, with {tokens:,} tokens; known answers cost nothing."
         )
+
+
+def load_variants(
+    runs: Sequence[ac.Run], model: str | None, device: str, trust_remote_code: bool
+) -> tuple[LanguageModel, dict[str, Variant]]:
+    """Load the model of finished runs, and return it with its variants by name.
+
+    Args:
+        runs: The runs.
+        model: Name or path of the model; the runs' own if None.
+        device: As in the options.
+        trust_remote_code: As in the options.
+
+    Raises:
+        UsageError: The model writes no text, or is not that of the runs.
+    """
+    from acculturate import serving
+    from acculturate.evaluation.evaluate import made_with
+    from acculturate.model import LanguageModel
+
+    name, revision, dtype, chat = made_with(runs[0]) if runs else ("", None, "auto", "auto")
+    answering = load(model or name, revision, dtype, device, trust_remote_code, chat)
+    if not isinstance(answering, LanguageModel):
+        raise UsageError(f"{answering.name} writes no text", "Give a language model.")
+    return answering, serving.load_variants(answering, runs)
 
 
 def load_table(name: str, instrument: Instrument | None = None) -> CountryTable:

@@ -11,7 +11,7 @@ import typer
 
 import acculturate as ac
 from acculturate import terminal
-from acculturate.commands.loading import load
+from acculturate.commands.loading import load_variants
 from acculturate.errors import UsageError
 
 
@@ -25,7 +25,7 @@ def serve(
     trust_remote_code: bool = False,
     any_model: bool = False,
 ) -> None:
-    """Serve a model and finished runs on it behind OpenAI's API.
+    """Serve a model and finished runs on it behind OpenAI's API, with a page to compare them.
 
     Names of models there: embedded, embedded+china (name of the run directory), embedded+persona:china.
 
@@ -37,25 +37,27 @@ def serve(
     """
     if importlib.util.find_spec("starlette") is None or importlib.util.find_spec("uvicorn") is None:
         raise UsageError("a server needs starlette and uvicorn", "pip install 'acculturate[serve]'")
-    from acculturate.evaluation.evaluate import made_with
-    from acculturate.model import LanguageModel
-    from acculturate.serving import API_KEY, build_app, load_variants, open_socket, run_app
+    from acculturate.serving import (
+        API_KEY,
+        build_app,
+        make_profiles,
+        open_socket,
+        page_routes,
+        run_app,
+    )
     from acculturate.serving.web import check_key
 
     if not runs and model is None:
         raise UsageError("nothing to serve", "Give run directories, or --model embedded.")
     key = check_key(host, os.environ.get(API_KEY))
     loaded = [ac.Run.load(run, any_model=any_model) for run in runs or ()]
-    name, revision, dtype, chat = (
-        made_with(loaded[0]) if loaded else (model or "", None, "auto", "auto")
-    )
     with open_socket(host, port) as listening:
-        answering = load(model or name, revision, dtype, device, trust_remote_code, chat)
-        if not isinstance(answering, LanguageModel):
-            raise UsageError(f"{answering.name} writes no text", "Give a language model.")
-        variants = load_variants(answering, loaded)
-        app = build_app(answering, variants, host=host, key=key)
+        answering, variants = load_variants(loaded, model, device, trust_remote_code)
+        routes = page_routes(make_profiles(variants.values(), loaded))
+        app = build_app(answering, variants, host=host, key=key, routes=routes)
         address = f"[{host}]" if ":" in host else host
         url = f"http://{address}:{listening.getsockname()[1]}"
-        terminal.say(f"Serving {', '.join(variants)} at {url}/v1; Ctrl-C stops.")
+        terminal.say(
+            f"Serving {', '.join(variants)} at {url}/v1; {url} compares them. Ctrl-C stops."
+        )
         run_app(app, listening)

@@ -1,7 +1,12 @@
 from .api import build_app as build_app
+from .conversation import chat_job as chat_job
+from .conversation import seed_of as seed_of
+from .conversation import write_all as write_all
 from .engine import Engine as Engine
 from .engine import Job as Job
 from .engine import Piece as Piece
+from .page import make_profiles as make_profiles
+from .page import page_routes as page_routes
 from .variants import Variant as Variant
 from .variants import load_variants as load_variants
 from .web import API_KEY as API_KEY

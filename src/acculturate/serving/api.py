@@ -23,6 +23,7 @@ from starlette.routing import BaseRoute, Route
 from acculturate.errors import AcculturateError, UsageError
 from acculturate.model import LanguageModel, load_embeddings
 from acculturate.serving.answers import Answer, ChatAnswer, CompletionAnswer
+from acculturate.serving.conversation import chat_job, seed_of
 from acculturate.serving.engine import Engine, Full, Job, Piece
 from acculturate.serving.requests import ChatRequest, CompletionRequest, Sampled, read_body
 from acculturate.serving.variants import Variant
@@ -30,8 +31,6 @@ from acculturate.serving.web import MAX_BODY, ApiError, Guard, error_handlers
 
 _CHAT_TOKENS = 256
 """Tokens of a reply, at most, where a request does not say."""
-_QUESTION = "\nQuestion:"
-"""Ends the reply of a model without a chat template: it would go on with the next question."""
 
 
 class Api:
@@ -90,13 +89,9 @@ class Api:
         asked = await read_body(request, ChatRequest)
         variant = self._variant(asked.model)
         try:
-            encoded = self._model.encode_chat([m.told() for m in asked.messages], variant.line)
+            job = chat_job(self._model, variant, [m.told() for m in asked.messages])
         except UsageError as error:
             raise ApiError(400, _words(error), "messages") from error
-        job = Job(encoded.tokens, stop=() if self._model.chat == "template" else (_QUESTION,))
-        if variant.prompt is not None and not variant.line:
-            at = encoded.prompt_at(variant.prompt.placement)
-            job = replace(job, virtual=variant.prompt.embeddings, at=at, name=variant.name)
         most = asked.max_completion_tokens or asked.max_tokens
         room = self._engine.longest - len(job.tokens) - job.virtual_count
         jobs = self._jobs(asked, [replace(job, max_tokens=most or max(1, min(_CHAT_TOKENS, room)))])
@@ -176,19 +171,13 @@ class Api:
 
     def _jobs(self, asked: Sampled, prompts: Sequence[Job]) -> list[Job]:
         """Return the jobs of a request, `n` for each prompt, after checking that there is room for them."""
-        longest = self._engine.longest
         for job in prompts:
-            length = len(job.tokens) + job.virtual_count
-            if not length:
+            if not len(job.tokens) + job.virtual_count:
                 raise ApiError(400, "the prompt is empty", "prompt")
-            if length + job.max_tokens > longest:
-                raise ApiError(
-                    400,
-                    f"the prompt has {length} tokens, virtual ones among them, and {job.max_tokens} are to be "
-                    f"written; there is room for {longest}",
-                    "prompt",
-                    "context_length_exceeded",
-                )
+            try:
+                self._engine.check(job)
+            except UsageError as error:
+                raise ApiError(400, _words(error), "prompt", "context_length_exceeded") from error
         if len(prompts) * asked.n > self._engine.most:
             raise ApiError(400, f"more than {self._engine.most} texts in one request", "n")
         return [
@@ -196,8 +185,7 @@ class Api:
                 job,
                 temperature=asked.temperature,
                 top_p=asked.top_p,
-                # Choices of one seed differ; the first is what it is alone.
-                seed=None if asked.seed is None else [abs(asked.seed), asked.seed < 0, index],
+                seed=None if asked.seed is None else seed_of(asked.seed, index),
                 stop=(*job.stop, *(asked.stop or ())),
             )
             for job in prompts

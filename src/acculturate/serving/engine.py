@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from acculturate.errors import AcculturateError, FailureError
+from acculturate.errors import AcculturateError, FailureError, UsageError
 from acculturate.formatting import first_line
 from acculturate.model import Chance, LanguageModel, Prompt, Text, chances, choose
 from acculturate.serving.writing import Writing
@@ -134,6 +134,20 @@ class Engine:
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
+
+    def check(self, job: Job) -> None:
+        """Refuse a job that there is no room for.
+
+        Raises:
+            UsageError: It is too long.
+        """
+        length = len(job.tokens) + job.virtual_count
+        if length + job.max_tokens > self.longest:
+            raise UsageError(
+                f"the prompt has {length} tokens, virtual ones among them, and {job.max_tokens} are to be "
+                f"written; there is room for {self.longest}",
+                "Send less, or ask for fewer.",
+            )
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Let jobs wait for places: all of them, or none.

@@ -1,0 +1,69 @@
+"""Conversations with a variant: what its model reads, and one question to several variants at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from queue import SimpleQueue
+
+from acculturate.errors import AcculturateError
+from acculturate.model import LanguageModel
+from acculturate.serving.engine import Engine, Job, Piece
+from acculturate.serving.variants import Variant
+
+_QUESTION = "\nQuestion:"
+"""Ends the reply of a model without a chat template: it would go on with the next question."""
+
+
+def chat_job(model: LanguageModel, variant: Variant, messages: Sequence[tuple[str, str]]) -> Job:
+    """Return the job of a variant's reply.
+
+    Args:
+        model: The model.
+        variant: The variant that replies.
+        messages: Role and text of each message.
+
+    Raises:
+        UsageError: The model's template refuses the conversation.
+    """
+    encoded = model.encode_chat(messages, variant.line)
+    job = Job(encoded.tokens, stop=() if model.chat == "template" else (_QUESTION,))
+    if variant.prompt is None or variant.line:
+        return job
+    at = encoded.prompt_at(variant.prompt.placement)
+    return replace(job, virtual=variant.prompt.embeddings, at=at, name=variant.name)
+
+
+def seed_of(seed: int, choice: int = 0) -> list[int]:
+    """Return what starts the random numbers of a choice: those of one seed differ."""
+    return [abs(seed), seed < 0, choice]
+
+
+def write_all(engine: Engine, jobs: Iterable[Job]) -> Iterator[tuple[int, Piece]]:
+    """Let an engine do jobs at once, and yield every piece with its job's number as it comes.
+
+    Jobs that are not done are cancelled when the iterator is closed.
+
+    Raises:
+        FailureError: The engine failed.
+        UsageError: A job is too long.
+    """
+    came: SimpleQueue[tuple[int, Piece | AcculturateError]] = SimpleQueue()
+    given = [
+        replace(job, deliver=lambda piece, index=index: came.put((index, piece)))
+        for index, job in enumerate(jobs)
+    ]
+    for job in given:
+        engine.check(job)
+    engine.submit(given)
+    left = len(given)
+    try:
+        while left:
+            index, piece = came.get()
+            if isinstance(piece, AcculturateError):
+                raise piece
+            left -= piece.end is not None
+            yield index, piece
+    finally:
+        for job in given:
+            job.cancelled = True
