@@ -20,7 +20,7 @@ from acculturate.commands.evaluate import evaluate
 from acculturate.commands.experiment import experiment
 from acculturate.commands.measure import measure
 from acculturate.commands.options import PanelCommand, with_options
-from acculturate.commands.rate import prepare, rating_report
+from acculturate.commands.rate import prepare, rating_report, serve_rating
 from acculturate.commands.reports import export, figures, relate, report
 from acculturate.commands.score import score
 from acculturate.commands.serve import serve
@@ -62,6 +62,7 @@ for command in commands:
 instrument.command(cls=PanelCommand)(with_options(template))
 instrument.command("list", cls=PanelCommand)(with_options(list_instruments))
 rate.command(cls=PanelCommand)(with_options(prepare))
+rate.command("serve", cls=PanelCommand)(with_options(serve_rating))
 rate.command("report", cls=PanelCommand)(with_options(rating_report))
 
 

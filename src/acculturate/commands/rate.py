@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import acculturate as ac
-from acculturate import display
+from acculturate import display, terminal
 from acculturate.commands.loading import load
 from acculturate.commands.options import Seed
+from acculturate.errors import UsageError
 
 
 def prepare(
@@ -95,3 +98,31 @@ def rating_report(
         display.show_lines(map(str, reported.files))
 
     display.print_result(as_json, to_dict(reported), show)
+
+
+def serve_rating(
+    folder: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8001,
+) -> None:
+    """Show the pairs of a rating to people in their browsers.
+
+    Every judgement is on the disk before it is confirmed; Ctrl-C stops, and the same command goes on.
+
+    Options:
+        folder: Folder of the rating; its key is not read.
+        host: Address to listen on; beyond this machine, browsers ask for the key in ACCULTURATE_API_KEY.
+        port: Port to listen on; 0 takes one that is free.
+    """
+    if find_spec("starlette") is None or find_spec("uvicorn") is None:
+        raise UsageError("a server needs starlette and uvicorn", "pip install 'acculturate[rate]'")
+    from acculturate.rating.app import open_app
+    from acculturate.serving.web import API_KEY, check_key, open_socket, run_app
+
+    key = check_key(host, os.environ.get(API_KEY))
+    with open_app(folder, host, key) as app, open_socket(host, port) as listening:
+        address = f"[{host}]" if ":" in host else host
+        url = f"http://{address}:{listening.getsockname()[1]}"
+        terminal.say(f"Raters find the pairs of {folder} at {url}; Ctrl-C stops.")
+        run_app(app, listening)

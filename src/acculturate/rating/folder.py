@@ -20,6 +20,8 @@ PAIRS, KEY, RATINGS = "pairs.jsonl", "key.json", "ratings.jsonl"
 NAIVE, AGAIN, PERSONA = "naive", "naive again", "persona"
 """Names of variants beside the runs': the untouched model, its answers drawn anew, and with a persona line."""
 
+SHARE = 0.1
+"""Of the pairs: of naive against naive; and shown to a rater once more."""
 RESTORE = "Restore both files as `acculturate rate prepare` wrote them."
 
 Kind = Literal["naive", "persona", "tuned"]

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from acculturate.formatting import LEVEL, interval_text, loss_text, share_text, short
 from acculturate.metrics.ratings import Wins
 from acculturate.metrics.statistics import Quantity
-from acculturate.rating.folder import NAIVE, PERSONA
+from acculturate.rating.folder import AGAIN, NAIVE, PERSONA
 from acculturate.rating.statistics import Agreement, Results
-from acculturate.reporting.narrative import Finding
+from acculturate.reporting.findings import Finding
 
 ENOUGH_AGREEMENT = 0.667
 """Krippendorff's alpha below which no conclusion is customary, not even a tentative one (K. Krippendorff 2018,
@@ -21,9 +21,9 @@ Content Analysis, chapter 12)."""
 
 def label(variant: str) -> str:
     """Return the name of a variant in a sentence."""
-    return {NAIVE: "the untouched model", PERSONA: "the persona line"}.get(
-        variant, short(variant, 40)
-    )
+    untouched = "the untouched model"
+    known = {NAIVE: untouched, AGAIN: untouched, PERSONA: "the persona line"}
+    return known.get(variant, short(variant, 40))
 
 
 def headline(results: Results, country: str) -> str:

@@ -22,6 +22,7 @@ from acculturate.rating.folder import (
     AGAIN,
     NAIVE,
     PERSONA,
+    SHARE,
     Key,
     Origin,
     Pair,
@@ -36,8 +37,6 @@ from acculturate.tuning.baselines import persona_line
 
 MAX_TOKENS = 80
 """Tokens of an answer."""
-SHARE = 0.1
-"""Of the pairs: of naive against naive; of what a rater sees: shown once more."""
 
 _Drawn = tuple[int, str, str]
 """Index of a question, and the names of two variants."""

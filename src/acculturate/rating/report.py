@@ -36,10 +36,9 @@ from acculturate.rating.statistics import DIFFERENCE, Judgement, Results, evalua
 from acculturate.rating.tables import Table, tables_of
 from acculturate.record_files import MEND, write_record
 from acculturate.reporting.report import environment
-from acculturate.runs import load_prompt
+from acculturate.runs import RATED, load_prompt
 
 _SUMS = ("=", "+", "-", "@", "\t", "\r")
-_FILE = "evaluation/ratings.json"
 
 
 @dataclass(frozen=True)
@@ -254,7 +253,7 @@ def _write_to_runs(opened: OpenedRating, results: Results) -> dict[str, str]:
                 raise UsageError("it holds another soft prompt now")
             rated = _rated(opened, results, variant)
             if rated is not None:
-                write_record(Path(variant.run) / _FILE, rated)
+                write_record(Path(variant.run) / "evaluation" / f"{RATED}.json", rated)
         except (UsageError, FailureError) as error:
             left_out[variant.run] = str(error)
     return left_out

@@ -320,15 +320,15 @@ def _strength(
         score, names = judgement.score(aspect), (judgement.first, judgement.second)
         row = (*names, score) if (*names, score) in place else (*names[::-1], 1 - score)
         counts[index, place[row]] = 1
-    whole = _fit(rows, counts.sum(axis=0), variants)
-    if whole is None or not judgements:
-        return Strength(aspect, None, None)
-    weights = sample.weights(judgements)
+    whole, weights = _fit(rows, counts.sum(axis=0), variants), sample.weights(judgements)
     totals = weights.sum(axis=1, keepdims=True)
     drawn = len(judgements) * (weights @ counts)[totals[:, 0] > 0] / totals[totals[:, 0] > 0]
     fits = [fit[0] for fit in (_fit(rows, sampled, variants) for sampled in drawn) if fit]
+    if whole is None or not fits:
+        return Strength(aspect, None, None)
+    samples = np.array(fits)
     log_odds = {
-        name: Quantity(float(whole[0][index]), interval_of(np.array(fits)[:, index]))
+        name: Quantity(float(whole[0][index]), interval_of(samples[:, index]) if index else None)
         for index, name in enumerate(variants)
     }
     return Strength(aspect, log_odds, whole[1])

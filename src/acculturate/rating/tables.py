@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from acculturate.formatting import LEVEL, MISSING, loss_text, share_text, short
 from acculturate.metrics.ratings import Wins
 from acculturate.metrics.statistics import Quantity
-from acculturate.rating.folder import NAIVE
+from acculturate.rating.folder import AGAIN
 from acculturate.rating.narrative import ends_text, label
 from acculturate.rating.statistics import Results
 
@@ -21,7 +21,7 @@ Cell = tuple[str, str]
 _ASPECTS = {"typical": "more typical", "better": "better written"}
 _WINS = f"""Share of judgements that the first of two ways of answering wins; a tie is half a win. Small
 print: {LEVEL} interval, raters and questions drawn anew. Needed: judgements that would show a difference of
-%d points from one half in four of five studies like this one."""
+POINTS points from one half in four of five studies like this one."""
 _STRENGTHS = f"""Bradley-Terry strengths with ties (Davidson 1970; Newman 2023), all comparisons together, as
 log-odds of a win over the untouched model, whose own is 0. Small print: {LEVEL} interval. Marked: share of the
 answers that raters found stereotyped or offensive."""
@@ -74,7 +74,8 @@ def _wins(results: Results, country: str) -> Table:
         )
         for wins in (*results.wins, *([results.floor] if results.floor else []))
     )
-    return _table("Shares of wins", _WINS % round(100 * results.difference), header, rows)
+    caption = _WINS.replace("POINTS", str(round(100 * results.difference)))
+    return _table("Shares of wins", caption, header, rows)
 
 
 def _strengths(results: Results) -> Table:
@@ -118,7 +119,7 @@ def _table(
 
 
 def _against(wins: Wins) -> str:
-    return "itself" if wins.variant == NAIVE else label(wins.against)
+    return "itself" if wins.variant == AGAIN else label(wins.against)
 
 
 def _share(quantity: Quantity | None) -> Cell:

@@ -22,6 +22,7 @@ from acculturate.metrics.written_answers import Generated
 from acculturate.reporting import attained_narrative
 from acculturate.reporting.behaviour_narrative import behaviour
 from acculturate.reporting.narrative import country
+from acculturate.reporting.ratings_narrative import ratings
 from acculturate.runs import RunRecords
 
 
@@ -176,6 +177,7 @@ def sentences(run: RunRecords) -> tuple[str, ...]:
         specificity,
         other_surveys,
         behaviour,
+        ratings,
         extremes,
         respondents,
         generated,

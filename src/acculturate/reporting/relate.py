@@ -1,7 +1,7 @@
 """Survey losses and downstream scores of many runs, from their files alone.
 
-In: run directories with summary.json, benchmarks/*.json and behaviour.json under evaluation/. Out: `Related`:
-the pairs, and their correlations within countries and over all. Nothing is asked of a model.
+In: run directories with summary.json, benchmarks/*.json, behaviour.json and ratings.json under evaluation/.
+Out: `Related`: the pairs, and their correlations within countries and over all. Nothing is asked of a model.
 """
 
 from __future__ import annotations
@@ -26,9 +26,12 @@ SCORES = {
     "all": "score on all questions",
     "own": "score on the target's own questions",
     "towards": "shift of choices towards the target",
+    "wins": "share of wins over the untouched model, as people judge",
 }
 BEHAVIOUR = "behaviour"
 """Stands among the benchmarks; its score is the shift of choices by words, 0 untouched."""
+RATINGS = "ratings"
+"""Likewise; its score is the share of wins in what is more typical of the country, 0.5 untouched."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,8 @@ class Point:
         group: Its country, and its model and survey where the runs differ in them.
         loss: Of the tuned model, by the keys of `LOSSES`.
         naive_loss: Of the untouched one.
-        score: Of the tuned model, by the keys of `SCORES`: "towards" of behaviour; "all" of a benchmark, and
-            "own" only where it has the country.
+        score: Of the tuned model, by the keys of `SCORES`: "towards" of behaviour; "wins" of ratings; "all"
+            of a benchmark, and "own" only where it has the country.
         naive_score: Of the untouched one.
         interval: 95% interval of the score on all questions, or of the shift, or None.
     """
@@ -77,7 +80,7 @@ class Benchmark:
     """One benchmark over the runs that were asked it.
 
     Attributes:
-        name: Its key, or `BEHAVIOUR`.
+        name: Its key, `BEHAVIOUR` or `RATINGS`.
         questions: How many questions or situations it has; the same benchmark with another number of them
             stands by itself.
         points: The runs.
@@ -180,6 +183,11 @@ def _asked(run: RunRecords) -> Iterator[_Asked]:
         towards = choices.towards
         scores = {"towards": towards.value}, {"towards": 0.0}
         yield _Asked(BEHAVIOUR, choices.situations, *scores, towards.interval)
+    rated = run.checks.ratings
+    wins = rated.against("naive") if rated else None
+    if rated and wins:
+        scores = {"wins": wins.typical.value}, {"wins": 0.5}
+        yield _Asked(RATINGS, rated.questions, *scores, wins.typical.interval)
 
 
 def _point(run: RunRecords, group: str, asked: _Asked) -> Point:

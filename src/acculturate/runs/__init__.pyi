@@ -35,6 +35,7 @@ from .store import DONE as DONE
 from .store import FRONTIER as FRONTIER
 from .store import GUARD as GUARD
 from .store import PROVENANCE as PROVENANCE
+from .store import RATED as RATED
 from .store import REFUSED as REFUSED
 from .store import SUMMARY as SUMMARY
 from .store import Memo as Memo

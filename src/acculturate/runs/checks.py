@@ -13,6 +13,7 @@ from acculturate.metrics.behaviour import Behaviour
 from acculturate.metrics.extremes import Extremes
 from acculturate.metrics.held_out import HEADLINE, FormSetResult, carry_over_of
 from acculturate.metrics.other_surveys import SurveyCheck
+from acculturate.metrics.ratings import Rated
 from acculturate.metrics.respondents import Respondents
 from acculturate.metrics.responsiveness import Responsiveness
 from acculturate.metrics.side_effects import SideEffects
@@ -108,6 +109,7 @@ class Checks:
         missing: Tables of other surveys in which the target is not.
         respondents: Scores of a survey of respondents.
         behaviour: Whether choices in everyday situations and written answers moved too.
+        ratings: Blind judgements of its answers by people.
         benchmarks: Scores in questions outside the survey.
         side_effects: Effects of the prompt on ordinary text.
         refused: What could not be asked, and why.
@@ -124,6 +126,7 @@ class Checks:
     missing: tuple[str, ...] = ()
     respondents: Respondents | None = None
     behaviour: Behaviour | None = None
+    ratings: Rated | None = None
     benchmarks: tuple[Result, ...] = ()
     side_effects: SideEffects | None = None
     refused: tuple[Refusal, ...] = ()

@@ -20,6 +20,7 @@ from acculturate.errors import AcculturateError, FailureError, UsageError, Write
 from acculturate.io import disk_is_full, fingerprint
 from acculturate.metrics.behaviour import Behaviour
 from acculturate.metrics.extremes import Extremes
+from acculturate.metrics.ratings import Rated
 from acculturate.metrics.respondents import Respondents
 from acculturate.metrics.responsiveness import Responsiveness
 from acculturate.metrics.side_effects import SideEffects
@@ -51,6 +52,8 @@ CONTENT = "evaluation/content.json"
 ANSWERS = "evaluation/answers.npz"
 """What was asked for the result; it goes when the run is finished."""
 BENCHMARKS = "evaluation/benchmarks"
+RATED = "ratings"
+"""Name of the file of judgements by people under evaluation/, which `acculturate rate report` makes."""
 _KINDS: dict[str, type] = {
     "held_out": HeldOut,
     "responsiveness": Responsiveness,
@@ -198,6 +201,7 @@ def read_checks(folder: Path) -> Checks:
             missing=others.missing if others else (),
             respondents=part(Respondents, "respondents"),
             behaviour=part(Behaviour, "behaviour"),
+            ratings=part(Rated, RATED),
             benchmarks=read_benchmarks(folder / "benchmarks"),
             side_effects=part(SideEffects, "fluency"),
             refused=refused.refusals if refused else (),
