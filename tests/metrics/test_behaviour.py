@@ -16,6 +16,7 @@ from acculturate.metrics.behaviour import (
 )
 from acculturate.metrics.scenarios import load_scenarios
 from acculturate.model import Answers, FakeModel, SoftPrompt
+from acculturate.survey import Line
 
 WANTED = {"pdi": 30.0, "idv": -50.0, "mas": 10.0, "uai": -10.0, "lto": 40.0, "ivr": -40.0}
 SETTINGS = BehaviourSettings(WANTED, {"tuned": WANTED, "persona": {"pdi": 3.0, "idv": -2.0}})
@@ -133,7 +134,7 @@ def test_a_line_of_words_stands_in_front_and_a_broken_model_gives_no_number(scen
             told = np.array([float(form.text.startswith("Be so.\n")) for form in query.forms])
             return Answers(query.forms, np.stack([expit(told), expit(-told)], axis=1)[None])
 
-    assert choices(Reading(), scenarios, method="Be so.").dimensions["mas"].shift.value == 1.0
+    assert choices(Reading(), scenarios, method=Line("Be so.")).dimensions["mas"].shift.value == 1.0
 
     class Broken(Acting):
         def odds(self, form, tuned):

@@ -20,6 +20,7 @@ from acculturate.metrics.scenarios import Scenarios
 from acculturate.metrics.side_effects import Reply
 from acculturate.model import AnswerModel
 from acculturate.runs import Evaluation, Memo, Run
+from acculturate.survey import Line
 
 
 def evaluate_behaviour(
@@ -45,10 +46,11 @@ def evaluate_behaviour(
         letters: Whether actions are to be chosen by letters too.
         seed: Of the bootstrap.
     """
-    settings = _settings(run.summary, seed)
+    settings = behaviour_settings(run.summary, seed)
     lines = {
         key: run.summary.baselines[key] for key in ("persona",) if key in run.summary.baselines
     }
+    personas = {key: Line(text) for key, text in lines.items()}
     parts = [scenarios.model_dump(), asdict(settings), lines, written, MAX_TOKENS]
     parts += [] if letters else ["no letters"]
 
@@ -57,7 +59,7 @@ def evaluate_behaviour(
         tuned, judge = {"tuned": run.soft_prompt}, None
         replies: tuple[Reply, ...] = ()
         with memo.attempt("behaviour:words", "everyday situations by the words of actions"):
-            rows += measure_choices(model, {**tuned, **lines}, scenarios, "words", settings)
+            rows += measure_choices(model, {**tuned, **personas}, scenarios, "words", settings)
         if letters:
             with memo.attempt("behaviour:labels", "everyday situations by letters"):
                 rows += measure_choices(model, tuned, scenarios, "labels", settings)
@@ -79,7 +81,7 @@ def evaluate_behaviour(
     memo.once("behaviour", make, fingerprint=fingerprint("behaviour", *parts))
 
 
-def _settings(summary: Evaluation, seed: int) -> BehaviourSettings:
+def behaviour_settings(summary: Evaluation, seed: int) -> BehaviourSettings:
     """Return the shift that a run's target asks for, and those that its methods made on held-out forms."""
     naive = summary.method("naive")
     if naive is None or naive.tuning is None or naive.held_out is None:

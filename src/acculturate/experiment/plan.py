@@ -23,13 +23,13 @@ from acculturate.io import is_path, parse_toml, read_bytes
 from acculturate.model.answers import AnswerModel, Chat
 from acculturate.model.load import load_model
 from acculturate.schema import Flag, Section, Text, Whole, fault, validated
-from acculturate.tuning import Method, Settings, make_method, setting_fields
+from acculturate.tuning import TREATMENTS, Method, Settings, make_method, setting_fields
 
 T = TypeVar("T")
 
 PRESETS = Path(__file__).parent / "presets"
 
-BASELINES = ("naive", "persona", "in-context", "constant")
+BASELINES = ("naive", *TREATMENTS, "constant")
 """Methods without a search; each is measured once a country."""
 
 _LONGEST_NAME = 100

@@ -20,7 +20,7 @@ import numpy as np
 from acculturate.errors import FailureError
 from acculturate.experiment.plan import Experiment
 from acculturate.experiment.prepared import BASELINE_CELL, Cell
-from acculturate.experiment.worker import LINES, SUMMARY, checks_folder, is_complete
+from acculturate.experiment.worker import SUMMARY, checks_folder, is_complete
 from acculturate.io import write_bytes, write_text
 from acculturate.metrics import AttainedShift, Interval, Quantity, State
 from acculturate.record_files import MEND, read_record
@@ -200,7 +200,7 @@ def _baselines(
     source = cell.folder / SUMMARY
     evaluation = read_record(Evaluation, out / source)
     naive = evaluation.method("naive")
-    checks = {line: read_checks(out / checks_folder(cell, line)) for line in LINES}
+    checks = {name: read_checks(out / checks_folder(cell, name)) for name in baselines}
     # Everything was compared with the untouched model, whose results stand in any of the files.
     everything = (*checks.values(), *(run.checks for run in runs.values()))
     checks["naive"] = next((each for each in everything if each.rows), Checks())
@@ -300,6 +300,7 @@ def _numbers(result: Measured, goal: float | None) -> Iterator[Number]:
     for key, score in result.evaluation.target.scores.items():
         yield from _number(f"target:{key}", score, source)
     yield from _number("evaluations", row.evaluations, source)
+    yield from _number("tokens_in_front", row.tokens, source)
     if goal is not None:
         history = result.cell.folder / "history.jsonl"
         yield from _number("evaluations_to_goal", result.evaluations_to(goal), history)

@@ -53,6 +53,7 @@ class Line:
         held_out: Loss on forms that no search saw.
         content: Content coefficient of the answers to these.
         divergence: Divergence on ordinary text [nats per token].
+        tokens: Tokens in front of a question.
         shifts: Attained shift on the held-out forms, its correlation with the wanted one, and the carry-over,
             where they count.
         benchmarks: Right answers in percent, in the order of `PaperTable.benchmarks`.
@@ -67,6 +68,7 @@ class Line:
     held_out: Value
     content: Value
     divergence: Value
+    tokens: Value
     shifts: tuple[Value, ...]
     benchmarks: tuple[Value, ...]
     members: tuple[Measured, ...]
@@ -83,7 +85,7 @@ class Line:
             self.held_out.text,
             self.content.text,
             divergence_text(self.divergence.value),
-            *(value.text for value in (*self.shifts, *self.benchmarks)),
+            *(value.text for value in (self.tokens, *self.shifts, *self.benchmarks)),
         )
 
 
@@ -111,7 +113,15 @@ class PaperTable:
         """The table as text."""
         losses = ("loss, tuning forms", "loss, held-out forms", "content", "divergence")
         return TextTable(
-            ("country", "method", "seeds", *losses, *self.shifts, *self.benchmarks),
+            (
+                "country",
+                "method",
+                "seeds",
+                *losses,
+                "tokens in front",
+                *self.shifts,
+                *self.benchmarks,
+            ),
             tuple(line.texts for line in self.lines),
             frozenset(line.texts for line in self.lines if line.best),
         )
@@ -193,6 +203,7 @@ def _line(
         held_out=value([cell.held_out for cell in members], held_out and held_out.interval),
         content=replace(value([cell.row.content for cell in members]), digits=2),
         divergence=value([cell.row.divergence for cell in members]),
+        tokens=Value(first.row.tokens, digits=0),
         shifts=(*shifts, ratio) if shifted else (),
         benchmarks=tuple(percent(key) for key in benchmarks),
         members=tuple(members),

@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from acculturate.errors import FailureError
+from acculturate.errors import FailureError, UsageError
+from acculturate.evaluation.behaviour import behaviour_settings
 from acculturate.evaluation.evaluate import evaluate
 from acculturate.evaluation.examine import examine
 from acculturate.experiment.prepared import BASELINE_CELL, Cell, PreparedExperiment
 from acculturate.io import disk_is_full, json_text, write_text
+from acculturate.metrics.behaviour import (
+    Behaviour,
+    BehaviourRow,
+    BehaviourSettings,
+    measure_choices,
+)
 from acculturate.metrics.comparison import ComparisonSettings, compare
 from acculturate.metrics.held_out import (
     HEADLINE,
@@ -27,17 +34,24 @@ from acculturate.metrics.held_out import (
     make_row,
     rows_by_order,
 )
+from acculturate.metrics.measure import Treatment
 from acculturate.metrics.other_surveys import SurveyCheck, check_with, other_surveys
+from acculturate.metrics.scenarios import load_scenarios
 from acculturate.metrics.specificity import rank_target
 from acculturate.model.answers import AnswerModel
 from acculturate.record_files import write_record
 from acculturate.reporting.report import write_report
 from acculturate.runs import DONE, REFUSED, HeldOut, HeldOutRow, Memo, OtherSurveys
 from acculturate.runs import SUMMARY as RESULT_TABLE
-from acculturate.tuning import Method, Progress, Task, measure_baselines, tune
-
-LINES = {"persona": "persona", "in-context": "in_context"}
-"""Baselines that put a line of words in front of every form, and the line's key in a summary."""
+from acculturate.tuning import (
+    TREATMENTS,
+    Method,
+    Progress,
+    Task,
+    make_treatments,
+    measure_baselines,
+    tune,
+)
 
 SUMMARY = "summary.json"
 """The last file of a cell of baselines."""
@@ -185,25 +199,34 @@ def checks_folder(cell: Cell, method: str) -> Path:
 
 
 def measure_cell(prepared: PreparedExperiment, model: AnswerModel, cell: Cell, out: Path) -> None:
-    """Measure the baselines of one country; lines of words in other ways of asking too, each for itself.
+    """Measure the baselines of one country; words in other ways of asking too, each for itself.
 
     Raises:
         FailureError: The answers are not finite, or the summary cannot be written.
     """
     task = prepared.task(*cell.place, prepared.shared)
-    summary = measure_baselines(model, task)
+    chosen = [name for name in prepared.experiment.baselines if name in TREATMENTS]
+    treatments = make_treatments(model, task, chosen)
+    summary = measure_baselines(model, task, treatments)
     if prepared.experiment.evaluate:
-        for method in LINES:
-            if method in prepared.experiment.baselines:
-                memo = Memo(out / checks_folder(cell, method))
-                _evaluate_line(prepared, model, task, summary.baselines[LINES[method]], memo)
+        for method, treatment in treatments.items():
+            memo = Memo(out / checks_folder(cell, method))
+            _evaluate_treatment(prepared, model, task, treatment, memo)
+            settings = behaviour_settings(summary, task.settings.seed)
+            survey = {"tuned": settings.survey.get(method, {})}
+            _evaluate_behaviour(model, treatment, task, replace(settings, survey=survey), memo)
+            memo.finish()
     write_record(out / cell.folder / SUMMARY, summary)
 
 
-def _evaluate_line(
-    prepared: PreparedExperiment, model: AnswerModel, task: Task, line: str, memo: Memo
+def _evaluate_treatment(
+    prepared: PreparedExperiment,
+    model: AnswerModel,
+    task: Task,
+    treatment: Treatment,
+    memo: Memo,
 ) -> None:
-    """Ask a line of words in the ways in which `evaluate` asks a soft prompt, and write the same files."""
+    """Ask a treatment in the ways in which `evaluate` asks a soft prompt, and write the same files."""
     settings, instrument, target = task.settings, prepared.instrument, task.target
     comparing = ComparisonSettings(
         task.scoring, task.scores, settings.reading, settings.respondents, settings.seed
@@ -215,7 +238,7 @@ def _evaluate_line(
     wanted = None
     for each in sets:
         with memo.attempt(f"asked:{each.key}", each.label.removeprefix("…")):
-            compared = compare(model, line, each.forms, comparing)
+            compared = compare(model, treatment, each.forms, comparing)
             if each.key == TUNING:
                 wanted = compared.wanted
             rows.append(make_row(each.key, each.label, compared, wanted))
@@ -227,8 +250,28 @@ def _evaluate_line(
     for survey in other_surveys(instrument, target.name, settings.language, labels_of(task.forms)):
         if survey.country is not None:
             with memo.attempt(f"survey:{survey.instrument.key}", survey.instrument.title):
-                surveys.append(check_with(model, line, survey, settings.seed))
+                surveys.append(check_with(model, treatment, survey, settings.seed))
     record = tuple(HeldOutRow(**vars(asked)) for asked in (*rows, *by_order))
     memo.write("held_out", HeldOut.of(record))
     memo.write("other_surveys", OtherSurveys(tuple(surveys)))
-    memo.finish()
+
+
+def _evaluate_behaviour(
+    model: AnswerModel,
+    treatment: Treatment,
+    task: Task,
+    settings: BehaviourSettings,
+    memo: Memo,
+) -> None:
+    """Measure how a treatment shifts choices in everyday situations, and write it down."""
+    try:
+        scenarios = load_scenarios(task.scoring.instrument)
+    except UsageError:  # none come with the package for this questionnaire
+        return
+    rows: list[BehaviourRow] = []
+    with memo.attempt("behaviour", "behaviour in everyday situations"):
+        for kind in ("words", "labels"):
+            rows += measure_choices(model, {"tuned": treatment}, scenarios, kind, settings)
+        wanted = dict(settings.wanted)
+        record = Behaviour(scenarios.language, scenarios.source, wanted, tuple(rows))
+        memo.write("behaviour", record)

@@ -35,6 +35,11 @@ class Export:
     run: RunRecords | None
 
     @property
+    def shown(self) -> tuple[Form, ...]:
+        """The forms as they are shown beside the prompt: with its line in front, if it has one."""
+        return self.prompt.before(self.forms)
+
+    @property
     def base(self) -> str:
         """The name under which others know the model."""
         return _EMBEDDED_BASE if self.model.name == "embedded" else self.model.name

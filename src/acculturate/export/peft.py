@@ -59,7 +59,7 @@ class PeftAdapter:
         with task("proving the adapter"):
             # Every form begins with the tokens that an after-bos adapter carries itself.
             carried = len(rows) - len(export.prompt.embeddings)
-            asked = [export.model.encode(form).tokens[carried:] for form in export.forms]
+            asked = [export.model.encode(form).tokens[carried:] for form in export.shown]
             proof = compare(export, _ask(peft, folder, export.model, asked), "through PEFT")
         return Written(proof, {"carried": carried, "peft": str(peft.__version__)})
 

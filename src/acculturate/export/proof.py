@@ -64,7 +64,7 @@ def compare(
     Raises:
         FailureError: The answers differ, or the prompt changes nothing.
     """
-    encoded = [export.model.encode(form) for form in export.forms]
+    encoded = [export.model.encode(form) for form in export.shown]
     own = option_probabilities(export, stored or export.prompt)
     difference = 0.0
     for way, logits in ways.items():

@@ -65,7 +65,7 @@ def _ask(client: Path, export: Export) -> dict[str, list[torch.Tensor]]:
     layer = network.get_input_embeddings()
     found: list[torch.Tensor] = []
     with torch.inference_mode():
-        for form in map(export.model.encode, export.forms[:SINGLE_ROWS]):
+        for form in map(export.model.encode, export.shown[:SINGLE_ROWS]):
             cut = form.prompt_at("before-answer")
             rows = [build(form.tokens[:cut], layer), _embed(export, form.tokens[cut:])]
             whole = torch.cat(rows)[None].to(network.device)

@@ -1,6 +1,6 @@
 """Behaviour: does the survey's shift reach what a model would do, and what it writes?
 
-In: a model, a soft prompt or a line of words, `Scenarios`, and the shift of the survey's scores. Out: a
+In: a model, a soft prompt or words in front, `Scenarios`, and the shift of the survey's scores. Out: a
 `Behaviour`: for each dimension the shift of choices in everyday situations, read by the words of the actions
 and by letters, and of written answers, as the untouched model judges them. Situations are the sample.
 """
@@ -17,7 +17,7 @@ from jaxtyping import Float
 from acculturate.errors import UsageError
 from acculturate.metrics.attained import correlations
 from acculturate.metrics.content import ENOUGH
-from acculturate.metrics.measure import ask_state
+from acculturate.metrics.measure import Treatment, ask_state
 from acculturate.metrics.scenarios import (
     Judge,
     Scenarios,
@@ -30,7 +30,7 @@ from acculturate.metrics.statistics import Quantity, bootstrap_weights, interval
 from acculturate.model import AnswerModel, ProseModel, SoftPrompt, one_each
 from acculturate.progress import task
 from acculturate.record_files import Interval, Numbers
-from acculturate.survey import Form, with_line
+from acculturate.survey import Form
 
 Kind = Literal["words", "labels", "written"]
 """By the words of the actions, by letters in front of them, or by written answers to open questions."""
@@ -166,7 +166,7 @@ class BehaviourSettings:
 
 def measure_choices(
     model: AnswerModel,
-    methods: Mapping[str, SoftPrompt | str],
+    methods: Mapping[str, Treatment],
     scenarios: Scenarios,
     kind: Literal["words", "labels"],
     settings: BehaviourSettings,
@@ -178,7 +178,7 @@ def measure_choices(
 
     Args:
         model: The model to ask.
-        methods: A soft prompt, or a line of words to stand in front, by name.
+        methods: A soft prompt, or words to stand in front, by name.
         scenarios: The situations.
         kind: The reading of the choices.
         settings: The shifts to compare with.
@@ -261,11 +261,9 @@ def _check_judge(right: int, questions: int) -> JudgeCheck:
 
 
 def _log_odds(
-    model: AnswerModel, method: SoftPrompt | str | None, forms: Sequence[Form]
+    model: AnswerModel, method: Treatment | None, forms: Sequence[Form]
 ) -> Float[np.ndarray, " form"]:
     """Return the log-odds of option 0 against option 1 in every form; NaN of a broken model."""
-    if isinstance(method, str):
-        method, forms = None, with_line(forms, method)
     answers = ask_state(model, method, forms, calibrated=False)
     p = np.maximum(answers.probabilities[0].astype(np.float64), _LEAST)
     return np.log(p[:, 0]) - np.log(p[:, 1])

@@ -7,16 +7,22 @@ that the interval of a gain is that of a difference within pairs, not of two sep
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from acculturate.metrics.attained import AttainedShift, attained_shift
 from acculturate.metrics.content import content
-from acculturate.metrics.measure import RESPONDENTS, ask_state, score_answers, score_intervals
+from acculturate.metrics.measure import (
+    RESPONDENTS,
+    Treatment,
+    ask_state,
+    score_answers,
+    score_intervals,
+)
 from acculturate.metrics.statistics import Interval, interval_around, loss_interval
-from acculturate.model import AnswerModel, Answers, SoftPrompt
+from acculturate.model import AnswerModel, Answers
 from acculturate.record_files import (
     InfIfNull,
     Intervals,
@@ -24,7 +30,7 @@ from acculturate.record_files import (
     Numbers,
     OptionalInterval,
 )
-from acculturate.survey import Form, Reading, Scoring, with_line
+from acculturate.survey import Form, Reading, Scoring
 
 
 @dataclass(frozen=True)
@@ -182,7 +188,7 @@ class Comparison:
 
 def compare(
     model: AnswerModel,
-    prompt: SoftPrompt | str,
+    treatment: Treatment,
     forms: Sequence[Form],
     settings: ComparisonSettings,
 ) -> Comparison:
@@ -190,7 +196,7 @@ def compare(
 
     Args:
         model: The model to ask.
-        prompt: The tuned soft prompt, or a line of words to stand in front of every form.
+        treatment: The tuned soft prompt, or words to stand in front of every form.
         forms: The forms to ask, every item of the instrument at least once.
         settings: The settings of the comparison.
 
@@ -198,11 +204,7 @@ def compare(
         UsageError: The soft prompt was made for another width.
     """
     naive = ask_state(model, None, forms, valid_mass=True)
-    if isinstance(prompt, str):
-        instructed = ask_state(model, None, with_line(forms, prompt), valid_mass=True)
-        tuned = replace(instructed, forms=naive.forms)
-    else:
-        tuned = ask_state(model, prompt, forms, valid_mass=True)
+    tuned = ask_state(model, treatment, forms, valid_mass=True)
     return compare_answers(naive, tuned, settings)
 
 

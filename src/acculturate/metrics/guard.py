@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
 
 from acculturate.io import fingerprint
 from acculturate.metrics.texts import (
@@ -25,6 +24,8 @@ from acculturate.metrics.texts import (
 )
 from acculturate.model.answers import Answering, Exchange, Passage, Placement, ProseModel, Query
 from acculturate.model.asking import ask, one_each
+from acculturate.model.soft_prompt import Prompt
+from acculturate.model.steering import SteeringVector
 from acculturate.progress import task
 
 GuardKind = Literal["texts", "sentences"]
@@ -75,16 +76,16 @@ class Guard:
     def read(
         self,
         model: Answering,
-        prompt: Float[np.ndarray, "token hidden"] | None,
+        prompt: Prompt | SteeringVector | None,
         placement: Placement,
     ) -> GuardReading:
-        """Read the fixed texts under one soft prompt, or under none."""
+        """Read the fixed texts under one soft prompt or steering vector, or under none."""
         return read_guard(model, prompt, placement, self.fixed, self.read_every)
 
     def read_held_out(
         self,
         model: Answering,
-        prompt: Float[np.ndarray, "token hidden"] | None,
+        prompt: Prompt | SteeringVector | None,
         placement: Placement,
     ) -> GuardReading:
         """Read what no search sees: the mean over its groups, which count alike."""
@@ -136,14 +137,17 @@ def write_own_answers(
 
 def read_guard(
     model: Answering,
-    prompt: Float[np.ndarray, "token hidden"] | None,
+    prompt: Prompt | SteeringVector | None,
     placement: Placement,
     texts: Sequence[Passage] = HELD_OUT_TEXTS,
     read_every: int = 1,
 ) -> GuardReading:
-    """Read the guard for one soft prompt, or for the untouched model."""
-    prompts = None if prompt is None else np.asarray(prompt)[None]
-    answers = ask(model, prompts, Query(texts=texts, placement=placement, read_every=read_every))
+    """Read the guard for one soft prompt or steering vector, or for the untouched model."""
+    query = Query(texts=texts, placement=placement, read_every=read_every)
+    if isinstance(prompt, SteeringVector):
+        answers = ask(model, None, replace(query, steering=prompt))
+    else:
+        answers = ask(model, None if prompt is None else np.asarray(prompt)[None], query)
     if answers.divergence is None or answers.perplexity is None:
         raise ValueError("a guard is read on at least one text")
     return GuardReading(float(answers.divergence[0]), float(answers.perplexity[0]))

@@ -19,9 +19,19 @@ from acculturate.errors import UsageError
 from acculturate.metrics.content import Content, content
 from acculturate.metrics.responsiveness import Responsiveness
 from acculturate.metrics.statistics import Interval, bootstrap_means, interval_of, loss_interval
-from acculturate.model import AnswerModel, Answers, Query, SoftPrompt, ask, check_prompt
+from acculturate.model import (
+    Answering,
+    AnswerModel,
+    Answers,
+    Query,
+    SoftPrompt,
+    SteeringVector,
+    ask,
+    check_prompt,
+)
 from acculturate.progress import task
 from acculturate.survey import (
+    Context,
     Country,
     CountryTable,
     Form,
@@ -41,6 +51,9 @@ NEAREST = 5
 RESPONDENTS = 100
 
 FormChoice = Literal["all", "tuning", "held-out"]
+
+Treatment = SoftPrompt | SteeringVector | Context
+"""A way to move a model's answers without touching a weight."""
 
 
 @dataclass(frozen=True)
@@ -166,18 +179,23 @@ def _check_forms(forms: Sequence[Form], instrument: Instrument, scoring: Scoring
 
 
 def ask_state(
-    model: AnswerModel,
-    prompt: SoftPrompt | None,
+    model: Answering,
+    treatment: Treatment | None,
     forms: Sequence[Form],
     *,
     valid_mass: bool = False,
     calibrated: bool = True,
 ) -> Answers:
-    """Ask the model forms, tuned by a soft prompt or untouched; the rest is as in `Query`."""
+    """Ask the model forms under a treatment, or untouched; the rest is as in `Query`."""
     query = Query(forms, valid_mass=valid_mass, calibrated=calibrated)
-    if prompt is None:
+    if treatment is None:
         return ask(model, None, query)
-    return ask(model, prompt.embeddings[None], replace(query, placement=prompt.placement))
+    query, prompts = replace(query, forms=treatment.before(query.forms)), None
+    if isinstance(treatment, SoftPrompt):
+        query, prompts = replace(query, placement=treatment.placement), treatment.embeddings[None]
+    elif isinstance(treatment, SteeringVector):
+        query = replace(query, steering=treatment)
+    return replace(ask(model, prompts, query), forms=tuple(forms))
 
 
 def choose_forms(

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from acculturate.metrics.comparison import ComparisonSettings, StatePair, compare
 from acculturate.metrics.held_out import limit_forms
-from acculturate.model import AnswerModel, SoftPrompt
+from acculturate.metrics.measure import Treatment
+from acculturate.model import AnswerModel
 from acculturate.record_files import Numbers
 from acculturate.survey import (
     Country,
@@ -99,13 +100,13 @@ def other_surveys(
 
 
 def check_with(
-    model: AnswerModel, prompt: SoftPrompt | str, survey: OtherSurvey, seed: int = 0
+    model: AnswerModel, treatment: Treatment, survey: OtherSurvey, seed: int = 0
 ) -> SurveyCheck:
     """Ask both states another survey, read as expected answers with its own anchor.
 
     Args:
         model: The model to ask.
-        prompt: The tuned soft prompt, or a line of words.
+        treatment: The tuned soft prompt, or words in front of every form.
         survey: One whose table has the country.
         seed: Of the bootstrap.
     """
@@ -115,7 +116,7 @@ def check_with(
     scoring = Scoring(survey.instrument)
     target = country.vector(survey.instrument)
     settings = ComparisonSettings(scoring, target, seed=seed)
-    comparison = compare(model, prompt, survey.forms, settings)
+    comparison = compare(model, treatment, survey.forms, settings)
     return SurveyCheck(
         instrument=survey.instrument.key,
         title=survey.instrument.title,

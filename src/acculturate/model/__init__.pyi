@@ -1,4 +1,5 @@
 from .answers import LONGEST_READ as LONGEST_READ
+from .answers import Answering as Answering
 from .answers import AnswerModel as AnswerModel
 from .answers import Answers as Answers
 from .answers import Backward as Backward
@@ -11,6 +12,7 @@ from .answers import IdentifiedModel as IdentifiedModel
 from .answers import Passage as Passage
 from .answers import ProseModel as ProseModel
 from .answers import Query as Query
+from .answers import SteerableModel as SteerableModel
 from .answers import TextReading as TextReading
 from .answers import check_prompt as check_prompt
 from .answers import identify as identify
@@ -39,3 +41,4 @@ from .soft_prompt import Prompts as Prompts
 from .soft_prompt import SoftPrompt as SoftPrompt
 from .start import Init as Init
 from .start import start_population as start_population
+from .steering import SteeringVector as SteeringVector

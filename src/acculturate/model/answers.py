@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from acculturate.errors import UsageError
 from acculturate.model.soft_prompt import Placement, Prompt, Prompts, SoftPrompt
+from acculturate.model.steering import SteeringVector
 from acculturate.survey.forms import Form
 
 Chat = Literal["auto", "template", "none"]
@@ -47,6 +48,7 @@ class Query:
         calibrated: Whether answers in words are calibrated (`calibrate`), which `ask` does for every model.
         pool: Forms whose untouched answers calibrate, whole questionnaires; the query's own forms where it is
             empty. Stored as a tuple.
+        steering: Added to the states of one layer, where a `SteerableModel` is asked.
     """
 
     forms: Sequence[Form] = ()
@@ -56,6 +58,7 @@ class Query:
     read_every: int = 1
     calibrated: bool = True
     pool: Sequence[Form] = ()
+    steering: SteeringVector | None = None
 
     def __post_init__(self) -> None:
         for name in ("forms", "texts", "pool"):
@@ -174,6 +177,10 @@ class Answering(Protocol):
         """Continue a text greedily, behind an optional soft prompt."""
         ...
 
+    def embed_text(self, text: str) -> Prompt:
+        """Return the embedding layer's output for a text, without special tokens."""
+        ...
+
 
 @runtime_checkable
 class AnswerModel(Answering, Protocol):
@@ -193,10 +200,6 @@ class AnswerModel(Answering, Protocol):
 
     def embedding_scale(self) -> float:
         """Return the standard deviation of the embedding layer's output over the vocabulary."""
-        ...
-
-    def embed_text(self, text: str) -> Prompt:
-        """Return the embedding layer's output for a text, without special tokens."""
         ...
 
     def embed_random_tokens(self, count: int, rng: np.random.Generator) -> Prompt:
@@ -260,6 +263,15 @@ class DifferentiableModel(AnswerModel, Protocol):
 
         All that was computed for all candidates is kept until then: ask few at a time.
         """
+        ...
+
+
+@runtime_checkable
+class SteerableModel(AnswerModel, Protocol):
+    """A model whose states can be read and added to; its `ask` heeds `Query.steering`."""
+
+    def mean_states(self, forms: Sequence[Form]) -> Float[np.ndarray, "layer hidden"]:
+        """Return the mean of the states behind every layer at the last token of forms, before the answer."""
         ...
 
 

@@ -15,7 +15,7 @@ from weakref import ref
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.errors import FailureError
+from acculturate.errors import FailureError, UsageError
 from acculturate.model.answers import (
     Answering,
     AnswerModel,
@@ -24,6 +24,7 @@ from acculturate.model.answers import (
     Cotangent,
     DifferentiableModel,
     Query,
+    SteerableModel,
 )
 from acculturate.model.calibration import (
     Means,
@@ -49,14 +50,18 @@ def ask(model: Answering, prompts: Prompts | None, query: Query) -> Answers:
     """Ask a model; see `AnswerModel.ask`. Answers in words are calibrated, unless the query says otherwise.
 
     Raises:
+        UsageError: It is to be steered and cannot be.
         FailureError: Its answers are not what was asked for.
     """
+    if query.steering is not None and not isinstance(model, SteerableModel):
+        raise UsageError(f"{model.name} has no states that can be steered")
     plain = _plain(query)
     with _counted(query.size * (1 if prompts is None else len(prompts))):
         answers = _checked(model, "ask", model.ask(prompts, plain), prompts, plain)
     if not _calibrates(query):
         return answers
-    if prompts is None and query.forms == (own := _calibrating_forms(query)):
+    is_untouched = prompts is None and query.steering is None
+    if is_untouched and query.forms == (own := _calibrating_forms(query)):
         _keep(model, own, answers.probabilities[0])
     means = means_of(_means(model, query), query.forms, answers.probabilities.shape[2])
     return replace(answers, probabilities=calibrate(answers.probabilities, means))

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import dropwhile, pairwise
+from itertools import chain, dropwhile, pairwise
 from typing import TYPE_CHECKING, Any
 
 from acculturate.errors import UsageError
@@ -18,7 +18,7 @@ from acculturate.model.answers import LONGEST_READ, Chat, Passage
 from acculturate.model.chat import ChatTemplate
 from acculturate.model.prefix_tree import shared_length
 from acculturate.model.soft_prompt import Placement
-from acculturate.survey.forms import Form
+from acculturate.survey.forms import Example, Form
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -124,7 +124,7 @@ class FormEncoder:
                 "Give a model whose tokenizer has one, or ask without: --chat none.",
             )
         self._template = ChatTemplate(tokenizer) if has_template and chat != "none" else None
-        self._telling: dict[str, ChatTemplate | None] = {}
+        self._contexts: dict[object, ChatTemplate | None] = {}
         self.chat: Chat = "template" if self._template else "none" if has_template else "auto"
 
     def encode(self, form: Form) -> EncodedForm:
@@ -268,15 +268,33 @@ class FormEncoder:
 
     def _shown(self, form: Form) -> tuple[str, Sequence[str]]:
         """Return a form as the model is shown it, up to the reply, and the texts that stand in it."""
-        if form.told and self._template:
-            if form.line not in self._telling:
-                self._telling[form.line] = None
-                with suppress(UsageError):  # a template without a system message
-                    self._telling[form.line] = ChatTemplate(self._tokenizer, form.line)
-            if template := self._telling[form.line]:
-                text = form.plain.text
-                return template.prompt(text), (form.line, text)
-        return self._message(form.text), (form.text,)
+        system, turns = form.line if form.told else "", self._turns(form)
+        if self._template and (system or turns):
+            if (system, turns) not in self._contexts:
+                self._contexts[system, turns] = self._template_behind(system, turns)
+            if template := self._contexts[system, turns]:
+                text = form.plain.text if system else form.text
+                return template.prompt(text), (system, *chain.from_iterable(turns), text)
+        return self._message(form.dialogue + form.text), (form.dialogue, form.text)
+
+    def _template_behind(self, system: str, turns: Sequence[Example]) -> ChatTemplate | None:
+        """Return the template with messages in front; None where it cannot show them."""
+        earlier = [
+            {"role": role, "content": text}
+            for turn in turns
+            for role, text in zip(("user", "assistant"), turn, strict=True)
+        ]
+        with suppress(UsageError):
+            template = ChatTemplate(self._tokenizer, system, earlier)
+            shown = template.prompt("?")
+            if all(message["content"].strip() in shown for message in earlier):
+                return template
+        return None
+
+    def _turns(self, form: Form) -> tuple[Example, ...]:
+        """Return the examples of a form as a chat model answers them."""
+        cue = "" if form.word_set is not None else f"{form.cue} "
+        return tuple(Example(asked, f"{cue}{answer}") for asked, answer in form.examples)
 
     def _message(self, text: str) -> str:
         """Show a text as the model is shown it, up to the reply."""

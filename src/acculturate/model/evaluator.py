@@ -27,7 +27,7 @@ from acculturate.model.decoding import Decoder
 from acculturate.model.encoding import FormEncoder
 from acculturate.model.forward import PATHS, Forward, Path, does_not_fit
 from acculturate.model.gradient import backward
-from acculturate.model.layers import counting_layers
+from acculturate.model.layers import counting_layers, steered
 from acculturate.model.plan import Plan, Planner, Steps
 from acculturate.model.soft_prompt import Placement, Prompt, Prompts
 from acculturate.model.verification import Verification
@@ -99,7 +99,7 @@ class PopulationEvaluator:
         if self._on_cpu and len(query.forms) > _FORMS_IN_CACHE:
             return self._ask_by_frame(prompts, query)
         population = self._population(prompts)
-        plan = self._plan(query, population.shape[1])
+        plan = self._plan(replace(query, steering=None), population.shape[1])
         reference = self._reference(query)
         outcomes: list[Sequence[torch.Tensor]] = []
         tokens = len(plan.layout.tokens)
@@ -107,7 +107,8 @@ class PopulationEvaluator:
         while start < len(population):
             chunk = population[start : start + chunk_size]
             try:
-                with self._counted(len(chunk) * query.size):
+                steering = steered(self._network, query.steering)
+                with self._counted(len(chunk) * query.size), steering:
                     outcomes.append(self._outcome(plan, chunk, reference, query.valid_mass))
             except torch.OutOfMemoryError as error:
                 if chunk_size == 1:

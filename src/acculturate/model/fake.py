@@ -137,6 +137,8 @@ class FakeModel:
                 f"the soft prompt is {population.shape[2]} wide, {self.name} needs {self.hidden_size}",
                 "A soft prompt works only on the model it was tuned on.",
             )
+        if query.steering is not None:
+            population = population + query.steering.strength * np.array(query.steering.direction)
         tokens = population.shape[1]
         flat = population.reshape(len(population), -1).astype(np.float64)
         widest = max((len(form.options) for form in query.forms), default=0)
@@ -177,6 +179,10 @@ class FakeModel:
             return gradient.reshape(prompts.shape)
 
         return answers, backward
+
+    def mean_states(self, forms: Sequence[Form]) -> Float[np.ndarray, "layer hidden"]:
+        """See `SteerableModel.mean_states`; one layer, which adds up the words."""
+        return np.mean([self.embed_text(form.text).sum(axis=0) for form in forms], axis=0)[None]
 
     def continue_text(
         self, text: str, prompt: SoftPrompt | None = None, *, max_tokens: int = 40

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from transformers import PreTrainedModel
 
 from acculturate.errors import UsageError
@@ -23,9 +24,10 @@ from acculturate.model.encoding import EncodedForm, FormEncoder
 from acculturate.model.evaluator import PopulationEvaluator
 from acculturate.model.forward import Path
 from acculturate.model.generation import TextWriter, end_tokens
+from acculturate.model.layers import last_states
 from acculturate.model.soft_prompt import Placement, Prompt, Prompts, SoftPrompt
 from acculturate.model.weights import model_hash, weights_hash
-from acculturate.progress import skip
+from acculturate.progress import advance, skip
 from acculturate.survey.forms import Form
 
 _UNTOUCHED_KEPT = 128
@@ -167,6 +169,15 @@ class LanguageModel:
             skip(query.size)
         return answers
 
+    @torch.inference_mode()
+    def mean_states(self, forms: Sequence[Form]) -> Float[np.ndarray, "layer hidden"]:
+        """See `SteerableModel.mean_states`."""
+        total: Any = 0.0
+        for form in forms:
+            total = total + last_states(self.network, self.encode(form).tokens)
+            advance(1)
+        return (total / len(forms)).numpy()
+
     def ask_with_gradient(self, prompts: Prompts, query: Query) -> tuple[Answers, Backward]:
         """See `DifferentiableModel.ask_with_gradient`."""
         self._check(prompts)
@@ -188,7 +199,8 @@ class LanguageModel:
     ) -> tuple[str, ...]:
         """See `GeneratingModel.generate_answers`."""
         self._check_soft(prompt)
-        return self._writer.answer(forms, prompt, max_tokens, seed)
+        shown = forms if prompt is None else prompt.before(forms)
+        return self._writer.answer(shown, prompt, max_tokens, seed)
 
     def read_texts(
         self,
@@ -211,6 +223,8 @@ class LanguageModel:
     ) -> tuple[str, ...]:
         """See `ProseModel.reply`."""
         self._check_soft(prompt)
+        if prompt is not None and prompt.line:
+            questions = [f"{prompt.line}\n{question}" for question in questions]
         return self._writer.reply(questions, prompt, max_tokens, seed)
 
     def encode_chat(self, messages: Sequence[tuple[str, str]], line: str = "") -> EncodedForm:

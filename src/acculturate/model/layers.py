@@ -22,6 +22,8 @@ from torch.utils.hooks import RemovableHandle
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from acculturate.errors import FailureError
+from acculturate.model.steering import SteeringVector
 from acculturate.model.tree_attention import NAME, tree_attention
 from acculturate.progress import advance, current_task
 
@@ -59,6 +61,48 @@ def counting_layers(network: PreTrainedModel, amount: float) -> Generator[None]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def steered(network: PreTrainedModel, steering: SteeringVector | None) -> Generator[None]:
+    """Add a vector to the output of one layer for a while, if there is one."""
+    if steering is None:
+        yield
+        return
+    added = steering.strength * torch.tensor(steering.direction)
+
+    def add(_: Any, __: Any, output: Any) -> Any:
+        if isinstance(output, tuple):
+            return (output[0] + added.to(output[0]), *output[1:])
+        return output + added.to(output)
+
+    handle = _layers(network)[steering.layer].register_forward_hook(add)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def last_states(network: PreTrainedModel, tokens: Sequence[int]) -> torch.Tensor:
+    """Return the output of every layer at the last of some tokens, `[layer, hidden]`.
+
+    Raises:
+        FailureError: Its layers are not known.
+    """
+    states: list[torch.Tensor] = []
+
+    def keep(_: Any, __: Any, output: Any) -> None:
+        states.append((output[0] if isinstance(output, tuple) else output)[0, -1].float().cpu())
+
+    handles = [layer.register_forward_hook(keep) for layer in _layers(network)]
+    try:
+        network(torch.tensor([list(tokens)], device=network.device))
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not states:
+        raise FailureError(f"the layers of a {type(network).__name__} are not known")
+    return torch.stack(states)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -19,6 +20,7 @@ from safetensors.numpy import save
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.io import write_bytes
+from acculturate.survey.forms import Form, with_line
 
 Prompt = Float[np.ndarray, "token hidden"]
 """One soft prompt, in the space of the embedding layer's output."""
@@ -43,17 +45,24 @@ class SoftPrompt:
         placement: Where they stand.
         model: Name of the model they were made for.
         model_hash: Its `IdentifiedModel.model_hash`; empty where it is not known.
+        line: Words that it was tuned with, which stand in front of every form and question beside it.
     """
 
     embeddings: Prompt
     placement: Placement
     model: str
     model_hash: str = ""
+    line: str = ""
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256, hexadecimal, of the virtual tokens."""
-        return hashlib.sha256(np.ascontiguousarray(self.embeddings, "<f4").tobytes()).hexdigest()
+        """SHA-256, hexadecimal, of the virtual tokens and the line."""
+        content = np.ascontiguousarray(self.embeddings, "<f4").tobytes() + self.line.encode()
+        return hashlib.sha256(content).hexdigest()
+
+    def before(self, forms: Sequence[Form]) -> tuple[Form, ...]:
+        """Return the same forms with the line in front, if there is one."""
+        return with_line(forms, self.line) if self.line else tuple(forms)
 
     def save(self, path: str | Path) -> None:
         """Write a safetensors file, whole or not at all; the same prompt gives the same bytes.
@@ -64,6 +73,8 @@ class SoftPrompt:
         about = {"placement": self.placement, "model": self.model, "format": "acculturate-1"}
         if self.model_hash:
             about["model_hash"] = self.model_hash
+        if self.line:
+            about["line"] = self.line
         tensor = np.ascontiguousarray(self.embeddings, np.float32)
         write_bytes(Path(path), _in_order(save({TENSOR: tensor}, metadata=about)))
 
@@ -111,7 +122,7 @@ class SoftPrompt:
             )
         known = {} if any_model else about
         made_for = known.get("model", ""), known.get("model_hash", "")
-        return cls(embeddings, cast("Placement", placement), *made_for)
+        return cls(embeddings, cast("Placement", placement), *made_for, about.get("line", ""))
 
 
 def _in_order(content: bytes) -> bytes:

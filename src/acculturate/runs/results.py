@@ -111,7 +111,7 @@ class Method(Keyed):
     """A row of the results: the model in one state, on both form sets and on ordinary text.
 
     Attributes:
-        method: "naive", "persona", "in-context", "constant", "random start" or "tuned".
+        method: "naive", a name of words in front such as "persona", "constant", "random start" or "tuned".
         label: In words.
         tuning: On the tuning forms.
         held_out: On the held-out forms.
@@ -120,6 +120,7 @@ class Method(Keyed):
         held_out_divergence: On texts that the search never read.
         held_out_perplexity: On the same texts.
         evaluations: Spent; None where nothing was searched.
+        tokens: In front of a question, words and virtual tokens; None where it was not counted.
     """
 
     method: str
@@ -131,6 +132,7 @@ class Method(Keyed):
     held_out_divergence: OptionalNumber = None
     held_out_perplexity: OptionalNumber = None
     evaluations: int | None = None
+    tokens: int | None = None
 
     @property
     def content(self) -> float | None:
@@ -184,7 +186,8 @@ class Evaluation(Keyed):
         rows: One a method.
         floor: Least loss that whole-number answers reach, or None where that means nothing.
         constant_answer_loss: Loss of the same answer to everything.
-        baselines: Line of words that a baseline puts in front of every form: persona, in_context.
+        baselines: Words that a baseline puts in front of a form, here the first one (persona, in_context and so
+            on); of a steering vector, layer and strength.
         reading: How answers became numbers.
         aggregate: How distances of scores make a loss.
         forms: Number of forms in each set.

@@ -1,5 +1,6 @@
 """Surveys as data: instruments, the forms that put their items, scoring, and country scores."""
 
+from acculturate.survey.context import Context, Demonstrations, Line
 from acculturate.survey.countries import (
     Country,
     CountryTable,
@@ -8,6 +9,7 @@ from acculturate.survey.countries import (
 )
 from acculturate.survey.country_names import country_name, find_name
 from acculturate.survey.forms import (
+    Example,
     Form,
     LabelKind,
     all_forms,
@@ -28,12 +30,16 @@ from acculturate.survey.scoring import Reading, Scoring, item_means, item_values
 from acculturate.survey.selection import balanced_forms, draw_forms, select_forms
 
 __all__ = [
+    "Context",
     "Country",
     "CountryTable",
+    "Demonstrations",
     "Dimension",
+    "Example",
     "Form",
     "Instrument",
     "LabelKind",
+    "Line",
     "Reading",
     "Respondents",
     "Scoring",

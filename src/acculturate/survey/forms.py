@@ -11,7 +11,7 @@ import re
 import string
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from acculturate.arguments import checked
 from acculturate.errors import UsageError
@@ -28,6 +28,13 @@ LabelKind = Literal["digits", "letters", "words"]
 """Way an answer names its option: by a label in front of it in a list, or, with no list, in its words."""
 MOST_DIGITS = 9
 """The most options that digits can label: a label is one digit, or else one letter."""
+
+
+class Example(NamedTuple):
+    """A question as a form puts it, and an answer to it."""
+
+    question: str
+    answer: str
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,7 @@ class Form:
         line: The lines that `with_line` put in front of the text, which begins with them; else empty.
         told: True where they tell the model what to be; a chat model finds them in the system message, where
             its template has one.
+        examples: Answered questions in front of everything; earlier turns of a chat model.
     """
 
     item: str
@@ -69,12 +77,23 @@ class Form:
     label_kind: LabelKind = "digits"
     line: str = ""
     told: bool = False
+    examples: tuple[Example, ...] = ()
 
     @property
     def plain(self) -> Form:
-        """The form without the lines in front."""
+        """The form without anything in front."""
         text = self.text.removeprefix(f"{self.line}\n") if self.line else self.text
-        return replace(self, text=text, line="", told=False)
+        return replace(self, text=text, line="", told=False, examples=())
+
+    @property
+    def in_front(self) -> str:
+        """Everything in front of the plain form, as one text; empty where there is nothing."""
+        return self.dialogue + self.text.removesuffix(self.plain.text)
+
+    @property
+    def dialogue(self) -> str:
+        """The examples as one text."""
+        return "".join(f"{asked}\n{self.cue} {answer}\n\n" for asked, answer in self.examples)
 
     @property
     def answer_kind(self) -> tuple[str, str]:
@@ -185,7 +204,11 @@ def telling(forms: Sequence[Form], told: str) -> tuple[Form, ...]:
 
 def fingerprint(forms: Iterable[Form]) -> str:
     """Return the SHA-256, hexadecimal, of everything shown and of what each label stands for, in order."""
-    shown = [[form.item, form.text, form.cue, form.labels, form.options] for form in forms]
+    shown: list[list[object]] = []
+    for form in forms:
+        shown.append([form.item, form.text, form.cue, form.labels, form.options])
+        if form.told or form.examples:
+            shown[-1] += [form.told, form.examples]
     return fingerprint_of(shown)
 
 

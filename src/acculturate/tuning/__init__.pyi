@@ -14,6 +14,10 @@ from .settings import Settings as Settings
 from .settings import allowed_values as allowed_values
 from .settings import setting_fields as setting_fields
 from .start import start_search as start_search
+from .steering import find_steering as find_steering
 from .summary import measure_baselines as measure_baselines
 from .task import Task as Task
 from .task import make_task as make_task
+from .treatments import TREATMENTS as TREATMENTS
+from .treatments import make_demonstrations as make_demonstrations
+from .treatments import make_treatments as make_treatments

@@ -81,20 +81,21 @@ class Aim:
     @cached_property
     def shift(self) -> Float[np.ndarray, " dimension"]:
         """The wanted shift: scores to reach less those of the untouched model on the measured forms."""
-        return self._task.scores - self._task.scoring.scores(self._means)[0]
+        return self._task.scores - self._task.scoring.scores(self.means[None])[0]
 
     @cached_property
     def changes(self) -> Float[np.ndarray, " item"]:
         """The smallest changes of item means that make the wanted shift."""
-        return self._task.scoring.least_changes(self._means[0], self.shift)
+        return self._task.scoring.least_changes(self.means, self.shift)
 
     @cached_property
-    def _means(self) -> Float[np.ndarray, "1 item"]:
+    def means(self) -> Float[np.ndarray, " item"]:
+        """The untouched model's item means on the measured forms."""
         measured = self._task.measured
         with progress.task("asking the untouched model", len(measured)):
             answers = ask(self._measured, None, self._task.query(measured))
         values = self._untouched(answers.probabilities[0])
-        return item_means(values[None], measured, self._task.scoring.instrument)
+        return item_means(values[None], measured, self._task.scoring.instrument)[0]
 
     def _untouched(
         self, probabilities: Float[np.ndarray, "form option"]

@@ -48,7 +48,9 @@ def write_frontier(
     ranks = np.linspace(0, len(frontier) - 1, min(len(frontier), MOST_POINTS)).round().astype(int)
     prompts = prompts_of(frontier.vectors[ranks])
     query = Query(
-        task.held_out, placement=task.settings.placement, read_every=task.guard.read_every
+        task.before(task.held_out),
+        placement=task.settings.placement,
+        read_every=task.guard.read_every,
     )
     read = [replace(query, forms=(), texts=texts) for texts in task.guard.held_out]
     size = sum(each.size for each in (query, *read))

@@ -148,7 +148,7 @@ class TuningLoop:
     ) -> None:
         self._model, self._optimizer, self._directory = model, optimizer, directory
         self._scoring, self._settings, self._guard = task.scoring, task.settings, task.guard
-        self._model_hash = identify(model)
+        self._model_hash, self._words = identify(model), task.line
         self._objective = Objective(model, task, optimizer.requires, measured)
         self.space, first = start_search(model, task, optimizer.population_size, self._stream(0))
         self._history: list[Generation] = []
@@ -184,7 +184,7 @@ class TuningLoop:
         """Return the best candidate so far; where forms are sampled, the last generation's."""
         assert self.state.leaders is not None
         embeddings, placement = self.state.leaders[-1], self._settings.placement
-        return SoftPrompt(embeddings, placement, self._model.name, self._model_hash)
+        return SoftPrompt(embeddings, placement, self._model.name, self._model_hash, self._words)
 
     def _run_generation(self) -> None:
         state, began = self.state, time.monotonic()

@@ -108,7 +108,7 @@ class Objective:
     def compare(self, prompts: Prompts, rng: np.random.Generator) -> PopulationEvaluation:
         """Evaluate prompts of different generations on the same forms, asked as the result table asks them."""
         losses, placement = self.aim.losses(self._task.measured), self._task.settings.placement
-        answers = ask(self._measured, prompts, self._task.query(losses.forms))
+        answers = ask(self._measured, prompts, self._task.query(self._task.before(losses.forms)))
         if self._texts:
             every = self._task.guard.read_every
             texts = Query(texts=self._texts, placement=placement, read_every=every)
@@ -153,7 +153,7 @@ class Objective:
         if texts and self._draws_texts:  # from a stream of its own: forms and respondents stay
             texts = self._task.guard.draw(rng.spawn(1)[0])
         return Query(
-            losses.forms,
+            self._task.before(losses.forms),
             texts=texts,
             read_every=self._task.guard.read_every,
             placement=self._task.settings.placement,

@@ -61,6 +61,10 @@ class RememberingModel:
         )
         return str(kept["text"])
 
+    def embed_text(self, text: str) -> Prompt:
+        """See `Answering.embed_text`."""
+        return self._model.embed_text(text)
+
     def _ask(self, prompt: Prompts | None, query: Query) -> Answers:
         forms, asked = (
             form_fingerprint(query.forms),

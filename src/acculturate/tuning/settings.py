@@ -109,6 +109,9 @@ class Settings:
     """Run directory or soft prompt file to start from, for init run."""
     any_model: bool = False
     """Start from the soft prompt of another model, for init run."""
+    persona: bool = False
+    """Tune the soft prompt together with the persona line, which then stands in front of every form and
+    question wherever the soft prompt is used."""
     max_divergence: _Amount = None
     """Limit on the divergence on ordinary text [nats per token]."""
     min_valid_mass: _Amount = None

@@ -5,15 +5,16 @@ In: the model, what was asked, the tuned prompt. Out: an `Evaluation`, which the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from acculturate import progress
-from acculturate.metrics.measure import Profile, profile
+from acculturate.metrics.measure import Profile, Treatment, ask_state, profile
 from acculturate.metrics.texts import OPENINGS
 from acculturate.model.answers import Answering, Answers
 from acculturate.model.asking import ask
-from acculturate.model.soft_prompt import Prompt, SoftPrompt
+from acculturate.model.soft_prompt import SoftPrompt
+from acculturate.model.steering import SteeringVector
 from acculturate.record_files import finite
 from acculturate.runs import (
     Continuation,
@@ -24,10 +25,12 @@ from acculturate.runs import (
     Outcome,
     Target,
 )
-from acculturate.survey.forms import Form, with_line
-from acculturate.tuning.baselines import in_context_line, persona_line
+from acculturate.survey.context import Context
+from acculturate.survey.forms import Form
 from acculturate.tuning.loop import LoopState
+from acculturate.tuning.steering import EVALUATIONS
 from acculturate.tuning.task import Task
+from acculturate.tuning.treatments import TREATMENTS, make_treatments
 
 
 def summarise(
@@ -53,9 +56,10 @@ def summarise(
     rows = list(before.rows)
     if population > 1:  # one prompt alone says nothing of random search
         label = f"Random start: best of {population} random prompts"
-        start, _ = _measure(model, task, "random start", label, prompt=state.start)
+        first = replace(tuned, embeddings=state.start)
+        start, _ = _measure(model, task, "random start", label, first)
         rows.append(replace(start, evaluations=start_cost))
-    row, after = _measure(model, task, "tuned", "Tuned soft prompt", prompt=tuned.embeddings)
+    row, after = _measure(model, task, "tuned", "Tuned soft prompt", tuned)
     return replace(
         before,
         rows=(*rows, replace(row, evaluations=state.evaluations)),
@@ -80,32 +84,36 @@ def continue_texts(model: Answering, tuned: SoftPrompt) -> tuple[Continuation, .
         )
 
 
-def measure_baselines(model: Answering, task: Task) -> Evaluation:
+def measure_baselines(
+    model: Answering, task: Task, treatments: Mapping[str, Treatment] | None = None
+) -> Evaluation:
     """Measure the rows of the result table that need no search.
 
     Args:
         model: Answers the forms.
         task: Forms and scores to reach.
+        treatments: By the names of their methods; words are put in front of the guard's texts too. The lines
+            that every run is compared with, on forms alone, if None.
     """
     scoring, target = task.scoring, task.target
     constant = scoring.constant_answer_loss(task.scores)
     same = Outcome(constant, None, scoring.by_key(scoring.constants), {}, None)
-    persona, in_context = persona_line(target.name), in_context_line(target, scoring.dimensions)
     row, naive = _measure(model, task, "naive", "Naive: the model as it is")
-    in_words = "In-context: the scores in words"
-    rows = (
-        row,
-        _measure(model, task, "persona", "Persona line", line=persona)[0],
-        _measure(model, task, "in-context", in_words, line=in_context)[0],
-        Method("constant", "Constant: the same answer to everything", same, same),
-    )
+    rows, reads = [row], treatments is not None
+    treatments = make_treatments(model, task) if treatments is None else treatments
+    for name, treatment in treatments.items():
+        rows.append(_measure(model, task, name, TREATMENTS[name][0], treatment, reads)[0])
+    rows.append(Method("constant", "Constant: the same answer to everything", same, same))
     return Evaluation(
         target=Target(target.name, scoring.by_key(task.scores), target.table),
         dimensions=tuple(Dimension(d.key, d.name, d.low, d.high) for d in scoring.dimensions),
-        rows=rows,
+        rows=tuple(rows),
         floor=naive.floor,
         constant_answer_loss=constant,
-        baselines={"persona": persona, "in_context": in_context},
+        baselines={
+            name.replace("-", "_"): _described(treatment, task)
+            for name, treatment in treatments.items()
+        },
         reading=task.settings.reading,
         aggregate=str(scoring.aggregate),
         forms=FormCounts(len(task.measured), len(task.held_out)),
@@ -118,19 +126,37 @@ def _measure(
     task: Task,
     method: str,
     label: str,
-    *,
-    line: str | None = None,
-    prompt: Prompt | None = None,
+    treatment: Treatment | None = None,
+    reads: bool = True,
 ) -> tuple[Method, Profile]:
-    """Return one method's row, and its profile on the held-out forms."""
+    """Return one method's row, and its profile on the held-out forms.
+
+    Args:
+        model: Answers the forms.
+        task: Forms and scores to reach.
+        method: Key of the row.
+        label: Its name in words.
+        treatment: What is done to the model, if anything.
+        reads: Whether words are read in front of the guard's texts too; soft prompts always are.
+    """
     tuning, held_out = (
-        measure_forms(model, task, forms if line is None else with_line(forms, line), prompt)
-        for forms in (task.measured, task.held_out)
+        measure_forms(model, task, forms, treatment) for forms in (task.measured, task.held_out)
     )
-    row = Method(method, label, _outcome(tuning), _outcome(held_out))
-    if line is None:  # the guard asks what virtual tokens do to a text; a line of words is a text
-        near = task.guard.read(model, prompt, task.settings.placement)
-        far = task.guard.read_held_out(model, prompt, task.settings.placement)
+    placement, prompt, tokens = task.settings.placement, None, 0
+    evaluations = EVALUATIONS if isinstance(treatment, SteeringVector) else None
+    if isinstance(treatment, SteeringVector):
+        prompt = treatment
+    elif isinstance(treatment, SoftPrompt):
+        prompt, tokens = treatment.embeddings, len(treatment.embeddings)
+        tokens += len(model.embed_text(treatment.line)) if treatment.line else 0
+    elif treatment is not None:  # words in front of a text are tokens there
+        placement, prompt = "after-bos", model.embed_text(_in_front(treatment, task))
+        tokens = len(prompt)
+    outcomes = _outcome(tuning), _outcome(held_out)
+    row = Method(method, label, *outcomes, evaluations=evaluations, tokens=tokens)
+    if reads or treatment is None or isinstance(treatment, SoftPrompt):
+        near = task.guard.read(model, prompt, placement)
+        far = task.guard.read_held_out(model, prompt, placement)
         row = replace(
             row,
             divergence=near.divergence,
@@ -142,11 +168,26 @@ def _measure(
 
 
 def measure_forms(
-    model: Answering, task: Task, forms: Sequence[Form], prompt: Prompt | None = None
+    model: Answering, task: Task, forms: Sequence[Form], treatment: Treatment | None = None
 ) -> Profile:
     """Ask forms and measure the answers as every row of the table is measured."""
-    answers = ask(model, None if prompt is None else prompt[None], task.query(forms))
+    if treatment is None:
+        answers = ask(model, None, task.query(forms))
+    else:
+        answers = ask_state(model, treatment, forms, valid_mass=True)
     return measure_answers(task, answers, model.name)
+
+
+def _in_front(words: Context, task: Task) -> str:
+    """Return the words that stand in front of the first form."""
+    return words.before(task.measured[:1])[0].in_front
+
+
+def _described(treatment: Treatment, task: Task) -> str:
+    """Return the words in front of the first form, or layer and strength of a steering vector."""
+    if isinstance(treatment, SteeringVector):
+        return f"layer {treatment.layer}, strength {treatment.strength:g}"
+    return _in_front(treatment, task).strip()
 
 
 def measure_answers(task: Task, answers: Answers, model: str, candidate: int = 0) -> Profile:

@@ -17,10 +17,11 @@ from acculturate.metrics.held_out import limit_forms
 from acculturate.model.answers import Answers, Query
 from acculturate.search import Optimizer
 from acculturate.survey.countries import Country, CountryTable
-from acculturate.survey.forms import ORDERS, Form, all_forms, crossed_forms
+from acculturate.survey.forms import ORDERS, Form, all_forms, crossed_forms, with_line
 from acculturate.survey.instrument import Instrument
 from acculturate.survey.scoring import Scoring, item_values
 from acculturate.survey.selection import draw_forms, forms_asked_once, select_forms
+from acculturate.tuning.baselines import persona_line
 from acculturate.tuning.losses import questionnaires
 from acculturate.tuning.settings import Settings
 
@@ -66,6 +67,15 @@ class Task:
     held_out: tuple[Form, ...]
     guard: Guard
 
+    @property
+    def line(self) -> str:
+        """Words in front of every form beside a soft prompt; empty where there are none."""
+        return persona_line(self.target.name) if self.settings.persona else ""
+
+    def before(self, forms: Sequence[Form]) -> tuple[Form, ...]:
+        """Return forms as soft prompts are asked them: with the line in front, if there is one."""
+        return with_line(forms, self.line) if self.line else tuple(forms)
+
     def values(
         self, answers: Answers, rng: np.random.Generator
     ) -> Float[np.ndarray, "candidate form"]:
@@ -89,6 +99,7 @@ class Task:
             "aggregate": self.scoring.aggregate,
             "respondents": settings.respondents if settings.reading == "sampled" else None,
             "any_model": settings.any_model or None,
+            "persona": settings.persona or None,
             "forms": len(self.forms),
             "sample": settings.sample_size(instrument),
             "objective": None if settings.goal == "scores" else settings.goal,
