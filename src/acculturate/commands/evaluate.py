@@ -39,6 +39,7 @@ def evaluate(
     device: str = "auto",
     trust_remote_code: bool = False,
     any_model: bool = False,
+    embeddings: str | None = None,
     as_json: bool = False,
 ) -> None:
     """Evaluate finished runs on what their search never saw.
@@ -71,7 +72,9 @@ def evaluate(
         respondents=respondents,
         scenarios=scenarios,
     )
-    load_once = cache(partial(load, device=device, trust_remote_code=trust_remote_code))
+    load_once = cache(
+        partial(load, device=device, trust_remote_code=trust_remote_code, embeddings=embeddings)
+    )
     results = _ask_runs(loaded, ask, model, load_once, quiet=as_json)
     compared, sentences = _compare(loaded) if on is None else ({}, [])
     value = {"runs": results, **compared}

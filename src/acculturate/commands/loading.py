@@ -23,6 +23,7 @@ def load(
     device: str,
     trust_remote_code: bool,
     chat: Chat,
+    embeddings: str | None = None,
     patience: Patience | None = None,
 ) -> AnswerModel:
     """Load the model of the options."""
@@ -33,6 +34,7 @@ def load(
         device=device,
         trust_remote_code=trust_remote_code,
         chat=chat,
+        embeddings=embeddings,
         patience=patience,
     )
 

@@ -37,6 +37,7 @@ def measure(
     chat: Chat = "auto",
     trust_remote_code: bool = False,
     any_model: bool = False,
+    embeddings: str | None = None,
     dry_run: bool = False,
     max_requests: Annotated[int | None, typer.Option(min=0)] = None,
     max_tokens: Annotated[int | None, typer.Option(min=0)] = None,
@@ -75,7 +76,9 @@ def measure(
         answering, counting = counting_model(model, chat)
     else:
         patience = Patience(max_requests=max_requests, max_tokens=max_tokens)
-        answering = load(model, revision, dtype, device, trust_remote_code, chat, patience)
+        answering = load(
+            model, revision, dtype, device, trust_remote_code, chat, embeddings, patience
+        )
     has_all = {d.key for d in survey.dimensions} <= set(countries.dimensions)
     result = ac.measure(
         answering,

@@ -36,6 +36,7 @@ SHARED = {
     "instrument": "Questionnaire: its name, or a TOML file.",
     "table": "Table of country scores: its name, or a CSV file.",
     "labels": "Labels of the answer options; ten options and more always get letters.",
+    "embeddings": "Folder or name of the model that an endpoint serves, for soft prompts over prompt_embeds.",
     "as_json": "Print the result as JSON.",
 }
 """Help of options that mean the same for several commands."""
@@ -45,7 +46,7 @@ ADVANCED = "Advanced"
 
 _ADVANCED = (
     *("population", "revision", "dtype", "chat", "trust_remote_code", "any_model"),
-    *("dry_run", "max_requests", "max_tokens"),
+    *("embeddings", "dry_run", "max_requests", "max_tokens"),
 )
 _BASIC_SETTINGS = ("budget", "seed", "tokens", "max_divergence", "language")
 _WITH_LETTER = ("country", "model", "out", "prompt", "instrument", "table")

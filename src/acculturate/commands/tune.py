@@ -37,6 +37,7 @@ def tune(
     dtype: Dtype = "auto",
     chat: Chat = "auto",
     trust_remote_code: bool = False,
+    embeddings: str | None = None,
     **settings: Any,
 ) -> None:
     """Tune a soft prompt towards a country's survey scores.
@@ -59,7 +60,7 @@ def tune(
     resolved = ac.Settings(**settings).resolved(chosen)
     tuning.make_task(survey, target, resolved)
     folder = out or Path("runs") / f"{slug(target.name)}-{resolved.seed}"
-    answering = load(model, revision, dtype, device, trust_remote_code, chat)
+    answering = load(model, revision, dtype, device, trust_remote_code, chat, embeddings)
     try:
         run = ac.tune(
             answering,

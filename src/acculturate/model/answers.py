@@ -221,6 +221,20 @@ def identify(model: AnswerModel) -> str:
     return model.model_hash() if isinstance(model, IdentifiedModel) else ""
 
 
+def check_embeddings(model: AnswerModel) -> None:
+    """Refuse a model that has no embeddings, and so takes no soft prompts.
+
+    Raises:
+        UsageError: It is behind an endpoint.
+    """
+    if not model.hidden_size:
+        raise UsageError(
+            f"{model.name} takes no soft prompt: an endpoint shows no embeddings",
+            "Give the served model's folder or name: --embeddings. The endpoint has to take prompt_embeds "
+            "(docs/large-models.md).",
+        )
+
+
 def check_prompt(prompt: SoftPrompt, model: AnswerModel) -> None:
     """Refuse a soft prompt that was made for another model.
 
@@ -230,11 +244,7 @@ def check_prompt(prompt: SoftPrompt, model: AnswerModel) -> None:
     Raises:
         UsageError: It is of another width than the model, or made for another one.
     """
-    if not model.hidden_size:
-        raise UsageError(
-            f"{model.name} takes no soft prompt: an endpoint shows no embeddings",
-            "Give the model that the prompt was tuned on.",
-        )
+    check_embeddings(model)
     width = prompt.embeddings.shape[-1]
     if width != model.hidden_size:
         raise UsageError(

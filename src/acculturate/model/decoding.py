@@ -304,7 +304,7 @@ def chances(logits: torch.Tensor, tokens: Sequence[int], likeliest: int) -> list
     """
     logs = logits.log_softmax(-1)
     own = logs.gather(1, torch.tensor(tokens)[:, None])[:, 0].tolist()
-    values, indices = logs.topk(likeliest, dim=-1)
+    values, indices = logs.topk(min(likeliest, logs.shape[-1]), dim=-1)
     return [
         Chance(token, log, tuple(zip(ids, best, strict=True)))
         for token, log, ids, best in zip(

@@ -20,7 +20,7 @@ from acculturate.model.answers import Answers, Backward, Chat, Passage, Query, T
 from acculturate.model.decoding import Decoder
 from acculturate.model.embedded import LICENCE
 from acculturate.model.embedding import input_embedding
-from acculturate.model.encoding import EncodedForm, FormEncoder
+from acculturate.model.encoding import EncodedForm, EncodedText, FormEncoder
 from acculturate.model.evaluator import PopulationEvaluator
 from acculturate.model.forward import Path
 from acculturate.model.generation import TextWriter, end_tokens
@@ -115,6 +115,14 @@ class LanguageModel:
     def encode(self, form: Form) -> EncodedForm:
         """Return a form's tokens and those of its options."""
         return self._encoder.encode(form)
+
+    def encode_question(self, text: str) -> EncodedForm:
+        """Return the tokens of a question to answer in words."""
+        return self._encoder.encode_question(text)
+
+    def encode_passage(self, passage: Passage) -> EncodedText:
+        """Return the tokens of something to read."""
+        return self._encoder.encode_passage(passage)
 
     def encode_text(self, text: str) -> tuple[int, ...]:
         """Return a guard text's tokens."""

@@ -27,6 +27,7 @@ def load_model(
     device: str = "auto",
     trust_remote_code: bool = False,
     chat: Chat = "auto",
+    embeddings: str | None = None,
     patience: Patience | None = None,
 ) -> AnswerModel:
     """Load a model and freeze it.
@@ -42,6 +43,8 @@ def load_model(
         trust_remote_code: Whether a hub repository may run its own Python code here.
         chat: "template" shows forms in the model's chat template, "none" as plain text; "auto" uses a
             template where there is one.
+        embeddings: Folder or name of the model that an endpoint serves, for soft prompts: its tokenizer and
+            embeddings are read from there. The endpoint has to take `prompt_embeds`.
         patience: Limits to what an endpoint is asked and waited for.
 
     Raises:
@@ -59,7 +62,15 @@ def load_model(
         if revision is not None:
             raise UsageError("an endpoint has no revisions", "Leave --revision out.")
         with task("asking what the endpoint can do"):
-            return RemoteModel.open(str(name), chat, patience)
+            if embeddings is None:
+                return RemoteModel.open(str(name), chat, patience)
+            from acculturate.model.remote.promptable import PromptableModel
+
+            return PromptableModel.load(str(name), embeddings, dtype, chat, patience)
+    if embeddings is not None:
+        raise UsageError(
+            f"{name} has its own embeddings", "Give --embeddings with openai:BASE_URL#NAME."
+        )
     from acculturate.model.pretrained import load_language_model
 
     with task("loading the model") as at:

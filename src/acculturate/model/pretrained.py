@@ -64,7 +64,7 @@ def load_language_model(
             has_own = adapter is None or has_file(
                 source.place, "tokenizer_config.json", **source.on_hub
             )
-            tokenizer = _load_tokenizer(source if has_own else base)
+            tokenizer = load_tokenizer(source if has_own else base)
         except AcculturateError:
             raise
         except Exception as error:
@@ -160,7 +160,7 @@ def _complete_from_gguf(file: Path, network: Any) -> None:
         module.inv_freq /= torch.tensor(scale).to(module.inv_freq)
 
 
-def _load_tokenizer(source: Source) -> Any:
+def load_tokenizer(source: Source) -> Any:
     """Load the tokenizer of a source.
 
     Raises:

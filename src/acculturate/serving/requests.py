@@ -55,7 +55,7 @@ class CompletionRequest(Sampled):
     prompt_embeds: Annotated[list[str] | None, BeforeValidator(_listed)] = None
     max_tokens: int = Field(16, ge=0)
     echo: bool = False
-    logprobs: int | None = Field(None, ge=0, le=20)
+    logprobs: int | None = Field(None, ge=0, le=1000)
     best_of: Literal[1] | None = None
     suffix: Literal[""] | None = None
     add_special_tokens: bool = True

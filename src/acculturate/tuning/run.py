@@ -18,7 +18,7 @@ from acculturate.arguments import checked
 from acculturate.errors import FailureError, UsageError
 from acculturate.metrics.guard import guard_fingerprint
 from acculturate.metrics.measure import default_table
-from acculturate.model.answers import AnswerModel, DifferentiableModel
+from acculturate.model.answers import AnswerModel, DifferentiableModel, check_embeddings
 from acculturate.model.asking import provenance
 from acculturate.runs import (
     ANSWERS,
@@ -103,6 +103,7 @@ def tune(
         FailureError: A file cannot be written, the state to resume from is damaged, or no candidate
             gave finite answers.
     """
+    check_embeddings(model)
     chosen = Settings(**settings)
     if isinstance(optimizer, str):
         optimizer = make_method(optimizer, optimizer, {}).make(chosen.budget)

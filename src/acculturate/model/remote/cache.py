@@ -45,7 +45,8 @@ class AnswerCache:
         Raises:
             WriteError: The disk is full, or the folder cannot be written.
         """
-        kept = {"asked": {"of": self._identity, "path": path, **body}, "answer": answer}
+        asked = {key: value for key, value in body.items() if key != "prompt_embeds"}
+        kept = {"asked": {"of": self._identity, "path": path, **asked}, "answer": answer}
         write_text(self._file(path, body), json_text(kept))
 
     def _file(self, path: str, body: dict[str, Any]) -> Path:

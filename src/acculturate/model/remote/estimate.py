@@ -58,9 +58,17 @@ class CountingTransport(Transport):
             "are known. Nothing was sent."
         )
 
-    def post(self, path: str, body: Json, read: Callable[[Json], T], *, attempts: int = 0) -> T:
+    def post(
+        self,
+        path: str,
+        body: Json,
+        read: Callable[[Json], T],
+        *,
+        attempts: int = 0,
+        keep: bool = True,
+    ) -> T:
         """Count a request that is new, and make an answer up."""
-        del attempts
+        del attempts, keep
         if (key := fingerprint([path, body])) not in self._counted:
             self._counted.add(key)
             if self.cache and self.cache.find(path, body):

@@ -18,6 +18,7 @@ from acculturate.model.answers import (
     Passage,
     Query,
     TextReading,
+    check_embeddings,
 )
 from acculturate.model.prefix_tree import shared_length
 from acculturate.model.remote.abilities import Abilities, find_abilities
@@ -137,15 +138,18 @@ class RemoteModel:
 
     def embedding_scale(self) -> float:
         """Raise an error; see `AnswerModel.embedding_scale`."""
-        raise self._has_no_embeddings()
+        check_embeddings(self)
+        raise NotImplementedError
 
     def embed_text(self, text: str) -> Prompt:
         """Raise an error; see `AnswerModel.embed_text`."""
-        raise self._has_no_embeddings()
+        check_embeddings(self)
+        raise NotImplementedError
 
     def embed_random_tokens(self, count: int, rng: np.random.Generator) -> Prompt:
         """Raise an error; see `AnswerModel.embed_random_tokens`."""
-        raise self._has_no_embeddings()
+        check_embeddings(self)
+        raise NotImplementedError
 
     def ask(self, prompts: Prompts | None, query: Query) -> Answers:
         """See `AnswerModel.ask`. Perplexity is NaN where the endpoint shows no log-probabilities of texts.
@@ -258,12 +262,6 @@ class RemoteModel:
             np.exp(np.concatenate([surprise[:: query.read_every] for surprise in read]).mean())
         )
 
-    def _check(self, prompt: object) -> None:
+    def _check(self, prompt: SoftPrompt | Prompt | Prompts | None) -> None:
         if prompt is not None:
-            raise self._has_no_embeddings()
-
-    def _has_no_embeddings(self) -> UsageError:
-        return UsageError(
-            f"{self.name} takes no soft prompt: an endpoint shows no embeddings",
-            "Tune the model here, or measure it with a persona (docs/large-models.md).",
-        )
+            check_embeddings(self)

@@ -93,6 +93,32 @@ def echoed_tokens(answer: Json) -> list[Token]:
     return [Token(str(token), _number(value)) for token, value in pairs[1:]]
 
 
+def token_places(answer: Json) -> list[dict[int, float]]:
+    """Return the log-probabilities by token id that `return_tokens_as_token_ids` gives, place by place.
+
+    They are those of the likeliest tokens, and of the token itself.
+    """
+    found: Any = choices(answer)[0].get("logprobs")
+    shown: Any = cast("Json", found) if isinstance(found, dict) else {}
+    columns = [shown.get(name) for name in ("tokens", "token_logprobs", "top_logprobs")]
+    if not all(isinstance(column, list) for column in columns) or len(set(map(len, columns))) != 1:
+        raise UnreadableError("has no log-probabilities by token")
+    places: list[dict[int, float]] = []
+    for token, value, top in zip(*columns, strict=True):
+        given = {**_object(top or {}, "likeliest tokens that are no object"), token: value}
+        places.append({_id(str(key)): _number(log) for key, log in given.items()})
+    if not places:
+        raise UnreadableError("has no log-probabilities by token")
+    return places
+
+
+def _id(token: str) -> int:
+    number = token.removeprefix("token_id:")
+    if not number.isdecimal():
+        raise UnreadableError(f"names a token {visible(short(token, 40))!r}, not by its id")
+    return int(number)
+
+
 def prompt_tokens(answer: Json) -> list[Token]:
     """Return the tokens of a prompt behind its first one, as vLLM's `prompt_logprobs` gives them."""
     found: Any = answer.get("prompt_logprobs") or choices(answer)[0].get("prompt_logprobs")

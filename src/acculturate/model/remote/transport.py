@@ -11,6 +11,7 @@ import json
 import random
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from email.utils import parsedate_to_datetime
 from queue import Empty, SimpleQueue
@@ -83,6 +84,8 @@ class Transport:
             limits=httpx2.Limits(max_connections=patience.requests_at_once),
         )
 
+        weakref.finalize(self, self._client.close)
+
     def get(self, url: str) -> Json:
         """Read what an endpoint says of itself; asked anew each time, and once.
 
@@ -91,7 +94,15 @@ class Transport:
         """
         return self._persist("GET", url, None, attempts=1)
 
-    def post(self, path: str, body: Json, read: Callable[[Json], T], *, attempts: int = 0) -> T:
+    def post(
+        self,
+        path: str,
+        body: Json,
+        read: Callable[[Json], T],
+        *,
+        attempts: int = 0,
+        keep: bool = True,
+    ) -> T:
         """Ask, unless the answer is known.
 
         Args:
@@ -99,13 +110,15 @@ class Transport:
             body: The question.
             read: Reads the answer, or raises an error: such an answer is not kept.
             attempts: Times that the request is sent at most; as the patience says if 0.
+            keep: Whether the answer is kept.
 
         Raises:
             UsageError: A limit is reached, or the key is not accepted.
             RequestRefusedError: The endpoint does not serve this.
             FailureError: There is no answer, after all attempts, or none that can be read.
         """
-        known = self.cache and self.cache.find(path, body)
+        cache = self.cache if keep else None
+        known = cache and cache.find(path, body)
         if known:
             try:
                 return read(known)
@@ -119,8 +132,8 @@ class Transport:
             self.tokens += _tokens_of(answer, expected) - expected
         self._check_model(answer, body)
         value = read(answer)
-        if self.cache:
-            self.cache.keep(path, body, answer)
+        if cache:
+            cache.keep(path, body, answer)
         return value
 
     def each(self, ask: Callable[[Item], T], items: Sequence[Item]) -> list[T]:
