@@ -13,7 +13,6 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -32,17 +31,13 @@ from acculturate.rating.folder import Pair, read_pairs
 from acculturate.rating.log import Event, Marked, Rating, RatingLog, Side, last_ratings
 from acculturate.rating.schedule import Shown, schedule
 from acculturate.schema import Section, validated
-from acculturate.serving.web import ApiError, Guard, error_handlers
+from acculturate.serving.web import ApiError, Guard, error_handlers, file_routes
 
 MOST_RATERS = 2000
 MAX_BODY = 20_000
 """Bytes of a request."""
 LETTERS = "ACDEFHJKLMNPRTUVWXY3479"
 """Signs of a code, which nobody takes for one another."""
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 _FILES = {
     "/": ("acculturate.rating", "rate.html", "text/html"),
     "/rate.css": ("acculturate.rating", "rate.css", "text/css"),
@@ -181,8 +176,8 @@ def open_app(folder: Path, host: str = "127.0.0.1", key: str | None = None) -> G
     pairs = read_pairs(folder)
     with lock_folder(folder), closing(RatingLog(folder)) as log:
         desk = RatingDesk(pairs, log)
-        routes = [Route(path, _file(*where)) for path, where in _FILES.items()]
-        routes += [
+        routes = [
+            *file_routes(_FILES),
             Route("/api/open", _call(Opening, desk.open), methods=["POST"]),
             Route("/api/ratings", _call(Judging, desk.judge), methods=["POST"]),
         ]
@@ -206,15 +201,6 @@ def _call(kind: type[T], act: Callable[[T], dict[str, Any]]) -> Any:
         return JSONResponse(await run_in_threadpool(act, given))
 
     return answer
-
-
-def _file(package: str, name: str, kind: str) -> Any:
-    content = resources.files(package).joinpath("templates", name).read_bytes()
-
-    def send(_: Request) -> Response:
-        return Response(content, media_type=kind, headers={"Content-Security-Policy": _POLICY})
-
-    return send
 
 
 def _now() -> str:

@@ -6,9 +6,8 @@ does; nothing in it comes from a user but through `/profiles` and the API, which
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib import resources
 from operator import itemgetter
 
 from starlette.requests import Request
@@ -18,11 +17,8 @@ from starlette.routing import Route
 from acculturate.formatting import short
 from acculturate.runs import Evaluation, Method, Run
 from acculturate.serving.variants import Variant
+from acculturate.serving.web import file_routes
 
-_CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 _FILES = {
     "/": ("acculturate.serving", "page.html", "text/html"),
     "/page.css": ("acculturate.serving", "page.css", "text/css"),
@@ -112,18 +108,7 @@ def page_routes(profiles: Mapping[str, Profile]) -> list[Route]:
     def send_profiles(_: Request) -> Response:
         return JSONResponse({"profiles": {name: asdict(made) for name, made in profiles.items()}})
 
-    files = [Route(path, _file(*where)) for path, where in _FILES.items()]
-    return [*files, Route("/profiles", send_profiles)]
-
-
-def _file(package: str, name: str, kind: str) -> Callable[[Request], Response]:
-    content = resources.files(package).joinpath("templates", name).read_bytes()
-    headers = {"Content-Security-Policy": _CONTENT_SECURITY_POLICY}
-
-    def send(_: Request) -> Response:
-        return Response(content, media_type=kind, headers=headers)
-
-    return send
+    return [*file_routes(_FILES), Route("/profiles", send_profiles)]
 
 
 def _profile(made: Evaluation, kind: int, country: str | None) -> Profile:

@@ -12,7 +12,8 @@ import binascii
 import hmac
 import ipaddress
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import resources
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +21,8 @@ import uvicorn
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from acculturate.errors import FailureError, UsageError
@@ -29,6 +31,10 @@ API_KEY = "ACCULTURATE_API_KEY"
 """Variable of the environment that holds the key."""
 MAX_BODY = 16 * 2**20
 """Bytes of a request's body, at most."""
+_PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 _TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _HEADERS = {
@@ -156,6 +162,24 @@ def _given_key(headers: Headers) -> bytes:
         return base64.b64decode(given, validate=True).partition(b":")[2]
     except binascii.Error:
         return b""
+
+
+def file_routes(files: Mapping[str, tuple[str, str, str]]) -> list[Route]:
+    """Return routes of a page's own files, which may load and ask nothing from elsewhere.
+
+    Args:
+        files: Package that has it under templates/, name and media type of the file at each path.
+    """
+    return [Route(path, _file(*where)) for path, where in files.items()]
+
+
+def _file(package: str, name: str, kind: str) -> Callable[[Request], Response]:
+    content = resources.files(package).joinpath("templates", name).read_bytes()
+
+    def send(_: Request) -> Response:
+        return Response(content, media_type=kind, headers={"Content-Security-Policy": _PAGE_POLICY})
+
+    return send
 
 
 def is_local(host: str) -> bool:
