@@ -78,7 +78,7 @@ def test_files_are_whole_and_open_with_a_spreadsheet(tmp_path, run):
     folder = tmp_path / "rating"
     plant(folder, run, [rated("A", f"{0:012x}", "left", reason="=HYPERLINK(evil)", better="tie")])
     reported = report_ratings(folder)
-    rows = list(csv.DictReader((folder / "judgements.csv").open()))
+    rows = list(csv.DictReader((folder / "judgements.csv").read_text().splitlines()))
     assert len(rows) == 22 and {row["rater"] for row in rows} == {"A", "B"}
     changed = next(row for row in rows if row["reason"])
     assert (changed["reason"], changed["typical"]) == ("'=HYPERLINK(evil)", "left")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -29,7 +29,7 @@ from acculturate.errors import UsageError, WriteError
 from acculturate.io import lock_folder, parse_plain
 from acculturate.rating.folder import Pair, read_pairs
 from acculturate.rating.log import Event, Marked, Rating, RatingLog, Side, last_ratings
-from acculturate.rating.schedule import Shown, schedule
+from acculturate.rating.schedule import schedule
 from acculturate.schema import Section, validated
 from acculturate.serving.web import ApiError, Guard, error_handlers, file_routes
 
@@ -85,9 +85,7 @@ class RatingDesk:
     def __init__(self, pairs: Sequence[Pair], log: RatingLog) -> None:
         self._pairs, self._log = tuple(pairs), log
         self._windows = {event.rater: event.window for event in log.events}
-        self._shown: Callable[[str], tuple[Shown, ...]] = lru_cache(MOST_RATERS)(
-            lambda code: schedule(self._pairs, code)
-        )
+        self._shown = lru_cache(MOST_RATERS)(partial(schedule, self._pairs))
 
     def open(self, opening: Opening) -> dict[str, Any]:
         """Let a rater begin or go on; from now on this window alone may judge under the code.

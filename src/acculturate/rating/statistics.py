@@ -317,8 +317,9 @@ def _strength(
     place = {row: index for index, row in enumerate(rows)}
     counts = np.zeros((len(judgements), len(rows)))
     for index, judgement in enumerate(judgements):
-        score, names = judgement.score(aspect), (judgement.first, judgement.second)
-        row = (*names, score) if (*names, score) in place else (*names[::-1], 1 - score)
+        first, second, score = judgement.first, judgement.second, judgement.score(aspect)
+        row = first, second, score
+        row = row if row in place else (second, first, 1 - score)
         counts[index, place[row]] = 1
     whole, weights = _fit(rows, counts.sum(axis=0), variants), sample.weights(judgements)
     totals = weights.sum(axis=1, keepdims=True)
