@@ -21,7 +21,7 @@ from acculturate.errors import UsageError
 from acculturate.formatting import suggestion
 from acculturate.io import is_path, parse_toml, read_bytes
 from acculturate.model.answers import AnswerModel, Chat
-from acculturate.model.load import load_model
+from acculturate.model.load import is_remote, load_model
 from acculturate.schema import Flag, Section, Text, Whole, fault, validated
 from acculturate.tuning import TREATMENTS, Method, Settings, make_method, setting_fields
 
@@ -102,16 +102,17 @@ Seed = Annotated[Whole, Field(ge=0)]
 
 
 class ModelChoice(Section):
-    """The model's name, revision, precision and use of its chat template, as `load_model` takes them."""
+    """The model's name, revision, precision, chat template and embeddings, as `load_model` takes them."""
 
     name: Text
     revision: Text | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     chat: Chat = "auto"
+    embeddings: Text | None = None
 
     def load(self) -> AnswerModel:
         """Load it; see `load_model`."""
-        return load_model(self.name, revision=self.revision, dtype=self.dtype, chat=self.chat)
+        return load_model(**self.model_dump())
 
 
 class Range(Section):
@@ -217,6 +218,12 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _check(self) -> Experiment:
         labels = [method.label for method in self.methods]
+        if labels and is_remote(self.model.name) and self.model.embeddings is None:
+            raise fault(
+                f"is behind an endpoint, which shows no embeddings for {', '.join(labels)}",
+                'Add embeddings = "FOLDER" of the served model, or leave them out (docs/large-models.md).',
+                "model",
+            )
         if labels and "budget" not in self.model_fields_set:
             raise fault("is missing", "Add it: evaluations of every run.", "budget")
         if self.languages is not None and not self.evaluate:

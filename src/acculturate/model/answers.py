@@ -221,13 +221,18 @@ def identify(model: AnswerModel) -> str:
     return model.model_hash() if isinstance(model, IdentifiedModel) else ""
 
 
+def has_embeddings(model: Answering) -> bool:
+    """Return whether a model has embeddings at hand; one behind an endpoint need not have them."""
+    return not isinstance(model, AnswerModel) or bool(model.hidden_size)
+
+
 def check_embeddings(model: AnswerModel) -> None:
     """Refuse a model that has no embeddings, and so takes no soft prompts.
 
     Raises:
         UsageError: It is behind an endpoint.
     """
-    if not model.hidden_size:
+    if not has_embeddings(model):
         raise UsageError(
             f"{model.name} takes no soft prompt: an endpoint shows no embeddings",
             "Give the served model's folder or name: --embeddings. The endpoint has to take prompt_embeds "

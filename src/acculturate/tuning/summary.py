@@ -11,7 +11,7 @@ from dataclasses import replace
 from acculturate import progress
 from acculturate.metrics.measure import Profile, Treatment, ask_state, profile
 from acculturate.metrics.texts import OPENINGS
-from acculturate.model.answers import Answering, Answers
+from acculturate.model.answers import Answering, Answers, has_embeddings
 from acculturate.model.asking import ask
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.model.steering import SteeringVector
@@ -149,6 +149,8 @@ def _measure(
     elif isinstance(treatment, SoftPrompt):
         prompt, tokens = treatment.embeddings, len(treatment.embeddings)
         tokens += len(model.embed_text(treatment.line)) if treatment.line else 0
+    elif treatment is not None and not has_embeddings(model):
+        reads = False  # behind an endpoint, words cannot stand in front of the guard's texts
     elif treatment is not None:  # words in front of a text are tokens there
         placement, prompt = "after-bos", model.embed_text(_in_front(treatment, task))
         tokens = len(prompt)

