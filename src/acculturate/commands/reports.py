@@ -102,7 +102,7 @@ def export(
     run: Path,
     *,
     out: Path,
-    format: Literal["peft", "tokens", "vllm"] = "peft",
+    format: Literal["peft", "tokens", "gguf", "vllm"] = "peft",
     model: str | None = None,
     device: str = "auto",
     trust_remote_code: bool = False,
@@ -117,7 +117,7 @@ def export(
         run: Run directory.
         out: Folder to write.
         format: Format: peft is an adapter; tokens a model folder whose vocabulary holds the virtual tokens;
-            vllm the tensor of prompt_embeds, with a client.
+            gguf the same in one file; vllm the tensor of prompt_embeds, with a client.
         model: Name or path of the model, where it is not the one in the run's settings.
     """
     from acculturate.runs import read_run

@@ -18,6 +18,7 @@ from acculturate.arguments import checked
 from acculturate.errors import FailureError, UsageError
 from acculturate.export.card import model_card
 from acculturate.export.formats import Export, Format
+from acculturate.export.gguf import GgufFile
 from acculturate.export.peft import PeftAdapter
 from acculturate.export.proof import computing_in_float32
 from acculturate.export.tokens import ModelFolder
@@ -32,10 +33,11 @@ from acculturate.survey.forms import Form
 from acculturate.survey.instrument import load_instrument
 from acculturate.survey.selection import balanced_forms
 
-FormatName = Literal["peft", "tokens", "vllm"]
+FormatName = Literal["peft", "tokens", "gguf", "vllm"]
 _FORMATS: dict[str, type[Format]] = {
     "peft": PeftAdapter,
     "tokens": ModelFolder,
+    "gguf": GgufFile,
     "vllm": PromptEmbeds,
 }
 _FORMS = slice(0, 40, 11)  # of the VSM 2013's tuning forms: four, both option orders among them
@@ -60,8 +62,8 @@ def export_prompt(
             another precision is cast for it and back, exactly.
         out: The folder to write; must not exist, or be empty.
         format: "peft" writes an adapter of PEFT's; "tokens" a model folder with the virtual tokens in unused
-            rows of its vocabulary; "vllm" the tensor that `prompt_embeds` takes in vLLM's
-            API, with a client.
+            rows of its vocabulary; "gguf" the same in one file, of a model that came as one; "vllm" the
+            tensor that `prompt_embeds` takes in vLLM's API, with a client.
         forms: What the proof asks, answered by labels; four VSM 2013 forms if None.
         any_model: Whether to give a run's soft prompt to another model than the run's.
 
@@ -121,7 +123,7 @@ def _check(
         )
     if prompt.placement not in writer.placements:
         raise UsageError(
-            f"{writer.reason}, and this soft prompt stands at {prompt.placement!r}",
+            f"the {writer.noun} has no place for a soft prompt at {prompt.placement!r}",
             f"Tune with --placement {' or '.join(writer.placements)}, or export it --format vllm.",
         )
     shape = prompt.embeddings.shape

@@ -63,13 +63,11 @@ class Format(Protocol):
 
     Attributes:
         noun: What is written, in a word or two.
-        placements: The placements that it can express.
-        reason: Why it cannot express others.
+        placements: The placements that it may be able to express.
     """
 
     noun: str
     placements: tuple[Placement, ...]
-    reason: str
 
     def check(self, model: LanguageModel, /) -> None:
         """Refuse what cannot be exported before anything is spent.

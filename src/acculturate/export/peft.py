@@ -32,7 +32,6 @@ class PeftAdapter:
 
     noun = "adapter"
     placements: tuple[Placement, ...] = ("front", "after-bos")
-    reason = "PEFT puts a soft prompt before everything"
 
     def check(self, _model: LanguageModel, /) -> None:
         """See `Format.check`."""

@@ -46,7 +46,6 @@ class ModelFolder:
 
     noun = "model"
     placements: tuple[Placement, ...] = ("front", "after-bos", "before-answer")
-    reason = "every placement is tried"
 
     def check(self, model: LanguageModel, /) -> None:
         """See `Format.check`."""

