@@ -36,12 +36,8 @@ QUESTIONS = (
     "How should children speak to their grandparents?",
     "What do you do when a colleague makes a mistake?",
     "Describe a wedding.",
-    "Is it better to save money or to spend it?",
-    "Who decides what a family eats?",
-    "What is a good neighbour?",
-    "How do you ask your boss for a day off?",
 )
-TOKENS = 48
+TOKENS = 32
 LEFT = 0.1
 """Share of the requests that are left in the middle."""
 

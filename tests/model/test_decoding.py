@@ -18,7 +18,7 @@ def virtual_tokens(seed: int, count: int = 4) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(count, 32)).astype(np.float32)
 
 
-def write(model: LanguageModel, prompts, virtual=None, at=1, count=12, rows=4, name=None):
+def write(model: LanguageModel, prompts, virtual=None, at=1, count=5, rows=4, name=None):
     """Tokens and logits of texts that are written together."""
     decoder = model.decoder(rows)
     texts = [decoder.text(tokens, virtual, at, name) for tokens in prompts]
@@ -35,7 +35,7 @@ def write(model: LanguageModel, prompts, virtual=None, at=1, count=12, rows=4, n
     return made.argmax(-1).T.tolist(), made
 
 
-def whole_passes(model: LanguageModel, tokens, virtual=None, at=1, count=12):
+def whole_passes(model: LanguageModel, tokens, virtual=None, at=1, count=5):
     """The same by a pass of plain transformers over the whole text for every token."""
     rows = model._embed(torch.tensor(tokens))
     if virtual is not None:
@@ -107,3 +107,15 @@ def test_a_row_of_another_height_is_filled_up_where_it_rounds_differently(
         decoder.read(text)
         decoder.write([text], [7])
         assert heights[-1] == height
+
+
+def test_a_model_that_packed_rows_lead_elsewhere_writes_by_whole_passes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, run = shared_model("llama"), Decoder._run
+    monkeypatch.setattr(Decoder, "_run", lambda *given: -run(*given))
+    with pytest.warns(UserWarning, match="one by one"):
+        _, made = write(model, PROMPTS, virtual_tokens(0), name="one")
+    for index, tokens in enumerate(PROMPTS):
+        wanted = whole_passes(model, tokens, virtual_tokens(0))
+        torch.testing.assert_close(made[:, index], wanted, atol=2e-4, rtol=1e-4)

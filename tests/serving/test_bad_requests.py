@@ -46,6 +46,7 @@ def test_too_long_a_prompt_is_refused(http: httpx2.Client) -> None:
     for changes in ({"prompt": "1" * 300}, {"max_tokens": 300}, {"prompt": [5] * 255}):
         assert refused(http, 400, **changes)["code"] == "context_length_exceeded"
     assert refused(http, 400, model="tiny+china", prompt=[5] * 251)["param"] == "prompt"
+    assert "letters" in refused(http, 400, prompt="a" * 100_000)["message"]
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 import pytest
 from openai import OpenAI
-from serving_apps import tiny_variants
+from serving_apps import CHAT_TEMPLATE, server, tiny_chat_model, tiny_variants
 
 from acculturate.model import LanguageModel, SoftPrompt, dump_embeddings
+from acculturate.serving import build_app
 
 TEXT = "A short survey. Give one number."
 NAMES = ["tiny", "tiny+china", "tiny+spain", "tiny+late", "tiny+persona:china"]
@@ -102,3 +103,39 @@ def test_given_embeddings_are_read(client: OpenAI, tiny: LanguageModel) -> None:
     assert behind.choices[0].logprobs.token_logprobs == pytest.approx(
         whole.choices[0].logprobs.token_logprobs[4:], abs=1e-5
     )
+
+
+def test_a_conversation_is_shown_as_the_model_knows_it() -> None:
+    said = [("system", "Be short."), ("user", "Tea?"), ("assistant", "Often."), ("user", "Milk?")]
+
+    def shown(model: LanguageModel, messages: list[tuple[str, str]], line: str = "") -> str:
+        return str(model.tokenizer.decode(model.encode_chat(messages, line).tokens))
+
+    plain, chat = tiny_chat_model(), tiny_chat_model(CHAT_TEMPLATE)
+    assert shown(plain, said, "As one.") == (
+        "<bos>As one.\nBe short.\nQuestion: Tea?\nAnswer: Often.\nQuestion: Milk?\nAnswer:"
+    )
+    assert shown(chat, said, "As one.") == (
+        "<bos>[system] As one.\nBe short.\n[user] Tea?\n[assistant] Often.\n[user] Milk?\n[assistant] "
+    )
+    deaf = tiny_chat_model(
+        CHAT_TEMPLATE.replace("messages %}", "messages if message.role != 'system' %}")
+    )
+    assert shown(deaf, said[:2]) == "<bos>[user] Be short.\nTea?\n[assistant] "
+
+
+def test_a_chat_model_replies_in_its_template() -> None:
+    model = tiny_chat_model(CHAT_TEMPLATE)
+    with (
+        server(build_app(model, tiny_variants(model))) as url,
+        OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=60) as client,
+    ):
+        made = client.chat.completions.create(
+            model="tiny+china",
+            messages=[{"role": "user", "content": "Tea?"}],
+            temperature=0,
+            max_tokens=12,
+        )
+    wanted = model.reply(["Tea?"], prompt_of(model, "tiny+china"), max_tokens=12)[0]
+    content = made.choices[0].message.content or ""
+    assert content.split("\nQuestion:")[0].strip() == wanted

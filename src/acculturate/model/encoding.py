@@ -199,7 +199,14 @@ class FormEncoder:
             template = self._template
             if system or earlier:
                 before = [{"role": role, "content": text} for role, text in earlier]
-                template = ChatTemplate(self._tokenizer, system, before)
+                try:
+                    template = ChatTemplate(self._tokenizer, system, before)
+                except UsageError:
+                    if not system:
+                        raise
+                    # A template without a system message.
+                    (_, first), *rest = texts
+                    return self.encode_chat([("user", f"{system}\n{first}"), *rest])
             prompt, cue = template.question(question), ""
         tokens = self._ids(prompt, cue)
         self._check((question,), tokens)

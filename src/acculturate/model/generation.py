@@ -193,7 +193,7 @@ class TextWriter:
                 if not whole.isfinite().all():
                     return  # a soft prompt that breaks the model proves nothing
                 share = max(share, float((logits.softmax(-1) - whole).abs().sum(-1).max()) / 2)
-            if share <= _LARGEST.get(rows.dtype, _LARGEST_OF_OTHERS):
+            if share <= largest_share(rows.dtype):
                 self._proved.add(placement)
                 return
             fault = f"{share:.0%} of the next token's probability lies elsewhere"
@@ -327,6 +327,11 @@ def _choose(logits: torch.Tensor, generator: torch.Generator | None) -> torch.Te
     broken = torch.isinf(logits).all(dim=-1, keepdim=True)
     logits = torch.where(broken, torch.zeros_like(logits), logits)
     return torch.multinomial(logits.softmax(dim=-1), 1, generator=generator)[:, 0]
+
+
+def largest_share(dtype: torch.dtype) -> float:
+    """Return the share of the next token's probability that rounding alone may move in a precision."""
+    return _LARGEST.get(dtype, _LARGEST_OF_OTHERS)
 
 
 def end_tokens(network: Any, tokenizer: Any) -> set[int]:

@@ -31,6 +31,8 @@ from acculturate.serving.web import MAX_BODY, ApiError, Guard, error_handlers
 
 _CHAT_TOKENS = 256
 """Tokens of a reply, at most, where a request does not say."""
+_LETTERS = 64
+"""Letters of a token, at most, for a text that is still counted."""
 
 
 class Api:
@@ -88,8 +90,11 @@ class Api:
     async def _chat(self, request: Request) -> Response:
         asked = await read_body(request, ChatRequest)
         variant = self._variant(asked.model)
+        messages = [message.told() for message in asked.messages]
+        for _, text in messages:
+            self._check_size(text, "messages")
         try:
-            job = chat_job(self._model, variant, [m.told() for m in asked.messages])
+            job = chat_job(self._model, variant, messages)
         except UsageError as error:
             raise ApiError(400, _words(error), "messages") from error
         most = asked.max_completion_tokens or asked.max_tokens
@@ -164,10 +169,19 @@ class Api:
             if not isinstance(prompt, str):
                 self._model.check_ids(prompt)
                 return tuple(prompt)
+            self._check_size(prompt, "prompt")
             tokens = self._model.encode_text(prompt)
             return tokens[len(self._model.leading) :] if bare else tokens
         except UsageError as error:
             raise ApiError(400, _words(error), "prompt") from error
+
+    def _check_size(self, text: str, param: str) -> None:
+        """Refuse a text that is too long by far before time is spent on its tokens."""
+        most = _LETTERS * self._engine.longest
+        if len(text) > most:
+            raise ApiError(
+                400, f"a text is longer than {most} letters", param, "context_length_exceeded"
+            )
 
     def _jobs(self, asked: Sampled, prompts: Sequence[Job]) -> list[Job]:
         """Return the jobs of a request, `n` for each prompt, after checking that there is room for them."""

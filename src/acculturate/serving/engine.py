@@ -157,6 +157,7 @@ class Engine:
         """
         with self._changed:
             free = self._decoder.rows - len(self._places)
+            self._waiting = deque(job for job in self._waiting if not job.cancelled)
             if self._closing or len(self._waiting) + len(jobs) > self.most + free:
                 raise Full
             self._waiting.extend(jobs)
