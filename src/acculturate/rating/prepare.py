@@ -196,7 +196,7 @@ def _answer(
     }
     total = sum(map(len, needed.values()))
     answers: dict[tuple[str, int], str] = {}
-    with task(f"answering {len(texts)} questions in {len(variants)} ways", total):
+    with task(f"writing {total} answers in {len(variants)} ways", total):
         for variant in variants:
             wanted = needed[variant.name]
             front = f"{variant.line}\n" if variant.line else ""
