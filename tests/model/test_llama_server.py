@@ -48,7 +48,12 @@ def address(tmp_path_factory):
         process.communicate(timeout=30)
 
 
-def test_labels_and_words_are_close_to_those_of_the_model_here(address, tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def own_answers(tmp_path, monkeypatch):
+    monkeypatch.setattr("acculturate.model.remote.cache.cache_folder", lambda: tmp_path)
+
+
+def test_labels_and_words_are_close_to_those_of_the_model_here(address):
     remote = load_model(f"openai:{address}/v1#", patience=Patience(requests_at_once=2))
     assert isinstance(remote, RemoteModel)
     assert remote.abilities.words == "grammar" and not remote.abilities.style.chat
