@@ -88,27 +88,6 @@ def test_draws_follow_the_tempered_distribution() -> None:
     assert choose(torch.tensor([0.0, -torch.inf]), 1.0, 1.0, 1.0) == 0
 
 
-def test_a_row_of_another_height_is_filled_up_where_it_rounds_differently(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    model = shared_model("llama")
-    heights = []
-    run = Decoder._run
-
-    def noting(self, texts, rows, count):
-        heights.append(len(rows))
-        return run(self, texts, rows, count)
-
-    monkeypatch.setattr(Decoder, "_run", noting)
-    for alike, height in ((True, 1), (False, 4)):
-        monkeypatch.setattr(Decoder, "_rounds_alike", lambda _, alike=alike: alike)
-        decoder = model.decoder(4)
-        text = decoder.text((5, 6), None, 0)
-        decoder.read(text)
-        decoder.write([text], [7])
-        assert heights[-1] == height
-
-
 def test_a_model_that_packed_rows_lead_elsewhere_writes_by_whole_passes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

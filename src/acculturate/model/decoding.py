@@ -6,8 +6,7 @@ keys and values alone, through the model's own layers and our own attention (as 
 What texts begin with in common, such as a soft prompt, is read once (`Decoder.text`).
 
 A text's numbers must not depend on what else is being written. A text is read by itself. Rows of different
-heights may round differently, which is tried out once: where they do, every step has the same height, filled
-up with rows that nobody reads. Packed rows are compared with a pass over a whole text once; a model that they
+heights may round differently, so every step has the same height, filled up with rows that nobody reads. Packed rows are compared with a pass over a whole text once; a model that they
 lead elsewhere is given whole texts, one by one, for every token.
 """
 
@@ -176,7 +175,6 @@ class Decoder:
         if self._packed and not self._agrees():
             self._packed, self._vocabulary = False, OwnLogits()
         self._beginnings: dict[tuple[object, ...], Text] = {}
-        self._height = 0 if not self._packed or self._rounds_alike() else rows
 
     @torch.inference_mode()
     def text(
@@ -231,7 +229,7 @@ class Decoder:
             for text, row in zip(texts, rows, strict=True):
                 text.unread, text.whole = row[None], torch.cat([text.whole, row[None]])
             return torch.cat([self.read(text) for text in texts])
-        missing = max(0, self._height - len(rows))
+        missing = self.rows - len(rows)
         return self._run(texts, torch.cat([rows, rows.new_zeros(missing, rows.shape[1])]), 1)
 
     @torch.inference_mode()
@@ -277,20 +275,6 @@ class Decoder:
             stacklevel=2,
         )
         return False
-
-    @torch.inference_mode()
-    def _rounds_alike(self) -> bool:
-        """Tell whether a text gets the same bits in a row of any height, at any place in it."""
-        tokens = list(range(self.rows))
-        wanted = None
-        for order in (tokens, tokens[::-1], *(tokens[:height] for height in range(1, self.rows))):
-            rows = self._embed(order)
-            states = self._run([Text(rows[:0]) for _ in order], rows, 1)
-            logits = self._vocabulary.logits(states, slice(None))
-            wanted = logits if wanted is None else wanted
-            if not torch.equal(logits, wanted[order]):
-                return False
-        return True
 
     def _embed(self, tokens: Sequence[int]) -> torch.Tensor:
         return self._forward.embed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from queue import SimpleQueue
 
 from acculturate.errors import AcculturateError
@@ -49,10 +50,11 @@ def write_all(engine: Engine, jobs: Iterable[Job]) -> Iterator[tuple[int, Piece]
         UsageError: A job is too long.
     """
     came: SimpleQueue[tuple[int, Piece | AcculturateError]] = SimpleQueue()
-    given = [
-        replace(job, deliver=lambda piece, index=index: came.put((index, piece)))
-        for index, job in enumerate(jobs)
-    ]
+
+    def deliver(index: int, piece: Piece | AcculturateError) -> None:
+        came.put((index, piece))
+
+    given = [replace(job, deliver=partial(deliver, index)) for index, job in enumerate(jobs)]
     for job in given:
         engine.check(job)
     engine.submit(given)
