@@ -6,8 +6,9 @@ keys and values alone, through the model's own layers and our own attention (as 
 What texts begin with in common, such as a soft prompt, is read once (`Decoder.text`).
 
 A text's numbers must not depend on what else is being written. A text is read by itself. Rows of different
-heights may round differently, so every step has the same height, filled up with rows that nobody reads. Packed rows are compared with a pass over a whole text once; a model that they
-lead elsewhere is given whole texts, one by one, for every token.
+heights may round differently, so every step has the same height, filled up with rows that nobody reads. Packed
+rows are compared with a pass over a whole text once; a model that they lead elsewhere is given whole texts, one
+by one, for every token.
 """
 
 from __future__ import annotations
