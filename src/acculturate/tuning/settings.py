@@ -87,7 +87,7 @@ class Settings:
     """Largest number of evaluations, in whole generations; a candidate with its gradient counts for three."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Random seed for initialisation, search, samples and bootstrap."""
-    tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] = 32
+    tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] = 64
     """Number of virtual tokens in the soft prompt."""
     placement: Placement = "after-bos"
     """Place of the soft prompt in the model's context."""
