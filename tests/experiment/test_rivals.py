@@ -9,8 +9,10 @@ from experiment_runs import PLAN, run
 
 from acculturate.errors import UsageError
 from acculturate.experiment import load_experiment
+from acculturate.metrics.behaviour import Behaviour
 from acculturate.metrics.measure import ask_state
 from acculturate.model import FakeModel, SoftPrompt
+from acculturate.record_files import read_record
 from acculturate.survey import Country, Line, load_countries, load_instrument
 from acculturate.tuning import (
     TREATMENTS,
@@ -111,3 +113,25 @@ def test_a_baseline_takes_no_settings(tmp_path: Path):
     (tmp_path / "a.toml").write_text(text)
     with pytest.raises(UsageError, match="takes no settings"):
         load_experiment(tmp_path / "a.toml")
+
+
+def test_behaviour_is_measured_where_there_are_situations(tmp_path: Path):
+    text = """\
+model = "fake"
+instrument = "vsm13"
+tables = ["hofstede-insights"]
+countries = ["China"]
+evaluate = true
+languages = []
+[methods]
+naive = {}
+steering = {}
+"""
+    assert not run(tmp_path, text=text).failed
+    with (tmp_path / "out" / "results.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["measure"].startswith("behaviour:")]
+    assert {row["method"] for row in rows} <= {"steering"}
+    folder = "cells/hofstede-insights/china/baselines/evaluation/steering/behaviour.json"
+    behaviour = read_record(Behaviour, tmp_path / "out" / folder)
+    assert {(row.kind, row.method) for row in behaviour.rows} >= {("words", "tuned")}
+    assert set(behaviour.rows[0].survey) == set(behaviour.wanted)

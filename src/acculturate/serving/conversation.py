@@ -27,7 +27,8 @@ def chat_job(model: LanguageModel, variant: Variant, messages: Sequence[tuple[st
     Raises:
         UsageError: The model's template refuses the conversation.
     """
-    encoded = model.encode_chat(messages, variant.line)
+    tuned_with = variant.prompt.line if variant.prompt else ""
+    encoded = model.encode_chat(messages, variant.line or tuned_with)
     job = Job(encoded.tokens, stop=() if model.chat == "template" else (_QUESTION,))
     if variant.prompt is None or variant.line:
         return job
