@@ -7,6 +7,7 @@ measured on the untouched file, and the exported one may not differ by much more
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,8 +85,7 @@ def serving(file: Path, size: int) -> Generator[Server]:
     Raises:
         FailureError: It does not start, or fails.
     """
-    import xllamacpp
-
+    xllamacpp: Any = importlib.import_module("xllamacpp")  # compiled, without types
     settings = xllamacpp.CommonParams()
     settings.model.path = str(file)
     settings.port, settings.n_ctx, settings.n_parallel = 0, _CONTEXT, 1
