@@ -96,6 +96,7 @@ class GgufFile:
         if virtual.placement != "before-answer":
             (folder / PREFIX).write_text(prefix, encoding="utf-8")
         as_stored = replace(export.prompt, embeddings=stored * np.float32(factor))
+        rounding = check_rounding(export, as_stored)
         with task("proving the file in llama.cpp"):
             proof, facts = prove(folder / FILE, source, export, virtual, as_stored, prefix)
         facts |= {
@@ -105,7 +106,7 @@ class GgufFile:
             "was": embedding.tensor_type.name,
             "size": (folder / FILE).stat().st_size,
             "size_before": source.stat().st_size,
-            "rounding": check_rounding(export, as_stored),
+            "rounding": rounding,
             "tied": all(tensor.name != "output.weight" for tensor in reader.tensors),
         }
         return Written(proof, facts)

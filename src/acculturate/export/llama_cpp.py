@@ -38,13 +38,12 @@ class Server:
     """A llama.cpp server that has a file.
 
     Args:
-        address: Its address.
+        client: A client of its address.
         size: Number of tokens of its vocabulary.
     """
 
-    def __init__(self, address: str, size: int) -> None:
-        self._client = httpx2.Client(base_url=address, timeout=_TIMEOUT)
-        self._size = size
+    def __init__(self, client: httpx2.Client, size: int) -> None:
+        self._client, self._size = client, size
 
     def tokens(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a text, as a completion of it would begin."""
@@ -93,7 +92,8 @@ def serving(file: Path, size: int) -> Generator[Server]:
     try:
         server = xllamacpp.Server(settings)
         try:
-            yield Server(server.listening_address, size)
+            with httpx2.Client(base_url=server.listening_address, timeout=_TIMEOUT) as client:
+                yield Server(client, size)
         finally:
             del server
     except (RuntimeError, httpx2.HTTPError) as error:

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-4
 """Largest difference of an option probability that rounding in float32 explains."""
-LARGEST_ROUNDING = 0.05
-"""Largest difference of an option probability that rounding a soft prompt may make."""
+LARGEST_ROUNDING = 0.1
+"""Largest difference of an option probability that rounding a soft prompt may make; in Q8_0 that of
+random virtual tokens makes 0.053 on the embedded model."""
 SINGLE_ROWS = 2
 """Forms that are asked alone too."""
 
