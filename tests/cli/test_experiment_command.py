@@ -48,6 +48,7 @@ def test_presets_are_listed(cli: CommandLine):
             "optimizers-embedded",
             "paper",
             "paper-embedded",
+            "rivals",
             "smoke",
         )
     }

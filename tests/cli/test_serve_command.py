@@ -31,7 +31,13 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_a_process_answers_until_it_is_stopped(folder: Path) -> None:
     command = [sys.executable, "-m", "acculturate", "serve", "--model", str(folder), "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Where tests run in the background, SIGINT is ignored, and stays so.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         try:
             assert process.stderr is not None
             found = None

@@ -70,7 +70,7 @@ def test_wrong_json_is_refused(http: httpx2.Client, body: bytes) -> None:
         ({"n": 0}, "n"),
         ({"n": 1000}, "n"),
         ({"max_tokens": -1}, "max_tokens"),
-        ({"logprobs": 100}, "logprobs"),
+        ({"logprobs": 1001}, "logprobs"),
         ({"stop": ""}, "stop[1]"),
         ({"stop": ["x"] * 20}, "stop"),
         ({"frequency_penalty": 1}, "frequency_penalty"),

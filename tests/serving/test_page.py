@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -92,6 +93,9 @@ def test_stop_ends_all_streams_and_keeps_what_came(open_page: Any):
     page.get_by_label("Question", exact=True).fill("and now?")
     page.get_by_role("button", name="Ask").click()
     wait_for(page, "3 answered.")
+    deadline = time.monotonic() + 20  # the server notices after its next piece
+    while api.gone < 3 and time.monotonic() < deadline:
+        page.wait_for_timeout(100)
     assert api.gone == 3
 
 

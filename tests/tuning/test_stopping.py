@@ -162,7 +162,7 @@ def test_time_spent_is_summed_over_sessions(tmp_path):
         ({"init": "text"}, ("text",)),
         ({"init": "text", "init_text": "  \n"}, ("text",)),
         ({"init_text": "words"}, ("text",)),
-        ({"init_text": "words", "space": "mixture:4"}, ("mixture:4", "real tokens")),
+        ({"init_text": "words", "space": "mixture:4"}, ("start text", "init 'text'")),
         ({"forms": 7}, ("7 tuning forms",)),
         ({"forms": 10**6}, ("1000000 tuning forms",)),
         ({"language": "xx"}, ("xx",)),

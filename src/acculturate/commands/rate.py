@@ -80,7 +80,7 @@ def rating_report(
 
     Options:
         folder: Folder of the rating.
-        difference: Difference of a share of wins from one half: how many judgements would show it?
+        difference: Difference from half of the wins that the number of judgements needed is for.
         seed: Random seed for the bootstrap over raters and questions.
     """
     from acculturate.rating.report import report_ratings, to_dict

@@ -20,7 +20,6 @@ from acculturate.experiment.prepared import BASELINE_CELL, Cell, PreparedExperim
 from acculturate.io import disk_is_full, json_text, write_text
 from acculturate.metrics.behaviour import (
     Behaviour,
-    BehaviourRow,
     BehaviourSettings,
     measure_choices,
 )
@@ -268,10 +267,8 @@ def _evaluate_behaviour(
         scenarios = load_scenarios(task.scoring.instrument)
     except UsageError:  # none come with the package for this questionnaire
         return
-    rows: list[BehaviourRow] = []
-    with memo.attempt("behaviour", "behaviour in everyday situations"):
-        for kind in ("words", "labels"):
-            rows += measure_choices(model, {"tuned": treatment}, scenarios, kind, settings)
+    with memo.attempt("behaviour:words", "everyday situations by the words of actions"):
+        rows = measure_choices(model, {"tuned": treatment}, scenarios, "words", settings)
         wanted = dict(settings.wanted)
-        record = Behaviour(scenarios.language, scenarios.source, wanted, tuple(rows))
+        record = Behaviour(scenarios.language, scenarios.source, wanted, tuple(rows), letters=False)
         memo.write("behaviour", record)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from acculturate.export.proof import Proof
 from acculturate.model.language_model import LanguageModel
@@ -58,6 +58,7 @@ class Written:
     facts: dict[str, Any]
 
 
+@runtime_checkable
 class Format(Protocol):
     """A format of an export.
 

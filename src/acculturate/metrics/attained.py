@@ -72,10 +72,13 @@ def attained_shift(
     )
 
 
+_Samples = Sequence[float] | Float[np.ndarray, " sample"]
+
+
 def carry_over(
     elsewhere: AttainedShift | None,
     tuning: AttainedShift | None,
-    samples: tuple[Sequence[float], Sequence[float]] = ((), ()),
+    samples: tuple[_Samples, _Samples] = ((), ()),
 ) -> Quantity | None:
     """Return the share of the shift attained on the tuning forms that is attained elsewhere.
 

@@ -5,6 +5,7 @@ In: a model, a task. Out: the `SteeringVector` whose answers to the tuning forms
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -41,7 +42,7 @@ def find_steering(model: Answering, task: Task) -> SteeringVector:
         raise UsageError(f"{model.name} has no states that can be steered")
     words = Line(values_text(task.target, task.scoring.instrument), told=True)
     forms = tuple({form.item: form for form in task.measured}.values())
-    losses = Aim(model, task).losses(task.measured)
+    losses = Aim(model, replace(task, forms=task.measured)).losses(task.measured)
     with progress.task("reading states", 2 * len(forms)):
         told, untold = (model.mean_states(asked) for asked in (words.before(forms), forms))
     count = len(told)
