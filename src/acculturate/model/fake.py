@@ -155,7 +155,7 @@ class FakeModel:
             probabilities=probabilities,
             valid_mass=np.full(probabilities.shape[:2], 0.9) if query.valid_mass else None,
             divergence=divergence,
-            perplexity=None if divergence is None else 17.0 * np.exp(divergence),
+            perplexity=None if divergence is None else 17.0 * np.exp(np.minimum(divergence, 60.0)),
             tokens=sum(len(text.split()) for text in (*(f.text for f in query.forms), *read)),
         )
 
