@@ -45,9 +45,9 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet torch==2.13.0
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[embedded,peft,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[embedded,peft,serve,rate,dev]'
 	@touch $(READY)
 
 $(EXTRAS): $(READY)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray,optuna,lm-eval,serve,rate]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray,optuna,lm-eval]'
 	@touch $(EXTRAS)
