@@ -40,6 +40,7 @@ from acculturate.formatting import visible
 _LONG, _LONGEST = 2.0, 30.0
 """Seconds of processor time until Ctrl-C, where that is allowed, and until an input hangs."""
 _MEMORY = 6 * 2**30
+"""Bytes that an input may take beyond what the process has already."""
 _RUNS = ("run", "half")
 _WRITTEN_ON_SUCCESS = ("report.html", "figures", "evaluation", "DONE.json")
 _WRITTEN_BY_RESUME = ("history.jsonl", "state.npz", "best.safetensors")
@@ -173,7 +174,8 @@ def run_all(numbers: Iterable[int], seed: int, keep: Path | None = None) -> list
         "acculturate.model.pretrained"
     )  # which an interrupt would leave half done
     sys.unraisablehook = _ignore_interrupts
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, resource.RLIM_INFINITY))
+    here = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (here + _MEMORY, resource.RLIM_INFINITY))
     os.environ |= {"HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
     home = Path.cwd()
     outcomes: list[Outcome] = []

@@ -131,8 +131,8 @@ def _code(text: str) -> _Raw:
     return _Raw(short(text, 200).replace("`", ""))
 
 
-def _json(text: str) -> _Raw:
-    return _Raw(json.dumps(text))
+def _json(value: Any) -> _Raw:
+    return _Raw(json.dumps(value))
 
 
 def _line(text: str, longest: int = 200) -> str:
