@@ -25,8 +25,8 @@ from acculturate.export.llama_cpp import prove
 from acculturate.export.placing import VirtualTokens, place
 from acculturate.export.proof import check_rounding
 from acculturate.export.unused_rows import embedding_factor, find_unused_rows
+from acculturate.model.answers import ANSWER, QUESTION
 from acculturate.model.embedded import assemble
-from acculturate.model.encoding import ANSWER, QUESTION
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.soft_prompt import Placement
 from acculturate.progress import task

@@ -1,4 +1,5 @@
 from .answers import LONGEST_READ as LONGEST_READ
+from .answers import NEXT_QUESTION as NEXT_QUESTION
 from .answers import Answering as Answering
 from .answers import AnswerModel as AnswerModel
 from .answers import Answers as Answers

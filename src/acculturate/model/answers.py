@@ -23,6 +23,11 @@ Chat = Literal["auto", "template", "none"]
 LONGEST_READ = 256
 """Tokens of a text that are read at most: each needs a distribution over the whole vocabulary."""
 
+QUESTION, ANSWER = "Question:", "Answer:"
+"""Shown to a model without a chat template around a question that it answers in words."""
+NEXT_QUESTION = f"\n{QUESTION}"
+"""Ends such an answer: the model goes on with a question of its own."""
+
 
 class Exchange(NamedTuple):
     """A question and an answer to it in words; where it is read, the answer's tokens alone count."""
@@ -233,10 +238,28 @@ def check_embeddings(model: AnswerModel) -> None:
         UsageError: It is behind an endpoint.
     """
     if not has_embeddings(model):
+        raise without_embeddings(model)
+
+
+def without_embeddings(model: AnswerModel) -> UsageError:
+    """Return the error of a model that has no embeddings."""
+    return UsageError(
+        f"{model.name} takes no soft prompt: an endpoint shows no embeddings",
+        "Give the served model's folder or name: --embeddings. The endpoint has to take prompt_embeds "
+        "(docs/large-models.md).",
+    )
+
+
+def check_width(width: int, model: AnswerModel) -> None:
+    """Refuse virtual tokens of another width than a model's.
+
+    Raises:
+        UsageError: They are.
+    """
+    if width != model.hidden_size:
         raise UsageError(
-            f"{model.name} takes no soft prompt: an endpoint shows no embeddings",
-            "Give the served model's folder or name: --embeddings. The endpoint has to take prompt_embeds "
-            "(docs/large-models.md).",
+            f"the soft prompt is {width} wide, {model.name} needs {model.hidden_size}",
+            "A soft prompt works only on the model it was tuned on.",
         )
 
 
@@ -250,12 +273,7 @@ def check_prompt(prompt: SoftPrompt, model: AnswerModel) -> None:
         UsageError: It is of another width than the model, or made for another one.
     """
     check_embeddings(model)
-    width = prompt.embeddings.shape[-1]
-    if width != model.hidden_size:
-        raise UsageError(
-            f"the soft prompt is {width} wide, {model.name} needs {model.hidden_size}",
-            "A soft prompt works only on the model it was tuned on.",
-        )
+    check_width(prompt.embeddings.shape[-1], model)
     here = identify(model) if prompt.model_hash else ""
     if here:
         differs, why = here != prompt.model_hash, f"{model.name} has other weights"

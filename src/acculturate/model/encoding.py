@@ -14,7 +14,7 @@ from itertools import chain, dropwhile, pairwise
 from typing import TYPE_CHECKING, Any
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import LONGEST_READ, Chat, Passage
+from acculturate.model.answers import ANSWER, LONGEST_READ, QUESTION, Chat, Passage
 from acculturate.model.chat import ChatTemplate
 from acculturate.model.prefix_tree import shared_length
 from acculturate.model.soft_prompt import Placement
@@ -22,10 +22,6 @@ from acculturate.survey.forms import Example, Form
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-
-QUESTION, ANSWER = "Question:", "Answer:"
-"""Shown to a model without a chat template around a question that it answers in words."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from acculturate.model.answers import (
     Passage,
     Query,
     TextReading,
+    check_width,
 )
 from acculturate.model.soft_prompt import Placement, Prompt, Prompts, SoftPrompt
 from acculturate.survey.forms import Form
@@ -132,11 +133,7 @@ class FakeModel:
     def ask(self, prompts: Prompts | None, query: Query) -> Answers:
         """See `AnswerModel.ask`."""
         population = np.zeros((1, 1, self.hidden_size)) if prompts is None else prompts
-        if population.shape[2] != self.hidden_size:
-            raise UsageError(
-                f"the soft prompt is {population.shape[2]} wide, {self.name} needs {self.hidden_size}",
-                "A soft prompt works only on the model it was tuned on.",
-            )
+        check_width(population.shape[2], self)
         if query.steering is not None:
             population = population + query.steering.strength * np.array(query.steering.direction)
         tokens = population.shape[1]

@@ -29,8 +29,9 @@ from transformers import (
 
 from acculturate.errors import FailureError
 from acculturate.formatting import first_line
+from acculturate.model.answers import NEXT_QUESTION
 from acculturate.model.embedding import input_embedding
-from acculturate.model.encoding import QUESTION, EncodedForm, FormEncoder
+from acculturate.model.encoding import EncodedForm, FormEncoder
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.progress import advance, skip
 from acculturate.survey.forms import Form
@@ -97,8 +98,8 @@ class TextWriter:
     ) -> tuple[str, ...]:
         """See `ProseModel.reply`."""
         encoded = [self._encoder.encode_question(text) for text in questions]
-        texts = self._write(encoded, prompt, max_tokens, f"\n{QUESTION}", seed)
-        return tuple(text.split(f"\n{QUESTION}")[0].strip() for text in texts)
+        texts = self._write(encoded, prompt, max_tokens, NEXT_QUESTION, seed)
+        return tuple(text.split(NEXT_QUESTION)[0].strip() for text in texts)
 
     def _write(
         self,

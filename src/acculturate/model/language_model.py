@@ -14,9 +14,16 @@ import torch
 from jaxtyping import Float
 from transformers import PreTrainedModel
 
-from acculturate.errors import UsageError
 from acculturate.model.adapter import MergedAdapter
-from acculturate.model.answers import Answers, Backward, Chat, Passage, Query, TextReading
+from acculturate.model.answers import (
+    Answers,
+    Backward,
+    Chat,
+    Passage,
+    Query,
+    TextReading,
+    check_width,
+)
 from acculturate.model.decoding import Decoder
 from acculturate.model.embedded import LICENCE
 from acculturate.model.embedding import input_embedding
@@ -231,8 +238,8 @@ class LanguageModel:
     ) -> tuple[str, ...]:
         """See `ProseModel.reply`."""
         self._check_soft(prompt)
-        if prompt is not None and prompt.line:
-            questions = [f"{prompt.line}\n{question}" for question in questions]
+        if prompt is not None:
+            questions = [prompt.before_question(question) for question in questions]
         return self._writer.reply(questions, prompt, max_tokens, seed)
 
     def encode_chat(self, messages: Sequence[tuple[str, str]], line: str = "") -> EncodedForm:
@@ -260,8 +267,5 @@ class LanguageModel:
 
     def _check(self, prompts: Prompt | Prompts | None) -> None:
         """Refuse soft prompts of another width."""
-        if prompts is not None and prompts.shape[-1] != self.hidden_size:
-            raise UsageError(
-                f"the soft prompt is {prompts.shape[-1]} wide, {self.name} needs {self.hidden_size}",
-                "A soft prompt works only on the model it was tuned on.",
-            )
+        if prompts is not None:
+            check_width(prompts.shape[-1], self)

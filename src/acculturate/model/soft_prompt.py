@@ -64,6 +64,10 @@ class SoftPrompt:
         """Return the same forms with the line in front, if there is one."""
         return with_line(forms, self.line) if self.line else tuple(forms)
 
+    def before_question(self, question: str) -> str:
+        """Return a question with the line in front, if there is one."""
+        return f"{self.line}\n{question}" if self.line else question
+
     def save(self, path: str | Path) -> None:
         """Write a safetensors file, whole or not at all; the same prompt gives the same bytes.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ _LOWEST = -9999.0
 Decode = Callable[[Sequence[int]], str]
 
 
-class Answer:
+class Answer(ABC):
     """The answer to a request.
 
     Args:
@@ -71,8 +72,8 @@ class Answer:
         choices = [self._choice(index) for index in range(self.count)]
         return self._head(self.kind, choices) | {"usage": self._usage()}
 
-    def _choice(self, index: int) -> dict[str, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def _choice(self, index: int) -> dict[str, Any]: ...
 
     def _head(self, kind: str, choices: Sequence[Any]) -> dict[str, Any]:
         return {

@@ -8,12 +8,9 @@ from functools import partial
 from queue import SimpleQueue
 
 from acculturate.errors import AcculturateError
-from acculturate.model import LanguageModel
+from acculturate.model import NEXT_QUESTION, LanguageModel
 from acculturate.serving.engine import Engine, Job, Piece
 from acculturate.serving.variants import Variant
-
-_QUESTION = "\nQuestion:"
-"""Ends the reply of a model without a chat template: it would go on with the next question."""
 
 
 def chat_job(model: LanguageModel, variant: Variant, messages: Sequence[tuple[str, str]]) -> Job:
@@ -29,7 +26,7 @@ def chat_job(model: LanguageModel, variant: Variant, messages: Sequence[tuple[st
     """
     tuned_with = variant.prompt.line if variant.prompt else ""
     encoded = model.encode_chat(messages, variant.line or tuned_with)
-    job = Job(encoded.tokens, stop=() if model.chat == "template" else (_QUESTION,))
+    job = Job(encoded.tokens, stop=() if model.chat == "template" else (NEXT_QUESTION,))
     if variant.prompt is None or variant.line:
         return job
     at = encoded.prompt_at(variant.prompt.placement)

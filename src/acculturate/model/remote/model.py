@@ -13,18 +13,19 @@ from acculturate.formatting import share_text
 from acculturate.io import fingerprint
 from acculturate.model.answers import (
     LONGEST_READ,
+    NEXT_QUESTION,
     Answers,
     Chat,
     Passage,
     Query,
     TextReading,
-    check_embeddings,
+    without_embeddings,
 )
 from acculturate.model.prefix_tree import shared_length
 from acculturate.model.remote.abilities import Abilities, find_abilities
 from acculturate.model.remote.address import read_address
 from acculturate.model.remote.patience import Patience
-from acculturate.model.remote.prompting import QUESTION, Shown
+from acculturate.model.remote.prompting import Shown
 from acculturate.model.remote.readings import FormReading, Reader
 from acculturate.model.remote.transport import Transport
 from acculturate.model.soft_prompt import Placement, Prompt, Prompts, SoftPrompt
@@ -138,18 +139,15 @@ class RemoteModel:
 
     def embedding_scale(self) -> float:
         """Raise an error; see `AnswerModel.embedding_scale`."""
-        check_embeddings(self)
-        raise NotImplementedError
+        raise without_embeddings(self)
 
     def embed_text(self, text: str) -> Prompt:
         """Raise an error; see `AnswerModel.embed_text`."""
-        check_embeddings(self)
-        raise NotImplementedError
+        raise without_embeddings(self)
 
     def embed_random_tokens(self, count: int, rng: np.random.Generator) -> Prompt:
         """Raise an error; see `AnswerModel.embed_random_tokens`."""
-        check_embeddings(self)
-        raise NotImplementedError
+        raise without_embeddings(self)
 
     def ask(self, prompts: Prompts | None, query: Query) -> Answers:
         """See `AnswerModel.ask`. Perplexity is NaN where the endpoint shows no log-probabilities of texts.
@@ -206,8 +204,7 @@ class RemoteModel:
         self._check(prompt)
 
         def answer(form: Form) -> str:
-            written = self._reader.write(self.abilities.style.form(form), max_tokens, seed)
-            return written.strip().partition("\n")[0]
+            return self._write_answer(form, prompt, max_tokens, seed).strip().partition("\n")[0]
 
         return tuple(self.transport.each(answer, forms))
 
@@ -233,14 +230,28 @@ class RemoteModel:
     ) -> tuple[str, ...]:
         """See `ProseModel.reply`."""
         self._check(prompt)
-        style, stop = self.abilities.style, f"\n{QUESTION}"
 
         def write(question: str) -> str:
-            stops = () if style.chat else (stop,)
-            written = self._reader.write(style.question(question), max_tokens, seed, stops)
-            return written.split(stop)[0].strip()
+            written = self._write_reply(question, prompt, max_tokens, seed)
+            return written.split(NEXT_QUESTION)[0].strip()
 
         return tuple(self.transport.each(write, questions))
+
+    def _write_answer(
+        self, form: Form, prompt: SoftPrompt | None, max_tokens: int, seed: int | None
+    ) -> str:
+        """Write behind a form."""
+        del prompt  # was refused
+        return self._reader.write(self.abilities.style.form(form), max_tokens, seed)
+
+    def _write_reply(
+        self, question: str, prompt: SoftPrompt | None, max_tokens: int, seed: int | None
+    ) -> str:
+        """Write behind a question, up to the next one or a little further."""
+        del prompt  # was refused
+        style = self.abilities.style
+        stops = () if style.chat else (NEXT_QUESTION,)
+        return self._reader.write(style.question(question), max_tokens, seed, stops)
 
     def _surprise(self, passage: Passage) -> np.ndarray:
         """Return minus the log-probability of each token of a text, or of an answer."""
@@ -264,4 +275,4 @@ class RemoteModel:
 
     def _check(self, prompt: SoftPrompt | Prompt | Prompts | None) -> None:
         if prompt is not None:
-            check_embeddings(self)
+            raise without_embeddings(self)

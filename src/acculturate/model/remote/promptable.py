@@ -16,14 +16,22 @@ from typing import NamedTuple
 import numpy as np
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import Answers, Chat, Passage, Query, TextReading
+from acculturate.model.answers import (
+    NEXT_QUESTION,
+    Answers,
+    Chat,
+    Passage,
+    Query,
+    TextReading,
+    check_width,
+)
 from acculturate.model.encoding import EncodedForm, EncodedText
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.prompt_embeds import dump_embeddings
 from acculturate.model.remote.embeddings import load_embedding_model
 from acculturate.model.remote.model import RemoteModel
 from acculturate.model.remote.patience import Patience
-from acculturate.model.remote.prompting import QUESTION, Shown
+from acculturate.model.remote.prompting import Shown
 from acculturate.model.remote.replies import Json, UnreadableError, choices, text, token_places
 from acculturate.model.soft_prompt import Placement, Prompt, Prompts, SoftPrompt
 from acculturate.survey.forms import Form
@@ -153,22 +161,6 @@ class PromptableModel(RemoteModel):
         encoded = EncodedForm(self._local.encode_text(text), (), 0, len(self._local.leading))
         return self._write(encoded, prompt, max_tokens, None)
 
-    def generate_answers(
-        self,
-        forms: Sequence[Form],
-        prompt: SoftPrompt | None = None,
-        *,
-        max_tokens: int = 12,
-        seed: int | None = None,
-    ) -> tuple[str, ...]:
-        """See `GeneratingModel.generate_answers`."""
-
-        def answer(form: Form) -> str:
-            written = self._write(self._local.encode(form), prompt, max_tokens, seed)
-            return written.strip().partition("\n")[0]
-
-        return tuple(self.transport.each(answer, forms))
-
     def read_texts(
         self,
         texts: Sequence[Passage],
@@ -183,22 +175,16 @@ class PromptableModel(RemoteModel):
         )
         return tuple(TextReading(divergence, surprise) for divergence, surprise in readings)
 
-    def reply(
-        self,
-        questions: Sequence[str],
-        prompt: SoftPrompt | None = None,
-        *,
-        max_tokens: int = 60,
-        seed: int | None = None,
-    ) -> tuple[str, ...]:
-        """See `ProseModel.reply`."""
-        stop = f"\n{QUESTION}"
+    def _write_answer(
+        self, form: Form, prompt: SoftPrompt | None, max_tokens: int, seed: int | None
+    ) -> str:
+        return self._write(self._local.encode(form), prompt, max_tokens, seed)
 
-        def write(question: str) -> str:
-            encoded = self._local.encode_question(question)
-            return self._write(encoded, prompt, max_tokens, seed, (stop,)).split(stop)[0].strip()
-
-        return tuple(self.transport.each(write, questions))
+    def _write_reply(
+        self, question: str, prompt: SoftPrompt | None, max_tokens: int, seed: int | None
+    ) -> str:
+        encoded = self._local.encode_question(question)
+        return self._write(encoded, prompt, max_tokens, seed, (NEXT_QUESTION,))
 
     def _answer(
         self, form: EncodedForm, placement: Placement, virtual: Prompt | None
@@ -304,11 +290,8 @@ class PromptableModel(RemoteModel):
 
     def _check(self, prompt: SoftPrompt | Prompt | Prompts | None) -> None:
         given = prompt.embeddings if isinstance(prompt, SoftPrompt) else prompt
-        if given is not None and given.shape[-1] != self.hidden_size:
-            raise UsageError(
-                f"the soft prompt is {given.shape[-1]} wide, {self.name} needs {self.hidden_size}",
-                "A soft prompt works only on the model it was tuned on.",
-            )
+        if given is not None:
+            check_width(given.shape[-1], self)
 
 
 def coarse_divergence(p: dict[int, float], q: dict[int, float]) -> float:

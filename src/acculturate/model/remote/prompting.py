@@ -10,13 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from acculturate.model.answers import ANSWER, QUESTION
 from acculturate.survey.forms import Form
 
 Engine = Literal["vllm", "llamacpp", "acculturate", "other"]
 """The program that serves, as it says itself."""
-
-QUESTION, ANSWER = "Question:", "Answer:"
-"""Shown around a question that a model without a chat answers in words, as `encoding.py` shows it."""
 
 _CONTINUED: dict[Engine, dict[str, Any]] = {
     "vllm": {"continue_final_message": True, "add_generation_prompt": False},
