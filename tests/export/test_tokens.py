@@ -2,6 +2,7 @@
 
 import errno
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,13 @@ def test_a_text_has_the_virtual_tokens(tmp_path, toy_forms, name, kind, bos, pla
     card = (out / "README.md").read_text()
     assert "must never be written" in card
     assert ("output embeddings are its input embeddings" in card) == (name == "gemma3")
+
+
+def test_a_prompt_that_was_tuned_with_a_line_is_proved_with_it(tmp_path, toy_forms):
+    model = model_with_room("llama", "llama")
+    prompt = replace(soft_prompt(model, "after-bos"), line="Be tall. Be very tall.")
+    out = export_prompt(prompt, model, tmp_path / "culture", format="tokens", forms=toy_forms)
+    assert (out / "model.safetensors").is_file()
 
 
 def test_a_server_writes_our_continuation(tmp_path, toy_forms):

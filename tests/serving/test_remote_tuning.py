@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -86,6 +87,18 @@ def test_texts_are_read_and_written_as_here(tiny, address, folder):
         "How", soft, max_tokens=8
     )
     assert model.generate_answers(forms, soft) == tiny.generate_answers(forms, soft)
+
+
+def test_what_is_written_has_the_line_that_the_prompt_was_tuned_with(tiny, address, folder):
+    model, forms = remote(address, folder), balanced_forms(TOY, "tuning", 4)
+    embeddings = np.random.default_rng(1).normal(size=(3, 32)).astype(np.float32)
+    prompt = SoftPrompt(embeddings, "after-bos", "tiny", line="Be tall. Be very tall.")
+    here, there = (m.generate_answers(forms, prompt) for m in (tiny, model))
+    assert [text.strip() for text in there] == [text.strip() for text in here]
+    questions = ["Why?", "How often do you plan your day?"]
+    told = tiny.reply(questions, prompt, max_tokens=8)
+    assert model.reply(questions, prompt, max_tokens=8) == told
+    assert told != tiny.reply(questions, replace(prompt, line=""), max_tokens=8)
 
 
 def test_a_server_without_echo_is_asked_place_by_place(tiny, address, folder):

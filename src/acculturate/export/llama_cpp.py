@@ -138,7 +138,7 @@ def prove(
             server.log_probabilities(
                 virtual.among(form.tokens, form.prompt_at("before-answer")), labels
             )
-            for form, labels in zip(encoded, options, strict=True)
+            for form, labels in zip(map(export.model.encode, export.shown), options, strict=True)
         ]
     untouched, _ = _differences(plain, option_probabilities(export, None))
     difference, same = _differences(cultured, option_probabilities(export, stored))

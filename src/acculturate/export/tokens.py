@@ -175,7 +175,7 @@ def _prove(folder: Path, export: Export, virtual: VirtualTokens, stored: SoftPro
     check_placed(model.tokenizer, tokenizer, virtual)
     rows = [
         virtual.among(form.tokens, form.prompt_at("before-answer"))
-        for form in map(model.encode, export.forms)
+        for form in map(model.encode, export.shown)
     ]
     with torch.inference_mode():
         batch = next_logits(network, rows)

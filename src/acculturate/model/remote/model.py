@@ -206,7 +206,8 @@ class RemoteModel:
         def answer(form: Form) -> str:
             return self._write_answer(form, prompt, max_tokens, seed).strip().partition("\n")[0]
 
-        return tuple(self.transport.each(answer, forms))
+        shown = forms if prompt is None else prompt.before(forms)
+        return tuple(self.transport.each(answer, shown))
 
     def read_texts(
         self,
@@ -232,7 +233,8 @@ class RemoteModel:
         self._check(prompt)
 
         def write(question: str) -> str:
-            written = self._write_reply(question, prompt, max_tokens, seed)
+            shown = question if prompt is None else prompt.before_question(question)
+            written = self._write_reply(shown, prompt, max_tokens, seed)
             return written.split(NEXT_QUESTION)[0].strip()
 
         return tuple(self.transport.each(write, questions))
