@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 EXTRAS := .venv/.extras
+DOCS := .venv/.docs
 # A process for each core, a thread for each process: torch threads that share cores wait for each other.
 ONE_THREAD := OMP_NUM_THREADS=1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all fuzz lint format clean help
+.PHONY: demo test test-all fuzz lint docs dist format clean help
 
 help: ## What there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -15,7 +16,7 @@ help: ## What there is to make
 demo: $(READY) ## Tune the embedded model towards China and write a report
 	@rm -rf runs/demo
 	@$(BIN)/acculturate tune --model embedded --country China --budget 90 --tokens 32 --divergence-weight 10 \
-		--measured-forms 48 --seed 0 --out runs/demo
+		--forms 48 --sample --measured-forms 48 --seed 0 --out runs/demo
 	@printf 'report: ' && $(BIN)/acculturate report runs/demo
 
 test: $(READY) ## The tests that a change needs, in a few minutes
@@ -28,14 +29,28 @@ fuzz: $(READY) ## 10,000 wrong files and arguments, in a few minutes
 	$(ONE_THREAD) $(BIN)/python tests/fuzz/fuzz.py --inputs 10000
 
 lint: $(READY) ## Formatting, linting, types, import contracts
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/ruff check src tests benchmarks docs
 	$(BIN)/lint-imports
 	$(BIN)/pyright src benchmarks
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+
+docs: $(DOCS) ## The documentation, into build/docs; a warning, as of a dead link, is an error
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+	$(BIN)/python docs/check_links.py build/docs
+	@echo 'documentation: build/docs/index.html'
+
+# The constraints keep torch at the version that is at hand.
+dist: $(READY) ## Wheel and source distribution, the wheel tried in a fresh environment
+	rm -rf dist
+	$(BIN)/python -m build
+	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python tests/check_dist.py dist
 
 format: $(READY) ## Format the code
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks docs
+	$(BIN)/ruff check --fix src tests benchmarks docs
 
 clean: ## Remove .venv and caches, not runs
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -51,3 +66,7 @@ $(READY): pyproject.toml constraints.txt
 $(EXTRAS): $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray,optuna,lm-eval]'
 	@touch $(EXTRAS)
+
+$(DOCS): $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $(DOCS)

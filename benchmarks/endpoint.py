@@ -1,8 +1,11 @@
 """Time the answers of an endpoint with 1, 4 and 16 requests at once, beside the same model here.
 
-    python benchmarks/endpoint.py "openai:http://localhost:8000/v1#embedded" --local embedded
+    acculturate serve --model embedded
+    python benchmarks/endpoint.py "openai:http://127.0.0.1:8000/v1#embedded" --local embedded
+    python benchmarks/endpoint.py "openai:http://127.0.0.1:8000/v1#embedded" --labels words --forms 6
 
-Every row asks the same number of forms that were not asked before. docs/large-models.md has figures.
+Every row asks the same forms, and none of the answers is known; the model here was asked one of them before,
+so that proving it is not timed. docs/large-models.md has figures.
 """
 
 from __future__ import annotations
@@ -20,15 +23,17 @@ from acculturate.model.remote.cache import AnswerCache
 from acculturate.model.remote.model import RemoteModel
 from acculturate.model.remote.patience import Patience
 from acculturate.model.remote.transport import Transport
-from acculturate.survey import Form, balanced_forms, load_instrument
+from acculturate.survey import Form, LabelKind, balanced_forms, load_instrument
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
-def main(endpoint: str, local: str | None = None, forms: int = 48) -> None:
+def main(
+    endpoint: str, local: str | None = None, forms: int = 24, labels: LabelKind = "digits"
+) -> None:
     """Print forms a second for each number of requests at once, and for the model here."""
-    asked = balanced_forms(load_instrument("vsm13"), "tuning", forms, labels="digits")
+    asked = balanced_forms(load_instrument("vsm13"), "tuning", 48, labels=labels)[:forms]
     model = load_model(endpoint)
     assert isinstance(model, RemoteModel)
     for at_once in (1, 4, 16):

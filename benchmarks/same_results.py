@@ -81,7 +81,7 @@ def record(file: Path, only: str | None) -> bool:
             cases[name] = read_case(run)
             print(f"{name}: {cases[name]['sha256'][:12]}", file=sys.stderr)
     about = {"package": package.origin if package else None, "python": sys.version}
-    file.write_text(json.dumps({"about": about, "cases": cases}, indent=1) + "\n")
+    file.write_text(json.dumps({"about": about, "cases": cases}, indent=1) + "\n", encoding="utf-8")
     return not failed
 
 

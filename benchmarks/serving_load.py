@@ -77,7 +77,7 @@ def serving(run: Path) -> Generator[tuple[str, int]]:
 
 def memory(pid: int) -> float:
     """Return the memory that a process holds, in MB."""
-    status = Path(f"/proc/{pid}/status").read_text()
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024
 
 

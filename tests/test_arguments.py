@@ -53,7 +53,11 @@ class Unfinished:
         ({"out": 5}, "out of tune() is 5", "str or Path"),
         ({"resume": "no"}, "resume of tune() is 'no'", "bool"),
         ({"on_generation": 1}, "on_generation of tune() is 1", "Callable"),
-        ({"placement": "back"}, "placement cannot be 'back'", "front, after-bos or before-answer"),
+        (
+            {"placement": "back"},
+            "placement cannot be 'back'",
+            "front, after-bos, before-answer or prefix",
+        ),
         ({"reading": "mode"}, "reading cannot be 'mode'", "expected, modal or sampled"),
         ({"init": "words"}, "init cannot be 'words'", "gaussian, tokens"),
         ({"max_divergence": np.nan}, "max divergence nan is out of range", "a number from 0"),

@@ -51,6 +51,16 @@ def test_the_time_left_follows_from_the_work_s_own_speed(clock: Clock) -> None:
     assert progress.current_task() is None
 
 
+def test_a_slow_first_step_tells_no_time(clock: Clock) -> None:
+    with progress.task("asking", 100) as at:
+        clock.now = 8.0
+        progress.advance(1)
+        assert at.seconds_left is None
+        clock.now = 31.0
+        progress.advance(1)
+        assert at.seconds_left == pytest.approx(31 / 2 * 98)
+
+
 def test_work_that_nobody_shows_costs_nothing_and_needs_no_task() -> None:
     progress.advance(1)
     progress.skip(1)

@@ -11,19 +11,20 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
 
 from acculturate.errors import AcculturateError
-from acculturate.model import LanguageModel, Placement, Query, SoftPrompt
+from acculturate.model import LanguageModel, Query, SoftPrompt
 from acculturate.model.answers import Cotangent
 from acculturate.model.embedding import input_embedding
 from acculturate.model.encoding import EncodedForm
 from acculturate.survey.forms import Form
 from acculturate.survey.instrument import load_instrument
 from acculturate.survey.selection import balanced_forms
+from measuring import EMBEDDED
 from measuring.random_weights import survey_tokenizer
 from measuring.small_decoders import small_network
 
@@ -97,7 +98,7 @@ def _compare(
     virtual = (drawn * model.embedding_scale()).astype(np.float32)
     wrong: list[str] = []
     check.answers = check.gradient = 0.0
-    for placement in (None, *get_args(Placement)):
+    for placement in (None, *EMBEDDED):
         place = placement or "untouched"
         soft = None if placement is None else SoftPrompt(virtual, placement, model.name)
         try:
@@ -152,7 +153,7 @@ def _written(
     different = generated = 0
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        for placement in (None, *get_args(Placement)):
+        for placement in (None, *EMBEDDED):
             soft = None if placement is None else SoftPrompt(virtual, placement, model.name)
             try:
                 ours = model.generate_answers(forms, soft, max_tokens=_NEW_TOKENS)

@@ -42,7 +42,7 @@ def forget_peak(device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
         return
     try:
-        _RESET.write_text("5")
+        _RESET.write_text("5", encoding="utf-8")
     except OSError:
         return
 
@@ -56,7 +56,9 @@ def peak_memory_mb(device: torch.device) -> float | None:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
     try:
-        (line,) = (at for at in _STATUS.read_text().splitlines() if at.startswith("VmHWM:"))
+        (line,) = (
+            at for at in _STATUS.read_text(encoding="utf-8").splitlines() if at.startswith("VmHWM:")
+        )
         return int(line.split()[1]) * 1024 / 1e6
     except (OSError, ValueError):
         pass
@@ -109,7 +111,7 @@ def device_name(device: torch.device) -> str:
     try:
         models = [
             line.split(":", 1)[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
             if line.startswith("model name")
         ]
     except OSError:

@@ -12,6 +12,7 @@ from .errors import (
 from .evaluation.evaluate import RunEvaluation as RunEvaluation
 from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.examine import examine as examine
+from .experiment.frames import results as results
 from .experiment.plan import Experiment as Experiment
 from .experiment.plan import load_experiment as load_experiment
 from .experiment.run import run_experiment as run_experiment
@@ -20,6 +21,8 @@ from .metrics.check import Check as Check
 from .metrics.check import check as check
 from .metrics.measure import Profile as Profile
 from .metrics.measure import measure as measure
+from .metrics.model_comparison import ModelComparison as ModelComparison
+from .metrics.model_comparison import compare_profiles as compare_profiles
 from .metrics.people import SurveyScores as SurveyScores
 from .metrics.people import score as score
 from .model.answers import AnswerModel as AnswerModel
@@ -28,6 +31,7 @@ from .model.fake import FakeModel as FakeModel
 from .model.load import load_model as load_model
 from .model.soft_prompt import SoftPrompt as SoftPrompt
 from .progress_bars import show_progress as show_progress
+from .reporting.profile_files import write_profile as write_profile
 from .reporting.report import write_report as write_report
 from .runs import Run as Run
 from .search import (
@@ -46,6 +50,9 @@ from .search import (
     DifferentialEvolution as DifferentialEvolution,
 )
 from .search import (
+    Fitness as Fitness,
+)
+from .search import (
     Optimizer as Optimizer,
 )
 from .search import (
@@ -56,6 +63,9 @@ from .search import (
 )
 from .search import (
     SepCMAES as SepCMAES,
+)
+from .search import (
+    State as State,
 )
 from .survey.countries import (
     Country as Country,

@@ -13,13 +13,14 @@ from typing import Annotated
 
 import typer
 
-import acculturate
 from acculturate.commands.chat import chat
 from acculturate.commands.check import check
+from acculturate.commands.compare import compare
+from acculturate.commands.doctor import doctor
 from acculturate.commands.evaluate import evaluate
 from acculturate.commands.experiment import experiment
 from acculturate.commands.measure import measure
-from acculturate.commands.options import PanelCommand, with_options
+from acculturate.commands.options import PanelCommand, PanelGroup, with_options
 from acculturate.commands.rate import prepare, rating_report, serve_rating
 from acculturate.commands.reports import export, figures, relate, report
 from acculturate.commands.score import score
@@ -27,38 +28,30 @@ from acculturate.commands.serve import serve
 from acculturate.commands.surveys import countries, forms, list_instruments, template
 from acculturate.commands.tune import tune
 from acculturate.errors import FailureError, UsageError
-from acculturate.process import as_known, stop_signals
+from acculturate.process import as_known, installed_versions, stop_signals
 from acculturate.progress_bars import show_progress
 from acculturate.terminal import say_error, standard_streams
 
 app = typer.Typer(
+    cls=PanelGroup,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 instrument = typer.Typer(help="List questionnaires, or print one to fill in.", no_args_is_help=True)
-app.add_typer(instrument, name="instrument")
 rate = typer.Typer(help="Let people judge answers blind, pair by pair.", no_args_is_help=True)
-app.add_typer(rate, name="rate")
-commands = (
-    measure,
-    check,
-    score,
-    tune,
-    experiment,
-    evaluate,
-    report,
-    figures,
-    export,
-    chat,
-    serve,
-    relate,
-    countries,
-    forms,
-)
-for command in commands:
-    app.command(cls=PanelCommand)(with_options(command))
+panels = {
+    "Measure": (measure, compare, check, score),
+    "Tune": (tune, experiment, evaluate),
+    "Results": (report, figures, relate),
+    "Use": (export, chat, serve),
+    "Look up": (countries, forms, doctor),
+}
+for panel, commands in panels.items():
+    for command in commands:
+        app.command(cls=PanelCommand, rich_help_panel=panel)(with_options(command))
+app.add_typer(rate, name="rate", rich_help_panel="Use")
+app.add_typer(instrument, name="instrument", rich_help_panel="Look up")
 instrument.command(cls=PanelCommand)(with_options(template))
 instrument.command("list", cls=PanelCommand)(with_options(list_instruments))
 rate.command(cls=PanelCommand)(with_options(prepare))
@@ -68,11 +61,14 @@ rate.command("report", cls=PanelCommand)(with_options(rating_report))
 
 @app.callback(invoke_without_command=True)
 def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the versions that matter.")
+    ] = False,
 ) -> None:
     """Measure the cultural values a language model shows, and move them without touching a weight."""
     if version:
-        print(acculturate.__version__)
+        known = installed_versions().items()
+        print(*(f"{name} {found}" for name, found in known if found), sep="\n")
         raise typer.Exit
 
 

@@ -14,7 +14,6 @@ from acculturate.formatting import (
     LEVEL,
     MISSING,
     digits_for,
-    divergence_text,
     escaped,
     interval_text,
     loss_text,
@@ -29,7 +28,7 @@ from acculturate.terminal import open_console
 if TYPE_CHECKING:
     from acculturate.benchmarks import Change, MethodScore, Result
     from acculturate.experiment import PlannedCell, Published
-    from acculturate.metrics import Check, Profile, SurveyScores
+    from acculturate.metrics import Check, ModelComparison, Profile, SurveyScores
     from acculturate.reporting.relate import Related
     from acculturate.runs import Run, RunRecords
     from acculturate.survey import Country, CountryTable, Form, Instrument
@@ -108,7 +107,7 @@ def show_profile(profile: Profile, instrument: Instrument, target: Country | Non
         (
             f"{dimension.name} ({dimension.key})",
             *_estimate(profile.scores[dimension.key], profile.intervals.get(dimension.key), digits),
-            *([_published(target.scores[dimension.key])] if target else []),
+            *([loss_text(target.scores.get(dimension.key), digits)] if target else []),
         )
         for dimension in instrument.dimensions
     ]
@@ -119,25 +118,34 @@ def show_profile(profile: Profile, instrument: Instrument, target: Country | Non
     if profile.responsiveness is not None:
         below.append(f"responsiveness {profile.responsiveness.text}")
     if target is not None and profile.loss is not None:
-        loss, interval = _estimate(profile.loss, profile.loss_interval)
+        loss, interval = _estimate(profile.loss, profile.loss_interval, digits)
         below.append(
             f"loss to {target.name} ({target.table}): {loss} ({interval}); "
-            f"answering everything alike: {loss_text(profile.constant_answer_loss, 2)}"
+            f"answering everything alike: {loss_text(profile.constant_answer_loss, digits)}"
         )
     if profile.floor is not None:
-        below.append(f"least loss with whole-number answers: {loss_text(profile.floor, 2)}")
-    if profile.nearest:
+        below.append(f"least loss with whole-number answers: {loss_text(profile.floor, digits)}")
+    # Of places and words no country is near, and the only one of a table always is.
+    if len(profile.nearest) > 1 and (content is None or content.enough):
         near = (f"{name} {loss_text(loss, digits)}" for name, loss in profile.nearest)
         below.append(f"nearest: {', '.join(near)}")
-    mass = "" if profile.valid_mass is None else f"; valid mass {profile.valid_mass:.3f}"
+    mass = "" if profile.valid_mass is None else f"; valid mass {share_text(profile.valid_mass)}"
     below.append(f"{profile.forms} forms, reading {profile.reading}{mass}")
     below += _listed(profile.warnings)
     header = ["dimension", "score", f"{LEVEL} over forms", *([target.name] if target else [])]
     warnings = [each.warning for each in (content, profile.responsiveness) if each is not None]
     show_lines(warning for warning in warnings if warning)
+    if content is not None and not content.enough:
+        show_lines(["Do not read the scores: `acculturate check` says which --labels to ask with."])
     told = "cannot be told" if content is None else f"{content.coefficient:.2f}"
     title = f"{profile.model} in {instrument.title}: content {told}"
     show_table(title, header, rows, below=below)
+
+
+def show_model_comparison(compared: ModelComparison, instrument: Instrument) -> None:
+    """Show the scores of two models, their differences with intervals, and the content of both."""
+    rows = compared.rows(digits_for(e for d in instrument.dimensions for e in d.range))
+    show_table(compared.title, compared.header, rows, below=_listed(compared.sentences))
 
 
 def show_check(checked: Check) -> None:
@@ -172,7 +180,7 @@ def show_survey_scores(
             dimension.key,
             "" if number else group.respondents,
             *_estimate(group.scores[dimension.key], group.intervals.get(dimension.key), digits),
-            *([_published(target.scores.get(dimension.key))] if target else []),
+            *([loss_text(target.scores.get(dimension.key), digits)] if target else []),
         )
         for group in people.groups
         for number, dimension in enumerate(instrument.dimensions)
@@ -180,7 +188,7 @@ def show_survey_scores(
     below = [
         f"nearest to {group.group}: {', '.join(f'{n} {loss_text(x, digits)}' for n, x in group.nearest)}"
         for group in people.groups
-        if group.nearest
+        if len(group.nearest) > 1
     ]
     header = ("group", "dimension", "people", "score", f"{LEVEL} over people")
     published = (f"{target.name}, published",) if target else ()
@@ -189,29 +197,22 @@ def show_survey_scores(
 
 
 def show_run(run: Run) -> None:
-    """Show the result table of a run, and where it is."""
-    target, done = run.summary.target, run.outcome
-    rows = [
-        (
-            row.label,
-            loss_text(row.tuning and row.tuning.loss, 2),
-            loss_text(row.held_out and row.held_out.loss, 2),
-            loss_text(row.content, 2),
-            divergence_text(row.divergence),
-            perplexity_text(row.perplexity),
-        )
-        for row in run.summary.rows
-    ]
+    """Show the result table of a run, its most important finding, and where it is."""
+    from acculturate.reporting.findings import verdict
+    from acculturate.runs import read_run
+
+    done, (header, rows) = run.outcome, run.summary.texts()
     below = [f"{done.evaluations} evaluations in {seconds_text(done.seconds)}; {done.stop_reason}."]
     if done.violation:
         below.append(
             f"No candidate was within the divergence limit; the best is {done.violation:.2f} past it."
         )
+    if done.more_budget:
+        below.append(done.more_budget)
+    if found := verdict(read_run(run.directory)):
+        below.append(f"{found.head} {found.text}")
     below.append(f"run: {run.directory!s}")
-    forms = run.summary.forms
-    asked = f"{forms.tuning} tuning forms", f"{forms.held_out} held-out forms"
-    header = "", *asked, "content", "divergence", "perplexity"
-    show_table(f"Loss to {target.country} ({target.table})", header, rows, below=below)
+    show_table(run.summary.title, header, rows, below=below)
 
 
 def show_evaluation(run: RunRecords, results: Mapping[str, Any]) -> None:
@@ -241,7 +242,7 @@ def _show_held_out(run: RunRecords) -> None:
 
     rows: list[Sequence[str]] = []
     for row in run.checks.rows:
-        losses, shift = (loss_text(row.naive.loss, 2), loss_text(row.tuned.loss, 2)), row.shift
+        losses, shift = (run.text(row.naive.loss), run.text(row.tuned.loss)), row.shift
         if shift is None:
             rows.append((row.label, *losses, *[MISSING] * 4))
             continue

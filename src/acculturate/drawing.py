@@ -45,7 +45,7 @@ on a page, the colour `blue` is the variable `--figure-blue` of its style sheet.
 
 _MARKERS = "oDs^vP"
 _WIDTH, _POINTS = 3.4, 72  # inches, a column of a paper; points an inch
-_HEIGHT, _SMALL_FONT, _CHARACTER, _LINE, _LANE = 110.0, 7.0, 4.4, 11.5, 10.0  # points
+_SMALL_FONT, _LABEL_FONT, _CHARACTER, _LINE, _LANE = 7.0, 5.0, 4.4, 11.5, 10.0  # points
 _HEADROOM, _LONGEST_DESCRIPTION = 1.04, 4000
 _SVG, _LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
 _STYLE, _LOCK = Path(__file__).with_suffix(".mplstyle"), threading.Lock()
@@ -83,6 +83,7 @@ class Series:
         bands: Low and high ends of bands around a line, the widest first.
         steps: Whether the line keeps its height until the next point.
         only_last: Whether the last point alone has a marker.
+        labels: Short texts that stand at the points, such as codes of countries, one each; or none.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Series:
     bands: tuple[tuple[Sequence[float], Sequence[float]], ...] = ()
     steps: bool = False
     only_last: bool = False
+    labels: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ class Chart:
         rows: Instead of a vertical axis, rows of lanes below one another; see `lane`.
         lanes: How many lanes a row has.
         titled_below: Whether there is room for texts below the lanes of a row.
+        height: Height of the axes, in points, where there are no rows.
     """
 
     key: str
@@ -138,6 +141,7 @@ class Chart:
     rows: tuple[Row, ...] = ()
     lanes: int = 0
     titled_below: bool = True
+    height: float = 110.0
 
     @property
     def description(self) -> str:
@@ -177,6 +181,7 @@ def merge(parts: Iterable[Series]) -> tuple[Series, ...]:
             [x for part in members for x in (*part.x, math.nan)],
             [y for part in members for y in (*part.y, math.nan)],
             [text for part in members for text in part.texts],
+            labels=[label for part in members if part.labels for label in (*part.labels, "")],
         )
         for group, members in groups.items()
     )
@@ -253,7 +258,7 @@ def _heights(chart: Chart) -> tuple[float, float, float]:
     legend_lines = -(-len(_legend(chart)) // _columns(chart))
     rows = len(chart.rows) * _row_height(chart.lanes, chart.titled_below) * _LANE
     below = 22 + _LINE * (legend_lines + bool(chart.x_label))
-    return below, rows or _HEIGHT, 6 + _LINE * len(_heading(chart).splitlines())
+    return below, rows or chart.height, 6 + _LINE * len(_heading(chart).splitlines())
 
 
 def _heading(chart: Chart) -> str:
@@ -321,6 +326,10 @@ def _draw_series(axes: Axes, series: Series) -> None:
         gid=json.dumps(series.texts[-1:] if series.only_last else series.texts),
         **_style(series.look),
     )
+    for x, y, label in zip(series.x, series.y, series.labels, strict=bool(series.labels)):
+        if label:
+            side: Any = {"ha": "center", "va": "center", "fontsize": _LABEL_FONT}
+            axes.text(x, y, _clean(label), color=COLOURS[series.look.colour], **side)
 
 
 def _draw_rows(axes: Axes, chart: Chart) -> None:

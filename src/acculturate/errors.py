@@ -17,6 +17,8 @@ class AcculturateError(Exception):
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
+        if hint:
+            self.add_note(hint)  # shown below the message where nobody catches it
 
 
 class UsageError(AcculturateError):

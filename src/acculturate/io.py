@@ -22,6 +22,8 @@ from filelock import FileLock, Timeout
 from acculturate.errors import FailureError, UsageError, WriteError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+LOCK = ".lock"
+"""Name of the file by which a folder is held."""
 _TOO_LARGE = 2**63
 _DEEPEST = 100
 
@@ -92,24 +94,49 @@ def disk_is_full(error: BaseException) -> bool:
     return False
 
 
+def check_free(folder: Path, *known: str) -> None:
+    """Refuse a folder to write that holds something already.
+
+    Args:
+        folder: The folder.
+        known: Names of files that it may hold, and may have been left by a kill while they were written.
+
+    Raises:
+        UsageError: It does, or it is a file.
+    """
+    if folder.is_dir():
+        taken = any(
+            all(path.name != name and not is_leftover(path, name) for name in known)
+            for path in folder.iterdir()
+        )
+    else:
+        taken = folder.exists()
+    if taken:
+        raise UsageError(f"{folder} already exists and is not empty", "Use another --out.")
+
+
 @contextmanager
-def lock_folder(folder: Path) -> Generator[None]:
+def lock_folder(folder: Path, *, wait: bool = False) -> Generator[None]:
     """Hold a folder against other writers; the end of the process, however it comes, lets go of it too.
+
+    Args:
+        folder: The folder.
+        wait: Whether to wait while another process holds it.
 
     Raises:
         UsageError: Another process holds it.
         FailureError: The folder cannot be written.
     """
-    lock = FileLock(folder / ".lock", blocking=False, thread_local=False)
+    lock = FileLock(folder / LOCK, blocking=wait, thread_local=False)
     try:
         lock.acquire()
     except Timeout as error:
         raise UsageError(
-            f"another process is writing to {folder}", "Wait for it, or use another --out."
+            f"another process is writing to {folder}", "Wait for it, or use another folder."
         ) from error
     except OSError as error:
         raise FailureError(
-            f"cannot write {folder / '.lock'}: {error.strerror}", "Choose another --out."
+            f"cannot write {folder / LOCK}: {error.strerror}", "Choose another --out."
         ) from error
     try:
         yield

@@ -28,6 +28,18 @@ _STOPS = ("SIGTERM", "SIGHUP")
 _VERSIONS = ("numpy", "torch", "transformers")
 
 
+def installed_versions() -> dict[str, str | None]:
+    """Return the versions that matter for a bug report, None for what is not installed; nothing is imported."""
+    versions: dict[str, str | None] = {"acculturate": acculturate.__version__}
+    versions["Python"] = platform.python_version()
+    for name in _VERSIONS:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = None
+    return versions
+
+
 @contextmanager
 def stop_signals() -> Generator[list[int]]:
     """Let the signals that stop a program do what Ctrl-C does, while the body runs in the main thread.
@@ -94,11 +106,10 @@ def _is_lack_of_memory(error: Exception) -> bool:
 
 def _record(error: Exception, arguments: Sequence[str]) -> str:
     """Return what a developer needs: the command, versions and the traceback."""
-    loaded = {name: sys.modules[name] for name in _VERSIONS if name in sys.modules}
     lines = [
         f"command: {shlex.join(['acculturate', *arguments])}",
-        f"acculturate {acculturate.__version__}, Python {platform.python_version()}, {platform.platform()}",
-        *(f"{name} {getattr(module, '__version__', 'unknown')}" for name, module in loaded.items()),
+        *(f"{name} {found or 'is not installed'}" for name, found in installed_versions().items()),
+        platform.platform(),
         "".join(traceback.format_exception(error)),
     ]
     return "\n".join(lines)

@@ -16,6 +16,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
+_TELLING, _WARM = 0.05, 30.0
+"""Share of the work, or seconds, before which its speed says nothing: the first step loads and compiles."""
+
 
 class Task:
     """A piece of work.
@@ -47,9 +50,11 @@ class Task:
 
     @property
     def seconds_left(self) -> float | None:
-        """Time left at the speed so far; None where that is not known yet."""
+        """Time left at the speed so far; None where that is not known yet, as at a slow first step."""
         worked = self.done - self.free
         if self.total is None or worked <= 0:
+            return None
+        if worked < _TELLING * self.total and self.seconds < _WARM:
             return None
         pace = (self._changed - self._began) / worked
         return max(0.0, pace * (self.total - self.done) - (time.monotonic() - self._changed))

@@ -105,13 +105,19 @@ def read_record(kind: type[T], path: Path) -> T:
     return parse_record(kind, parse_json(read_text(path), path), path)
 
 
-def read_records(kind: type[T], path: Path) -> tuple[T, ...]:
+def read_records(kind: type[T], path: Path, *, growing: bool = False) -> tuple[T, ...]:
     """Read a file of one JSON record a line; none where there is no file.
+
+    Args:
+        kind: The records' type.
+        path: The file.
+        growing: Whether lines are added to it: one that a kill cut off at the end is left out.
 
     Raises:
         FailureError: The file cannot be read, or a line does not hold such a record.
     """
     lines = read_text(path).split("\n") if path.exists() else []
+    lines = lines[:-1] if growing else lines
     places = ((f"{path}, line {number}", line) for number, line in enumerate(lines, 1))
     return tuple(
         parse_record(kind, parse_json(line, place), place) for place, line in places if line.strip()

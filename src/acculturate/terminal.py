@@ -114,7 +114,7 @@ def standard_streams() -> Generator[None]:
     """
     streams, format_warning = (sys.stdout, sys.stderr), warnings.formatwarning
     # Where a stream is closed, this takes its number, which the next file that is opened would get.
-    with Path(os.devnull).open("w") as nowhere:
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         out, err = streams[0], streams[1] or nowhere
         for stream in (out, err):
             if isinstance(stream, TextIOWrapper):

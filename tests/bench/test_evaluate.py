@@ -1,6 +1,6 @@
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ import evaluator
 from acculturate.errors import UsageError
 from acculturate.model import LanguageModel, Placement, Query
 from acculturate.survey import Form, Instrument
-from measuring import machine
+from measuring import EMBEDDED, machine
 from measuring import ways as benchmark
 from measuring.random_weights import load_random_model
 from measuring.scaling import scaling
@@ -29,7 +29,7 @@ def tiny(toy: Instrument) -> LanguageModel:
     return load_random_model("tiny", toy, dtype="float32", device="cpu")
 
 
-@pytest.mark.parametrize("placement", get_args(Placement))
+@pytest.mark.parametrize("placement", EMBEDDED)
 def test_all_ways_give_the_same_answers(
     tiny: LanguageModel, toy_forms: tuple[Form, ...], placement: Placement
 ) -> None:

@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM
 from acculturate.model import LanguageModel, Placement, Query
 from acculturate.model.prefix_tree import PrefixTree
 from acculturate.survey import Instrument, LabelKind, all_forms
+from measuring import EMBEDDED
 from measuring.random_weights import load_random_model, shape_config
 from measuring.setting import VIRTUAL_TOKENS, gaussian_population
 from measuring.work import linear_weights, population_work, tree_work
@@ -64,7 +65,7 @@ class Executed(TorchFunctionMode):
 
 
 @pytest.mark.parametrize("labels", ["digits", "words"])
-@pytest.mark.parametrize("placement", get_args(Placement))
+@pytest.mark.parametrize("placement", EMBEDDED)
 def test_what_is_counted_is_what_runs(
     tiny: LanguageModel, toy: Instrument, labels: LabelKind, placement: Placement
 ) -> None:

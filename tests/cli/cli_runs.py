@@ -58,6 +58,8 @@ class CommandLine:
         """A short tuning of the fake model towards the United States, unless told otherwise."""
         given: dict[str, object] = {"--model": "fake", "--country": "us", "--budget": 12}
         given |= {"--optimizer": "de", "--population": 6, "--tokens": 2}
+        if "-c" in arguments:
+            del given["--country"]
         fixed = [
             part for key, value in given.items() if key not in arguments for part in (key, value)
         ]

@@ -145,9 +145,13 @@ def test_hostile_text_is_shown_as_it_is_and_does_nothing(
 def test_a_country_with_missing_scores_names_them_and_another_table(cli: CommandLine):
     countries = cli("countries", "--table", "hofstede-2015", "--json").json["countries"]
     partial = next(c["name"] for c in countries if len(c["scores"]) < 6)
-    message = cli.tune("--country", partial, "--table", "hofstede-2015").message(2)
-    assert "hofstede-2015" in message
-    assert partial in message
+    shown = cli(
+        "measure", "--model", "fake", "--country", partial, "--table", "hofstede-2015", "--json"
+    )
+    warning = next(line for line in shown.err.splitlines() if "left out" in line)
+    assert warning.startswith(f"Warning: {partial} has no")
+    assert "hofstede-2015" in warning
+    assert shown.json["warnings"][-1] in warning
 
 
 @pytest.mark.parametrize(
@@ -241,6 +245,8 @@ def test_a_prompt_of_another_model(cli: CommandLine):
         ("--space", "mixture:999999999999"),
         ("--respondents", 10**9),
         ("--respondents", 10**400),
+        ("--budget", 2**63),
+        ("--seed", 2**63),
     ],
 )
 def test_sizes_that_no_memory_holds(cli: CommandLine, option: tuple[str, Any]):

@@ -5,13 +5,21 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import shlex
 import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_runs import CommandLine
+from typer.main import get_command
 
-import acculturate
+import acculturate as ac
+from acculturate import display
+from acculturate.cli import app
+from acculturate.commands.examples import EXAMPLES
 from acculturate.survey import all_forms, load_countries, load_instrument
 from acculturate.survey.instrument import DATA
 
@@ -29,6 +37,7 @@ OPTIONS = {
     "--trust-remote-code --json",
     "report": "--out --json",
     "chat": "--plain --temperature --top-p --max-tokens --seed --model --device",
+    "compare": "first second --country --forms --labels --instrument --seed --device --json",
     "check": "--instrument --labels --language --device --json",
     "relate": "--out --seed --json",
     "export": "--out --format --model --device --trust-remote-code --json",
@@ -68,6 +77,43 @@ def test_help(command: str, cli: CommandLine):
     assert "Usage: acculturate" in shown.out
 
 
+def verbs(group: Any = None, before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, command in (group or get_command(app)).commands.items():
+        if hasattr(command, "commands"):
+            yield from verbs(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
+@pytest.mark.parametrize("verb", [verb for verb, _ in verbs()])
+def test_every_verb_has_examples_that_are_understood(
+    verb: str, cli: CommandLine, tmp_path: Path
+) -> None:
+    command = dict(verbs())[verb]
+    shown = cli(*verb.split(), "--help").out
+    assert EXAMPLES[verb]
+    for line in EXAMPLES[verb]:
+        assert f"  {line}\n" in shown
+        words = shlex.split(line.partition(" >")[0])
+        assert words[: 1 + len(verb.split())] == ["acculturate", *verb.split()]
+        command.make_context(verb, words[1 + len(verb.split()) :])
+    assert set(EXAMPLES) == {verb for verb, _ in verbs()}
+
+
+def test_the_help_groups_the_verbs(cli: CommandLine):
+    shown = cli("--help").out
+    panels = re.findall(r"^(\w[\w ]*):$", shown, re.M)
+    assert panels == ["Options", "Measure", "Tune", "Results", "Use", "Look up"]
+    assert "..." not in shown.partition("Measure:")[2], "no sentence is cut"
+
+
+def test_a_shell_completes_verbs_and_options(cli: CommandLine, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("_ACCULTURATE_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "acculturate mea")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert cli().out.split() == ["measure"]
+
+
 def test_no_command_shows_the_help(cli: CommandLine):
     shown = cli()
     assert shown.code in (0, 2)
@@ -75,7 +121,9 @@ def test_no_command_shows_the_help(cli: CommandLine):
 
 
 def test_version(cli: CommandLine):
-    assert cli("--version").out == f"{acculturate.__version__}\n"
+    lines = cli("--version").out.splitlines()
+    assert lines[0] == f"acculturate {ac.__version__}"
+    assert [line.split()[0] for line in lines[1:]] == ["Python", "numpy", "torch", "transformers"]
 
 
 def test_measure_as_json(cli: CommandLine):
@@ -93,6 +141,13 @@ def test_measure_as_json(cli: CommandLine):
     assert compared["loss_interval"][0] <= compared["loss"] <= compared["loss_interval"][1]
     modal = cli("measure", "--model", "fake", "--json", "-c", "china", "--reading", "modal").json
     assert modal["floor"] > 0
+
+
+def test_measure_as_files(cli: CommandLine, tmp_path: Path):
+    shown = cli("measure", "-m", "fake", "--instrument", "toy", "--out", "new/profile", "--json")
+    files = {path.name for path in (tmp_path / "new" / "profile").iterdir()}
+    assert {"profile.json", "answers.csv", "scores.csv", "profile.tex", "profile.pdf"} <= files
+    assert json.loads((tmp_path / "new" / "profile" / "profile.json").read_text()) == shown.json
 
 
 def test_measure_as_a_table(cli: CommandLine):
@@ -113,9 +168,22 @@ def test_measure_as_a_table(cli: CommandLine):
         assert word in shown.out, word
 
 
+def test_answers_to_no_question_have_no_nearest_country(capsys: pytest.CaptureFixture[str]):
+    survey = ac.load_instrument("vsm13")
+    profile = ac.measure(ac.FakeModel(), survey, forms="held-out")
+    display.show_profile(profile, survey, None)
+    assert "nearest" in capsys.readouterr().out
+    assert profile.content is not None
+    placed = replace(profile.content, coefficient=0.3)
+    display.show_profile(replace(profile, content=placed), survey, None)
+    shown = capsys.readouterr().out
+    assert "nearest" not in shown
+    assert "`acculturate check`" in shown
+
+
 def test_measure_takes_a_soft_prompt(cli: CommandLine):
     naive = cli("measure", "--model", "fake", "-c", "us", "--json").json
-    run = cli.tune("--out", "run", "--budget", 120, "--json").json
+    run = cli.tune("--out", "run", "--budget", 120, "--init-scale", 1, "--json").json
     for prompt in ("run", "run/best.safetensors"):
         tuned = cli("measure", "--model", "fake", "-c", "us", "--prompt", prompt, "--json").json
         assert tuned["loss"] < naive["loss"]
@@ -204,6 +272,7 @@ def test_tune_as_a_table(cli: CommandLine):
         "Tuned soft prompt",
         "12 evaluations",
         "the budget is used up.",
+        "It does not",  # the finding to remember: so short a search brings nothing
         "run: runs/united-states-0",
     ):
         assert word in shown.out, word
@@ -247,12 +316,28 @@ def test_settings_reach_the_run(arguments: tuple[str, ...], cli: CommandLine):
 def test_a_table_and_a_survey_of_ones_own(cli: CommandLine):
     Path("mine.csv").write_text("country,planning,company\nToyland,80,20\n[red]<script>,10,90\n")
     own = ("--table", "mine.csv", "--instrument", "toy")
-    assert cli.tune("-c", "TOYLAND", "--country", "toyland", *own).code == 0
+    assert cli.tune("-c", "TOYLAND", *own).code == 0
     shown = cli("measure", "-m", "fake", "-c", "[red]<script>", *own)
     assert shown.code == 0
     assert "[red]<script>" in shown.out
     assert cli("countries", "--table", "mine.csv").out.count("[red]<script>") == 1
     assert cli("measure", "-m", "fake", "-i", "toy", "--json").json["table"] is None
+
+
+def test_a_table_of_one_country(cli: CommandLine):
+    Path("mine.csv").write_text("country,planning,company\nRuritania,80,20\n")
+    own = ("--table", "mine.csv", "--instrument", "toy")
+    tuned = cli.tune("-c", "Ruritania", "--out", "run", *own)
+    assert "`acculturate evaluate run --table mine.csv` asks" in tuned.err
+    cli("report", "run")
+    assert "Nearest countries" not in Path("run/report.html").read_text(), "it would be the nearest"
+    assert "nearest" not in cli("measure", "-m", "fake", "-c", "Ruritania", *own).out
+    assert "--table FILE" in cli("countries", "Atlantis", "-t", "mine.csv").err
+
+
+def test_figures_of_a_profile_lie_in_it(cli: CommandLine):
+    cli("measure", "-m", "fake", "-i", "toy", "--out", "new")
+    assert "profile.pdf and profile.tex" in cli("figures", "new").err
 
 
 def test_the_inglehart_welzel_map(cli: CommandLine):

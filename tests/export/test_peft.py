@@ -53,6 +53,29 @@ def test_peft_gives_the_same_answers(tmp_path, toy_forms, name, placement):
     assert "Pad on the right only" in card
 
 
+@pytest.mark.parametrize("name", ["llama", "gemma3", "qwen2", "gpt2"])
+def test_a_prefix_is_one_of_pefts(tmp_path, toy_forms, name):
+    model = tiny_model(name)
+    words = soft_prompt(model).embeddings[None]
+    rows = (model.prefix_of(words)[0] * 1.5).astype(np.float32)
+    out = export_prompt(
+        SoftPrompt(rows, "prefix", name), model, tmp_path / "adapter", forms=toy_forms
+    )
+    stored = load_file(out / "adapter_model.safetensors")["prompt_embeddings"]
+    assert stored.shape == (5, model.prefix_width())
+    np.testing.assert_array_equal(stored[1:], rows)
+    config = json.loads((out / "adapter_config.json").read_text())
+    assert (config["peft_type"], config["num_virtual_tokens"]) == ("PREFIX_TUNING", 5)
+    heads, width = model.prefix_shape()
+    assert (config["num_layers"], config["num_attention_heads"]) == (2, heads)
+    assert config["token_dim"] == heads * width
+    card = (out / "README.md").read_text()
+    assert "add_special_tokens=False" in card and "its keys and values" in card
+    with pytest.raises(UsageError, match="no place for a soft prompt at 'prefix'") as caught:
+        export_prompt(SoftPrompt(rows, "prefix", name), model, tmp_path / "v", format="vllm")
+    assert "--format peft" in caught.value.hint
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 def test_a_user_gets_our_continuation(tmp_path, toy_forms):
     model = tiny_model("llama")

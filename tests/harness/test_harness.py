@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -106,6 +107,20 @@ def test_the_prompt_changes_the_likelihoods(run):
         for lm in (SoftPromptLM(str(run)), SoftPromptLM(str(run), untouched=True))
     ]
     assert np.abs(np.subtract(*values)).min() > 0.01
+
+
+def test_the_line_that_a_prompt_was_tuned_with_is_in_front(run, tmp_path):
+    line, prompt = "Be tall.", SoftPrompt.load(run / "best.safetensors")
+    shutil.copytree(run, tmp_path / "run")
+    replace(prompt, line=line).save(tmp_path / "run" / "best.safetensors")
+    without, whole = SoftPromptLM(str(run), batch_size=2), PAIRS[:3]
+    behind = [(f"{line}\n{context}", continuation) for context, continuation in whole]
+    lm = SoftPromptLM(str(tmp_path / "run"), batch_size=2)
+    found = lm.loglikelihood(requests("loglikelihood", whole), disable_tqdm=True)
+    wanted = without.loglikelihood(requests("loglikelihood", behind), disable_tqdm=True)
+    assert [value for value, _ in found] == pytest.approx([value for value, _ in wanted], abs=2e-4)
+    assert lm.max_length == without.max_length - (len(lm.tok_encode(f"{line}\n")) - 1)
+    assert SoftPromptLM(str(tmp_path / "run"), untouched=True).max_length == 256
 
 
 def test_a_whole_text(run):
@@ -231,7 +246,8 @@ def test_a_chat_model_is_asked_through_its_template(tmp_path):
 def test_virtual_tokens_stand_behind_all_leading_tokens_where_a_row_has_them():
     network, virtual = tiny_network("llama"), torch.ones(1, 32)
     embed = network.get_input_embeddings()
-    lm = SimpleNamespace(_embed=embed, _virtual=virtual, _after=(0, 2))
+    lm = SimpleNamespace(_embed=embed, _virtual=virtual, _leading=(0, 2), _in_front=False)
+    lm._line = torch.tensor([], dtype=torch.int64)
     rows = SoftPromptLM._prompted(lm, torch.tensor([[0, 2, 7], [0, 7, 7]]))
     assert torch.equal(rows[0], torch.cat([embed.weight[[0, 2]], virtual, embed.weight[[7]]]))
     assert torch.equal(rows[1], torch.cat([virtual, embed.weight[[0, 7, 7]]]))

@@ -35,6 +35,20 @@ def test_compiled_layers_change_nothing(name: str, toy_forms: tuple[Form, ...]) 
     assert again.probabilities.tobytes() == expected.probabilities.tobytes()
 
 
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
+def test_a_prefix_compiles_nothing_anew(toy_forms: tuple[Form, ...]) -> None:
+    plain, compiled = (evaluator("llama", choice) for choice in (False, True))
+    prefixes = plain.prefix_of(PROMPTS, (0,)).astype(np.float32)
+    frames: list[int] = []
+    for forms in (toy_forms, toy_forms[::2], toy_forms[::3]):
+        asked = prefixes, Query(forms, placement="prefix")
+        found, expected = compiled.ask(*asked), plain.ask(*asked)
+        np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
+        frames.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+    assert compiled._forward._compiled is not None, "the layers were not compiled"
+    assert frames[1] == frames[2]
+
+
 def test_where_nothing_compiles_the_layers_run_as_they_are(
     monkeypatch: pytest.MonkeyPatch, toy_forms: tuple[Form, ...]
 ) -> None:

@@ -74,7 +74,7 @@ def test_a_device_that_does_not_work_is_said_with_its_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pretend(monkeypatch, False, "mps")
-    with pytest.raises(UsageError, match=r"'mps' is not available here: the driver is too old$"):
+    with pytest.raises(UsageError, match=r"'mps' is not available here: the driver is too old\n"):
         resolve_device("mps")
 
 

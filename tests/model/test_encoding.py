@@ -74,6 +74,13 @@ def test_a_text_has_the_soft_prompt_behind_its_first_third(
     assert text.prompt_at("front") == 0
 
 
+@pytest.mark.parametrize(("words", "first"), [(1, 1), (2, 1), (5, 4), (9, 8), (40, 8)])
+def test_the_beginning_of_a_text_counts_where_a_token_stands_in_front_of_it(words: int, first: int):
+    text = "a" + " a" * (words - 1)
+    assert FormEncoder(tiny_tokenizer(bos=False)).encode_passage(text).first == first
+    assert FormEncoder(tiny_tokenizer()).encode_passage(text).first == 1
+
+
 def test_every_form_of_both_surveys_is_encoded(toy: Instrument, vsm13: Instrument) -> None:
     encoder = FormEncoder(tiny_tokenizer())
     for form in (*all_forms(toy), *all_forms(vsm13)[::17]):

@@ -212,6 +212,13 @@ def test_a_path_that_is_not_there_is_no_name_of_the_hub(
     assert asked == []
 
 
+def test_a_run_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").touch()
+    with pytest.raises(UsageError, match=r"has no config\.json") as caught:
+        load(tmp_path)
+    assert "acculturate measure --prompt RUN" in str(caught.value.hint)
+
+
 def test_a_file_is_no_model(folder: Path) -> None:
     with pytest.raises(UsageError, match="is a file, and no model"):
         load(folder / "model.safetensors")

@@ -15,7 +15,7 @@ from acculturate.model import (
     Query,
     SoftPrompt,
 )
-from tiny_models import CHAT_TEMPLATE, shared_model, tiny_network, tiny_tokenizer
+from tiny_models import CHAT_TEMPLATE, shared_model, tiny_model, tiny_network, tiny_tokenizer
 
 TEXTS = (
     "A short survey.",
@@ -100,8 +100,8 @@ def test_every_so_manieth_token_is_read(prompt):
 
 def test_a_drawn_reply_depends_on_its_seed_alone():
     model = shared_model("llama")
-    first, again, other = (model.reply(["Why?"], max_tokens=8, seed=seed) for seed in (1, 1, 2))
-    assert first == again != other
+    first, other = (model.reply(["Why?"], max_tokens=8, seed=seed) for seed in (1, 2))
+    assert first == tiny_model("llama").reply(["Why?"], max_tokens=8, seed=1) != other
 
 
 def test_the_untouched_model_does_not_diverge_anywhere():
@@ -113,7 +113,7 @@ def test_the_untouched_model_does_not_diverge_anywhere():
 def test_a_long_text_is_read_to_a_limit_and_a_single_token_is_no_text(prompt):
     model = LanguageModel("llama", None, tiny_network("llama"), tiny_tokenizer(bos=False))
     long, single, empty = model.read_texts(("a b " * LONGEST_READ, "a", ""), prompt)
-    assert len(long.surprise) == LONGEST_READ - 1
+    assert len(long.surprise) == LONGEST_READ - 8
     assert len(single.divergence) == len(empty.surprise) == 0
 
 
@@ -164,3 +164,17 @@ def test_the_fake_model_reads_as_its_guard_says():
     assert [len(reading.divergence) for reading in found] == [2, 0, 0]
     np.testing.assert_allclose(found[0].divergence, 0.3 * 4)
     assert len(FakeModel().reply(("Why?", "How?"))) == 2
+
+
+@pytest.mark.parametrize("template", [None, CHAT_TEMPLATE])
+def test_a_line_stands_in_front_of_a_question_as_in_a_chat(template, prompt, monkeypatch):
+    """Not inside of it: in the system message, or in front of the whole conversation."""
+    tokenizer = tiny_tokenizer(chat_template=template)
+    model = LanguageModel("tiny", None, tiny_network("llama"), tokenizer)
+    soft = SoftPrompt(prompt, "front", "tiny", line="You come from China.")
+    asked = []
+    monkeypatch.setattr(model._writer, "_write", lambda rows, *_: asked.extend(rows) or ("",))
+    model.reply(["What is bread?"], soft)
+    assert asked == [model.encode_chat([("user", "What is bread?")], soft.line)]
+    assert model.tokenizer.decode(asked[0].tokens).count("You come from China.") == 1
+    assert asked != [model.encode_question("You come from China.\nWhat is bread?")]

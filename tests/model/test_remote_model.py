@@ -24,7 +24,14 @@ from acculturate.model import (
 )
 from acculturate.model.remote.estimate import counting_model
 from acculturate.model.remote.patience import Patience
-from acculturate.survey import all_forms, balanced_forms, load_instrument, telling
+from acculturate.survey import (
+    Demonstrations,
+    all_forms,
+    balanced_forms,
+    load_instrument,
+    telling,
+    with_line,
+)
 from openai_server import Endpoint, cut, logprob, says, serving, tokens_of, trickle
 
 TOY = load_instrument("toy")
@@ -175,6 +182,39 @@ def test_a_passing_fault_is_waited_out(faults):
         whole = model.ask(None, Query(DIGITS[:1]))
         assert not endpoint.faults
         assert whole.probabilities.sum() == pytest.approx(1)
+
+
+def test_an_endpoint_that_is_busy_is_not_taken_for_one_that_cannot():
+    with serving(Endpoint(chat=False)) as endpoint:
+        endpoint.faults = [(429, {}), (503, {})]
+        assert load(endpoint).abilities.top == 20
+    with serving(Endpoint(chat=False)) as endpoint:
+        endpoint.faults = [(429, {})] * 100
+        with pytest.raises(FailureError, match="429, 3 times in a row"):
+            load(endpoint)
+        endpoint.faults = []
+        assert load(endpoint).abilities.top == 20
+    with serving(Endpoint()) as endpoint:
+        endpoint.faults = [(500, {})] * 100
+        with pytest.raises(UsageError, match=r"does not take a chat or text .* status 500"):
+            load(endpoint)
+
+
+def test_what_stands_in_front_of_a_form_is_shown():
+    shown = Demonstrations(TOY, {"plans": 1, "whims": 5, "crowd": 3, "alone": 1}, 2)
+    (form,) = shown.before(DIGITS[:1])
+    with serving(Endpoint(chat=False)) as endpoint:
+        load(endpoint).ask(None, Query([form]))
+        prompt = endpoint.asked[-1]["prompt"]
+    assert prompt.rstrip() == f"{form.dialogue}{form.text}\n{form.cue}"
+    (context,) = with_line([form], "Peru is a country.")
+    with serving(Endpoint(engine="vllm", prompt_logprobs=True)) as endpoint:
+        load(endpoint).ask(None, Query([context]))
+        *turns, asked, _ = endpoint.asked[-1]["messages"]
+    assert [turn["role"] for turn in turns] == ["user", "assistant"] * 2
+    assert turns[0]["content"] == form.examples[0].question
+    assert turns[1]["content"] == f"{form.cue} {form.examples[0].answer}"
+    assert asked == {"role": "user", "content": f"Peru is a country.\n{form.text}"}
 
 
 def shows(tokens):

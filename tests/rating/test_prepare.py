@@ -8,9 +8,9 @@ from planted import Writer
 
 import acculturate as ac
 from acculturate.errors import FailureError, UsageError
+from acculturate.metrics.questions import load_questions
 from acculturate.rating.folder import AGAIN, NAIVE, PERSONA, read_key, read_pairs
 from acculturate.rating.prepare import prepare
-from acculturate.rating.questions import load_questions
 
 
 @pytest.fixture(scope="module")

@@ -202,7 +202,7 @@ def test_kill_nine_amid_ratings_loses_no_confirmed_one(tmp_path):
 
     def post(url, path, body):
         request = urllib.request.Request(f"{url}{path}", json.dumps(body).encode())
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             return json.load(response)
 
     confirmed: list[tuple[str, int]] = []

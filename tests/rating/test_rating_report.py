@@ -144,7 +144,7 @@ def test_findings_say_what_a_reader_has_to_know(tmp_path):
     said = " ".join(report_ratings(tmp_path).sentences)
     assert "A code was used in two places. B:" in said
     assert "Raters agree little." in said
-    assert "2 raters judged 22 pairs of answers to 11 questions" in said
+    assert "2 raters made 22 comparisons of answers to 11 questions" in said
     write_ratings(tmp_path, [rated("A", f"{1:012x}", "left")])
     assert "One person judged." in " ".join(report_ratings(tmp_path).sentences)
 

@@ -8,7 +8,7 @@ import pytest
 from acculturate.errors import FailureError, UsageError
 from acculturate.model import FakeModel
 from acculturate.reporting import read_run, write_report
-from acculturate.survey import load_countries
+from acculturate.survey import load_countries, load_instrument
 from acculturate.tuning import tune
 from fake_run import TUNED, write_fake_run
 
@@ -49,6 +49,18 @@ class Page(HTMLParser):
 
 def page(path, **options):
     return Page(write_report([write_fake_run(path, **options)]).read_text(encoding="utf-8"))
+
+
+def test_a_terminal_shows_the_losses_of_the_report(tmp_path):
+    china = load_countries()["China"]
+    run = tune(
+        FakeModel(), load_instrument("vsm13"), china, budget=6, tokens=4, out=tmp_path / "run"
+    )
+    shown = Page(write_report([run.directory]).read_text(encoding="utf-8")).text
+    for _, tuning, held_out, *_ in run.summary.texts()[1]:
+        assert f" {tuning} " in shown
+        assert f" {held_out} " in shown
+        assert "." in tuning and len(tuning.partition(".")[2]) == run.summary.digits
 
 
 def test_one_run(tmp_path):

@@ -49,7 +49,7 @@ def server(app: Any) -> Iterator[str]:
     )
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
-    ends = time.monotonic() + 30
+    ends = time.monotonic() + 60
     while not running.started and time.monotonic() < ends:
         time.sleep(0.01)
     try:

@@ -115,6 +115,26 @@ def test_a_conversation_in_the_wrong_order_is_refused(http: httpx2.Client, messa
     assert response.json()["error"]["param"].startswith("messages")
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"top_logprobs": 2},
+        {"logprobs": True, "top_logprobs": 1001},
+        {"prompt_logprobs": 1, "stream": True},
+        {"continue_final_message": True},
+        {"add_generation_prompt": False},
+        {"continue_final_message": True, "add_generation_prompt": False},  # the last is the user's
+    ],
+    ids=str,
+)
+def test_log_probabilities_and_beginnings_that_a_chat_refuses(
+    http: httpx2.Client, changes: dict[str, Any]
+) -> None:
+    body = {"model": "tiny", "messages": [{"role": "user", "content": "x"}], **changes}
+    response = http.post("/v1/chat/completions", json=body)
+    assert response.status_code == 400 and response.json()["error"]["message"]
+
+
 class Attack:
     """Runs a command where it is unpickled."""
 

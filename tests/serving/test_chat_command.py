@@ -6,11 +6,12 @@ import io
 import os
 import pty
 import re
+import select
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -133,7 +134,16 @@ def test_in_a_terminal(key: bytes, code: int):
         os.write(ours, b"Do you plan your day?\n")
         shown = read_until(ours, r"persona:china(.|\n)*\n> ")
         assert all(name in shown for name in NAMES)
+        time.sleep(1)  # readline loses a signal that comes after its prompt, before it waits
         os.write(ours, key)
-        rest = read_until(ours, "$")
+        rest = read_to_end(ours)
         assert child.wait(30) == code
         assert "Traceback" not in rest
+
+
+def read_to_end(ours: int) -> str:
+    shown = b""
+    with suppress(OSError):  # the other side is closed
+        while select.select([ours], [], [], 60)[0] and (piece := os.read(ours, 4096)):
+            shown += piece
+    return shown.decode(errors="replace")

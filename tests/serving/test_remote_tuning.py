@@ -7,14 +7,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from serving_apps import server, tiny_variants
 
 import acculturate as ac
-from acculturate.errors import UsageError
+from acculturate.cli import main
+from acculturate.errors import FailureError, UsageError
 from acculturate.metrics.measure import measure
 from acculturate.model import Exchange, LanguageModel, Query, SoftPrompt, load_model
 from acculturate.model.remote.patience import Patience
 from acculturate.model.remote.promptable import PromptableModel, coarse_divergence
+from acculturate.serving import build_app
 from acculturate.survey import Country, balanced_forms, load_instrument
+from tiny_models import tiny_network
 
 TOY = load_instrument("toy")
 QUICK = Patience(attempts=3, first_wait=0.01)
@@ -50,6 +55,7 @@ def test_embeddings_are_those_of_the_whole_model(tiny, address, folder):
     model = remote(address, folder)
     assert model.hidden_size == tiny.hidden_size
     assert np.array_equal(model.embed_text("How often?"), tiny.embed_text("How often?"))
+    assert model.provenance()["dtype"] == "float32"
     drawn = [m.embed_random_tokens(3, np.random.default_rng(0)) for m in (model, tiny)]
     assert np.array_equal(*drawn) and model.embedding_scale() == tiny.embedding_scale()
 
@@ -153,8 +159,22 @@ def test_embeddings_of_another_model_are_refused(address, folder, tmp_path):
     (other / "config.json").write_text(json.dumps(config | {"hidden_size": 16, "head_dim": 4}))
     with pytest.raises(ac.errors.AcculturateError):
         remote(address, other)
+    network = tiny_network("llama")
+    with torch.no_grad():
+        network.get_input_embeddings().weight.mul_(-1)
+    network.save_pretrained(folder_of_others := shutil.copytree(folder, tmp_path / "others"))
+    with pytest.raises(UsageError, match=r"are not those of openai:.* lies elsewhere"):
+        remote(address, folder_of_others)
     with pytest.raises(UsageError, match="its own embeddings"):
         load_model("embedded", embeddings=str(folder))
+
+
+def test_a_server_that_is_gone_is_not_taken_for_one_without_embeddings(tiny, folder):
+    with server(build_app(tiny, tiny_variants(tiny))) as address:
+        remote(address, folder)
+    with pytest.raises(FailureError, match="cannot be reached") as caught:
+        remote(address, folder)
+    assert "Start the server" in (caught.value.hint or "")
 
 
 def test_coarse_divergence_is_at_most_the_whole_one():
@@ -168,3 +188,30 @@ def test_coarse_divergence_is_at_most_the_whole_one():
     assert coarse_divergence(logs[0], logs[0]) == 0 and math.isfinite(
         coarse_divergence({1: -1.0}, {2: -1.0})
     )
+
+
+@pytest.mark.slow
+def test_an_experiment_and_an_evaluation_from_the_command_line(
+    address, folder, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toy.csv").write_text("country,planning,company\nToyland,80,20\n")
+    model = f'{{ name = "openai:{address}/v1#tiny", embeddings = "{folder}", dtype = "float32" }}'
+    (tmp_path / "wire.toml").write_text(
+        f'model = {model}\ninstrument = "toy"\ntables = ["toy.csv"]\ncountries = ["Toyland"]\n'
+        'seeds = [0]\nbudget = 12\n[settings]\ntokens = 2\nlabels = "digits"\nguard = "sentences"\n'
+        "[methods]\nnaive = {}\npersona = {}\nin-context = {}\nl-shade = { population = 6 }\n"
+    )
+
+    def command(*given: str) -> int:
+        with pytest.raises(SystemExit) as end:
+            main(given)
+        return int(end.value.code or 0)
+
+    assert command("experiment", "wire.toml", "--out", "out") == 0, capsys.readouterr().err
+    (run,) = (tmp_path / "out/cells").rglob("l-shade*/seed-0")
+    assert json.loads((run / "provenance.json").read_text())["model"]["dtype"] == "float32"
+    asked = ("evaluate", str(run), "--table", "toy.csv", "--languages", "none")
+    assert command(*asked) == 2 and "--embeddings" in capsys.readouterr().err
+    assert command(*asked, "--embeddings", str(folder)) == 0, capsys.readouterr().err
+    assert (run / "evaluation/held_out.json").exists()

@@ -138,6 +138,7 @@ def test_regions_have_no_iso_code_and_all_else_has():
         ("qqqq", "acculturate countries"),
         ("", "acculturate countries"),
         ("Kenya", "Table hofstede-insights has it."),
+        ("Ruritania", "Scores of your own come from a CSV file, with --table FILE."),
     ],
 )
 def test_a_name_not_there(name: str, hint: str):

@@ -1,3 +1,5 @@
+import json
+import re
 import shutil
 import tomllib
 import unicodedata
@@ -428,7 +430,37 @@ def test_odd_names_survive_the_template(tmp_path: Path):
     assert list(tomllib.loads(instrument_template(str(path)))["items"]) == ids
 
 
-def test_an_unknown_language_lists_what_there_is():
-    with pytest.raises(UsageError) as caught:
-        instrument_template("vsm13", "xx")
-    assert "en" in (caught.value.hint or "")
+@pytest.mark.parametrize("name", instrument_names())
+def test_a_template_in_any_language_loads_once_filled(name: str, tmp_path: Path):
+    """Of a language that we have, frames are ours; of any other, all is to be written, with ours beside it."""
+    filled = instrument_template(name, "en", "de")
+    parsed = tomllib.loads(filled)["languages"]
+    assert list(parsed) == ["en", "de"]
+    ours, blank = parsed["en"]["frames"], parsed["de"]["frames"]
+    assert [*ours] == [*blank]
+    for key, frame in ours.items():
+        assert (
+            json.dumps(frame["template"], ensure_ascii=False) in filled.split("[languages.de]")[1]
+        )
+        assert blank[key]["template"] == ""
+    head, end = filled.split("[languages.de]")
+    written = {
+        "template": "{question} {options}",
+        "letters": "{options} {question}",
+        "words": "{question}",
+    }
+    end = re.sub(
+        f'({"|".join(written)}) = ""', lambda m: f'{m[1]} = "{written[m[1]]} {m.start()}"', end
+    )
+    filled = head + "[languages.de]" + end
+    for number in range(600):
+        filled = filled.replace('""', f'"Text {number}."', 1)
+    path = tmp_path / "my.toml"
+    path.write_text(filled, encoding="utf-8")
+    assert [*load_instrument(path).languages] == ["en", "de"]
+
+
+def test_what_is_no_language_code_is_refused():
+    with pytest.raises(UsageError, match='"Deutsch" is no language code') as caught:
+        instrument_template("vsm13", "Deutsch")
+    assert "de" in (caught.value.hint or "")

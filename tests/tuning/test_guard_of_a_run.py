@@ -13,8 +13,12 @@ from acculturate.errors import FailureError
 from acculturate.metrics.guard import make_guard
 from acculturate.metrics.texts import TUNING_PASSAGES, TUNING_TEXTS
 from acculturate.model import Exchange, FakeModel, Query
+from acculturate.model.generation import TextWriter
 from acculturate.runs import GUARD
 from acculturate.search import LSHADE, Adam, DifferentialEvolution
+from acculturate.tuning.guard import open_guard
+from acculturate.tuning.settings import Settings
+from tiny_models import tiny_model
 
 LIMIT = 0.3
 
@@ -137,3 +141,20 @@ def test_a_guard_without_answers_reads_texts() -> None:
     guard = make_guard("texts")
     assert guard.fixed == TUNING_PASSAGES[:1]
     assert guard == replace(guard, drawn=tuple((text,) for text in TUNING_PASSAGES))
+
+
+def test_a_model_writes_its_answers_once_for_all_runs_with_its_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = {name: tmp_path / name for name in ("first", "anew", "second", "other")}
+    for folder in runs.values():
+        folder.mkdir()
+    model, settings = tiny_model("llama"), Settings(seed=1)
+    guard = open_guard(runs["first"], model, TOY, settings)
+    assert open_guard(runs["anew"], tiny_model("llama"), TOY, settings) == guard
+    monkeypatch.setattr(TextWriter, "_continue", None)
+    assert open_guard(runs["second"], model, TOY, settings) == guard
+    first, *others = ((runs[name] / GUARD).read_bytes() for name in ("first", "anew", "second"))
+    assert others == [first, first]
+    with pytest.raises(TypeError):
+        open_guard(runs["other"], model, TOY, Settings(seed=2))

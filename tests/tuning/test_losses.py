@@ -195,7 +195,7 @@ def test_the_reported_loss_is_that_of_the_mean_scores():
 @pytest.mark.parametrize("objective", ["shift", "items"])
 @pytest.mark.parametrize("name", ["de", *DESCENTS])
 def test_a_run_in_words_and_digits(name: str, objective: str, tmp_path: Path):
-    settings = {"objective": objective, "labels": "words, digits", "sample": True}
+    settings = {"objective": objective, "labels": "words, digits", "sample": True, "space": "full"}
     assert resumes(tmp_path, name, 3, budget=60, **settings) > 1
     found = contents(tmp_path / "whole")
     assert found["done"]["best_loss"] < found["done"]["naive_loss"]

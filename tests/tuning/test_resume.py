@@ -18,7 +18,7 @@ from tuning_runs import (
 
 from acculturate.model import FakeModel, Query
 from acculturate.search import OPTIMIZERS
-from acculturate.tuning import run as run_module
+from acculturate.tuning import record as run_module
 
 VARIATIONS: dict[str, dict[str, Any]] = {
     "sampled": {"reading": "sampled", "respondents": 7},

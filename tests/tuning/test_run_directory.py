@@ -32,7 +32,6 @@ from acculturate.tuning import tune
     ("settings", "name", "there", "here"),
     [
         ({"seed": 7}, "search.seed", "0", "7"),
-        ({"budget": 36}, "search.budget", "30", "36"),
         ({"tokens": 3}, "search.tokens", "2", "3"),
         ({"max_divergence": 0.3}, "search.max_divergence", "not set", "0.3"),
         ({"target_loss": 3.0}, "search.target_loss", "not set", "3.0"),

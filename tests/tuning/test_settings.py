@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pickle
-import runpy
 from dataclasses import FrozenInstanceError, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +11,6 @@ from tuning_runs import tune_toy
 
 from acculturate.errors import UsageError
 from acculturate.tuning import Settings, allowed_values, setting_fields
-
-DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.mark.parametrize(
@@ -67,10 +63,3 @@ def test_every_setting_says_what_it_allows():
     assert all(allowed_values(name) for name in setting_fields())
     assert allowed_values("init_scale") == "a number from 0"
     assert allowed_values("aggregate") == "mean, sum or distance"
-
-
-def test_the_table_of_the_docs_is_that_of_the_settings():
-    """If it is not: python docs/settings_table.py."""
-    table = runpy.run_path(str(DOCS / "settings_table.py"))["settings_table"]()
-    assert f"<!-- table -->\n{table}<!-- end of table -->\n" in (DOCS / "settings.md").read_text()
-    assert all(f"| `{name}` |" in table for name in setting_fields())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import tomllib
 from collections.abc import Callable
 from dataclasses import replace
@@ -46,6 +48,8 @@ def tune_toy(out: Path, model: Any = None, **settings: Any) -> Run:
     chosen.setdefault("optimizer", DifferentialEvolution(POPULATION))
     if chosen["optimizer"].name in DESCENTS and "mixture" not in chosen.get("space", ""):
         chosen.setdefault("init", "tokens")
+    if chosen["optimizer"].name not in DESCENTS:
+        chosen.setdefault("init_scale", 1.0)  # words are no start of the fake model's
     return tune(model or FakeModel(HIDDEN), TOY, TOYLAND, **chosen)
 
 
@@ -229,3 +233,41 @@ def refused(folder: Path, kind: type[AcculturateError], *words: str, **settings:
         assert word in str(caught.value), str(caught.value)
     assert caught.value.hint
     assert (files(folder) if folder.is_dir() else folder.read_bytes()) == before
+
+
+class Mortal(FakeModel):
+    """Kills its own process at its so-manieth call."""
+
+    def __init__(self, calls: int) -> None:
+        super().__init__(HIDDEN)
+        self.__dict__["_left"] = iter(range(calls))
+
+    def provenance(self) -> dict[str, str]:
+        return FakeModel(HIDDEN).provenance()
+
+    def ask(self, *arguments: Any, **options: Any) -> Answers:
+        if next(self._left, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().ask(*arguments, **options)
+
+
+def kills_until_done(
+    work: Callable[[], object], fewer_than: int, after: Callable[[], object] = lambda: None
+) -> int:
+    """Do some work in a process of its own, again after each kill -9; return the number of kills.
+
+    `after` is done here behind each of these processes.
+    """
+    kills = 0
+    while True:
+        child = os.fork()
+        if child == 0:
+            work()
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        after()
+        if status == 0:
+            return kills
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        kills += 1
+        assert kills < fewer_than

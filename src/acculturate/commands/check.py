@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import acculturate as ac
 from acculturate import display
-from acculturate.commands.loading import load, say_asked
+from acculturate.commands.loading import asking, load, say_asked
 from acculturate.commands.options import Dtype, takes_settings
 from acculturate.model import Chat
 from acculturate.survey import LabelKind
@@ -37,11 +37,12 @@ def check(
     from acculturate.metrics.check import KINDS
 
     answering = load(model, revision, dtype, device, trust_remote_code, chat)
-    result = ac.check(
-        answering,
-        ac.load_instrument(instrument),
-        labels=cast("Sequence[LabelKind]", labels or KINDS),
-        language=settings["language"],
-    )
+    with asking(answering):
+        result = ac.check(
+            answering,
+            ac.load_instrument(instrument),
+            labels=cast("Sequence[LabelKind]", labels or KINDS),
+            language=settings["language"],
+        )
     say_asked(answering)
     display.print_result(as_json, result.to_dict(), lambda: display.show_check(result))

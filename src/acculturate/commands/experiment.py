@@ -35,10 +35,10 @@ def experiment(
     trust_remote_code: bool = False,
     as_json: bool = False,
 ) -> None:
-    """Compare methods over countries and seeds, up to a report.
+    """Compare methods over models, countries and seeds, up to a report.
 
-    Every cell, a method for a country with a seed, is a run. The same command goes on where it was stopped,
-    however it was stopped.
+    Every cell, a method with a model for a country with a seed, is a run. The same command goes on where it
+    was stopped, however it was stopped.
 
     Options:
         file: TOML file of the experiment, or a preset's name.
@@ -63,13 +63,11 @@ def experiment(
     prepared = _prepare(plan, fetch=not dry_run)
     if plan.search is not None:
         ex.needs_optuna()
-    folder, model = out or Path("runs") / slug(plan.name), plan.model
+    folder = out or Path("runs") / slug(plan.name)
     if dry_run:
         _show_cells(ex.planned_cells(prepared, folder), plan, as_json)
         return
-    loading = partial(
-        load, model.name, model.revision, model.dtype, device, trust_remote_code, model.chat
-    )
+    loading = partial(_load, device=device, trust_remote_code=trust_remote_code)
     options = None if ray is None else ex.RayOptions(ray, workers, gpus_per_worker)
     published = _run(prepared, folder, loading, options)
     paths = {"report": str(published.report), "results": str(published.results)}
@@ -90,10 +88,14 @@ def _prepare(plan: ex.Experiment, fetch: bool) -> ex.PreparedExperiment:
     return prepared
 
 
+def _load(choice: ex.ModelChoice, device: str, trust_remote_code: bool) -> AnswerModel:
+    return load(**choice.model_dump(), device=device, trust_remote_code=trust_remote_code)
+
+
 def _run(
     prepared: ex.PreparedExperiment,
     folder: Path,
-    loading: Callable[[], AnswerModel],
+    loading: Callable[[ex.ModelChoice], AnswerModel],
     ray: ex.RayOptions | None,
 ) -> ex.Published:
     """Run an experiment behind a bar; Ctrl-C ends it with a sentence."""

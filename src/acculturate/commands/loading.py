@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 import acculturate as ac
 from acculturate import terminal
+from acculturate.commands.options import read_anchor
 from acculturate.errors import UsageError
 
 if TYPE_CHECKING:
     from acculturate.model import AnswerModel, Chat, LanguageModel
     from acculturate.model.remote.patience import Patience
     from acculturate.serving import Variant
-    from acculturate.survey import CountryTable, Instrument
+    from acculturate.survey import Country, CountryTable, Instrument, Scoring
+
+
+def check_server(extra: str) -> None:
+    """Refuse to serve without the packages of an extra.
+
+    Raises:
+        UsageError: One is not installed.
+    """
+    if find_spec("starlette") is None or find_spec("uvicorn") is None:
+        raise UsageError(
+            "a server needs starlette and uvicorn", f"pip install 'acculturate[{extra}]'"
+        )
 
 
 def load(
@@ -39,6 +54,19 @@ def load(
     )
 
 
+@contextmanager
+def asking(model: AnswerModel) -> Generator[None]:
+    """Say at Ctrl-C that what a model behind an endpoint answered is kept."""
+    from acculturate.model.remote.model import RemoteModel
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        if isinstance(model, RemoteModel):
+            terminal.say("Stopped. What was answered is kept: the same command goes on from there.")
+        raise
+
+
 def say_asked(model: AnswerModel) -> None:
     """Say what a model behind an endpoint was asked, and what a reader of its answers has to know."""
     from acculturate.model.remote.model import RemoteModel
@@ -52,7 +80,11 @@ def say_asked(model: AnswerModel) -> None:
 
 
 def load_variants(
-    runs: Sequence[ac.Run], model: str | None, device: str, trust_remote_code: bool
+    runs: Sequence[ac.Run],
+    model: str | None,
+    device: str,
+    trust_remote_code: bool,
+    dtype: str = "auto",
 ) -> tuple[LanguageModel, dict[str, Variant]]:
     """Load the model of finished runs, and return it with its variants by name.
 
@@ -61,6 +93,7 @@ def load_variants(
         model: Name or path of the model; the runs' own if None.
         device: As in the options.
         trust_remote_code: As in the options.
+        dtype: As in the options; that of the runs if it is "auto".
 
     Raises:
         UsageError: The model writes no text, or is not that of the runs.
@@ -69,8 +102,9 @@ def load_variants(
     from acculturate.evaluation.evaluate import made_with
     from acculturate.model import LanguageModel
 
-    name, revision, dtype, chat = made_with(runs[0]) if runs else ("", None, "auto", "auto")
-    answering = load(model or name, revision, dtype, device, trust_remote_code, chat)
+    name, revision, own, chat = made_with(runs[0]) if runs else ("", None, "auto", "auto")
+    precision = own if dtype == "auto" else dtype
+    answering = load(model or name, revision, precision, device, trust_remote_code, chat)
     if not isinstance(answering, LanguageModel):
         raise UsageError(f"{answering.name} writes no text", "Give a language model.")
     return answering, serving.load_variants(answering, runs)
@@ -87,6 +121,27 @@ def load_survey(instrument: str, table: str) -> tuple[Instrument, CountryTable]:
     """Load the instrument and the country table of the options."""
     survey = ac.load_instrument(instrument)
     return survey, load_table(table, survey)
+
+
+def load_scored(
+    instrument: str, table: str, country: str | None, settings: Mapping[str, Any]
+) -> tuple[Scoring, CountryTable, Country | None]:
+    """Load the questionnaire of the options with its scoring, the country table, and the country.
+
+    Of a country without some scores, the questionnaire is the part that it has them on, which is said.
+    """
+    survey, countries = load_survey(instrument, table)
+    scoring = ac.Scoring(
+        survey, read_anchor(settings["anchor"]), settings["aggregate"], settings["variant"]
+    )
+    if country is None:
+        return scoring, countries, None
+    target = countries[country]
+    scoring = scoring.towards(target)
+    part = scoring.instrument
+    target.vector(part)  # refuses scores of another size
+    say_warnings(part.warnings[-1:] if part.left_out else ())
+    return scoring, countries, target
 
 
 def say_warnings(warnings: Iterable[str]) -> None:

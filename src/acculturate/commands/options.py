@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args, get_o
 
 import typer
 from pydantic import ConfigDict, create_model
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
+from acculturate.commands.examples import EXAMPLES
 from acculturate.errors import UsageError
 from acculturate.io import parse_toml, read_bytes
 from acculturate.schema import validated
@@ -34,7 +35,7 @@ SHARED = {
     "device": "Device that runs the model: auto, cpu, cuda, cuda:1, mps.",
     "trust_remote_code": "Let a hub repository run its own code here.",
     "instrument": "Questionnaire: its name, or a TOML file.",
-    "table": "Table of country scores: its name, or a CSV file.",
+    "table": "Table of country scores: its name, or a CSV file of country,pdi,idv,... and a line a country.",
     "labels": "Labels of the answer options; ten options and more always get letters.",
     "embeddings": "Folder or name of the model that an endpoint serves, for soft prompts over prompt_embeds.",
     "as_json": "Print the result as JSON.",
@@ -139,6 +140,8 @@ def read_config(context: Any, file: Path | None) -> Path | None:
     parameters = inspect.signature(context.command.callback, eval_str=True).parameters
     known: dict[str, Any] = {p.name: (p.annotation, None) for p in parameters.values()}
     known |= {"out": (str, None), "anchor": (Any, None)}
+    if "country" in known:
+        known["country"] = (str | list[str], None)
     del known["config"], known["as_json"]
     options = create_model("Options", __config__=ConfigDict(extra="forbid", strict=True), **known)
     values = parse_toml(read_bytes(file, "settings file"), file, "settings file")
@@ -146,21 +149,43 @@ def read_config(context: Any, file: Path | None) -> Path | None:
     anchor = values.get("anchor")
     if isinstance(anchor, dict):
         values["anchor"] = ",".join(f"{key}={value}" for key, value in anchor.items())
+    if isinstance(values.get("country"), str):
+        values["country"] = [values["country"]]
     context.default_map = values
     return file
 
 
 class PanelCommand(TyperCommand):
-    """A command whose plain help shows each panel of options as a section of its own."""
+    """A command whose plain help shows each panel of options as a section of its own, and examples."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the options into the help, section by section."""
+        """Write the options into the help, section by section, and the examples."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if record is not None:
                 panel = getattr(parameter, "rich_help_panel", None) or "Options"
                 sections.setdefault(panel, []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+        verb = ctx.command_path.partition(" ")[2]
+        with formatter.section("Examples"):
+            for line in EXAMPLES.get(verb, ()):
+                formatter.write(f"  {line}\n")
+
+
+class PanelGroup(TyperGroup):
+    """Commands whose plain help shows each panel of them as a section of its own."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands into the help, section by section, each with its whole first sentence."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name in self.list_commands(ctx):
+            command: Any = self.get_command(ctx, name)
+            panel = getattr(command, "rich_help_panel", None)
+            title = panel if isinstance(panel, str) else "Commands"
+            sections.setdefault(title, []).append((name, command.get_short_help_str(200)))
         for title, records in sections.items():
             with formatter.section(title):
                 formatter.write_dl(records)

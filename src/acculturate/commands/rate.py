@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +10,8 @@ import typer
 
 import acculturate as ac
 from acculturate import display, terminal
-from acculturate.commands.loading import load
+from acculturate.commands.loading import check_server, load
 from acculturate.commands.options import Seed
-from acculturate.errors import UsageError
 
 
 def prepare(
@@ -42,8 +40,8 @@ def prepare(
         model: Name or path of the model, where it is not the one in the runs' settings.
     """
     from acculturate.evaluation.evaluate import made_with
+    from acculturate.metrics.questions import load_questions
     from acculturate.rating.prepare import prepare as prepare_pairs
-    from acculturate.rating.questions import load_questions
 
     asked = load_questions(questions)
     loaded = [ac.Run.load(run, any_model=any_model) for run in runs]
@@ -115,14 +113,13 @@ def serve_rating(
         host: Address to listen on; beyond this machine, browsers ask for the key in ACCULTURATE_API_KEY.
         port: Port to listen on; 0 takes one that is free.
     """
-    if find_spec("starlette") is None or find_spec("uvicorn") is None:
-        raise UsageError("a server needs starlette and uvicorn", "pip install 'acculturate[rate]'")
+    check_server("rate")
     from acculturate.rating.app import open_app
-    from acculturate.serving.web import API_KEY, check_key, open_socket, run_app
+    from acculturate.serving.web import API_KEY, check_key, open_socket, run_app, url_of
 
     key = check_key(host, os.environ.get(API_KEY))
     with open_app(folder, host, key) as app, open_socket(host, port) as listening:
-        address = f"[{host}]" if ":" in host else host
-        url = f"http://{address}:{listening.getsockname()[1]}"
-        terminal.say(f"Raters find the pairs of {folder} at {url}; Ctrl-C stops.")
+        terminal.say(
+            f"Raters find the pairs of {folder} at {url_of(host, listening)}; Ctrl-C stops."
+        )
         run_app(app, listening)

@@ -114,18 +114,32 @@ def export(
     What is written is proved by loading it: it gives the same answers as the soft prompt.
 
     Options:
-        run: Run directory.
+        run: Run directory, or for peft that of countries which were tuned together.
         out: Folder to write.
         format: Format: peft is an adapter; tokens a model folder whose vocabulary holds the virtual tokens;
             gguf the same in one file; vllm the tensor of prompt_embeds, with a client.
         model: Name or path of the model, where it is not the one in the run's settings.
     """
-    from acculturate.runs import read_run
+    from acculturate.export import export_multitask
+    from acculturate.runs import MULTITASK, read_model, read_run
 
-    config = read_run(run).config.model
+    together = (run / MULTITASK).is_file()
+    if together and format != "peft":
+        raise UsageError(
+            f"{run} holds several countries, and the format {format} one prompt",
+            "Use --format peft, or export the run directory of one country.",
+        )
+    config = read_model(run) if together else read_run(run).config.model
     name, revision = model or config.name, config.revision or None
     answering = load(name, revision, "float32", device, trust_remote_code, config.chat)
-    path = ac.export_prompt(
-        run, cast("LanguageModel", answering), out, format=format, any_model=any_model
-    )
+    language_model = cast("LanguageModel", answering)
+    if together:
+        path = export_multitask(run, language_model, out)
+    else:
+        path = ac.export_prompt(run, language_model, out, format=format, any_model=any_model)
     display.print_result(as_json, {"folder": str(path), "format": format}, lambda: print(path))
+    if format in ("tokens", "gguf"):
+        terminal.say(
+            "The virtual tokens must never be written: the export forbids it, and its README.md says which "
+            "servers keep to that and what to tell the others."
+        )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -15,6 +13,7 @@ from acculturate.commands.options import Seed, read_anchor, takes_settings
 from acculturate.drawing import Format
 from acculturate.errors import UsageError
 from acculturate.io import write_bytes, write_text
+from acculturate.tables import csv_text
 
 if TYPE_CHECKING:
     from acculturate.metrics import SurveyScores
@@ -82,13 +81,11 @@ def score(
 
 
 def _country_table(result: SurveyScores) -> str:
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["country", *result.anchor])
-    for group in result.groups:
-        scores = ("" if math.isnan(s) else round(s, 4) for s in group.scores.values())
-        writer.writerow([group.group, *scores])
-    return text.getvalue()
+    rows = [
+        (group.group, *(None if math.isnan(s) else round(s, 4) for s in group.scores.values()))
+        for group in result.groups
+    ]
+    return csv_text(("country", *result.anchor), rows)
 
 
 def _format_of(figure: Path) -> Format:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,8 @@ import typer
 
 import acculturate as ac
 from acculturate import terminal
-from acculturate.commands.loading import load_variants
+from acculturate.commands.loading import check_server, load_variants
+from acculturate.commands.options import Dtype
 from acculturate.errors import UsageError
 
 
@@ -22,6 +22,7 @@ def serve(
     host: str = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
     device: str = "auto",
+    dtype: Dtype = "auto",
     trust_remote_code: bool = False,
     any_model: bool = False,
 ) -> None:
@@ -35,8 +36,7 @@ def serve(
         host: Address to listen on; beyond this machine, requests need the key in ACCULTURATE_API_KEY.
         port: Port to listen on; 0 takes one that is free.
     """
-    if importlib.util.find_spec("starlette") is None or importlib.util.find_spec("uvicorn") is None:
-        raise UsageError("a server needs starlette and uvicorn", "pip install 'acculturate[serve]'")
+    check_server("serve")
     from acculturate.serving import (
         API_KEY,
         build_app,
@@ -45,18 +45,17 @@ def serve(
         page_routes,
         run_app,
     )
-    from acculturate.serving.web import check_key
+    from acculturate.serving.web import check_key, url_of
 
     if not runs and model is None:
         raise UsageError("nothing to serve", "Give run directories, or --model embedded.")
     key = check_key(host, os.environ.get(API_KEY))
     loaded = [ac.Run.load(run, any_model=any_model) for run in runs or ()]
     with open_socket(host, port) as listening:
-        answering, variants = load_variants(loaded, model, device, trust_remote_code)
+        answering, variants = load_variants(loaded, model, device, trust_remote_code, dtype)
         routes = page_routes(make_profiles(variants.values(), loaded))
         app = build_app(answering, variants, host=host, key=key, routes=routes)
-        address = f"[{host}]" if ":" in host else host
-        url = f"http://{address}:{listening.getsockname()[1]}"
+        url = url_of(host, listening)
         terminal.say(
             f"Serving {', '.join(variants)} at {url}/v1; {url} compares them. Ctrl-C stops."
         )

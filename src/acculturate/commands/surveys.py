@@ -49,15 +49,16 @@ def forms(
     display.print_result(as_json, value, lambda: display.show_forms(shown))
 
 
-def template(name: str = "vsm13") -> None:
+def template(name: str = "vsm13", *, language: list[str] | None = None) -> None:
     """Print a questionnaire with blank texts to fill in.
 
     Items, scales and formulas are there; labels and wordings, such as the official ones, are yours to write.
 
     Options:
         name: Name of a questionnaire.
+        language: Language code of the texts, any; may be given several times [en].
     """
-    print(instrument_template(name), end="")
+    print(instrument_template(name, *dict.fromkeys(language or ())), end="")
 
 
 def list_instruments(*, as_json: bool = False) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,13 +17,15 @@ from acculturate.commands.loading import load, load_survey
 from acculturate.commands.options import Dtype, read_anchor, read_config, takes_settings
 from acculturate.formatting import slug
 from acculturate.model import Chat
+from acculturate.reporting.separation import separation
 from acculturate.search import Optimizer, by_name, takes
+from acculturate.survey import instrument_names, table_names
 
 
 @takes_settings()
 def tune(
     *,
-    country: str,
+    country: list[str],
     model: str = "embedded",
     out: Path | None = None,
     resume: bool = False,
@@ -45,40 +48,65 @@ def tune(
     It stands in the model's context; no weight is changed. The run directory holds it with its results.
 
     Options:
-        country: Name or ISO code of the country to tune towards.
-        out: Run directory [runs/COUNTRY-SEED].
-        resume: Continue the run in the run directory.
+        country: Name or ISO code of the country to tune towards; several are tuned together, each with as
+            many evaluations.
+        out: Run directory; of several countries, what they share, with a run directory of each in it
+            [runs/COUNTRY-SEED].
+        resume: Continue the run in the run directory; with a larger --budget, a finished one too.
         config: TOML file of further options, such as max_divergence = 0.2; the command line wins.
         optimizer: Search algorithm: adam, by gradients; l-shade, pso, cma-es, sep-cma-es, gde3, random,
             de/best/1, de/rand/1, de/current-to-best/1 or de, without them.
         population: Candidates per generation; by default the search algorithm's own number.
     """
     survey, countries = load_survey(instrument, table)
-    target = countries[country]
+    targets = [countries[name] for name in country]
     settings["anchor"] = read_anchor(settings["anchor"])
+    if len(targets) > 1:
+        settings["together"] = settings["together"] or "product"
     chosen = _make_optimizer(optimizer, population, settings["budget"])
     resolved = ac.Settings(**settings).resolved(chosen)
-    tuning.make_task(survey, target, resolved)
-    folder = out or Path("runs") / f"{slug(target.name)}-{resolved.seed}"
+    for target in targets:
+        tuning.make_task(survey, target, resolved)
+    name = "+".join(slug(target.name) for target in targets)
+    folder = out or Path("runs") / slug(f"{name}-{resolved.seed}")
     answering = load(model, revision, dtype, device, trust_remote_code, chat, embeddings)
+    given: dict[str, Any] = {
+        "out": folder,
+        "table": countries,
+        "resume": resume,
+        "command": shlex.join(["acculturate", *sys.argv[1:]]),
+        **settings,
+    }
     try:
-        run = ac.tune(
-            answering,
-            survey,
-            target,
-            out=folder,
-            table=countries,
-            optimizer=chosen,
-            resume=resume,
-            command=shlex.join(["acculturate", *sys.argv[1:]]),
-            **settings,
-        )
+        if len(targets) > 1:
+            runs = tuning.tune_together(answering, survey, targets, **given)
+        else:
+            runs = (ac.tune(answering, survey, targets[0], optimizer=chosen, **given),)
     except KeyboardInterrupt:
         done = "What is done" if (folder / "state.npz").is_file() else "Nothing but the settings"
         terminal.say(f"Stopped. {done} is in {folder}; the same command with --resume goes on.")
         raise
-    value = {"run": str(run.directory), **asdict(run.outcome)}
-    display.print_result(as_json, value, lambda: display.show_run(run))
+    _show(runs, as_json)
+    if not as_json:
+        own = (("--instrument", instrument, instrument_names()), ("--table", table, table_names()))
+        files = [part for name, file, names in own if file not in names for part in (name, file)]
+        asking = shlex.join(
+            ["acculturate", "evaluate", *(str(run.directory) for run in runs), *files]
+        )
+        terminal.say(f"`{asking}` asks what the search never saw.")
+
+
+def _show(runs: Sequence[ac.Run], as_json: bool) -> None:
+    values = [{"run": str(run.directory), **asdict(run.outcome)} for run in runs]
+    found = separation([run.summary for run in runs])
+    together = {"runs": values, "separation": found and asdict(found)}
+
+    def show() -> None:
+        for run in runs:
+            display.show_run(run)
+        display.show_lines([found.text] if found else [])
+
+    display.print_result(as_json, together if len(runs) > 1 else values[0], show)
 
 
 def _make_optimizer(name: str, population: int | None, budget: int) -> Optimizer:

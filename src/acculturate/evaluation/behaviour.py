@@ -53,6 +53,7 @@ def evaluate_behaviour(
     personas = {key: Line(text) for key, text in lines.items()}
     parts = [scenarios.model_dump(), asdict(settings), lines, written, MAX_TOKENS]
     parts += [] if letters else ["no letters"]
+    parts += ["its line as in a chat"] if run.soft_prompt.line else []
 
     def make() -> Behaviour:
         rows: list[BehaviourRow] = []

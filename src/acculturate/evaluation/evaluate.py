@@ -7,22 +7,17 @@ refused.json says which could not be asked, and why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from jaxtyping import Float
 
 from acculturate.arguments import Seed, checked
 from acculturate.errors import UsageError
 from acculturate.evaluation.behaviour import evaluate_behaviour
+from acculturate.evaluation.form_checks import FormChecks
 from acculturate.evaluation.inputs import RunInputs, read_inputs
-from acculturate.io import fingerprint, lock_folder
-from acculturate.metrics.comparison import Comparison, compare
+from acculturate.io import lock_folder
 from acculturate.metrics.extremes import Extremes, measure_extremes
 from acculturate.metrics.held_out import (
     HEADLINE,
@@ -31,32 +26,24 @@ from acculturate.metrics.held_out import (
     form_sets,
     language_name,
     limit_forms,
-    make_row,
     other_languages,
-    rows_by_order,
-    wanted_shift,
 )
-from acculturate.metrics.other_surveys import SurveyCheck, check_with, other_surveys
 from acculturate.metrics.respondents import LANGUAGE, Respondents, survey_respondents
 from acculturate.metrics.responsiveness import measure_responsiveness
 from acculturate.metrics.scenarios import Scenarios, load_scenarios
-from acculturate.metrics.specificity import rank_target
 from acculturate.metrics.written_answers import MAX_TOKENS, Generated, compare_written_answers
 from acculturate.model.answers import AnswerModel, Chat, GeneratingModel
-from acculturate.progress import Task, task
+from acculturate.progress import task
 from acculturate.runs import (
     CHECKS,
     HeldOut,
-    HeldOutRow,
     Memo,
-    OtherSurveys,
     Refusal,
     Run,
     read_config,
 )
 from acculturate.survey import (
     CountryTable,
-    Form,
     Instrument,
     all_forms,
     balanced_forms,
@@ -64,12 +51,6 @@ from acculturate.survey import (
 from acculturate.survey import fingerprint as form_fingerprint
 from acculturate.survey.parsing import REFUSALS
 from acculturate.survey.scoring import MOST_RESPONDENTS
-
-FORMAT = 3
-"""Raised when a file's numbers come to mean something else, so that old ones are made again."""
-
-
-Shift = Float[np.ndarray, " dimension"]
 
 
 @dataclass(frozen=True)
@@ -142,7 +123,7 @@ def evaluate(
     others = other_languages(inputs.instrument, inputs.language, languages)
     sets = form_sets(inputs.instrument, inputs.tuning, inputs.language, others)
     own = None if scenarios is None else load_scenarios(inputs.instrument, scenarios)
-    checks = _Checks(loaded, model, inputs, sets)
+    checks = _RunChecks(loaded, model, inputs, sets)
     with lock_folder(loaded.directory):
         checks.held_out()
         checks.responsiveness()
@@ -170,51 +151,20 @@ def made_with(run: Run) -> tuple[str, str | None, str, Chat]:
     return model.name, model.revision or None, model.dtype, model.chat
 
 
-class _Checks:
-    """The checks of one run, each with its file; a set of forms is asked once, and only if needed."""
+class _RunChecks(FormChecks):
+    """The checks of one run, each with its file."""
 
     def __init__(
-        self,
-        run: Run,
-        model: AnswerModel,
-        inputs: RunInputs,
-        sets: Sequence[FormSet],
+        self, run: Run, model: AnswerModel, inputs: RunInputs, sets: Sequence[FormSet]
     ) -> None:
-        self.memo = Memo(run.directory / "evaluation")
-        self._prompt, self._model, self._inputs = run.soft_prompt, model, inputs
+        super().__init__(Memo(run.directory / "evaluation"), model, run.soft_prompt, inputs, sets)
         self._run = run
-        self._sets = {form_set.key: form_set for form_set in sets}
-        self._compared: dict[str, Comparison] = {}
-
-    def held_out(self) -> None:
-        """Compare losses, and the shift of scores with the wanted one, in every way of asking."""
-        record = self.memo.read_record("held_out", HeldOut)
-        kept: dict[str, list[HeldOutRow]] = {}
-        for row in record.rows if record else ():
-            kept.setdefault(row.fingerprint, []).append(row)
-        rows: list[HeldOutRow] = []
-        wanted: Shift | None = None
-        self.memo.forget("asked:")
-        for form_set in self._sets.values():
-            since = None if wanted is None else wanted.tolist()
-            forms = form_fingerprint(form_set.forms)
-            inputs = self._fingerprint("row", form_set.key, forms, since)
-            if inputs not in kept:
-                with self.memo.attempt(f"asked:{form_set.key}", form_set.label.removeprefix("…")):
-                    kept[inputs] = list(self._rows(form_set, inputs, wanted))
-                    self.memo.note("held_out")
-                    self._write_rows(tuple(chain.from_iterable(kept.values())))
-            rows += kept.get(inputs, ())
-            if form_set.key == TUNING and rows:
-                wanted = wanted_shift(rows[0], self._inputs.settings)
-        if rows:
-            self._write_rows(tuple(rows))
 
     def responsiveness(self) -> None:
         """Ask whether the untouched model answers as it is told to, in the labels of the run."""
         inputs = self._inputs
         if inputs.instrument.language(inputs.language).poles:
-            self._once(
+            self.once(
                 "responsiveness",
                 "whether it answers as it is told to",
                 lambda: measure_responsiveness(
@@ -228,25 +178,13 @@ class _Checks:
                 inputs.language,
             )
 
-    def specificity(self) -> None:
-        """Rank the target among all countries."""
-        table, forms = self._inputs.table, self._sets[HEADLINE].forms
-        scores = {country.name: dict(country.scores) for country in table}
-        self._once(
-            "specificity",
-            "the target among all countries",
-            lambda: rank_target(self._comparison(HEADLINE), self._inputs.target.name, table),
-            scores,
-            form_fingerprint(forms),
-        )
-
     def extremes(self) -> None:
         """Measure how far scores are from the middle."""
         keys = TUNING, HEADLINE
-        self._once(
+        self.once(
             "extremes",
             "distances from the middle",
-            lambda: Extremes(*(measure_extremes(self._comparison(key)) for key in keys)),
+            lambda: Extremes(*(measure_extremes(self.comparison(key)) for key in keys)),
             *(form_fingerprint(self._sets[key].forms) for key in keys),
         )
 
@@ -259,36 +197,11 @@ class _Checks:
         def make() -> Generated:
             if not isinstance(model, GeneratingModel):
                 raise UsageError(f"{model.name} writes no text")
-            return compare_written_answers(model, self._prompt, forms, inputs.settings)
+            return compare_written_answers(model, self._run.soft_prompt, forms, inputs.settings)
 
-        self._once(
+        self.once(
             "generated", "written answers", make, form_fingerprint(forms), MAX_TOKENS, REFUSALS, 2
         )
-
-    def other_surveys(self) -> None:
-        """Ask surveys that the search knew nothing of."""
-        inputs = self._inputs
-        own = inputs.language, inputs.labels
-        surveys = other_surveys(inputs.instrument, inputs.target.name, *own)
-        with_target = [survey for survey in surveys if survey.country is not None]
-        contents = [
-            [survey.instrument.fingerprint, dict(country.scores), form_fingerprint(survey.forms)]
-            for survey in surveys
-            if (country := survey.country) is not None
-        ]
-
-        def make() -> OtherSurveys:
-            checks: list[SurveyCheck] = []
-            for survey in with_target:
-                title = survey.instrument.title
-                attempt = self.memo.attempt(f"survey:{survey.instrument.key}", title)
-                with attempt, _asking(survey.forms, title):
-                    check = check_with(self._model, self._prompt, survey, inputs.settings.seed)
-                    checks.append(check)
-            missing = tuple(survey.table.key for survey in surveys if survey.country is None)
-            return OtherSurveys(tuple(checks), missing, inputs.target.name)
-
-        self._once("other_surveys", "other surveys", make, contents)
 
     def behaviour(self, own: Scenarios | None, written: bool) -> None:
         """Measure choices in everyday situations, and answers to open questions.
@@ -305,7 +218,7 @@ class _Checks:
                 self._model,
                 own or load_scenarios(self._inputs.instrument),
                 self.memo,
-                self._fingerprint,
+                self.fingerprint,
                 written=written,
                 letters=letters,
                 seed=self._inputs.settings.seed,
@@ -323,54 +236,8 @@ class _Checks:
                 raise UsageError(f"{inputs.instrument.key} is not in {language_name(LANGUAGE)}")
             items = len(inputs.instrument.items)
             with task(f"asking {count} respondents", 2 * count * items):
-                return survey_respondents(self._model, self._prompt, forms, inputs.settings, count)
-
-        self._once("respondents", "a survey of respondents", make, form_fingerprint(forms), count)
-
-    def _rows(self, form_set: FormSet, inputs: str, wanted: Shift | None) -> Iterator[HeldOutRow]:
-        """Yield the row of a set of forms; the headline's also has rows by option order."""
-        comparison = self._comparison(form_set.key)
-        wanted = comparison.wanted if form_set.key == TUNING else wanted
-        rows = [make_row(form_set.key, form_set.label, comparison, wanted)]
-        if form_set.key == HEADLINE:
-            rows += rows_by_order(comparison, wanted)
-        for row in rows:
-            yield HeldOutRow(**vars(row), fingerprint=inputs)
-
-    def _write_rows(self, rows: tuple[HeldOutRow, ...]) -> None:
-        self.memo.write("held_out", HeldOut.of(rows))
-
-    def _comparison(self, key: str) -> Comparison:
-        if key not in self._compared:
-            forms, label = self._sets[key].forms, self._sets[key].label
-            with _asking(forms, label.removeprefix("…")):
-                self._compared[key] = compare(
-                    self._model, self._prompt, forms, self._inputs.settings
+                return survey_respondents(
+                    self._model, self._run.soft_prompt, forms, inputs.settings, count
                 )
-        return self._compared[key]
 
-    def _once(self, name: str, label: str, make: Callable[[], object], *parts: object) -> None:
-        with self.memo.attempt(name, label):
-            self.memo.once(name, make, fingerprint=self._fingerprint(name, *parts))
-
-    def _fingerprint(self, *parts: object) -> str:
-        """Return the hash of all that a result depends on: if it is the same, so is the result."""
-        settings, scoring = self._inputs.settings, self._inputs.settings.scoring
-        return fingerprint(
-            [
-                FORMAT,
-                self._prompt.fingerprint,
-                self._prompt.placement,
-                self._inputs.weights_hash,
-                self._inputs.instrument.fingerprint,
-                [scoring.constants.tolist(), scoring.weights.tolist(), scoring.aggregate],
-                settings.target.tolist(),
-                [settings.reading, settings.respondents, settings.seed],
-                parts,
-            ]
-        )
-
-
-def _asking(forms: Sequence[Form], label: str) -> AbstractContextManager[Task]:
-    """Show how far both states are with some forms."""
-    return task(f"asking {len(forms)} forms: {label}", 2 * len(forms))
+        self.once("respondents", "a survey of respondents", make, form_fingerprint(forms), count)

@@ -66,6 +66,7 @@ def evaluate_fluency(
             seed,
             list(text_sets().items()),
             [LONGEST_READ, QUESTIONS, MAX_TOKENS, REFUSALS],
+            *(["its line as in a chat"] if prompt.line else []),
         ]
     )
     memo = Memo(directory / "evaluation")

@@ -81,7 +81,9 @@ def read_inputs(
             "Give the same file with --instrument, or the version of acculturate that tuned it.",
         )
     target = Country(survey.country, survey.table, record.target.scores, None)
-    scoring = Scoring(instrument, survey.anchor, survey.aggregate, survey.variant)
+    whole = Scoring(instrument, survey.anchor, survey.aggregate, survey.variant)
+    scoring = whole.towards(target)
+    instrument = scoring.instrument
     vector = target.vector(instrument)
     return RunInputs(
         instrument=instrument,

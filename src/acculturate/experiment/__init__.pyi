@@ -3,9 +3,11 @@ from .comparisons import differences as differences
 from .dry_run import PlannedCell as PlannedCell
 from .dry_run import planned_cells as planned_cells
 from .figures import figures_of as figures_of
+from .frames import results as results
 from .narrative import findings as findings
 from .plan import PRESETS as PRESETS
 from .plan import Experiment as Experiment
+from .plan import ModelChoice as ModelChoice
 from .plan import load_experiment as load_experiment
 from .plan import preset_names as preset_names
 from .prepared import Cell as Cell

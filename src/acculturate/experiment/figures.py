@@ -1,6 +1,6 @@
-"""Figures of an experiment: scores beside targets, losses against evaluations and each other, benchmarks.
+"""Figures of an experiment: scores beside targets, maps, losses against evaluations and each other, benchmarks.
 
-In: measured cells. Out: charts in which a method has the same colour and shape everywhere.
+In: measured cells. Out: charts in which a method, with a model, has the same colour and shape everywhere.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import numpy as np
 
 from acculturate.drawing import Chart, Look, Series, look_of, merge, outline_of
 from acculturate.experiment.plan import BASELINES
-from acculturate.experiment.results import Measured
+from acculturate.experiment.results import Measured, grouped
 from acculturate.formatting import short, slug
 from acculturate.reporting.figures import Scored, Span, level_lines, strips
+from acculturate.reporting.map_figure import Place, map_chart
 
 Looks = Mapping[str, Look]
 Axis = tuple[str, Callable[[Measured], float | None]]
@@ -28,7 +29,8 @@ _DIVERGENCE: Axis = ("divergence, nats a token", lambda cell: cell.row.divergenc
 def figures_of(measured: Sequence[Measured], budget: int) -> dict[str, tuple[Chart, ...]]:
     """Return every figure of cells whose searches have a budget of evaluations, by what it shows.
 
-    The keys are scores, losses, held_out, frontier and benchmarks.
+    The keys are scores, maps, losses, held_out, frontier and benchmarks; there are maps of surveys with two
+    dimensions.
     """
     looks = _looks(measured)
     places: dict[str, list[Measured]] = {}
@@ -45,8 +47,10 @@ def figures_of(measured: Sequence[Measured], budget: int) -> dict[str, tuple[Cha
     searching = [cell for cell in measured if cell.run is not None]
     title = "Held-out loss against divergence"
     keys = dict.fromkeys(key for cell in measured for key in cell.benchmarks)
+    maps = [_map(place, own, looks, files[place]) for place, own in places.items()]
     figures = {
         "scores": [_scores(place, own, looks, files[place]) for place, own in places.items()],
+        "maps": [chart for chart in maps if chart is not None],
         "losses": [replace(chart, y_end=max(ends)) for chart in losses if chart.series],
         "held_out": [_held_out(measured, looks)],
         "frontier": [_scatter("frontier", title, (_DIVERGENCE, _HELD_OUT), searching, looks)],
@@ -57,11 +61,11 @@ def figures_of(measured: Sequence[Measured], budget: int) -> dict[str, tuple[Cha
 
 def _looks(measured: Sequence[Measured]) -> Looks:
     """Return an outline for each method that searches nothing and a colour for each that does."""
-    methods = dict.fromkeys(cell.cell.method for cell in measured)
-    still = [method for method in methods if method in BASELINES]
-    searching = [method for method in methods if method not in BASELINES]
-    outlines = {method: outline_of(number) for number, method in enumerate(still)}
-    return outlines | {method: look_of(number) for number, method in enumerate(searching)}
+    names = {cell.cell.name: cell.cell.method for cell in measured}
+    still = [name for name, method in names.items() if method in BASELINES]
+    searching = [name for name, method in names.items() if method not in BASELINES]
+    outlines = {name: outline_of(number) for number, name in enumerate(still)}
+    return outlines | {name: look_of(number) for number, name in enumerate(searching)}
 
 
 def _place(cell: Measured, cells: Sequence[Measured]) -> str:
@@ -70,38 +74,58 @@ def _place(cell: Measured, cells: Sequence[Measured]) -> str:
     return f"{cell.cell.country} ({cell.cell.table})" if several else cell.cell.country
 
 
-def _by_method(cells: Sequence[Measured]) -> Mapping[str, Sequence[Measured]]:
-    methods: dict[str, list[Measured]] = {}
-    for cell in cells:
-        methods.setdefault(cell.cell.method, []).append(cell)
-    return methods
+def _by_name(cells: Sequence[Measured]) -> Mapping[str, Sequence[Measured]]:
+    return grouped(cells, lambda cell: cell.cell.name)
 
 
 def _scores(place: str, members: Sequence[Measured], looks: Looks, file: str) -> Chart:
-    """Return the mean over seeds with their range, or one score with its interval over forms."""
+    """Return a lane for each method with its scores, those of several models side by side."""
     lanes: list[list[Scored]] = []
-    for method, cells in _by_method(members).items():
-        outcomes = [cell.row.held_out for cell in cells if cell.row.held_out]
-        means: dict[str, tuple[float, Span]] = {}
-        for key in {key for outcome in outcomes for key in outcome.scores}:
-            scores = [outcome.scores[key] for outcome in outcomes if key in outcome.scores]
-            span = outcomes[0].intervals.get(key) if cells[0].cell.seed is None else None
-            span = (min(scores), max(scores)) if len(scores) > 1 else span
-            means[key] = float(np.mean(scores)), span
-        if means:
-            lanes.append([(short(method, 40), looks[method], means)])
+    for own in grouped(members, lambda cell: cell.cell.method).values():
+        means = {name: _means(cells) for name, cells in _by_name(own).items()}
+        lanes.append([(short(n, 40), looks[n], scores) for n, scores in means.items() if scores])
     title = f"Scores on held-out forms beside the target of {short(place)}"
     heading = f"{short(place)}: scores on held-out forms"
-    shown = members[0].evaluation
-    return strips(shown.dimensions, shown.target.scores, lanes, f"scores-{file}", title, heading)
+    shown, known = members[0].evaluation, [lane for lane in lanes if lane]
+    return strips(shown.dimensions, shown.target.scores, known, f"scores-{file}", title, heading)
+
+
+def _means(cells: Sequence[Measured]) -> dict[str, tuple[float, Span]]:
+    """Return the mean over seeds with their range, or one score with its interval over forms."""
+    outcomes = [cell.row.held_out for cell in cells if cell.row.held_out]
+    means: dict[str, tuple[float, Span]] = {}
+    for key in {key for outcome in outcomes for key in outcome.scores}:
+        scores = [outcome.scores[key] for outcome in outcomes if key in outcome.scores]
+        span = outcomes[0].intervals.get(key) if cells[0].cell.seed is None else None
+        span = (min(scores), max(scores)) if len(scores) > 1 else span
+        means[key] = float(np.mean(scores)), span
+    return means
+
+
+def _map(place: str, members: Sequence[Measured], looks: Looks, file: str) -> Chart | None:
+    """Return the place of every method on the map, with a line from the untouched model."""
+    places: list[Place] = []
+    for own in grouped(members, lambda cell: cell.cell.model).values():
+        start = None
+        for name, cells in _by_name(own).items():
+            means, method = _means(cells), cells[0].cell.method
+            scores = {key: mean for key, (mean, _) in means.items()}
+            spans = {key: span for key, (_, span) in means.items() if span}
+            if method != "constant":
+                places.append(Place(short(name, 40), looks[name], scores, spans, start))
+            start = places[-1] if method == "naive" else start
+    shown, cell = members[0].evaluation, members[0].cell
+    chart = map_chart(shown.dimensions, places, cell.table, cell.country, shown.target.scores)
+    title = f"Map with the target of {short(place)}"
+    return chart and replace(chart, key=f"map-{file}", title=title)
 
 
 def _losses(place: str, members: Sequence[Measured], looks: Looks, budget: int, file: str) -> Chart:
     """Return the loss on tuning forms against evaluations; empty where nothing was searched."""
-    evaluation, naive = members[0].evaluation, members[0].naive
+    evaluation = members[0].evaluation
     text = evaluation.text
     series: list[Series] = []
-    for method, cells in _by_method([cell for cell in members if cell.run is not None]).items():
+    for name, cells in _by_name([cell for cell in members if cell.run is not None]).items():
         band = _band(cells)
         if band is not None:
             steps, mean, low, high = band
@@ -109,11 +133,10 @@ def _losses(place: str, members: Sequence[Measured], looks: Looks, budget: int, 
             if len(cells) > 1:
                 words += f", {text(low[-1])} to {text(high[-1])} over {len(cells)} seeds"
             bands = ((low, high),) if len(cells) > 1 else ()
-            look, name = replace(looks[method], line="-"), short(method, 40)
-            series.append(Series(name, look, steps, mean, [words], bands, only_last=True))
-    levels = {"untouched": naive.tuning.loss if naive and naive.tuning else None}
-    levels["constant answer"] = evaluation.constant_answer_loss
-    lines = level_lines(levels, text, float(budget)) if series else ()
+            look = replace(looks[name], line="-")
+            line = Series(short(name, 40), look, steps, mean, [words], bands, only_last=True)
+            series.append(line)
+    lines = _levels(members, float(budget)) if series else ()
     return Chart(
         f"loss-{file}",
         f"Loss against evaluations, {short(place)}",
@@ -121,6 +144,19 @@ def _losses(place: str, members: Sequence[Measured], looks: Looks, budget: int, 
         f"{short(place)}: loss on tuning forms",
         (*series, *lines),
     )
+
+
+def _levels(members: Sequence[Measured], end: float) -> tuple[Series, ...]:
+    """Return the lines of the untouched models and of the constant answer."""
+    evaluation, lines = members[0].evaluation, list[Series]()
+    for model, own in grouped(members, lambda cell: cell.cell.model).items():
+        naive = own[0].naive
+        level = {"untouched": naive.tuning.loss if naive and naive.tuning else None}
+        behind = f", {short(model.shown, 30)}" if model else ""
+        for line in level_lines(level, evaluation.text, end):
+            lines.append(replace(line, name=line.name + behind))
+    constant = {"constant answer": evaluation.constant_answer_loss}
+    return (*lines, *level_lines(constant, evaluation.text, end))
 
 
 def _band(cells: Sequence[Measured]) -> tuple[list[float], ...] | None:
@@ -176,8 +212,8 @@ def _scatter(
     for cell in cells:
         x, y = x_of(cell), y_of(cell)
         if x is not None and y is not None:
-            method, seed = cell.cell.method, cell.cell.seed
+            name, seed = cell.cell.name, cell.cell.seed
             place = _place(cell, cells) + ("" if seed is None else f", seed {seed}")
             text = f"{place}: {x_label} {x:.3g}, {y_label} {y:.3g}"
-            marks.append(Series(short(method, 40), looks[method], (x,), (y,), (text,)))
+            marks.append(Series(short(name, 40), looks[name], (x,), (y,), (text,)))
     return Chart(key, title, x_label, y_label, merge(marks))

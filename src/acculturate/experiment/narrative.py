@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,59 +18,84 @@ from acculturate.formatting import (
     share_text,
     short,
 )
+from acculturate.metrics import ModelComparison
 from acculturate.reporting.findings import Finding, answers_finding, writer_words
+from acculturate.reporting.separation import separation
 
 _SIGNIFICANT = 0.05
 _HARMFUL = 0.5
 """Divergence from which ordinary text is usually broken [nats per token]."""
+_FEWEST_APART = 3
+"""Countries from which their distances are told."""
 
 
 def headline(
     experiment: Experiment, measured: Sequence[Measured], complete: int, cells: int
 ) -> str:
     """Describe the experiment in two or three sentences."""
-    model = {"embedded": "Gemma 3 270M", "fake": "the fake model"}.get(experiment.model.name)
     countries = len({cell.cell.country for cell in measured})
-    state = f"{complete} of {cells} cells are complete on {model or short(experiment.model.name)}"
+    state = f"{complete} of {cells} cells are complete on {_models_text(experiment)}"
     state += f", {countries} {'country' if countries == 1 else 'countries'}."
+    by_name = grouped(measured, lambda cell: cell.cell.name)
     losses = {
-        method: mean
-        for method, own in grouped(measured, lambda cell: cell.cell.method).items()
+        name: mean
+        for name, own in by_name.items()
         if (mean := _mean(cell.held_out for cell in own)) is not None
     }
     if not losses:
         return state
-    nearest = min(losses, key=lambda method: losses[method])
-    untouched = _mean(_naive_loss(cell) for cell in measured if cell.cell.method == nearest)
+    nearest = min(losses, key=lambda name: losses[name])
+    untouched, method = _mean(map(_naive_loss, by_name[nearest])), by_name[nearest][0].cell.method
     constant = _mean(cell.evaluation.constant_answer_loss for cell in measured)
     digits = measured[0].evaluation.digits
     text = (
         f" On forms that no search saw, {short(nearest)} comes nearest to the targets: mean loss "
     )
     text += loss_text(losses[nearest], digits)
-    if untouched is not None and nearest != "naive":
+    if untouched is not None and method != "naive":
         text += f", against {loss_text(untouched, digits)} untouched"
-    if constant is not None and nearest != "constant":
+    if constant is not None and method != "constant":
         text += f" and {loss_text(constant, digits)} for the same answer to everything"
     return f"{state}{text}."
 
 
+def _models_text(experiment: Experiment) -> str:
+    known = {"embedded": "Gemma 3 270M", "fake": "the fake model"}
+    names = [known.get(model.label, short(model.shown)) for model in experiment.every_model]
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def findings(
-    measured: Sequence[Measured], compared: Sequence[Difference], failed: int
+    measured: Sequence[Measured],
+    compared: Sequence[Difference],
+    failed: int,
+    untouched: Sequence[ModelComparison] = (),
 ) -> tuple[Finding, ...]:
-    """Say what the results mean, failures first."""
+    """Say what the results mean, failures first.
+
+    Args:
+        measured: The cells.
+        compared: Differences of methods and of models.
+        failed: Number of cells that failed.
+        untouched: The untouched models beside the first.
+    """
     failures = f"{failed} {'cell' if failed == 1 else 'cells'} failed twice."
     others = "Everything here is about the others; failures.json says why."
     digits = measured[0].evaluation.digits if measured else 1
-    searched = [each for each in compared if each.method not in BASELINES]
+    searched = [d for d in compared if d.method not in BASELINES and d.against is None]
+    shown = [d for d in compared if d.method not in BASELINES[1:] and d.against is not None]
     tuned = [cell for cell in measured if cell.run is not None]
-    by_method = grouped(tuned, lambda cell: cell.cell.method)
+    by_name = grouped(tuned, lambda cell: cell.cell.name)
     return (
         *([Finding("bad", failures, others)] if failed else []),
         *_not_asked(measured),
         *_about_answers(measured),
         *(_against_naive(each, digits) for each in searched if each.measure == LOSS),
-        *(_carried_over(method, own) for method, own in by_method.items()),
+        *(_between_untouched(each, digits) for each in untouched),
+        *(_against_model(each, digits) for each in shown if each.measure == LOSS),
+        *(_carried_over(name, runs) for name, runs in by_name.items()),
+        *_apart(by_name),
         *(_on_benchmark(each) for each in searched if each.measure != LOSS),
         *_degradation(tuned),
     )
@@ -78,10 +104,10 @@ def findings(
 def _about_answers(measured: Sequence[Measured]) -> Iterator[Finding]:
     """Say where the untouched answers are not about the questions, and whether they follow what is told.
 
-    The first is said once a method, as methods ask other forms; the second is the same in all cells.
+    The first is said once a method, as methods ask other forms; the second is the same in all cells of a model.
     """
     warned = {
-        cell.cell.method: cell.run.content.warning
+        cell.cell.name: cell.run.content.warning
         for cell in measured
         if cell.run and cell.run.content
     }
@@ -90,35 +116,62 @@ def _about_answers(measured: Sequence[Measured]) -> Iterator[Finding]:
             yield Finding(
                 "bad", f"{', '.join(map(short, methods))}: not about the questions.", warning
             )
-    told = next(
-        (cell.checks.responsiveness for cell in measured if cell.checks.responsiveness), None
-    )
-    if (finding := answers_finding(told)) is not None:
-        yield finding
+    for model, own in grouped(measured, lambda cell: cell.cell.model).items():
+        told = (cell.checks.responsiveness for cell in own if cell.checks.responsiveness)
+        if (finding := answers_finding(next(told, None))) is not None:
+            with_model = f"{short(model.shown)}: {finding.head}" if model else finding.head
+            yield replace(finding, head=with_model)
 
 
 def _against_naive(change: Difference, digits: int) -> Finding:
     fell = change.mean < 0
     head = (
-        f"{short(change.method)}: the held-out loss fell in {change.better} of {change.pairs} cells"
+        f"{short(change.name)}: the held-out loss fell in {change.better} of {change.pairs} cells"
     )
     head += "." if fell or not change.better else ", and not on average."
-    text = f"On average it changed by {loss_text(change.mean, digits)}"
+    tone = "good" if fell and _is_significant(change) else "caution" if fell else "bad"
+    against = " against the untouched model on the same forms"
+    return Finding(tone, head, _change_text("On average it changed by", change, digits, against))
+
+
+def _between_untouched(compared: ModelComparison, digits: int) -> Finding:
+    """Say in which dimensions two untouched models differ."""
+    rows = compared.rows(digits)
+    differ = [key for key, *_, answer in rows if answer == "yes"]
+    names = f"{short(compared.second.model)} and {short(compared.first.model)}"
+    head = f"Untouched, {names} "
+    head += f"differ in {', '.join(differ)}." if differ else "are not shown to differ."
+    changes = (f"{key} {change} ({ends})" for key, _, _, change, ends, _ in rows)
+    text = f"Differences of the scores on the same held-out forms ({LEVEL}): {', '.join(changes)}."
+    return Finding("good" if differ else "caution", head, text)
+
+
+def _against_model(change: Difference, digits: int) -> Finding:
+    """Say which of two models is nearer to the targets, both untouched or both moved in one way."""
+    assert change.against is not None
+    side = "lower" if change.mean < 0 else "higher"
+    head = f"{short(change.name)}: a {side} held-out loss than with {short(change.against.shown)}"
+    shown = _is_significant(change)
+    head += "." if shown or change.corrected is None else ", by no more than chance may."
+    return Finding(
+        "good" if shown else "caution", head, _change_text("On average by", change, digits)
+    )
+
+
+def _change_text(lead: str, change: Difference, digits: int, against: str = "") -> str:
+    text = f"{lead} {loss_text(change.mean, digits)}"
     if change.low is not None:
         text += f" ({LEVEL}: {loss_text(change.low, digits)} to {loss_text(change.high, digits)})"
-    text += " against the untouched model on the same forms"
+    text += against
     if change.corrected is None:
-        text += "; one cell is too few for a test."
-    else:
-        text += f"; p = {p_text(change.corrected)} after correction for all comparisons."
-    tone = "good" if fell and _is_significant(change) else "caution" if fell else "bad"
-    return Finding(tone, head, text)
+        return f"{text}; one cell is too few for a test."
+    return f"{text}; p = {p_text(change.corrected)} after correction for all comparisons."
 
 
 def _on_benchmark(change: Difference) -> Finding:
     key = short(change.measure.partition(":")[2])
     rose, significant = change.mean > 0, _is_significant(change)
-    head = f"{short(change.method)}: {key} {'rose' if rose else 'did not rise'}"
+    head = f"{short(change.name)}: {key} {'rose' if rose else 'did not rise'}"
     head += "." if significant or not rose else ", by no more than chance may."
     text = f"By {loss_text(100 * change.mean)} points on average, better in {change.better} of "
     text += f"{change.pairs} cells"
@@ -132,7 +185,7 @@ def _is_significant(change: Difference) -> bool:
     return change.corrected is not None and change.corrected < _SIGNIFICANT
 
 
-def _carried_over(method: str, runs: Sequence[Measured]) -> Finding:
+def _carried_over(name: str, runs: Sequence[Measured]) -> Finding:
     """Say how much of the fall on the tuning forms is there on forms that no search saw."""
     beaten = sum(
         cell.held_out is not None
@@ -148,15 +201,28 @@ def _carried_over(method: str, runs: Sequence[Measured]) -> Finding:
     )
     change = _mean(cell.change for cell in runs)
     if on_tuning is None or change is None or on_tuning <= 0:
-        head = f"{short(method)}: the loss did not fall on the forms of the search."
+        head = f"{short(name)}: the loss did not fall on the forms of the search."
         return Finding("bad", head, f"On forms that no search saw {text}")
     share = -change / on_tuning
     means_much = beaten > len(runs) / 2
     tone = "good" if share > 0.7 and means_much else "caution" if share > 0.3 else "bad"
     carried = f"{share_text(max(0.0, share))} of the fall on its own forms carries over"
     return Finding(
-        tone, f"{short(method)}: {carried} to forms that no search saw.", f"On those {text}"
+        tone, f"{short(name)}: {carried} to forms that no search saw.", f"On those {text}"
     )
+
+
+def _apart(by_name: Mapping[str, Sequence[Measured]]) -> Iterator[Finding]:
+    """Say of methods in several countries whether these end as far apart as their targets are."""
+    for name, runs in by_name.items():
+        if len({cell.cell.place for cell in runs}) < _FEWEST_APART:
+            continue
+        found = separation([cell.evaluation for cell in runs])
+        if found is not None:
+            tone = "good" if found.spread > 0.7 else "caution" if found.spread > 0.3 else "bad"
+            head = f"{short(name)}: on forms that no search saw, countries are {found.spread:.2f} times as "
+            text = f"{found.ranks.count(1)} of {len(found.ranks)} runs are nearest to their own target."
+            yield Finding(tone, f"{head}far apart as their targets.", text)
 
 
 def _degradation(tuned: Sequence[Measured]) -> Iterator[Finding]:

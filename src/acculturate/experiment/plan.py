@@ -20,9 +20,11 @@ from acculturate.arguments import checked
 from acculturate.errors import UsageError
 from acculturate.formatting import suggestion
 from acculturate.io import is_path, parse_toml, read_bytes
+from acculturate.metrics.measure import default_table
 from acculturate.model.answers import AnswerModel, Chat
 from acculturate.model.load import is_remote, load_model
 from acculturate.schema import Flag, Section, Text, Whole, fault, validated
+from acculturate.survey.instrument import load_instrument
 from acculturate.tuning import TREATMENTS, Method, Settings, make_method, setting_fields
 
 T = TypeVar("T")
@@ -110,9 +112,31 @@ class ModelChoice(Section):
     chat: Chat = "auto"
     embeddings: Text | None = None
 
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def label(self) -> str:
+        """Its name with what else was chosen, as in the tidy table."""
+        return self._with_choices(self.name)
+
+    @property
+    def shown(self) -> str:
+        """The same with the last part alone of a path or a name on the hub."""
+        return self._with_choices(Path(self.name).name or self.name)
+
+    def _with_choices(self, name: str) -> str:
+        kept = {"revision", "dtype", "chat"}
+        chosen = self.model_dump(include=kept, exclude_defaults=True)
+        told = (f"chat {value}" if key == "chat" else value for key, value in chosen.items())
+        return ", ".join([name, *told])
+
     def load(self) -> AnswerModel:
         """Load it; see `load_model`."""
         return load_model(**self.model_dump())
+
+
+OneModel = Annotated[ModelChoice, BeforeValidator(_named)]
 
 
 class Range(Section):
@@ -163,14 +187,15 @@ class SettingsSearch(Section):
 
 
 class Experiment(Section):
-    """Methods x tables x countries x seeds on one model.
+    """Models x methods x tables x countries x seeds.
 
     Attributes:
         name: Names its directory and its report; that of the file where it says nothing.
         about: A sentence on it, or empty.
-        model: The model to ask.
+        model: The model to ask, the first of several.
+        models: Several models, those after `model`.
         instrument: Name or file of the questionnaire.
-        tables: Names or files of the country tables.
+        tables: Names or files of the country tables; `load_experiment` finds that of the questionnaire.
         countries: Targets, as they were written.
         chosen: Settings of each method by its label, baselines among them: the file's `methods`.
         seeds: Seeds of every method that searches.
@@ -185,9 +210,10 @@ class Experiment(Section):
 
     name: Name = ""
     about: str = ""
-    model: Annotated[ModelChoice, BeforeValidator(_named)]
-    instrument: Text
-    tables: SomeNames
+    model: OneModel | None = None
+    models: tuple[OneModel, ...] = ()
+    instrument: Text = "vsm13"
+    tables: Names = ()
     countries: SomeNames
     chosen: Annotated[
         dict[Name, dict[str, Any]],
@@ -204,6 +230,11 @@ class Experiment(Section):
     search: SettingsSearch | None = None
 
     @cached_property
+    def every_model(self) -> tuple[ModelChoice, ...]:
+        """All models, in their order."""
+        return (*([self.model] if self.model else []), *self.models)
+
+    @cached_property
     def baselines(self) -> tuple[str, ...]:
         """Labels of the methods without a search."""
         return tuple(name for name in BASELINES if name in self.chosen)
@@ -218,12 +249,15 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _check(self) -> Experiment:
         labels = [method.label for method in self.methods]
-        if labels and is_remote(self.model.name) and self.model.embeddings is None:
-            raise fault(
-                f"is behind an endpoint, which shows no embeddings for {', '.join(labels)}",
-                'Add embeddings = "FOLDER" of the served model, or leave them out (docs/large-models.md).',
-                "model",
-            )
+        if not self.every_model:
+            raise fault("is missing", 'Add it: model = "embedded", or models = [...].', "model")
+        for model in self.every_model if labels else ():
+            if is_remote(model.name) and model.embeddings is None:
+                raise fault(
+                    f"{model.name} is behind an endpoint, which shows no embeddings for {', '.join(labels)}",
+                    'Add embeddings = "FOLDER" of the served model, or leave them out (docs/large-models.md).',
+                    "model" if model is self.model else "models",
+                )
         if labels and "budget" not in self.model_fields_set:
             raise fault("is missing", "Add it: evaluations of every run.", "budget")
         if self.languages is not None and not self.evaluate:
@@ -256,8 +290,14 @@ class Experiment(Section):
         for method in self.methods:
             own = {"optimizer": method.optimizer, **method.own, **method.settings}
             methods[method.label] = own
-        plan = self.model_dump(mode="json", exclude={"about", "chosen"}, exclude_none=True)
-        return plan | {"methods": methods}
+        # The first model stands as a single one does, so that others can be added.
+        one, *others = (
+            each.model_dump(mode="json", exclude_none=True) for each in self.every_model
+        )
+        models = {"model": one} | ({"models": others} if others else {})
+        left_out = {"about", "chosen", "model", "models"}
+        plan = self.model_dump(mode="json", exclude=left_out, exclude_none=True)
+        return models | plan | {"methods": methods}
 
 
 def preset_names() -> tuple[str, ...]:
@@ -293,9 +333,21 @@ def load_experiment(name_or_path: str | Path, base: Path | None = None) -> Exper
     def local(given: str, suffix: str) -> str:
         return str(folder / given) if folder is not None and is_path(given, suffix) else given
 
-    tables = tuple(local(table, ".csv") for table in plan.tables)
     instrument, name = local(plan.instrument, ".toml"), plan.name or path.stem
+    tables = tuple(local(table, ".csv") for table in plan.tables)
+    tables = tables or (_table_of(instrument, path),)
     return plan.model_copy(update={"name": name, "instrument": instrument, "tables": tables})
+
+
+def _table_of(instrument: str, path: Path) -> str:
+    """Return the name of the country table that comes with the package for a questionnaire."""
+    table = default_table(load_instrument(instrument), None)
+    if table is None:
+        raise UsageError(
+            f"{path}: tables is missing, and none that comes with the package is of {instrument}",
+            'Add it: tables = ["FILE.csv"].',
+        )
+    return table.key
 
 
 def changed(method: Method, label: str, values: Mapping[str, Any]) -> Method:

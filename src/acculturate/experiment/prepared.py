@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 from acculturate.benchmarks import Exam, Known, comes_from_hub, load_benchmarks
 from acculturate.errors import UsageError
-from acculturate.experiment.plan import Experiment
+from acculturate.experiment.plan import Experiment, ModelChoice
 from acculturate.formatting import slug
 from acculturate.metrics.held_out import other_languages
 from acculturate.survey.countries import Country, CountryTable, load_countries
@@ -23,27 +24,33 @@ from acculturate.tuning import Method, Settings, Task, make_task
 BASELINE_CELL = "baselines"
 """Method of the cell that measures the baselines of a country."""
 
+Origin = tuple[ModelChoice | None, str, str]
+
 
 @dataclass(frozen=True)
 class Cell:
-    """One run, or the baselines of one country.
+    """One run, or the baselines of one country, on one model.
 
     Attributes:
         table: Key of the country table.
         country: The target's name.
         method: Label of the method; `BASELINE_CELL` for the baselines.
         seed: None where nothing is random.
+        model: The model; None where the experiment has one.
+        base: Where the folders of this model's cells are in the experiment's directory.
     """
 
     table: str
     country: str
     method: str
     seed: int | None = None
+    model: ModelChoice | None = None
+    base: Path = Path()
 
     @property
     def folder(self) -> Path:
         """Its folder in the experiment's directory."""
-        place = Path("cells") / slug(self.table) / slug(self.country) / slug(self.method)
+        place = self.base / "cells" / slug(self.table) / slug(self.country) / slug(self.method)
         return place if self.seed is None else place / f"seed-{self.seed}"
 
     @property
@@ -52,10 +59,25 @@ class Cell:
         return self.table, self.country
 
     @property
+    def origin(self) -> Origin:
+        """Model, table and country: what the untouched answers that it is compared with belong to."""
+        return self.model, *self.place
+
+    @property
+    def name(self) -> str:
+        """Its method, with its model where there are several."""
+        return name_with(self.model, self.method)
+
+    @property
     def title(self) -> str:
         """Its name in a line of progress."""
         seed = "" if self.seed is None else f", seed {self.seed}"
-        return f"{self.country}, {self.method}{seed}"
+        return f"{self.country}, {self.name}{seed}"
+
+
+def name_with(model: ModelChoice | None, method: str) -> str:
+    """Return the name of a method with a model, where there are several."""
+    return method if model is None else f"{method}, {model.shown}"
 
 
 @dataclass(frozen=True)
@@ -78,12 +100,15 @@ class PreparedExperiment:
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """All cells but trials of settings, country by country: baselines, then methods and seeds."""
-        plan = self.experiment
-        cells: list[Cell] = []
-        for place in self.places:
-            cells += [Cell(*place, BASELINE_CELL)] if plan.baselines else []
-            cells += [Cell(*place, method.label, s) for method in plan.methods for s in plan.seeds]
+        """All cells but trials of settings, model by model and country by country.
+
+        Baselines come first, then methods and seeds.
+        """
+        plan, cells = self.experiment, list[Cell]()
+        for model, place in product(self._models, self.places):
+            cells += [Cell(*place, BASELINE_CELL, None, *model)] if plan.baselines else []
+            runs = product([method.label for method in plan.methods], plan.seeds)
+            cells += [Cell(*place, *run, *model) for run in runs]
         return tuple(cells)
 
     @property
@@ -99,9 +124,19 @@ class PreparedExperiment:
         return [(key, table[c].name) for key, table in self.tables.items() for c in countries]
 
     def cells_of(self, label: str) -> tuple[Cell, ...]:
-        """Return the cells of a method that searches: every table, country and seed."""
-        seeds = self.experiment.seeds
-        return tuple(Cell(*place, label, seed) for place in self.places for seed in seeds)
+        """Return the cells of a method that searches: every model, table, country and seed."""
+        cells = product(self._models, self.places, self.experiment.seeds)
+        return tuple(Cell(*place, label, seed, *model) for model, place, seed in cells)
+
+    @property
+    def _models(self) -> list[tuple[ModelChoice | None, Path]]:
+        """The `Cell.model` and `Cell.base` of every model.
+
+        The first model's folders are where those of a single one are, so that others can be added.
+        """
+        first, *others = self.experiment.every_model
+        rest = [(model, Path("models") / slug(model.shown)) for model in others]
+        return [(first if others else None, Path()), *rest]
 
     def target(self, cell: Cell) -> Country:
         """Return the country that a cell moves the model towards."""
@@ -110,6 +145,10 @@ class PreparedExperiment:
     def method(self, cell: Cell) -> Method | None:
         """Return the method of a cell; None for a cell of baselines."""
         return next((m for m in self.experiment.methods if m.label == cell.method), None)
+
+    def model(self, cell: Cell) -> ModelChoice:
+        """Return the model of a cell."""
+        return cell.model or self.experiment.every_model[0]
 
     def settings(self, method: Method, seed: int) -> Settings:
         """Return the settings of a run, checked and resolved."""
@@ -147,11 +186,17 @@ def prepare(experiment: Experiment, *, fetch: bool = True) -> PreparedExperiment
     _check_folders("tables", (table.key for table in tables))
     for table in tables:
         _check_folders("countries", (table[country].name for country in experiment.countries))
+    _check_folders("models", (model.shown for model in experiment.every_model))
     _check_folders("methods", [BASELINE_CELL, *(method.label for method in experiment.methods)])
     prepared = PreparedExperiment(experiment, instrument, {table.key: table for table in tables})
     runs = [prepared.settings(method, experiment.seeds[0]) for method in experiment.methods]
     for settings in runs:
         prepared.task(*prepared.places[0], settings)
+        if settings.together and len(experiment.countries) == 1:
+            raise UsageError(
+                f"{experiment.countries[0]} alone is not tuned together with others",
+                "Add countries, or take the setting together out.",
+            )
     for place in prepared.places:
         prepared.task(*place, prepared.shared)
     if experiment.languages:

@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from acculturate.drawing import draw
-from acculturate.experiment.comparisons import Difference, differences
+from acculturate.experiment.comparisons import Difference, differences, untouched_models
 from acculturate.experiment.figures import figures_of
 from acculturate.experiment.narrative import findings, headline
 from acculturate.experiment.prepared import Cell, PreparedExperiment
 from acculturate.experiment.results import (
     Measured,
     collect,
-    csv_text,
     grouped,
     place_names,
     write_results,
@@ -39,6 +38,7 @@ from acculturate.experiment.tables import (
 from acculturate.experiment.worker import CellFailure, is_complete
 from acculturate.io import write_bytes, write_text
 from acculturate.reporting.report import environment, warnings_of
+from acculturate.tables import csv_text
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,8 @@ def publish(
         write_bytes(out / "figures" / f"{chart.key}.svg", draw([chart], "svg"))
     complete = sum(is_complete(cell, out) for cell in cells)
     head = headline(experiment, measured, complete, len(cells))
-    found = findings(measured, compared, len(failures))
+    untouched = untouched_models(prepared, out)
+    found = findings(measured, compared, len(failures), untouched)
     shown = _cells_and_facts(prepared, measured, failures) | {
         "headline": head,
         "findings": found,
@@ -107,6 +108,7 @@ def publish(
         "robustness": robustness,
         "shifts": shifts,
         "compared": compared,
+        "untouched": untouched,
         "drawn": figures,
         "trials": trials,
     }
@@ -142,6 +144,7 @@ def _cells_and_facts(
         "version": version("acculturate"),
         "instruments": warnings_of([result.run for result in measured if result.run is not None]),
         "hofstede": "vsm" in experiment.instrument.lower(),
+        "digits": measured[0].evaluation.digits if measured else 1,
         "aggregate": measured[0].evaluation.aggregate if measured else "mean",
     }
 

@@ -6,11 +6,10 @@ are no result and differ from one run to the next: they are in a file of their o
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +18,7 @@ import numpy as np
 
 from acculturate.errors import FailureError
 from acculturate.experiment.plan import Experiment
-from acculturate.experiment.prepared import BASELINE_CELL, Cell
+from acculturate.experiment.prepared import BASELINE_CELL, Cell, Origin
 from acculturate.experiment.worker import SUMMARY, checks_folder, is_complete
 from acculturate.io import write_bytes, write_text
 from acculturate.metrics import AttainedShift, Interval, Quantity, State
@@ -33,16 +32,19 @@ from acculturate.runs import (
     read_checks,
     read_run,
 )
+from acculturate.tables import csv_text
 
 T = TypeVar("T")
 K = TypeVar("K")
 
 
 COLUMNS = (
-    *("experiment", "table", "country", "method", "seed"),
+    *("experiment", "model", "table", "country", "method", "seed"),
     *("measure", "value", "low", "high", "source"),
 )
 """Columns of the tidy table; docs/experiments.md says what they hold."""
+RESULTS = "results.csv"
+"""File of the tidy table."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def collect(out: Path, cells: Sequence[Cell], baselines: Sequence[str]) -> tuple
     measured: list[Measured] = []
     for cell in complete:
         if cell.method == BASELINE_CELL:
-            beside = {other: run for other, run in runs.items() if other.place == cell.place}
+            beside = {other: run for other, run in runs.items() if other.origin == cell.origin}
             measured += _baselines(out, cell, baselines, beside)
         else:
             measured.append(_tuned(cell, runs[cell]))
@@ -207,7 +209,7 @@ def _baselines(
     for name in baselines:
         row = evaluation.method(name)
         if row is not None:
-            own, known = Cell(*cell.place, name), checks.get(name, Checks())
+            own, known = replace(cell, method=name), checks.get(name, Checks())
             yield Measured(own, row, naive, evaluation, None, known, _scores(runs, name), source)
 
 
@@ -235,22 +237,15 @@ def write_results(experiment: Experiment, measured: Sequence[Measured], out: Pat
     results: list[tuple[Any, ...]] = []
     times: list[tuple[Any, ...]] = []
     for result in measured:
-        where = experiment.name, *result.cell.place, result.cell.method, result.cell.seed
-        results += [(*where, *each) for each in _numbers(result, goals.get(result.cell.place))]
+        cell = result.cell
+        model = cell.model.label if cell.model else experiment.every_model[0].name
+        where = experiment.name, model, *cell.place, cell.method, cell.seed
+        results += [(*where, *each) for each in numbers_of(result, goals.get(cell.origin))]
         times += [(*where, *each) for each in _times(result)]
-    write_text(out / "results.csv", csv_text(COLUMNS, results))
+    write_text(out / RESULTS, csv_text(COLUMNS, results))
     write_text(out / "times.csv", csv_text(COLUMNS, times))
     if find_spec("pyarrow") is not None:
         write_bytes(out / "results.parquet", _parquet(results))
-
-
-def csv_text(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    """Return a table as CSV; what is None is left empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(["" if value is None else value for value in row] for row in rows)
-    return text.getvalue()
 
 
 def _parquet(rows: Sequence[tuple[Any, ...]]) -> bytes:
@@ -279,8 +274,13 @@ def _number(
         yield measure, float(value), low, high, source.as_posix()
 
 
-def _numbers(result: Measured, goal: float | None) -> Iterator[Number]:
-    """Yield a cell's results."""
+def numbers_of(result: Measured, goal: float | None = None) -> Iterator[Number]:
+    """Yield a cell's results.
+
+    Args:
+        result: The cell.
+        goal: The loss to reach, or None.
+    """
     row, source, naive = result.row, result.source, result.naive
     outcomes = {"tuning": row.tuning, "held_out": row.held_out}
     losses = outcomes | {f"naive_{name}": getattr(naive, name, None) for name in outcomes}
@@ -315,7 +315,7 @@ def _other_ways(result: Measured) -> Iterator[Number]:
         return
     folder = result.cell.folder / "evaluation"
     if result.run is None:
-        folder = checks_folder(Cell(*result.cell.place, BASELINE_CELL), result.cell.method)
+        folder = checks_folder(replace(result.cell, method=BASELINE_CELL), result.cell.method)
     asked = [(f"asked:{row.key}", row, "held_out.json") for row in result.checks.rows]
     asked += [(f"survey:{s.instrument}", s, "other_surveys.json") for s in result.checks.surveys]
     for key, row, file in asked:
@@ -352,22 +352,16 @@ def _times(result: Measured) -> Iterator[Number]:
         yield from _number("search_seconds", seconds, result.cell.folder / "history.jsonl")
 
 
-def _goals(
-    goal: str | float | None, measured: Sequence[Measured]
-) -> Mapping[tuple[str, str], float]:
-    """Return the loss to reach towards each country: given, or a method's median at its end."""
-    goals: dict[tuple[str, str], float] = {}
-    for place in dict.fromkeys(result.cell.place for result in measured):
-        runs = [
-            result
-            for result in measured
-            if result.cell.place == place and result.cell.method == goal
-        ]
+def _goals(goal: str | float | None, measured: Sequence[Measured]) -> Mapping[Origin, float]:
+    """Return the loss to reach with each model towards each country: given, or a method's median at its end."""
+    goals: dict[Origin, float] = {}
+    for origin, here in grouped(measured, lambda result: result.cell.origin).items():
+        runs = [result for result in here if result.cell.method == goal]
         losses = [result.tuning for result in runs if result.tuning is not None]
         if isinstance(goal, int | float):
-            goals[place] = goal
+            goals[origin] = goal
         elif losses and all(
             result.run and not result.run.history[-1].best_violation for result in runs
         ):
-            goals[place] = float(np.median(losses))
+            goals[origin] = float(np.median(losses))
     return goals

@@ -11,11 +11,12 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import tomli_w
 
 from acculturate.arguments import checked
-from acculturate.experiment.plan import Experiment
+from acculturate.experiment.plan import Experiment, ModelChoice
 from acculturate.experiment.prepared import Cell, PreparedExperiment, prepare
 from acculturate.experiment.ray_workers import RayOptions, ray_workers
 from acculturate.experiment.report import Published, publish
@@ -46,7 +47,7 @@ def run_experiment(
     experiment: Experiment | PreparedExperiment,
     out: str | Path,
     *,
-    load: Callable[[], AnswerModel] | None = None,
+    load: Callable[[ModelChoice], AnswerModel] | None = None,
     ray: RayOptions | None = None,
     listener: ProgressListener | None = None,
     command: str = "",
@@ -55,8 +56,9 @@ def run_experiment(
 
     Args:
         experiment: As `load_experiment` read it, or prepared already.
-        out: Its directory: new, or with this very experiment in it.
-        load: Returns the model, where a cell has to run; by the name in the file if None.
+        out: Its directory: new, or with this experiment in it, or with fewer models, seeds, countries or
+            methods of it.
+        load: Returns a model of the file, where a cell has to run on it; `ModelChoice.load` if None.
         ray: Ray workers to run cells in; None runs them here, one after the other.
         listener: Receives the progress of cells.
         command: The command line, for the record.
@@ -71,10 +73,11 @@ def run_experiment(
     """
     prepared = prepare(experiment) if isinstance(experiment, Experiment) else experiment
     plan, folder, heard = prepared.experiment, Path(out), listener or _SilentListener()
-    worker = CellWorker(prepared, load or plan.model.load, folder, command)
+    worker = CellWorker(prepared, load or ModelChoice.load, folder, command)
     failures: dict[Cell, CellFailure] = {}
     settings = tomli_w.dumps(plan.to_dict())
-    with open_directory(folder, _PLAN, "experiment", settings):
+    additions = partial(_without_additions, prepared)
+    with open_directory(folder, _PLAN, "experiment", settings, additions):
         try:
             with _executor(worker, ray, heard) as execute:
                 run = partial(_run_missing, folder, execute, heard, failures)
@@ -86,6 +89,34 @@ def run_experiment(
         finally:
             _write_failures(folder, failures)
         return publish(prepared, folder, failures, trials)
+
+
+def _without_additions(prepared: PreparedExperiment, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of an experiment less the cells that a saved one did not have yet.
+
+    Nothing may be added to a search over settings, which looks at all cells, nor a baseline to those that were
+    measured together; countries that are tuned together are one search.
+    """
+    plan, asked = prepared.experiment, prepared.experiment.to_dict()
+    together = any(prepared.settings(m, plan.seeds[0]).together for m in plan.methods)
+    growing = ["models", "seeds", *([] if together else ["countries"])]
+    if set(plan.baselines) <= set(saved.get("methods", ())):
+        growing.append("methods")
+    same = {k: saved[k] for k in growing if k in saved and _contains(asked.get(k), saved[k])}
+    if plan.search:
+        return asked
+    # The first model is not among these: it stands alone where there is one.
+    added = {"models"} - saved.keys()
+    return {key: value for key, value in (asked | same).items() if key not in added}
+
+
+def _contains(larger: Any, smaller: Any) -> bool:
+    """Return whether a list or table of settings holds all of another one."""
+    if isinstance(larger, dict) and isinstance(smaller, dict):
+        table = cast("dict[str, Any]", larger)
+        return all(table.get(k) == v for k, v in cast("dict[str, Any]", smaller).items())
+    lists = isinstance(larger, list) and isinstance(smaller, list)
+    return lists and all(each in larger for each in cast("list[Any]", smaller))
 
 
 def _run_missing(

@@ -15,6 +15,7 @@ from acculturate.experiment.results import Measured, grouped, place_names
 from acculturate.formatting import MISSING, divergence_text, loss_text
 from acculturate.metrics import Interval, State, bootstrap_means, interval_of
 from acculturate.metrics.held_out import HEADLINE
+from acculturate.tables import latex_table, latex_text
 
 _SAMPLES = 1000
 _SURVEY_DIGITS = 2
@@ -47,7 +48,7 @@ class Line:
 
     Attributes:
         place: The country, with its table where there are several.
-        method: Label of the method.
+        method: Label of the method, with its model where there are several.
         seeds: Number of seeds; 0 where nothing is random.
         tuning: Loss on the tuning forms.
         held_out: Loss on forms that no search saw.
@@ -155,8 +156,11 @@ def paper_table(measured: Sequence[Measured]) -> PaperTable:
     shifts = ("attained, held-out forms", "correlation", "carry-over") if shifted else ()
     lines: list[Line] = []
     for place, here in grouped(measured, lambda cell: cell.cell.place).items():
-        by_method = grouped(here, lambda cell: cell.cell.method).values()
-        own = [_line(names[place], members, shifted, benchmarks) for members in by_method]
+        own = [
+            _line(names[place], members, shifted, benchmarks)
+            for cells in grouped(here, lambda cell: cell.cell.method).values()
+            for members in grouped(cells, lambda cell: cell.cell.name).values()
+        ]
         losses = [line.held_out.value for line in own if line.held_out.value is not None]
         least = min(losses, default=None)
         lines += [replace(line, best=line.held_out.value == least is not None) for line in own]
@@ -197,7 +201,7 @@ def _line(
     tuning, held_out = first.row.tuning, first.row.held_out
     return Line(
         place=place,
-        method=first.cell.method,
+        method=first.cell.name,
         seeds=0 if first.cell.seed is None else len(members),
         tuning=value([cell.tuning for cell in members], tuning and tuning.interval),
         held_out=value([cell.held_out for cell in members], held_out and held_out.interval),
@@ -290,41 +294,18 @@ def markdown(table: TextTable) -> str:
 
 def latex(table: TextTable, experiment: str) -> str:
     """Return a table for a paper, which needs the package booktabs."""
-    columns = "ll" + "r" * (len(table.header) - 2)
-    lines = ["% \\usepackage{booktabs}", f"\\begin{{tabular}}{{{columns}}}", "\\toprule"]
-    lines.append(" & ".join(map(_latex_text, table.header)) + " \\\\")
+    groups: list[list[list[str]]] = []
     for own in table.groups.values():
-        lines.append("\\midrule")
+        groups.append([])
         for number, line in enumerate(own):
-            texts = [_latex_text(text) for text in line]
+            texts = [latex_text(text) for text in line]
             texts[0] = "" if number else texts[0]
             texts[4] = f"\\textbf{{{texts[4]}}}" if line in table.bold else texts[4]
-            lines.append(" & ".join(texts) + " \\\\")
-    name = _latex_text(experiment)
-    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", f"% experiment {name}", ""])
+            groups[-1].append(texts)
+    return latex_table(table.header, groups, 2, f"experiment {experiment}")
 
 
 def _markdown_text(text: str) -> str:
     """Return text that means nothing to Markdown, nor to HTML inside it."""
     flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_{}\[\]()#+!|~$])", r"\\\1", flat)
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "−": "$-$",
-    "–": "--",
-    "\N{NO-BREAK SPACE}": "~",
-    "[": "{[}",
-    "]": "{]}",
-}
-
-
-def _latex_text(text: str) -> str:
-    """Return text that means nothing to LaTeX."""
-    return "".join(_LATEX.get(letter, letter) for letter in " ".join(text.split()))

@@ -6,41 +6,33 @@ interrupted cell goes on where it stopped.
 
 from __future__ import annotations
 
+import gc
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.evaluation.behaviour import behaviour_settings
 from acculturate.evaluation.evaluate import evaluate
 from acculturate.evaluation.examine import examine
+from acculturate.evaluation.form_checks import FormChecks
+from acculturate.evaluation.inputs import RunInputs
+from acculturate.experiment.plan import ModelChoice
 from acculturate.experiment.prepared import BASELINE_CELL, Cell, PreparedExperiment
-from acculturate.io import disk_is_full, json_text, write_text
-from acculturate.metrics.behaviour import (
-    Behaviour,
-    BehaviourSettings,
-    measure_choices,
-)
-from acculturate.metrics.comparison import ComparisonSettings, compare
-from acculturate.metrics.held_out import (
-    HEADLINE,
-    TUNING,
-    FormSetResult,
-    form_sets,
-    labels_of,
-    make_row,
-    rows_by_order,
-)
+from acculturate.formatting import slug
+from acculturate.io import disk_is_full, json_text, lock_folder, write_text
+from acculturate.metrics.behaviour import Behaviour, BehaviourSettings, measure_choices
+from acculturate.metrics.comparison import ComparisonSettings
+from acculturate.metrics.held_out import form_sets
 from acculturate.metrics.measure import Treatment
-from acculturate.metrics.other_surveys import SurveyCheck, check_with, other_surveys
 from acculturate.metrics.scenarios import load_scenarios
-from acculturate.metrics.specificity import rank_target
 from acculturate.model.answers import AnswerModel
+from acculturate.model.asking import provenance
 from acculturate.record_files import write_record
 from acculturate.reporting.report import write_report
-from acculturate.runs import DONE, REFUSED, HeldOut, HeldOutRow, Memo, OtherSurveys
+from acculturate.runs import DONE, REFUSED, Memo, Run
 from acculturate.runs import SUMMARY as RESULT_TABLE
 from acculturate.tuning import (
     TREATMENTS,
@@ -49,11 +41,15 @@ from acculturate.tuning import (
     Task,
     make_treatments,
     measure_baselines,
+    measure_forms,
     tune,
+    tune_together,
 )
 
 SUMMARY = "summary.json"
 """The last file of a cell of baselines."""
+UNTOUCHED = "untouched.json"
+"""The untouched model's profile on the held-out forms, beside it."""
 
 _DONE = "cell.json"
 """The last file of a cell that searches."""
@@ -97,20 +93,20 @@ Execute = Callable[[Sequence[Job]], Iterator[tuple[Cell, CellFailure | None]]]
 
 @dataclass
 class CellWorker:
-    """A process that runs cells one after the other on one model.
+    """A process that runs cells one after the other, with one model loaded at a time.
 
     Args:
         prepared: What the experiment needs.
-        load: Returns the model; called once, before the first cell.
+        load: Returns a model; called before its first cell.
         out: The experiment's directory.
         command: The command line, for the record.
     """
 
     prepared: PreparedExperiment
-    load: Callable[[], AnswerModel]
+    load: Callable[[ModelChoice], AnswerModel]
     out: Path
     command: str
-    _model: AnswerModel | None = None
+    _loaded: tuple[ModelChoice, AnswerModel] | None = None
 
     def run(
         self, cell: Cell, method: Method | None, listener: ProgressListener
@@ -129,7 +125,7 @@ class CellWorker:
             AcculturateError: The model cannot be loaded.
             FailureError: The disk is full.
         """
-        self._model = model = self._model or self.load()
+        model = self._model_of(cell)
         listener.on_start(cell)
         failure: CellFailure | None = None
         for attempt in (1, 2):
@@ -152,6 +148,15 @@ class CellWorker:
         listener.on_end(cell, failure and failure.error, False)
         return failure
 
+    def _model_of(self, cell: Cell) -> AnswerModel:
+        """Return the model of a cell, loaded when the one before is gone."""
+        choice = self.prepared.model(cell)
+        if self._loaded is None or self._loaded[0] != choice:
+            self._loaded = None
+            gc.collect()  # its caches refer to it
+            self._loaded = choice, self.load(choice)
+        return self._loaded[1]
+
     def _tune(
         self, model: AnswerModel, cell: Cell, method: Method, listener: ProgressListener
     ) -> None:
@@ -159,18 +164,23 @@ class CellWorker:
         assert cell.seed is not None
         prepared, experiment = self.prepared, self.prepared.experiment
         folder, table = self.out / cell.folder, self.prepared.tables[cell.table]
-        run = tune(
-            model,
-            prepared.instrument,
-            prepared.target(cell),
-            out=folder,
-            table=table,
-            optimizer=method.make(experiment.budget),
-            resume=True,
-            on_generation=lambda at: listener.on_step(cell, at),
-            command=self.command,
-            **vars(prepared.settings(method, cell.seed)),
-        )
+        settings = prepared.settings(method, cell.seed)
+
+        def on_generation(at: Progress) -> None:
+            listener.on_step(cell, at)
+
+        given: dict[str, Any] = {
+            "table": table,
+            "resume": True,
+            "on_generation": on_generation,
+            "command": self.command,
+            **vars(settings),
+        }
+        if settings.together:
+            run = self._tune_together(model, cell, given)
+        else:
+            target, optimizer = prepared.target(cell), method.make(experiment.budget)
+            run = tune(model, prepared.instrument, target, out=folder, optimizer=optimizer, **given)
         if experiment.evaluate:
             languages = experiment.languages
             evaluate(run, model, instrument=prepared.instrument, table=table, languages=languages)
@@ -179,6 +189,26 @@ class CellWorker:
         write_report([folder])
         done = {"evaluated": experiment.evaluate, "benchmarks": list(experiment.benchmarks)}
         write_text(folder / _DONE, json_text(done))
+
+    def _tune_together(self, model: AnswerModel, cell: Cell, given: Mapping[str, Any]) -> Run:
+        """Tune all countries of a cell's table together, and return the cell's run; others wait for it."""
+        cells = [
+            replace(cell, country=country)
+            for table, country in self.prepared.places
+            if table == cell.table
+        ]
+        method = self.out / cell.base / "together" / slug(cell.table) / slug(cell.method)
+        method.mkdir(parents=True, exist_ok=True)
+        with lock_folder(method, wait=True):
+            runs = tune_together(
+                model,
+                self.prepared.instrument,
+                [self.prepared.target(each) for each in cells],
+                out=method / f"seed-{cell.seed}",
+                folders=[self.out / each.folder for each in cells],
+                **given,
+            )
+        return runs[cells.index(cell)]
 
 
 def is_complete(cell: Cell, out: Path) -> bool:
@@ -215,6 +245,7 @@ def measure_cell(prepared: PreparedExperiment, model: AnswerModel, cell: Cell, o
             survey = {"tuned": settings.survey.get(method, {})}
             _evaluate_behaviour(model, treatment, task, replace(settings, survey=survey), memo)
             memo.finish()
+    write_record(out / cell.folder / UNTOUCHED, measure_forms(model, task, task.held_out))
     write_record(out / cell.folder / SUMMARY, summary)
 
 
@@ -226,33 +257,19 @@ def _evaluate_treatment(
     memo: Memo,
 ) -> None:
     """Ask a treatment in the ways in which `evaluate` asks a soft prompt, and write the same files."""
-    settings, instrument, target = task.settings, prepared.instrument, task.target
+    settings, instrument, target = task.settings, task.scoring.instrument, task.target
     comparing = ComparisonSettings(
         task.scoring, task.scores, settings.reading, settings.respondents, settings.seed
     )
+    weights_hash = provenance(model)["weights_hash"]
+    own = prepared.tables[target.table], target, settings.language, task.forms
+    inputs = RunInputs(instrument, *own, comparing, weights_hash)
     others = prepared.other_languages(settings)
     sets = form_sets(instrument, task.forms, settings.language, others)
-    rows: list[FormSetResult] = []
-    by_order: tuple[FormSetResult, ...] = ()
-    wanted = None
-    for each in sets:
-        with memo.attempt(f"asked:{each.key}", each.label.removeprefix("…")):
-            compared = compare(model, treatment, each.forms, comparing)
-            if each.key == TUNING:
-                wanted = compared.wanted
-            rows.append(make_row(each.key, each.label, compared, wanted))
-            if each.key == HEADLINE:
-                by_order = rows_by_order(compared, wanted)
-                ranked = rank_target(compared, target.name, prepared.tables[target.table])
-                memo.write("specificity", ranked)
-    surveys: list[SurveyCheck] = []
-    for survey in other_surveys(instrument, target.name, settings.language, labels_of(task.forms)):
-        if survey.country is not None:
-            with memo.attempt(f"survey:{survey.instrument.key}", survey.instrument.title):
-                surveys.append(check_with(model, treatment, survey, settings.seed))
-    record = tuple(HeldOutRow(**vars(asked)) for asked in (*rows, *by_order))
-    memo.write("held_out", HeldOut.of(record))
-    memo.write("other_surveys", OtherSurveys(tuple(surveys)))
+    checks = FormChecks(memo, model, treatment, inputs, sets)
+    checks.held_out()
+    checks.specificity()
+    checks.other_surveys()
 
 
 def _evaluate_behaviour(

@@ -7,7 +7,8 @@ in it has given the same option probabilities as our own forward; until then it 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,8 +25,8 @@ from acculturate.export.proof import computing_in_float32
 from acculturate.export.tokens import ModelFolder
 from acculturate.export.vllm import PromptEmbeds
 from acculturate.formatting import first_line
-from acculturate.io import disk_is_full, write_text
-from acculturate.model.answers import check_prompt
+from acculturate.io import check_free, disk_is_full, write_text
+from acculturate.model.answers import check_prompt, width_of
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.runs import check_model, load_prompt, read_run
@@ -77,40 +78,56 @@ def export_prompt(
     """
     run = None if isinstance(source, SoftPrompt) else read_run(Path(source))
     prompt = source if isinstance(source, SoftPrompt) else load_prompt(source, any_model=any_model)
-    asked = tuple(_default_forms() if forms is None else forms)
+    asked = tuple(default_forms() if forms is None else forms)
     target, writer = Path(out), _FORMATS[format]()
-    _check(prompt, model, target, asked, writer)
+    check_export(prompt, model, target, asked, writer)
     if run is None:
         check_prompt(prompt, model)
     else:
         check_model(run.path, prompt, model)
     writer.check(model)
+    with writing(target, writer.noun) as folder:
+        with computing_in_float32(model) as exact:
+            export = Export(prompt, exact, asked, run)
+            written = writer.write(folder, export)
+        write_text(
+            folder / "README.md", model_card(format, writer.noun, target.name, export, written)
+        )
+    return target
+
+
+@contextmanager
+def writing(target: Path, noun: str) -> Generator[Path]:
+    """Give a temporary folder, which gets its name when the body is done without an error.
+
+    Raises:
+        FailureError: It cannot be written.
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".exporting-") as scratch:
             folder = Path(scratch) / "export"
             folder.mkdir()
-            with computing_in_float32(model) as exact:
-                export = Export(prompt, exact, asked, run)
-                written = writer.write(folder, export)
-            write_text(
-                folder / "README.md", model_card(format, writer.noun, target.name, export, written)
-            )
+            yield folder
             if target.is_dir():
                 target.rmdir()
             folder.rename(target)
     except (OSError, SafetensorError) as error:
         reason = "the disk is full" if disk_is_full(error) else first_line(error)
         raise FailureError(
-            f"the {writer.noun} cannot be written to {target}: {reason}",
+            f"the {noun} cannot be written to {target}: {reason}",
             "Free some space or choose another folder.",
         ) from error
-    return target
 
 
-def _check(
+def check_export(
     prompt: SoftPrompt, model: Any, target: Path, asked: Sequence[Form], writer: Format
 ) -> None:
+    """Refuse a prompt, a model, a folder or forms that a format cannot be written with.
+
+    Raises:
+        UsageError: The message says which.
+    """
     if any(form.word_set is not None for form in asked):
         raise UsageError(
             "the proof reads one token, and forms answered in words have several",
@@ -122,21 +139,23 @@ def _check(
             "Export a prompt that was tuned on a Hugging Face model.",
         )
     if prompt.placement not in writer.placements:
+        other = "peft" if prompt.placement == "prefix" else "vllm"
         raise UsageError(
             f"the {writer.noun} has no place for a soft prompt at {prompt.placement!r}",
-            f"Tune with --placement {' or '.join(writer.placements)}, or export it --format vllm.",
+            f"Tune with --placement {' or '.join(writer.placements)}, or export it --format {other}.",
         )
     shape = prompt.embeddings.shape
-    if len(shape) != 2 or shape[0] < 1 or shape[1] != model.hidden_size:
+    width = width_of(model, prompt.placement)
+    if len(shape) != 2 or shape[0] < 1 or shape[1] != width:
         raise UsageError(
-            f"the soft prompt has the shape {shape}, {model.name} needs (tokens, {model.hidden_size})",
+            f"the soft prompt has the shape {shape}, {model.name} needs (tokens, {width})",
             "A soft prompt works only on the model that it was tuned on.",
         )
     if not np.isfinite(prompt.embeddings).all():
         raise UsageError("the soft prompt holds values that are not finite", "Tune it again.")
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise UsageError(f"{target} already exists", "Choose another folder, or delete it first.")
+    check_free(target)
 
 
-def _default_forms() -> tuple[Form, ...]:
+def default_forms() -> tuple[Form, ...]:
+    """Return four forms of the VSM 2013, answered by labels."""
     return balanced_forms(load_instrument("vsm13"), "tuning")[_FORMS]

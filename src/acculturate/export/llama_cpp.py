@@ -30,6 +30,7 @@ SHARE, REST = 3.0, 0.1
 random virtual tokens the embedded model's was 0.42, and 0.16 untouched."""
 _CONTEXT = 4096
 _TOP = 200
+_BIAS = 100.0  # on logits that are some tens
 _TIMEOUT = 120.0  # seconds a request
 _TURNS = [{"role": "user", "content": "Plan your day"}]
 
@@ -70,6 +71,12 @@ class Server:
                     "the llama.cpp server leaves out options", "Nothing was written."
                 )
             top *= 20
+
+    def can_write(self, ids: Sequence[int]) -> bool:
+        """Return whether tokens are written where a request does all it can to have them."""
+        asked = {"prompt": _TURNS[0]["content"], "n_predict": 4, "temperature": 0.0}
+        asked |= {"return_tokens": True, "logit_bias": [[token, _BIAS] for token in ids]}
+        return not set(ids).isdisjoint(self._post("/completion", asked)["tokens"])
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
         answer = self._client.post(path, json=body)
@@ -121,7 +128,7 @@ def prove(
         prefix: The text to put in front of a prompt.
 
     Raises:
-        FailureError: Texts have other tokens, or answers differ.
+        FailureError: Texts have other tokens, virtual tokens are written, or answers differ.
     """
     encoded = [export.model.encode(form) for form in export.forms]
     options = [[option for (option,) in form.options] for form in encoded]
@@ -134,6 +141,12 @@ def prove(
         texts = [(form.text, server.tokens(form.text)) for form in export.forms]
     with serving(file, size) as server:
         _check_tokens(server, texts, virtual, prefix)
+        if server.can_write(list(virtual.ids.values())):
+            raise FailureError(
+                "this llama.cpp writes the virtual tokens: it does not keep to the file's list of tokens that "
+                "are never to be written",
+                "Nothing was written. Update it: pip install -U xllamacpp.",
+            )
         cultured = [
             server.log_probabilities(
                 virtual.among(form.tokens, form.prompt_at("before-answer")), labels

@@ -154,7 +154,7 @@ def computing_in_float32(model: LanguageModel) -> Generator[LanguageModel]:
 
 
 def next_logits(
-    network: Any, rows: Sequence[tuple[int, ...]], virtual: int = 0
+    network: Any, rows: Sequence[tuple[int, ...]], virtual: int = 0, task: int | None = None
 ) -> list[torch.Tensor]:
     """Return the logits behind each row of tokens, asked in one batch padded on the right.
 
@@ -162,6 +162,7 @@ def next_logits(
         network: Any model of transformers' kind.
         rows: Token ids.
         virtual: Virtual tokens that the model itself puts before each row.
+        task: Number of the task whose virtual tokens those are, where there are several.
     """
     widest = max(len(row) for row in rows)
     ids = torch.zeros(len(rows), widest, dtype=torch.int64, device=network.device)
@@ -169,11 +170,11 @@ def next_logits(
     for index, row in enumerate(rows):
         ids[index, : len(row)] = torch.tensor(row, device=network.device)
         mask[index, : len(row)] = 1
-    logits = network(input_ids=ids, attention_mask=mask).logits
+    logits = network(input_ids=ids, attention_mask=mask, **_of_task(task, ids)).logits
     return [logits[index, virtual + len(row) - 1].float() for index, row in enumerate(rows)]
 
 
-def first_step(network: Any, row: tuple[int, ...]) -> torch.Tensor:
+def first_step(network: Any, row: tuple[int, ...], task: int | None = None) -> torch.Tensor:
     """Return the logits of the first token that transformers' generation writes behind a row."""
     ids = torch.tensor([row], device=network.device)
     made = network.generate(
@@ -183,8 +184,13 @@ def first_step(network: Any, row: tuple[int, ...]) -> torch.Tensor:
         do_sample=False,
         output_logits=True,
         return_dict_in_generate=True,
+        **_of_task(task, ids),
     )
     return made.logits[0][0].float()
+
+
+def _of_task(task: int | None, ids: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {} if task is None else {"task_ids": torch.full_like(ids[:, 0], task)}
 
 
 def _probabilities(logits: torch.Tensor, form: EncodedForm) -> Float[np.ndarray, " option"]:

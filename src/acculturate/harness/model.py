@@ -42,7 +42,8 @@ class SoftPromptLM(_Base):
         device: "auto", "cpu", "cuda", "cuda:1", "mps"; where there is no GPU, "cuda" is "auto" as well.
         trust_remote_code: Whether a hub repository may run its own Python code here.
         any_model: Whether to give the soft prompt to another model than the run's.
-        max_length: Tokens of the context, the virtual ones among them; the model's own if None.
+        max_length: Tokens of the context, the virtual ones and the run's line among them; the model's own if
+            None.
         options: Anything else that the harness's transformers model takes, such as `batch_size`.
 
     Raises:
@@ -69,6 +70,11 @@ class SoftPromptLM(_Base):
                 f"the soft prompt of {run} stands before the answer cue, and a harness's texts have none",
                 "Tune one with --placement front or after-bos.",
             )
+        if prompt.placement == "prefix":
+            raise UsageError(
+                f"the prefix of {run} stands in every layer, and the harness is given embeddings",
+                "Export it with acculturate export, and give the harness --model hf with peft=FOLDER.",
+            )
         name, revision, precision, chat = made_with(loaded)
         answering = load_model(
             model or name,
@@ -84,11 +90,14 @@ class SoftPromptLM(_Base):
             )
         check_model(loaded.directory, prompt, answering)
         self._weights_hash = read_provenance(loaded.directory).model["weights_hash"]
-        self._after = answering.leading if prompt.placement == "after-bos" else ()
+        self._leading, self._in_front = answering.leading, prompt.placement == "front"
         embeddings = np.array(prompt.embeddings, np.float32)
         self._virtual = torch.from_numpy(embeddings[: 0 if untouched else None]).to(
             answering.network.device
         )
+        shown = prompt.line and not untouched
+        line = answering.encode_text(f"{prompt.line}\n")[len(self._leading) :] if shown else ()
+        self._line = torch.tensor(line, dtype=torch.int64, device=answering.network.device)
         self._embed = input_embedding(answering.network)
         self._about = {
             "run": str(loaded.directory),
@@ -108,8 +117,8 @@ class SoftPromptLM(_Base):
 
     @property
     def max_length(self) -> int:
-        """Tokens of text that the context has room for behind the virtual tokens."""
-        return int(super().max_length) - len(self._virtual)
+        """Tokens of text that the context has room for behind the run's own."""
+        return int(super().max_length) - self._ahead
 
     @property
     def tokenizer_name(self) -> str:
@@ -135,7 +144,7 @@ class SoftPromptLM(_Base):
         """
         with torch.no_grad():
             logits = self.model(inputs_embeds=self._prompted(inps), use_cache=False).logits
-            return logits[:, len(self._virtual) :]
+            return logits[:, self._ahead :]
 
     def _model_generate(
         self, context: torch.Tensor, max_length: int, stop: Sequence[str], **given: Any
@@ -168,20 +177,27 @@ class SoftPromptLM(_Base):
             made[rows, : written.shape[1]] = written
         return torch.cat([context, made], dim=1)
 
-    def _prompted(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Embed rows with the virtual tokens in them.
+    @property
+    def _ahead(self) -> int:
+        """Number of the run's own tokens, the virtual ones and those of its line."""
+        return len(self._virtual) + len(self._line)
 
-        Behind the leading tokens where the prompt was tuned there and a row has them; a later window of a
-        long text has none, and takes the prompt in front.
+    def _prompted(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Embed rows with the virtual tokens in them, and the line that these were tuned with.
+
+        The line stands behind the leading tokens, and the virtual ones before it or in front; a later window of
+        a long text has no leading tokens, and takes both in front.
         """
-        rows = self._embed(tokens)
-        virtual = self._virtual.to(rows).expand(len(rows), -1, -1)
-        front = torch.cat([virtual, rows], dim=1)
-        cut = len(self._after)
+        rows, line = self._embed(tokens), self._embed(self._line)
+        virtual, line = (each.to(rows).expand(len(rows), -1, -1) for each in (self._virtual, line))
+        front = torch.cat([virtual, line, rows], dim=1)
+        cut = len(self._leading)
         if not cut or tokens.shape[1] < cut:
             return front
-        behind = torch.cat([rows[:, :cut], virtual, rows[:, cut:]], dim=1)
-        starts = tokens[:, :cut] == torch.tensor(self._after, device=tokens.device)
+        leading, rest = rows[:, :cut], rows[:, cut:]
+        ahead = [virtual, leading] if self._in_front else [leading, virtual]
+        behind = torch.cat([*ahead, line, rest], dim=1)
+        starts = tokens[:, :cut] == torch.tensor(self._leading, device=tokens.device)
         return torch.where(starts.all(dim=1)[:, None, None], behind, front)
 
 

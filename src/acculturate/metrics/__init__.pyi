@@ -19,6 +19,8 @@ from .held_out import make_row as make_row
 from .held_out import rows_by_order as rows_by_order
 from .measure import Profile as Profile
 from .measure import profile as profile
+from .model_comparison import ModelComparison as ModelComparison
+from .model_comparison import compare_profiles as compare_profiles
 from .people import GroupScores as GroupScores
 from .people import SurveyScores as SurveyScores
 from .people import score as score

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from jaxtyping import Float
 
 from acculturate.arguments import Count, Seed, checked
 from acculturate.errors import UsageError
+from acculturate.formatting import LEVEL, MISSING, interval_text, loss_text
 from acculturate.metrics.content import Content, content
 from acculturate.metrics.responsiveness import Responsiveness
 from acculturate.metrics.statistics import Interval, bootstrap_means, interval_of, loss_interval
@@ -45,6 +46,10 @@ from acculturate.survey import (
     load_countries,
     table_names,
 )
+from acculturate.tables import data_frame, html_table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 SAMPLES = 1000
 NEAREST = 5
@@ -54,6 +59,25 @@ FormChoice = Literal["all", "tuning", "held-out"]
 
 Treatment = SoftPrompt | SteeringVector | Context
 """A way to move a model's answers without touching a weight."""
+
+
+@dataclass(frozen=True)
+class FormAnswer:
+    """The answer to one form.
+
+    Attributes:
+        form: The form.
+        value: The answer as a number, from 1; a mean over options or draws, or an option's number.
+        probabilities: Probability of each option, in the item's own order.
+    """
+
+    form: Form
+    value: float
+    probabilities: tuple[float, ...]
+
+
+MEASURES = ("model", "instrument", "table", "country", "measure", "value", "low", "high")
+"""Columns of a measured profile as a tidy table, a row a measure."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +105,7 @@ class Profile:
         constant_answer_loss: Loss of answering every item alike.
         warnings: Notes of the instrument for every reader of a score.
         responsiveness: How far the model answers as it is told to, where that was asked too.
+        answers: The answer to every form.
     """
 
     model: str
@@ -102,15 +127,61 @@ class Profile:
     constant_answer_loss: float | None = None
     warnings: tuple[str, ...] = ()
     responsiveness: Responsiveness | None = None
+    answers: tuple[FormAnswer, ...] = ()
+
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{key}={loss_text(score)}" for key, score in self.scores.items())
+        return f"Profile({self.model!r} in {self.instrument}: {scores}{self._closing})"
+
+    def _repr_html_(self) -> str:
+        """Return a table for a notebook."""
+        rows = [
+            (key, loss_text(score, 2), interval_text(self.intervals.get(key), 2, MISSING))
+            for key, score in self.scores.items()
+        ]
+        found = (self.content, self.responsiveness)
+        warnings = [each.warning for each in found if each and each.warning]
+        title = f"{self.model} in {self.instrument}, {self.forms} forms{self._closing}"
+        return html_table(title, ("dimension", "score", LEVEL), rows, [*warnings, *self.warnings])
+
+    @property
+    def _closing(self) -> str:
+        content = f"; content {self.content.coefficient:.2f}" if self.content else ""
+        loss = "" if self.loss is None else f"; loss to {self.country} {loss_text(self.loss, 2)}"
+        return content + loss
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it for JSON, without the entries of a target where there is none."""
+        """Return it for JSON, without the answers, nor the entries of a target where there is none."""
         of_target = ("country", "loss", "loss_interval", "floor", "constant_answer_loss")
-        return {
-            key: value
-            for key, value in asdict(self).items()
-            if self.country is not None or key not in of_target
-        }
+        left_out = ("answers", *(of_target if self.country is None else ()))
+        values = asdict(replace(self, answers=()))
+        return {key: value for key, value in values.items() if key not in left_out}
+
+    def to_rows(self) -> list[tuple[Any, ...]]:
+        """Return its numbers as a tidy table with the columns `MEASURES`."""
+        content, told = self.content, self.responsiveness
+        numbers: list[tuple[str, float | None, Interval | None]] = [
+            *((f"score:{k}", score, self.intervals.get(k)) for k, score in self.scores.items()),
+            ("content", content and content.coefficient, content and content.interval),
+            ("responsiveness", told and told.value, told and told.interval),
+            ("loss", self.loss, self.loss_interval),
+            ("constant_answer_loss", self.constant_answer_loss, None),
+            *((f"item:{key}", mean, None) for key, mean in self.item_means.items()),
+        ]
+        about = self.model, self.instrument, self.table, self.country
+        return [
+            (*about, name, value, *(interval or (None, None)))
+            for name, value, interval in numbers
+            if value is not None
+        ]
+
+    def to_frame(self) -> DataFrame:
+        """Return its numbers as a pandas data frame, a row a measure.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        return data_frame(MEASURES, self.to_rows())
 
 
 @checked
@@ -134,7 +205,7 @@ def measure(
         instrument: The questionnaire.
         soft_prompt: Stands in the model's context, or None for the untouched model.
         forms: Every form in English ("all"), the tuning or the held-out ones, or forms of your own.
-        target: A country to compare with.
+        target: A country to compare with; only the dimensions that it has scores on are scored.
         table: Scores of countries for the nearest ones; `default_table` if None.
         scoring: Anchor, loss and variant; the instrument's defaults if None.
         reading: The reading of answers as numbers.
@@ -150,6 +221,8 @@ def measure(
     asked = choose_forms(instrument, forms) if isinstance(forms, str) else tuple(forms)
     scoring = scoring or Scoring(instrument)
     _check_forms(asked, instrument, scoring)
+    if target is not None:
+        scoring = scoring.towards(target)
     with task(f"asking {len(asked)} forms", len(asked)):
         answers = ask_state(model, soft_prompt, asked, valid_mass=True)
     return profile(
@@ -157,7 +230,7 @@ def measure(
         model.name,
         scoring,
         target=target,
-        table=table if table is not None else default_table(instrument, target),
+        table=table if table is not None else default_table(scoring.instrument, target),
         reading=reading,
         respondents=respondents,
         seed=seed,
@@ -270,6 +343,17 @@ def profile(
         floor=floor,
         constant_answer_loss=None if vector is None else scoring.constant_answer_loss(vector),
         warnings=instrument.warnings,
+        answers=_form_answers(answers, scored.values, candidate),
+    )
+
+
+def _form_answers(
+    answers: Answers, values: Float[np.ndarray, " form"], candidate: int
+) -> tuple[FormAnswer, ...]:
+    chances = answers.probabilities[candidate].tolist()
+    return tuple(
+        FormAnswer(form, value, tuple(row[: len(form.labels)]))
+        for form, value, row in zip(answers.forms, values.tolist(), chances, strict=True)
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from acculturate.errors import UsageError
 from acculturate.metrics.comparison import ComparisonSettings, StatePair, compare
 from acculturate.metrics.held_out import limit_forms
 from acculturate.metrics.measure import Treatment
@@ -85,7 +86,7 @@ def other_surveys(
         labels: Its kind of labels.
     """
     surveys: list[OtherSurvey] = []
-    own_keys = {dimension.key for dimension in own.dimensions}
+    own_keys = {dimension.key for dimension in own.dimensions} | {*own.left_out}
     for instrument_key, table_key in SURVEYS:
         instrument, table = load_instrument(instrument_key), load_countries(table_key)
         keys = {dimension.key for dimension in instrument.dimensions}
@@ -97,6 +98,26 @@ def other_surveys(
         target = table[country] if complete else None
         surveys.append(OtherSurvey(instrument, table, target, forms))
     return tuple(surveys)
+
+
+def load_with_table(name: str) -> tuple[Instrument, CountryTable]:
+    """Load a questionnaire with the country table that belongs to it, or one behind an equals sign.
+
+    Args:
+        name: Such as "inglehart-welzel", or "portrait-values=mine.csv".
+
+    Raises:
+        UsageError: One of them does not exist, or no table comes with the questionnaire.
+    """
+    given, _, table = name.partition("=")
+    instrument = load_instrument(given.strip())
+    table = table.strip() or dict(SURVEYS).get(instrument.key, "")
+    if not table:
+        raise UsageError(
+            f"no country table comes with the questionnaire {instrument.key}",
+            f"Give one: {given.strip()}=TABLE.csv.",
+        )
+    return instrument, load_countries(table)
 
 
 def check_with(

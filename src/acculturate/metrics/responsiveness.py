@@ -159,7 +159,7 @@ def measure_responsiveness(
         # Forms stand item by item, and the k-th forms of all items are the k-th questionnaire.
         return scoring.scores(item_values(answers.probabilities, "expected").reshape(items, -1).T)
 
-    with task("telling the model what to be", 2 * len(poles) * count):
+    with task("asking whether it answers as it is told", 2 * len(poles) * count):
         told = [
             scores(poles[dimension.key].high) - scores(poles[dimension.key].low)
             for dimension in scoring.dimensions

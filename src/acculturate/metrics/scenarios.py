@@ -177,7 +177,7 @@ def load_scenarios(instrument: Instrument, file: str | Path | None = None) -> Sc
             f"{path} has scenarios for {scenarios.instrument}, not for {instrument.key}",
             f'If they are on its dimensions, write instrument = "{instrument.key}".',
         )
-    known = [dimension.key for dimension in instrument.dimensions]
+    known = [*(dimension.key for dimension in instrument.dimensions), *instrument.left_out]
     used = [*scenarios.dimensions, *(scenarios.judge.statements if scenarios.judge else ())]
     for key in used:
         if key not in known:

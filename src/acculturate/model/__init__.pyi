@@ -11,6 +11,7 @@ from .answers import Exchange as Exchange
 from .answers import GeneratingModel as GeneratingModel
 from .answers import IdentifiedModel as IdentifiedModel
 from .answers import Passage as Passage
+from .answers import PrefixedModel as PrefixedModel
 from .answers import ProseModel as ProseModel
 from .answers import Query as Query
 from .answers import SteerableModel as SteerableModel
@@ -18,6 +19,7 @@ from .answers import TextReading as TextReading
 from .answers import check_prompt as check_prompt
 from .answers import identify as identify
 from .answers import join_answers as join_answers
+from .answers import width_of as width_of
 from .asking import ask as ask
 from .asking import ask_untouched as ask_untouched
 from .asking import ask_with_gradient as ask_with_gradient

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import UsageError
-from acculturate.model.soft_prompt import Placement, Prompt, Prompts, SoftPrompt
+from acculturate.model.soft_prompt import Placement, Prefixes, Prompt, Prompts, SoftPrompt
 from acculturate.model.steering import SteeringVector
 from acculturate.survey.forms import Form
 
@@ -54,6 +54,8 @@ class Query:
         pool: Forms whose untouched answers calibrate, whole questionnaires; the query's own forms where it is
             empty. Stored as a tuple.
         steering: Added to the states of one layer, where a `SteerableModel` is asked.
+        reference: What the untouched model reads to compare the texts with, one for each, which ends in the
+            same tokens; the texts themselves where it is empty. Stored as a tuple.
     """
 
     forms: Sequence[Form] = ()
@@ -64,9 +66,10 @@ class Query:
     calibrated: bool = True
     pool: Sequence[Form] = ()
     steering: SteeringVector | None = None
+    reference: Sequence[Passage] = ()
 
     def __post_init__(self) -> None:
-        for name in ("forms", "texts", "pool"):
+        for name in ("forms", "texts", "reference", "pool"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @property
@@ -250,15 +253,32 @@ def without_embeddings(model: AnswerModel) -> UsageError:
     )
 
 
-def check_width(width: int, model: AnswerModel) -> None:
+def width_of(model: AnswerModel, placement: Placement) -> int:
+    """Return the width of a virtual token in a placement.
+
+    Raises:
+        UsageError: The model takes no prefix.
+    """
+    if placement != "prefix":
+        return model.hidden_size
+    if not isinstance(model, PrefixedModel):
+        raise UsageError(
+            f"{model.name} takes no prefix: it has no layers whose keys and values could be given",
+            "Use --placement after-bos.",
+        )
+    return model.prefix_width()
+
+
+def check_width(width: int, model: AnswerModel, placement: Placement = "front") -> None:
     """Refuse virtual tokens of another width than a model's.
 
     Raises:
-        UsageError: They are.
+        UsageError: They are, or the model takes no prefix.
     """
-    if width != model.hidden_size:
+    needed = width_of(model, placement)
+    if width != needed:
         raise UsageError(
-            f"the soft prompt is {width} wide, {model.name} needs {model.hidden_size}",
+            f"the soft prompt is {width} wide, {model.name} needs {needed}",
             "A soft prompt works only on the model it was tuned on.",
         )
 
@@ -273,7 +293,7 @@ def check_prompt(prompt: SoftPrompt, model: AnswerModel) -> None:
         UsageError: It is of another width than the model, or made for another one.
     """
     check_embeddings(model)
-    check_width(prompt.embeddings.shape[-1], model)
+    check_width(prompt.embeddings.shape[-1], model, prompt.placement)
     here = identify(model) if prompt.model_hash else ""
     if here:
         differs, why = here != prompt.model_hash, f"{model.name} has other weights"
@@ -295,6 +315,31 @@ class DifferentiableModel(AnswerModel, Protocol):
         """Ask as `ask` does, and also return the function that takes derivatives back to the prompts.
 
         All that was computed for all candidates is kept until then: ask few at a time.
+        """
+        ...
+
+
+@runtime_checkable
+class PrefixedModel(DifferentiableModel, Protocol):
+    """A model that takes prefixes: its layers can be given keys and values in front of their own."""
+
+    def prefix_width(self) -> int:
+        """Return the width of a virtual token of a prefix: the keys and values of all layers.
+
+        Raises:
+            UsageError: This kind of model takes no prefix.
+        """
+        ...
+
+    def prefix_of(self, prompts: Prompts, *, leading: bool = True) -> Prefixes:
+        """Return the keys and values that soft prompts have in the untouched model, as prefixes.
+
+        Args:
+            prompts: Soft prompts, in the space of the embedding layer's output.
+            leading: Whether the tokens that the tokenizer puts before every text stand in front of them.
+
+        Raises:
+            UsageError: This kind of model takes no prefix.
         """
         ...
 

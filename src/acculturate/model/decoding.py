@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from transformers import AttentionInterface
 
+from acculturate.errors import UsageError
 from acculturate.formatting import first_line
 from acculturate.model.forward import PATHS, Forward
 from acculturate.model.generation import largest_share
@@ -200,9 +201,34 @@ class Decoder:
         key = (name, *tokens[:at])
         if key not in self._beginnings:
             begun = Text(beginning)
-            self._read_all(begun)
+            self.read_all(begun)
             self._beginnings[key] = begun
         return Text(rows[at:], self._beginnings[key])
+
+    @torch.inference_mode()
+    def behind_prefix(self, tokens: Sequence[int], prefix: Prompt, at: int) -> Text:
+        """Return a text to read, with a prefix in every layer.
+
+        Args:
+            tokens: Its tokens.
+            prefix: The prefix.
+            at: Number of tokens that stand before it.
+
+        Raises:
+            UsageError: This kind of model takes no prefix.
+        """
+        if not self._packed:
+            raise UsageError("this model keeps no keys and values to put a prefix in front of")
+        layout = self._forward.key_values
+        rows = self._embed(tokens)
+        begun = Text(rows[:at])
+        if at:
+            self.read_all(begun)
+        given = torch.from_numpy(np.array(prefix, np.float32))[None].to(rows)
+        for layer, (keys, values) in layout.split(given).in_layers.items():
+            begun.extend(layer, keys, values)
+        begun.length += len(prefix)
+        return Text(rows[at:], begun)
 
     @torch.inference_mode()
     def read(self, text: Text) -> torch.Tensor:
@@ -218,9 +244,11 @@ class Decoder:
         part, text.unread = text.unread[:_CHUNK], text.unread[_CHUNK:]
         return self._run([text], part, len(part))
 
-    def _read_all(self, text: Text) -> torch.Tensor:
+    @torch.inference_mode()
+    def read_all(self, text: Text) -> torch.Tensor:
+        """Read all that is unread, and return the states behind the last part of it."""
         states = self.read(text)
-        return self._read_all(text) if len(text.unread) else states
+        return self.read_all(text) if len(text.unread) else states
 
     @torch.inference_mode()
     def write(self, texts: Sequence[Text], tokens: Sequence[int]) -> torch.Tensor:
@@ -254,7 +282,7 @@ class Decoder:
         rows = self._embed(range(_PROVED))
         text = Text(rows[:-2])
         try:
-            states = [self._read_all(text)[-1:]]
+            states = [self.read_all(text)[-1:]]
             states += [self._run([text], rows[[at]], 1) for at in (-2, -1)]
             ours = self.logits(torch.cat(states)).softmax(-1)
         except torch.OutOfMemoryError:

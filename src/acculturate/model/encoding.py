@@ -23,6 +23,9 @@ from acculturate.survey.forms import Example, Form
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+_BEGINNING = 8
+"""Tokens at the beginning of a text that do not count where the tokenizer puts none in front of it."""
+
 
 @dataclass(frozen=True)
 class EncodedForm:
@@ -158,20 +161,23 @@ class FormEncoder:
         """Return the tokens of a plain text, beginning as the tokenizer begins it."""
         return tuple(self._ids(text, ""))
 
-    def encode_question(self, text: str) -> EncodedForm:
+    def encode_question(self, text: str, line: str = "") -> EncodedForm:
         """Encode a question to answer in words: no options, and the next token begins the answer.
 
         Raises:
             UsageError: It cannot be read from its tokens, or the chat template changes it.
         """
-        return self.encode_chat([("user", text)])
+        return self.encode_chat([("user", text)], line)
 
-    def encode_chat(self, messages: Sequence[tuple[str, str]], line: str = "") -> EncodedForm:
+    def encode_chat(
+        self, messages: Sequence[tuple[str, str]], line: str = "", reply: str = ""
+    ) -> EncodedForm:
         """Encode a conversation, so that the next token begins the reply; see `encode_question`.
 
         Args:
             messages: Roles ("system", "user", "assistant") and texts; the last is the user's.
             line: A system message of our own, in front of theirs.
+            reply: Beginning of the reply; the next token then goes on with it.
 
         Raises:
             UsageError: The roles are in another order, or the chat template cannot show them.
@@ -190,7 +196,10 @@ class FormEncoder:
                 f"{QUESTION if role == 'user' else ANSWER} {text}\n" for role, text in earlier
             )
             front = f"{system}\n" if system else ""
-            prompt, cue = f"{front}{shown}{QUESTION} {question}\n", ANSWER
+            prompt, cue = (
+                f"{front}{shown}{QUESTION} {question}\n",
+                f"{ANSWER} {reply}" if reply else ANSWER,
+            )
         else:
             template = self._template
             if system or earlier:
@@ -202,29 +211,34 @@ class FormEncoder:
                         raise
                     # A template without a system message.
                     (_, first), *rest = texts
-                    return self.encode_chat([("user", f"{system}\n{first}"), *rest])
-            prompt, cue = template.question(question), ""
+                    return self.encode_chat([("user", f"{system}\n{first}"), *rest], "", reply)
+            prompt = template.prompt(question) if reply else template.question(question)
+            cue = reply
         tokens = self._ids(prompt, cue)
         self._check((question,), tokens)
         return self._encoded(prompt, tokens, ())
 
     def encode_passage(self, passage: Passage) -> EncodedText:
-        """Encode something to read, the first `LONGEST_READ` tokens of it.
+        """Encode something to read, of a text or an answer the first `LONGEST_READ` tokens.
 
         A text has no answer cue: "before-answer" puts the soft prompt behind the first third of the
-        tokens that follow the leading ones, behind one at least.
+        tokens that follow the leading ones, behind one at least. Where the tokenizer puts no token in
+        front of it, its beginning does not count: there the untouched model is at a loss, and anything
+        in front of the text changes what it predicts by several nats.
         """
         leading = len(self.leading)
         if isinstance(passage, str):
             tokens = self.encode_text(passage)[:LONGEST_READ]
             third = leading + max(1, (len(tokens) - leading) // 3)
-            return EncodedText(tokens, 1, min(third, len(tokens) - 1), leading)
+            first = 1 if leading else max(1, min(_BEGINNING, len(tokens) - 1))
+            return EncodedText(tokens, first, min(third, len(tokens) - 1), leading)
         question, answer = passage
         asked = self.encode_question(question)
         if not self._template:
             question, answer = f"{QUESTION} {question}", f"{ANSWER} {answer}"
-        tokens = tuple(self._ids(self._message(question), answer)[:LONGEST_READ])
+        tokens = tuple(self._ids(self._message(question), answer))
         first = shared_length(asked.tokens, tokens)
+        tokens = tokens[: first + LONGEST_READ]
         before_answer = min(asked.prompt_at("before-answer"), first)
         return EncodedText(tokens, first, before_answer, leading)
 
@@ -339,4 +353,5 @@ def _letters(text: str) -> str:
 
 
 def _prompt_at(placement: Placement, leading: int, before_answer: int) -> int:
-    return {"front": 0, "after-bos": leading, "before-answer": before_answer}[placement]
+    at = {"front": 0, "after-bos": leading, "prefix": leading, "before-answer": before_answer}
+    return at[placement]

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from acculturate.errors import FailureError
 from acculturate.model.answers import Answers, Backward, Passage, Query, TextReading
 from acculturate.model.decoding import Decoder
 from acculturate.model.encoding import FormEncoder
@@ -29,7 +30,8 @@ from acculturate.model.forward import PATHS, Forward, Path, does_not_fit
 from acculturate.model.gradient import backward
 from acculturate.model.layers import counting_layers, steered
 from acculturate.model.plan import Plan, Planner, Steps
-from acculturate.model.soft_prompt import Placement, Prompt, Prompts
+from acculturate.model.prefix import KeyValueLayout
+from acculturate.model.soft_prompt import Placement, Prefixes, Prompt, Prompts
 from acculturate.model.verification import Verification
 from acculturate.progress import advance
 
@@ -88,6 +90,22 @@ class PopulationEvaluator:
         """
         self._verification.cover(1)
 
+    @torch.no_grad()
+    def key_values(self) -> KeyValueLayout:
+        """Return the layout of a prefix.
+
+        Raises:
+            UsageError: This kind of model takes none.
+        """
+        self.verify()
+        return self._forward.key_values
+
+    @torch.no_grad()
+    def prefix_of(self, prompts: Prompts, leading: Sequence[int]) -> Prefixes:
+        """See `PrefixedModel.prefix_of`."""
+        self._verification.cover(len(leading) + prompts.shape[1])
+        return _array(self._forward.prefix_of(self._population(prompts), leading))
+
     def decoder(self, rows: int) -> Decoder:
         """Return what writes texts with the model; see `verify`."""
         self.verify()
@@ -100,7 +118,7 @@ class PopulationEvaluator:
             return self._ask_by_frame(prompts, query)
         population = self._population(prompts)
         plan = self._plan(replace(query, steering=None), population.shape[1])
-        reference = self._reference(query)
+        reference = self._reference(query, plan)
         outcomes: list[Sequence[torch.Tensor]] = []
         tokens = len(plan.layout.tokens)
         chunk_size, start = max(1, self._rows // tokens), 0
@@ -164,7 +182,7 @@ class PopulationEvaluator:
         """See `DifferentiableModel.ask_with_gradient`."""
         population = self._population(prompts).requires_grad_()
         plan = self._plan(query, population.shape[1])
-        reference = self._reference(query)
+        reference = self._reference(query, plan)
         try:
             with torch.enable_grad():
                 outcome = self._outcome(plan, population, reference, query.valid_mass)
@@ -205,7 +223,7 @@ class PopulationEvaluator:
 
     def _states(self, plan: Plan, chunk: torch.Tensor) -> torch.Tensor:
         """Compute the final states that are read under some candidates, `[candidate, row, width]`."""
-        return self._forward(chunk, plan.layout, plan.read)
+        return self._forward(chunk, plan.layout, plan.read, prefixed=plan.prefixed)
 
     def _outcome(
         self, plan: Plan, chunk: torch.Tensor, reference: _Reference | None, valid_mass: bool
@@ -247,15 +265,23 @@ class PopulationEvaluator:
         follows = self._forward.vocabulary.logit_of_each(states, plan.following)
         return negative_entropy - expected + whole, whole - follows
 
-    def _reference(self, query: Query) -> _Reference | None:
-        """Return the reference of a query's texts, of which the last two are kept."""
+    def _reference(self, query: Query, plan: Plan) -> _Reference | None:
+        """Return the reference of a query's texts, of which the last two are kept.
+
+        Raises:
+            FailureError: What is read for it does not end in the same tokens.
+        """
         if not query.texts:
             return None
-        key = Query(texts=query.texts, placement=query.placement, read_every=query.read_every)
+        texts, placement = query.reference or query.texts, query.placement
+        key = Query(texts=texts, placement=placement, read_every=query.read_every)
         if key not in self._references:
             while len(self._references) > 1:
                 self._references.pop(next(iter(self._references)))
-            self._references[key] = self._compute_reference(self._plan(key, 0))
+            untouched = self._plan(key, 0)
+            if not torch.equal(untouched.following, plan.following):
+                raise FailureError("a text and its reference do not end in the same tokens")
+            self._references[key] = self._compute_reference(untouched)
         return self._references[key]
 
     def _compute_reference(self, plan: Plan) -> _Reference:

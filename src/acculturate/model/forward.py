@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, Literal, get_args
 
@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from acculturate.errors import FailureError
+from acculturate.errors import FailureError, UsageError
 from acculturate.model.embedding import input_embedding
 from acculturate.model.layers import CompiledLayers, checkpointed_layers
+from acculturate.model.prefix import KeysAndValues, KeyValueLayout, Prefix
 from acculturate.model.prefix_tree import PrefixTree
 from acculturate.model.tree_attention import TreeLayout, attending_over_trees
 from acculturate.model.vocabulary import OwnLogits, Vocabulary
@@ -60,10 +61,11 @@ class Forward:
         self._uncached = {"use_cache": False} if "use_cache" in known else {}
         self.path: Path = PATHS[0]
         self._vocabulary: Vocabulary | None = None
+        self._key_values: KeyValueLayout | None = None
 
     def take(self, path: Path) -> None:
         """Run sequences another way from now on; layouts and vocabularies of before are void."""
-        self.path, self._vocabulary = path, None
+        self.path, self._vocabulary, self._key_values = path, None, None
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -72,8 +74,52 @@ class Forward:
             self._vocabulary = Vocabulary(self._network) if self.path == "merged" else OwnLogits()
         return self._vocabulary
 
+    @property
+    def key_values(self) -> KeyValueLayout:
+        """The layout of a prefix.
+
+        Raises:
+            UsageError: The model takes none.
+        """
+        if self._key_values is None:
+            nobody = torch.empty(1, 0, self.embed.weight.shape[1], device=self.device)
+            self._key_values = KeyValueLayout.of(self._record(nobody, [0]))
+        return self._key_values
+
+    def prefix_of(self, prompts: torch.Tensor, leading: Sequence[int]) -> torch.Tensor:
+        """Return the keys and values of all layers, `[candidate, token, width]`, that soft prompts have.
+
+        Args:
+            prompts: `[candidate, virtual token, hidden]`.
+            leading: Tokens in front of them.
+
+        Raises:
+            UsageError: The model takes no prefix.
+        """
+        sequence = [*leading, *(-1 - index for index in range(prompts.shape[1]))]
+        recorded = self._record(prompts, sequence)
+        return self.key_values.join(recorded)[:, len(leading) :]
+
+    def _record(self, prompts: torch.Tensor, sequence: Sequence[int]) -> KeysAndValues:
+        """Return the keys and values of a sequence's tokens in every layer."""
+        if self.path == PATHS[-1]:
+            raise UsageError(
+                f"a {type(self._network).__name__} takes no prefix: its layers are not attention alone, or one "
+                "that is not known, and have no keys and values that others could stand in front of",
+                "Use --placement after-bos.",
+            )
+        layout = TreeLayout(PrefixTree.build([sequence]), self.device, tile_size(self.device))
+        layout.record_into = recorded = dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor]]()
+        self(prompts, layout, self.tensor(np.zeros(1, np.int64)))
+        return recorded
+
     def __call__(
-        self, prompts: torch.Tensor, layout: TreeLayout, read: torch.Tensor
+        self,
+        prompts: torch.Tensor,
+        layout: TreeLayout,
+        read: torch.Tensor,
+        *,
+        prefixed: bool = False,
     ) -> torch.Tensor:
         """Return the final states of some rows under several soft prompts.
 
@@ -81,11 +127,14 @@ class Forward:
             prompts: `[candidate, virtual token, hidden]`.
             layout: The rows.
             read: Indices, among the rows that run, of those whose states are returned.
+            prefixed: Whether the soft prompts are prefixes, `[candidate, virtual token, width]`.
 
         Returns:
             `[candidate, row that is read, hidden]`, or `[..., vocabulary]` where the whole model runs.
         """
         rows = self.embed(layout.tokens).repeat(len(prompts), 1, 1)
+        if prefixed:
+            return self._merged(rows, layout, read, self.key_values.split(prompts))
         rows[:, layout.virtual] = prompts[:, layout.virtual_index].to(rows.dtype)
         run = self._form_by_form if self.path == "form by form" else self._merged
         return run(rows, layout, read)
@@ -127,14 +176,22 @@ class Forward:
         finally:
             self._compiled = compiled
 
-    def _merged(self, rows: torch.Tensor, layout: TreeLayout, read: torch.Tensor) -> torch.Tensor:
+    def _merged(
+        self,
+        rows: torch.Tensor,
+        layout: TreeLayout,
+        read: torch.Tensor,
+        prefix: Prefix | None = None,
+    ) -> torch.Tensor:
         compiled = nullcontext() if self._compiled is None else self._compiled.running()
-        large = rows.requires_grad and rows.shape[0] * rows.shape[1] > _ROWS_KEPT_FOR_GRADIENTS
+        size = rows.shape[0] * rows.shape[1]
+        large = torch.is_grad_enabled() and size > _ROWS_KEPT_FOR_GRADIENTS
         checkpointed = checkpointed_layers(self._network) if large else nullcontext()
         given = {
             "inputs_embeds": rows,
             "position_ids": layout.positions[None],
             "tree_layout": layout,
+            **({} if prefix is None else {"tree_prefix": prefix}),
         }
         try:
             with attending_over_trees(self._network), compiled, checkpointed:
@@ -149,7 +206,7 @@ class Forward:
                 raise
             self._compiled = None
             warnings.warn(f"the model's layers run uncompiled: {error}", stacklevel=2)
-            return self._merged(rows, layout, read)
+            return self._merged(rows, layout, read, prefix)
 
     def _form_by_form(
         self, rows: torch.Tensor, layout: TreeLayout, read: torch.Tensor

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -36,6 +36,9 @@ from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.progress import advance, skip
 from acculturate.survey.forms import Form
 
+if TYPE_CHECKING:
+    from acculturate.model.decoding import Decoder
+
 _ROWS = 32
 _UNTOUCHED_KEPT = 64
 """Requests whose texts without a soft prompt are remembered."""
@@ -53,10 +56,19 @@ class TextWriter:
         network: The frozen model.
         tokenizer: Its tokenizer.
         encoder: Encodes forms for it.
+        decoder: Makes what writes so many texts at once behind a prefix, whose keys and values transformers'
+            generation has no place for.
     """
 
-    def __init__(self, network: Any, tokenizer: Any, encoder: FormEncoder) -> None:
+    def __init__(
+        self,
+        network: Any,
+        tokenizer: Any,
+        encoder: FormEncoder,
+        decoder: Callable[[int], Decoder],
+    ) -> None:
         self._network, self._tokenizer, self._encoder = network, tokenizer, encoder
+        self._decoder = lru_cache(1)(decoder)
         self._embed: Any = input_embedding(network)
         known = inspect.signature(network.forward).parameters
         # All logits of all positions would be gigabytes; every common model can leave out the others.
@@ -97,7 +109,8 @@ class TextWriter:
         seed: int | None,
     ) -> tuple[str, ...]:
         """See `ProseModel.reply`."""
-        encoded = [self._encoder.encode_question(text) for text in questions]
+        line = "" if prompt is None else prompt.line
+        encoded = [self._encoder.encode_question(text, line) for text in questions]
         texts = self._write(encoded, prompt, max_tokens, NEXT_QUESTION, seed)
         return tuple(text.split(NEXT_QUESTION)[0].strip() for text in texts)
 
@@ -110,10 +123,10 @@ class TextWriter:
         seed: int | None = None,
     ) -> tuple[str, ...]:
         """Write behind every row, up to `stop` or a little further; without a prompt only once."""
-        if prompt is not None or seed is not None:
+        if prompt is not None:
             return self._write_anew(tuple(encoded), prompt, max_tokens, stop, seed)
         known = self._write_untouched.cache_info().hits
-        texts = self._write_untouched(tuple(encoded), None, max_tokens, stop, None)
+        texts = self._write_untouched(tuple(encoded), None, max_tokens, stop, seed)
         if self._write_untouched.cache_info().hits > known:
             skip(len(texts))
         return texts
@@ -136,8 +149,14 @@ class TextWriter:
             for (_, cut), members in sorted(groups.items()):
                 for start in range(0, len(members), _ROWS):
                     chunk = members[start : start + _ROWS]
-                    rows = self._rows([encoded[index].tokens for index in chunk], cut, prompt)
-                    written = self._continue(rows, placement, max_tokens, stop, generator)
+                    tokens = [encoded[index].tokens for index in chunk]
+                    if prompt is not None and placement == "prefix":
+                        written = self._behind_prefix(
+                            tokens, cut, prompt, max_tokens, stop, generator
+                        )
+                    else:
+                        rows = self._rows(tokens, cut, prompt)
+                        written = self._continue(rows, placement, max_tokens, stop, generator)
                     for index, text in zip(chunk, written, strict=True):
                         texts[index] = text
                     advance(len(chunk))
@@ -175,6 +194,28 @@ class TextWriter:
                 "Its probabilities can: leave the written answers out.",
             ) from error
         return [self._text(end.before(tokens)) for tokens in made.tolist()]
+
+    def _behind_prefix(
+        self,
+        tokens: Sequence[tuple[int, ...]],
+        cut: int,
+        prompt: SoftPrompt,
+        max_tokens: int,
+        stop: str | None,
+        generator: torch.Generator | None,
+    ) -> list[str]:
+        """Write behind rows of tokens, in which a prefix stands behind the first `cut` of each."""
+        decoder, end = self._decoder(_ROWS), _End(self._ends, stop, self._text)
+        texts = [decoder.behind_prefix(row, prompt.embeddings, cut) for row in tokens]
+        logits = torch.cat([decoder.logits(decoder.read_all(text)[-1:]) for text in texts])
+        made = torch.empty(len(texts), 0, dtype=torch.int64)
+        for _ in range(max_tokens):
+            following = _choose(logits, generator)
+            made = torch.cat([made, following[:, None]], dim=1)
+            if end(made, following).all():
+                break
+            logits = decoder.logits(decoder.write(texts, following.tolist()), len(texts))
+        return [self._text(end.before(row)) for row in made.tolist()]
 
     def _prove(self, rows: torch.Tensor, placement: str) -> None:
         """Compare what generation sees at each token with passes over the whole text; they must agree."""

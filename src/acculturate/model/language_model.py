@@ -32,7 +32,7 @@ from acculturate.model.evaluator import PopulationEvaluator
 from acculturate.model.forward import Path
 from acculturate.model.generation import TextWriter, end_tokens
 from acculturate.model.layers import last_states
-from acculturate.model.soft_prompt import Placement, Prompt, Prompts, SoftPrompt
+from acculturate.model.soft_prompt import Placement, Prefixes, Prompt, Prompts, SoftPrompt
 from acculturate.model.weights import model_hash, weights_hash
 from acculturate.progress import advance, skip
 from acculturate.survey.forms import Form
@@ -77,7 +77,7 @@ class LanguageModel:
         self._embed: Any = input_embedding(network)
         self._encoder = FormEncoder(tokenizer, len(self._embed.weight), chat)
         self._evaluator = PopulationEvaluator(name, network, self._encoder, rows)
-        self._writer = TextWriter(network, tokenizer, self._encoder)
+        self._writer = TextWriter(network, tokenizer, self._encoder, self._evaluator.decoder)
         # The weights are frozen: every cell of an experiment compares with the same untouched answers.
         self._ask_untouched = lru_cache(_UNTOUCHED_KEPT)(partial(self._evaluator.ask, None))
         self.hidden_size = int(self._embed.weight.shape[1])
@@ -123,9 +123,9 @@ class LanguageModel:
         """Return a form's tokens and those of its options."""
         return self._encoder.encode(form)
 
-    def encode_question(self, text: str) -> EncodedForm:
+    def encode_question(self, text: str, line: str = "") -> EncodedForm:
         """Return the tokens of a question to answer in words."""
-        return self._encoder.encode_question(text)
+        return self._encoder.encode_question(text, line)
 
     def encode_passage(self, passage: Passage) -> EncodedText:
         """Return the tokens of something to read."""
@@ -175,7 +175,7 @@ class LanguageModel:
                 beginning-of-sequence token that the model does not have.
             FailureError: This kind of model cannot be run our way (found out at the first call).
         """
-        self._check(prompts)
+        self._check(prompts, query.placement)
         if prompts is not None:
             return self._evaluator.ask(prompts, query)
         known = self._ask_untouched.cache_info().hits
@@ -183,6 +183,23 @@ class LanguageModel:
         if self._ask_untouched.cache_info().hits > known:
             skip(query.size)
         return answers
+
+    def prefix_width(self) -> int:
+        """See `PrefixedModel.prefix_width`."""
+        return self._evaluator.key_values().width
+
+    def prefix_shape(self) -> tuple[int, int] | None:
+        """Return heads and width of the keys and values of every layer; None where they differ.
+
+        Raises:
+            UsageError: This kind of model takes no prefix.
+        """
+        return self._evaluator.key_values().same_in_all_layers
+
+    def prefix_of(self, prompts: Prompts, *, leading: bool = True) -> Prefixes:
+        """See `PrefixedModel.prefix_of`."""
+        self._check(prompts)
+        return self._evaluator.prefix_of(prompts, self.leading if leading else ())
 
     @torch.inference_mode()
     def mean_states(self, forms: Sequence[Form]) -> Float[np.ndarray, "layer hidden"]:
@@ -195,7 +212,7 @@ class LanguageModel:
 
     def ask_with_gradient(self, prompts: Prompts, query: Query) -> tuple[Answers, Backward]:
         """See `DifferentiableModel.ask_with_gradient`."""
-        self._check(prompts)
+        self._check(prompts, query.placement)
         return self._evaluator.ask_with_gradient(prompts, query)
 
     def continue_text(
@@ -225,7 +242,7 @@ class LanguageModel:
         placement: Placement = "front",
     ) -> tuple[TextReading, ...]:
         """See `ProseModel.read_texts`."""
-        self._check(prompt)
+        self._check(prompt, placement)
         return self._evaluator.read_texts(texts, prompt, placement)
 
     def reply(
@@ -238,13 +255,13 @@ class LanguageModel:
     ) -> tuple[str, ...]:
         """See `ProseModel.reply`."""
         self._check_soft(prompt)
-        if prompt is not None:
-            questions = [prompt.before_question(question) for question in questions]
         return self._writer.reply(questions, prompt, max_tokens, seed)
 
-    def encode_chat(self, messages: Sequence[tuple[str, str]], line: str = "") -> EncodedForm:
+    def encode_chat(
+        self, messages: Sequence[tuple[str, str]], line: str = "", reply: str = ""
+    ) -> EncodedForm:
         """See `FormEncoder.encode_chat`."""
-        return self._encoder.encode_chat(messages, line)
+        return self._encoder.encode_chat(messages, line, reply)
 
     def decoder(self, rows: int) -> Decoder:
         """Return what writes up to `rows` texts at once with this model.
@@ -260,12 +277,10 @@ class LanguageModel:
 
     def _check_soft(self, prompt: SoftPrompt | None) -> None:
         self._evaluator.verify()
-        if prompt is None:
-            self._check(None)
-        else:
-            self._check(prompt.embeddings)
+        if prompt is not None:
+            self._check(prompt.embeddings, prompt.placement)
 
-    def _check(self, prompts: Prompt | Prompts | None) -> None:
+    def _check(self, prompts: Prompt | Prompts | None, placement: Placement = "front") -> None:
         """Refuse soft prompts of another width."""
         if prompts is not None:
-            check_width(prompts.shape[-1], self)
+            check_width(prompts.shape[-1], self, placement)

@@ -54,6 +54,7 @@ class Plan:
         option_index: `[form, option]` into those; -1 where an item has fewer.
         steps: What follows the first tokens.
         following: `[text position]`: the token that follows.
+        prefixed: Whether the virtual tokens are those of a prefix.
     """
 
     layout: TreeLayout
@@ -62,6 +63,7 @@ class Plan:
     option_index: torch.Tensor
     steps: Steps
     following: torch.Tensor
+    prefixed: bool
 
 
 class Planner:
@@ -105,11 +107,11 @@ class Planner:
         layout = self._forward.layout(tree)
         text_paths = tree.paths[len(tree.paths) - len(texts) :]
         ends, inside, steps = self._find_options(forms, tree.paths)
-        # What stands before the soft prompt does not feel it, and nothing stands before a first token:
-        # all other tokens of a text that count are predicted.
+        # What stands before the soft prompt does not feel it, nothing stands before a first token, and a
+        # prefix has no states behind it: all other tokens of a text that count are predicted.
         read, following = list[np.ndarray](), list[int]()
         for text, path in zip(texts, text_paths, strict=True):
-            first = max(text.prompt_at(placement), text.first)
+            first = max(text.prompt_at(placement) + (placement == "prefix"), text.first)
             read.append(path[virtual_tokens + first - 1 : -1 : read_every])
             following += text.tokens[first::read_every]
         options = sorted({option[0] for form in forms for option in form.options})
@@ -125,6 +127,7 @@ class Planner:
             option_index=tensor(option_index),
             steps=steps,
             following=tensor(np.array(following, np.int64)),
+            prefixed=placement == "prefix" and virtual_tokens > 0,
         )
 
     def _find_options(

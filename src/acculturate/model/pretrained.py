@@ -215,6 +215,12 @@ def _working_device(name: str) -> torch.device:
     raise UsageError(f"device {name!r} computes nothing", "Use auto, cpu, cuda or mps.")
 
 
+def device_name(device: torch.device) -> str:
+    """Return a device as a reader knows it, such as "cuda (NVIDIA H100)"."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    return f"{device} ({name})" if name else str(device)
+
+
 def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
     """Return the precision of a name; "auto" is bfloat16 where the device multiplies it fast.
 

@@ -26,12 +26,16 @@ Prompt = Float[np.ndarray, "token hidden"]
 """One soft prompt, in the space of the embedding layer's output."""
 Prompts = Float[np.ndarray, "candidate token hidden"]
 """A population of soft prompts."""
+Prefixes = Float[np.ndarray, "candidate token width"]
+"""A population of prefixes: the keys and values of all layers, as wide as the model says."""
 
-Placement = Literal["front", "after-bos", "before-answer"]
+Placement = Literal["front", "after-bos", "before-answer", "prefix"]
 """Place of a soft prompt: before everything; behind the tokens that the tokenizer puts before every text, such
 as the beginning-of-sequence token, or in front where there are none; or behind the question, just before the
 answer cue, where everything in front of it is computed once for a whole run. Text that is no form has no cue: a
-guard text has the soft prompt behind the first third of its tokens, one that is continued has it at its end."""
+guard text has the soft prompt behind the first third of its tokens, one that is continued has it at its end.
+A "prefix" stands where "after-bos" does, in every layer: its rows are not embeddings but the keys and values of
+all layers (`prefix.py`), so that nothing follows from the last of them."""
 
 TENSOR = "prompt_embeddings"
 
@@ -41,7 +45,7 @@ class SoftPrompt:
     """Virtual tokens that stand in a model's context.
 
     Attributes:
-        embeddings: The virtual tokens, float32.
+        embeddings: The virtual tokens, float32; of a prefix the keys and values of all layers.
         placement: Where they stand.
         model: Name of the model they were made for.
         model_hash: Its `IdentifiedModel.model_hash`; empty where it is not known.
@@ -64,10 +68,6 @@ class SoftPrompt:
         """Return the same forms with the line in front, if there is one."""
         return with_line(forms, self.line) if self.line else tuple(forms)
 
-    def before_question(self, question: str) -> str:
-        """Return a question with the line in front, if there is one."""
-        return f"{self.line}\n{question}" if self.line else question
-
     def save(self, path: str | Path) -> None:
         """Write a safetensors file, whole or not at all; the same prompt gives the same bytes.
 
@@ -80,7 +80,7 @@ class SoftPrompt:
         if self.line:
             about["line"] = self.line
         tensor = np.ascontiguousarray(self.embeddings, np.float32)
-        write_bytes(Path(path), _in_order(save({TENSOR: tensor}, metadata=about)))
+        write_bytes(Path(path), in_order(save({TENSOR: tensor}, metadata=about)))
 
     @classmethod
     def load(cls, path: str | Path, *, any_model: bool = False) -> SoftPrompt:
@@ -129,7 +129,7 @@ class SoftPrompt:
         return cls(embeddings, cast("Placement", placement), *made_for, about.get("line", ""))
 
 
-def _in_order(content: bytes) -> bytes:
+def in_order(content: bytes) -> bytes:
     """Sort the header of a safetensors file; the library writes metadata in a random order."""
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.dumps(json.loads(content[8:end]), sort_keys=True).encode()

@@ -21,6 +21,10 @@ from acculturate.model.checkpoint import check_files
 from acculturate.model.embedded import embedded_folder
 
 MODELS = 'Give "embedded", a Hugging Face hub name, a folder with config.json, or a .gguf file.'
+_OF_A_RUN = (
+    "It is a run of `acculturate tune`: `acculturate measure --prompt RUN` measures its model with it, "
+    "`acculturate evaluate RUN` compares the two."
+)
 _OWN_NAMES = ("embedded", "fake")
 _DESCRIPTIONS = ("config.json", "adapter_config.json")
 _OF_THE_HUB = ("revision", "local_files_only")
@@ -71,7 +75,10 @@ def locate(
                 f"the folder {name} cannot be read: {error}", "Check its permissions."
             ) from error
         if not any((path / file).is_file() for file in _DESCRIPTIONS):
-            raise UsageError(f"the folder {name} has no config.json", MODELS)
+            is_run = (path / "config.toml").is_file()
+            raise UsageError(
+                f"the folder {name} has no config.json", _OF_A_RUN if is_run else MODELS
+            )
         return Source(shown, shown, trust)
     if path.suffix.casefold() == ".gguf" and path.is_file():
         options = trust | {"gguf_file": path.name}

@@ -20,11 +20,10 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 
 from acculturate.errors import FailureError
+from acculturate.model.prefix import KeysAndValues, Prefix
 from acculturate.model.prefix_tree import PrefixTree, Range, Tile
 
 NAME = "acculturate_tree"
-PrefixCache = dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor]]
-"""Attention layer -> keys and values of the cached rows, each `[1, key head, row, width]`."""
 _HANDLED = {
     "dropout",
     "is_causal",
@@ -92,8 +91,8 @@ class TreeLayout:
         self.positions = torch.from_numpy(tree.positions[self.run]).to(device)
         self.virtual = torch.from_numpy(virtual).to(device)
         self.virtual_index = torch.from_numpy(-1 - running[virtual]).to(device)
-        self.prefix_cache: PrefixCache = {}
-        self.record_into: PrefixCache | None = None
+        self.prefix_cache: KeysAndValues = {}
+        self.record_into: KeysAndValues | None = None
         self._tile = tile
         self._longest = int(tree.positions.max()) + 1
         self._device = device
@@ -153,6 +152,7 @@ def tree_attention(
     attention_mask: torch.Tensor | None,
     *,
     tree_layout: TreeLayout,
+    tree_prefix: Prefix | None = None,
     scaling: float | None = None,
     sliding_window: int | None = None,
     softcap: float | None = None,
@@ -167,6 +167,7 @@ def tree_attention(
         value: As `key`.
         attention_mask: None; the tree says who sees whom.
         tree_layout: The row's layout.
+        tree_prefix: Keys and values that virtual tokens have instead of those given, if any.
         scaling: Factor on the scores; the inverse root of the width where None.
         sliding_window: How many positions back this layer looks, itself included.
         softcap: Bound of the scores' soft-capping (Gemma 2).
@@ -179,6 +180,9 @@ def tree_attention(
     candidates, heads = query.shape[:2]
     groups = key.shape[1]
     parts: list[torch.Tensor] = []
+    if tree_prefix is not None:
+        own = zip((key, value), tree_prefix.in_layers[module], strict=True)
+        key, value = (_with_virtual(tree_layout, rows, virtual) for rows, virtual in own)
     if tree_layout.record_into is not None:
         _record(tree_layout.record_into, module, key, value)
     cached_key, cached_value = tree_layout.prefix_cache.get(module, (key[:1], value[:1]))
@@ -202,8 +206,14 @@ def _keys(block: Block, cached: torch.Tensor, run: torch.Tensor) -> torch.Tensor
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
 
 
+def _with_virtual(layout: TreeLayout, rows: torch.Tensor, virtual: torch.Tensor) -> torch.Tensor:
+    """Return keys, or values, in which virtual tokens have others."""
+    given = virtual[:, :, layout.virtual_index].to(rows.dtype)
+    return rows.index_copy(2, layout.virtual, given)
+
+
 def _record(
-    cache: PrefixCache, module: torch.nn.Module, key: torch.Tensor, value: torch.Tensor
+    cache: KeysAndValues, module: torch.nn.Module, key: torch.Tensor, value: torch.Tensor
 ) -> None:
     if module in cache:
         raise FailureError(

@@ -14,6 +14,9 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 _SLICE = 4096
+"""Tokens of the vocabulary that are summed at once at least: on a processor, as many as stay in its cache."""
+_LOGITS_ON_GPU = 2**26
+"""Logits that stand in a GPU's memory at once: few calls count for more there."""
 
 
 class Vocabulary:
@@ -55,7 +58,7 @@ class Vocabulary:
     def sums(
         self, states: torch.Tensor, weights: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Sum over the vocabulary, slice by slice so that logits never leave the cache.
+        """Sum over the vocabulary, slice by slice so that logits stay in the cache, or fit a GPU.
 
         Where gradients are kept, a slice's logits are computed again for them instead of being kept.
 
@@ -72,8 +75,11 @@ class Vocabulary:
         slice_sums: Any = self._slice_sums
         if states.requires_grad:
             slice_sums = partial(checkpoint, slice_sums, use_reentrant=False)
-        for start in range(0, self._size or states.shape[-1], _SLICE):
-            log_sum, weighted_sum = slice_sums(states, weights, slice(start, start + _SLICE))
+        size = _SLICE
+        if states.device.type != "cpu":
+            size = max(size, _LOGITS_ON_GPU // states.shape[:2].numel())
+        for start in range(0, self._size or states.shape[-1], size):
+            log_sum, weighted_sum = slice_sums(states, weights, slice(start, start + size))
             total = torch.logaddexp(total, log_sum)
             weighted = weighted + weighted_sum
         return total, weighted

@@ -113,19 +113,6 @@ def write_folder(folder: Path, pairs: Sequence[Pair], key: Key) -> None:
     write_text(folder / PAIRS, "".join(json.dumps(asdict(pair)) + "\n" for pair in pairs))
 
 
-def check_free(folder: Path) -> None:
-    """Refuse a folder that already holds something.
-
-    Raises:
-        UsageError: It does, or it is a file.
-    """
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise UsageError(
-            f"{folder} is not empty, and pairs that were rated are never written anew",
-            "Use another --out.",
-        )
-
-
 def read_pairs(folder: Path) -> tuple[Pair, ...]:
     """Read what raters see.
 

@@ -17,7 +17,7 @@ from typing import Literal
 from acculturate.errors import WriteError
 from acculturate.io import disk_is_full
 from acculturate.rating.folder import RATINGS
-from acculturate.record_files import parse_json, parse_record, read_text
+from acculturate.record_files import read_records
 
 Side = Literal["left", "right", "tie"]
 Marked = Literal["none", "left", "right", "both"]
@@ -85,7 +85,7 @@ class RatingLog:
             self._size = len(_whole_lines(self._path.read_bytes()))
             self._file.truncate(self._size)  # what a kill cut off was never confirmed
         except OSError as error:
-            raise _cannot_write(self._path, error) from error
+            raise cannot_write(self._path, error) from error
 
     def append(self, event: Event) -> None:
         """Append an event; it is on the disk when this returns.
@@ -102,7 +102,7 @@ class RatingLog:
                 os.fsync(self._file.fileno())
             except OSError as error:
                 self._file.truncate(self._size)
-                raise _cannot_write(self._path, error) from error
+                raise cannot_write(self._path, error) from error
             self._size += len(line)
             self.events.append(event)
 
@@ -117,14 +117,7 @@ def read_events(folder: Path) -> tuple[Event, ...]:
     Raises:
         FailureError: A line is damaged.
     """
-    path = folder / RATINGS
-    if not path.exists():
-        return ()
-    lines = read_text(path).rpartition("\n")[0].split("\n")
-    places = [(f"{path}, line {number}", line) for number, line in enumerate(lines, 1)]
-    return tuple(
-        parse_record(Event, parse_json(line, place), place) for place, line in places if line
-    )
+    return read_records(Event, folder / RATINGS, growing=True)
 
 
 def last_ratings(events: Iterable[Event]) -> dict[tuple[str, str, bool], Event]:
@@ -150,9 +143,10 @@ def _whole_lines(content: bytes) -> bytes:
     return content[: content.rfind(b"\n") + 1]
 
 
-def _cannot_write(path: Path, error: OSError) -> WriteError:
+def cannot_write(path: Path, error: OSError) -> WriteError:
+    """Return the message that a file cannot be added to."""
     why = "the disk is full" if disk_is_full(error) else error.strerror or error
     return WriteError(
         f"cannot write {path}: {why}",
-        "Make space or check its permissions; what was rated before is intact.",
+        "Make space or check its permissions; what was written before is intact.",
     )

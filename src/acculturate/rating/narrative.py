@@ -30,7 +30,7 @@ def headline(results: Results, country: str) -> str:
     """Say who judged how much, and what came of each run against the untouched model."""
     raters = len(results.raters)
     first = (
-        f"{raters} rater{'s' if raters > 1 else ''} judged {results.judgements} pairs of answers to "
+        f"{raters} rater{'s' if raters > 1 else ''} made {results.judgements} comparisons of answers to "
         f"{results.questions} questions without knowing where they came from."
     )
     return " ".join([first, *(_win_sentence(w, country) for w in results.wins if _is_main(w))])

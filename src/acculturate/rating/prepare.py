@@ -16,10 +16,13 @@ import numpy as np
 
 from acculturate.arguments import Seed, checked
 from acculturate.errors import UsageError
-from acculturate.model import AnswerModel, ProseModel, SoftPrompt, one_each
-from acculturate.progress import task
+from acculturate.io import LOCK, check_free, lock_folder
+from acculturate.metrics.questions import Questions
+from acculturate.model import AnswerModel, ProseModel
+from acculturate.rating.answers import DRAFTS, MAX_TOKENS, Asked, write_answers
 from acculturate.rating.folder import (
     AGAIN,
+    KEY,
     NAIVE,
     PERSONA,
     SHARE,
@@ -27,16 +30,11 @@ from acculturate.rating.folder import (
     Origin,
     Pair,
     Variant,
-    check_free,
     mark_of,
     write_folder,
 )
-from acculturate.rating.questions import Questions
 from acculturate.runs import Run, check_model
 from acculturate.tuning.baselines import persona_line
-
-MAX_TOKENS = 80
-"""Tokens of an answer."""
 
 _Drawn = tuple[int, str, str]
 """Index of a question, and the names of two variants."""
@@ -76,7 +74,7 @@ def prepare(
         model: The model that they were tuned on.
         questions: What is answered.
         pairs: Number of different pairs; a tenth of them are two answers of the untouched model.
-        out: Folder to write; must not exist, or be empty.
+        out: Folder to write; must not exist, be empty, or hold what was written for it before a kill.
         seed: Of answers and pairs.
 
     Raises:
@@ -85,7 +83,7 @@ def prepare(
         FailureError: It cannot be written.
     """
     folder = Path(out)
-    check_free(folder)
+    check_free(folder, DRAFTS, KEY, LOCK)
     if not isinstance(model, ProseModel):
         raise UsageError(f"{model.name} writes no text")
     country = _check_runs(runs)
@@ -96,9 +94,15 @@ def prepare(
     drawn = _draw_pairs([v.name for v in variants], len(questions.questions), pairs, rng)
     texts = [question.text for question in questions.questions]
     prompts = {run.directory.name: run.soft_prompt for run in runs}
-    answers = _answer(model, variants, prompts, texts, drawn)
+    asked = [
+        Asked(variant, prompts.get(variant.name), texts[at], at)
+        for variant in variants
+        for at in sorted({at for at, *names in drawn if variant.name in names})
+    ]
     made: list[Pair] = []
     origins: dict[str, Origin] = {}
+    with lock_folder(folder):
+        answers = write_answers(model, hashes[0], asked, folder)
     for index in rng.permutation(len(drawn)).tolist():
         question, *names = drawn[index]
         first, second = rng.permutation(names).tolist()
@@ -117,6 +121,7 @@ def prepare(
         origins=origins,
     )
     write_folder(folder, made, key)
+    (folder / DRAFTS).unlink()
     counts = Counter((one, other) for _, one, other in drawn)
     return Prepared(folder, country, len({question for question, *_ in drawn}), dict(counts))
 
@@ -180,31 +185,3 @@ def _draw_pairs(
         drawn += [(order[(at + step) % questions], one, other) for step in range(count)]
         at += count
     return drawn
-
-
-def _answer(
-    model: ProseModel,
-    variants: Sequence[Variant],
-    prompts: dict[str, SoftPrompt],
-    texts: Sequence[str],
-    drawn: Sequence[_Drawn],
-) -> dict[tuple[str, int], str]:
-    """Return the answers that the pairs need, by variant and index of the question."""
-    needed = {
-        variant.name: sorted({question for question, *names in drawn if variant.name in names})
-        for variant in variants
-    }
-    total = sum(map(len, needed.values()))
-    answers: dict[tuple[str, int], str] = {}
-    with task(f"writing {total} answers in {len(variants)} ways", total):
-        for variant in variants:
-            wanted = needed[variant.name]
-            front = f"{variant.line}\n" if variant.line else ""
-            asked = [front + texts[question] for question in wanted]
-            prompt = prompts.get(variant.name)
-            said = model.reply(asked, prompt, max_tokens=MAX_TOKENS, seed=variant.seed)
-            one_each(model, "reply", asked, said)
-            answers |= {
-                (variant.name, question): text for question, text in zip(wanted, said, strict=True)
-            }
-    return answers

@@ -16,7 +16,6 @@ from typing import Any
 
 from acculturate.arguments import Seed, checked
 from acculturate.errors import FailureError, UsageError
-from acculturate.experiment.results import csv_text
 from acculturate.io import write_text
 from acculturate.metrics.ratings import Rated
 from acculturate.progress import task
@@ -37,6 +36,7 @@ from acculturate.rating.tables import Table, tables_of
 from acculturate.record_files import MEND, write_record
 from acculturate.reporting.report import environment
 from acculturate.runs import RATED, load_prompt
+from acculturate.tables import csv_text
 
 _SUMS = ("=", "+", "-", "@", "\t", "\r")
 

@@ -132,7 +132,13 @@ def _readable(check: Generated) -> str:
 
 def other_surveys(run: RunRecords) -> str | None:
     """Say whether surveys that the search knew nothing of agree."""
+    searched = run.config.survey.searched
     parts = [_in_survey(check) for check in run.checks.surveys]
+    parts += [
+        f"{short(check.title)} was in the objective, so that it checks new forms and not another survey."
+        for check in run.checks.surveys
+        if check.instrument in searched
+    ]
     parts += [
         f"{short(country(run))} is not in the table {short(table)}, so that survey says nothing here."
         for table in run.checks.missing

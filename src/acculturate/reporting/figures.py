@@ -13,6 +13,7 @@ from functools import partial
 from acculturate.drawing import Chart, Look, Row, Series, lane, look_of, merge, outline_of
 from acculturate.formatting import digits_for, divergence_text, loss_text, short
 from acculturate.metrics import Reach
+from acculturate.reporting.map_figure import map_of_run
 from acculturate.reporting.narrative import leader
 from acculturate.reporting.ways_figure import ways_chart
 from acculturate.runs import Dimension, Evaluation, RunRecords
@@ -27,6 +28,7 @@ _LINES = {
     "floor": Look("grey", line=":"),
     "limit": Look("red", line="--"),
 }
+_LONGEST_KEY = 4  # of a dimension, beside its name
 _OUTER_CUT = 1.2  # how far past everything else the outer band may stretch the axis
 
 Text = Callable[[float | None], str]
@@ -40,6 +42,7 @@ def figures_of(run: RunRecords) -> tuple[Chart, ...]:
     effects = run.checks.side_effects
     charts = (
         score_chart(run.evaluation) if run.evaluation else None,
+        map_of_run(run),
         ways_chart(run),
         loss_chart(run),
         divergence_chart(run),
@@ -86,7 +89,7 @@ def strips(
         name, target = short(dimension.name, 30), targets.get(dimension.key)
         low = dimension.low and f"←\N{NO-BREAK SPACE}{short(dimension.low, 90)}"
         high = dimension.high and f"{short(dimension.high, 90)}\N{NO-BREAK SPACE}→"
-        label = f"{name} ({short(dimension.key.upper(), 12)})"
+        label = f"{name} ({dimension.key.upper()})" if len(dimension.key) <= _LONGEST_KEY else name
         note = f"{target_name} {text_of(target)}" if targets else ""
         rows.append(Row(label, note, low, high))
         if target is not None:

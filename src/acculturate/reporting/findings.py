@@ -106,19 +106,23 @@ def _carry_over_finding(run: RunRecords, naive: Method, tuned: Method) -> Findin
         )
     numbers = f"{run.text(after)} against {run.text(before)}"
     if after >= before:
+        fell = seen_before is None or seen_after is None or seen_after < seen_before
+        fit = " What fell is a fit to the tuning forms." if fell else ""
         return Finding(
             "bad",
             "It does not carry over.",
             f"On forms that the search never saw, the tuned model is no nearer to the target than the "
-            f"untouched one: {numbers}. What fell is a fit to the tuning forms.",
+            f"untouched one: {numbers}.{fit}",
         )
     text, kept = f"On forms that the search never saw the loss is {numbers}", 1.0
-    if seen_before is not None and seen_after is not None and seen_after < seen_before:
+    # The headline says the carry-over, of the shift, and the gap stands below it.
+    if run.checks.carry_over is not None:
+        kept = run.checks.carry_over
+    elif seen_before is not None and seen_after is not None and seen_after < seen_before:
         kept = (before - after) / (seen_before - seen_after)
         text += f", {share_text(kept)} of the gain on the tuning forms"
-    if seen_after is not None and after > seen_after:
-        text += f"; the gap to the forms it was tuned on is {run.text(after - seen_after)}"
-    kept = kept if run.checks.carry_over is None else run.checks.carry_over
+        if after > seen_after:
+            text += f"; the gap to the forms it was tuned on is {run.text(after - seen_after)}"
     if apart is False:
         text += ". The intervals overlap: with so few forms the gain can be chance."
         return Finding("caution", "It may carry over.", text)

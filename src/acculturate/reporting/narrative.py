@@ -48,6 +48,8 @@ def model_name(run: RunRecords) -> str:
 def resume_command(run: RunRecords) -> str:
     """Return the command that goes on with an interrupted run."""
     command = run.provenance.command if run.provenance else None
+    if command and run.config.search.earlier_budgets:
+        command += f" --budget {run.config.search.budget}"  # of several, the last one counts
     if not command:
         known = shlex.join(["--country", run.config.survey.country, "--out", str(run.path)])
         return f"acculturate tune {known} --resume"

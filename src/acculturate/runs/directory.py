@@ -10,35 +10,26 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import tomli_w
 
-from acculturate.errors import AcculturateError, FailureError, UsageError, WriteError
-from acculturate.io import (
-    fingerprint,
-    is_leftover,
-    lock_folder,
-    remove_leftovers,
-    write_bytes,
-    write_text,
-)
+from acculturate.errors import AcculturateError, FailureError
+from acculturate.io import fingerprint, write_bytes, write_text
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.record_files import (
     dump_arrays,
     parse_json,
     parse_record,
     read_arrays,
-    read_toml,
     write_record,
 )
 from acculturate.runs.results import Generation as HistoryLine
 from acculturate.runs.store import (
-    ANSWERS,
     BEST,
     CONFIG,
     CONTENT,
@@ -55,9 +46,6 @@ State = dict[str, np.ndarray]
 FILES = (CONFIG, PROVENANCE, GUARD, CONTENT, HISTORY, BEST, STATE, SUMMARY, DONE)
 """The files of a finished run directory, in the order of their first writing."""
 
-_OF_EARLIER_VERSIONS = {"stages", "reject"}
-"""Settings of version 0.1 that changed no result."""
-
 
 @dataclass(frozen=True)
 class RunDirectory:
@@ -72,6 +60,11 @@ class RunDirectory:
     config: str
 
     @property
+    def earlier_budgets(self) -> tuple[int, ...]:
+        """The budgets that the run had before it was given more, the first one first."""
+        return tuple(tomllib.loads(self.config)["search"].get("earlier_budgets", ()))
+
+    @property
     def finished(self) -> bool:
         """Return whether the run came to an end, with its result table."""
         return all((self.path / name).is_file() for name in (SUMMARY, DONE))
@@ -84,16 +77,28 @@ class RunDirectory:
         self, history: Sequence[HistoryLine], best: SoftPrompt, state: State
     ) -> None:
         """Write a generation: history first, the state that makes it true last."""
-        lines = "".join(json.dumps(vars(line), allow_nan=False) + "\n" for line in history)
-        marks = {"config": fingerprint(self.config), "history": fingerprint(lines)}
-        whole = state | {name: np.array(mark) for name, mark in marks.items()}
-        write_text(self.path / HISTORY, lines)
+        lines = history_text(history)
+        self.write_result(history, best)
+        self.write_state(state | {"history": np.array(fingerprint(lines))})
+
+    def write_result(self, history: Sequence[HistoryLine], best: SoftPrompt) -> None:
+        """Write what a generation found, of a run whose state is kept elsewhere."""
+        write_text(self.path / HISTORY, history_text(history))
         best.save(self.path / BEST)
+
+    def write_state(self, state: State) -> None:
+        """Write the state alone, sealed with the configuration that it belongs to."""
+        whole = state | {"config": np.array(fingerprint(self.config))}
         write_bytes(self.path / STATE, dump_arrays(whole | {"digest": np.array(_digest(whole))}))
 
     def write_best(self, best: SoftPrompt) -> None:
         """Write the best soft prompt alone."""
         best.save(self.path / BEST)
+
+    def earlier_results(self) -> list[SoftPrompt]:
+        """Return the soft prompts that the run ended with at earlier budgets, where it came to an end."""
+        files = [self.path / best_at(budget) for budget in self.earlier_budgets]
+        return [SoftPrompt.load(file) for file in files if file.is_file()]
 
     def read_state(self) -> tuple[State, list[HistoryLine]] | None:
         """Return the saved state and the history up to it, or None where no generation was finished.
@@ -106,19 +111,35 @@ class RunDirectory:
                 if len(self._history_lines()) > 1:
                     raise ValueError("state.npz is missing")
                 return None
-            state = read_arrays(self.path / STATE)
-            if str(state.pop("digest", "")) != _digest(state):
-                raise ValueError("state.npz was changed")
-            if str(state.pop("config")) != fingerprint(self.config):
-                raise ValueError("state.npz belongs to another configuration")
+            state = self.read_arrays()
             generations = int(state["generation"])
             lines = self._history_lines()[:generations]
             if len(lines) != generations:
                 raise ValueError(f"history.jsonl has {len(lines)} of {generations} generations")
             if str(state.pop("history")) != fingerprint("".join(lines)):
                 raise ValueError("history.jsonl was changed")
-        file = self.path / HISTORY
-        return state, [parse_record(HistoryLine, parse_json(line, file), file) for line in lines]
+        return state, read_history(lines, self.path / HISTORY)
+
+    def read_arrays(self) -> State:
+        """Return what `write_state` wrote.
+
+        Raises:
+            ValueError: It is damaged, or another configuration's.
+        """
+        state = read_arrays(self.path / STATE)
+        if str(state.pop("digest", "")) != _digest(state):
+            raise ValueError("state.npz was changed")
+        if str(state.pop("config")) not in self._seals():
+            raise ValueError("state.npz belongs to another configuration")
+        return state
+
+    def _seals(self) -> list[str]:
+        """Return the fingerprints of the configuration now and with every earlier budget."""
+        config, seals = tomllib.loads(self.config), [fingerprint(self.config)]
+        for count, budget in enumerate(self.earlier_budgets):
+            before = with_budget(config, budget, self.earlier_budgets[:count])
+            seals.append(fingerprint(tomli_w.dumps(before)))
+        return seals
 
     @contextmanager
     def naming_state(self) -> Generator[None]:
@@ -142,111 +163,37 @@ class RunDirectory:
         return file.read_text("utf-8").splitlines(keepends=True) if file.is_file() else []
 
 
-@contextmanager
-def open_run(
-    path: str | Path, config: Mapping[str, Any], *, resume: bool
-) -> Generator[RunDirectory]:
-    """Hold a run directory to write to.
+def history_text(history: Sequence[HistoryLine]) -> str:
+    """Return a history as its file holds it, a line a generation."""
+    return "".join(json.dumps(vars(line), allow_nan=False) + "\n" for line in history)
+
+
+def read_history(lines: Sequence[str], file: Path) -> list[HistoryLine]:
+    """Return the generations of some lines of a history.
 
     Args:
-        path: The directory; made where it is missing.
-        config: The effective settings.
-        resume: Whether to go on with what is there.
+        lines: The lines.
+        file: What to call their file in a message.
 
     Raises:
-        UsageError: It holds a run and `resume` was not asked for, or another run, or another process is
-            writing to it.
-        FailureError: It cannot be written.
+        FailureError: A line is damaged.
     """
-    directory = RunDirectory(Path(path), tomli_w.dumps(dict(config)))
-    try:
-        with open_directory(directory.path, CONFIG, "run", directory.config) as saved:
-            if set(saved.get("search", ())) & _OF_EARLIER_VERSIONS and not directory.finished:
-                raise UsageError(
-                    f"the run in {path} was begun by acculturate 0.1, whose state cannot be read",
-                    "Use another --out, or finish it with that version.",
-                )
-            if saved and not resume:
-                raise UsageError(
-                    f"{path} already holds this run", "Add --resume to go on, or use another --out."
-                )
-            for name in FILES:
-                remove_leftovers(directory.path / name)
-            try:
-                yield directory
-            except UsageError:
-                # Before its first generation: the mended request may use the same directory.
-                if not (directory.path / STATE).is_file():
-                    for name in (CONFIG, PROVENANCE, GUARD, CONTENT, ANSWERS):
-                        (directory.path / name).unlink(missing_ok=True)
-                    with suppress(OSError):  # where it holds anything else
-                        (directory.path / CONTENT).parent.rmdir()
-                raise
-    except WriteError as error:
-        raise FailureError(
-            str(error), f"{error.hint} The same command with --resume goes on."
-        ) from error
+    return [parse_record(HistoryLine, parse_json(line, file), file) for line in lines]
 
 
-@contextmanager
-def open_directory(path: Path, file: str, what: str, settings: str) -> Generator[dict[str, Any]]:
-    """Hold a directory that is new or was made with the same settings, and write these where it is new.
-
-    Args:
-        path: The directory; made where it is missing.
-        file: Name of the file with its settings.
-        what: Kind of the directory, for messages: "run" or "experiment".
-        settings: The settings, as TOML.
-
-    Yields:
-        The settings that were saved in it; empty where it is new.
-
-    Raises:
-        UsageError: It holds something else, or another process is writing to it.
-        FailureError: It cannot be written, or its settings are damaged.
-    """
-    try:
-        if path.exists() and not path.is_dir():
-            raise UsageError(f"{path} is not a directory", "Choose another --out.")
-        is_new = not (path / file).is_file()
-        # A process that was killed before it had written the settings leaves these.
-        left = [p.name == ".lock" or is_leftover(p, file) for p in path.glob("*") if is_new]
-        if not all(left):
-            raise UsageError(
-                f"{path} holds files and no {what}", "Choose an empty or new directory."
-            )
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FailureError(
-            f"cannot make {path}: {error.strerror}", "Choose another --out."
-        ) from error
-    with lock_folder(path):
-        remove_leftovers(path / file)
-        saved = {} if is_new else read_toml(path / file)
-        difference = None if is_new else _first_difference(saved, tomllib.loads(settings))
-        if difference:
-            raise UsageError(
-                f"{path} holds another {what}: {difference}",
-                f"Use another --out, or the settings of that {what} to go on with it.",
-            )
-        if is_new:
-            write_text(path / file, settings)
-        yield saved
+def best_at(budget: int) -> str:
+    """Return the name of the file with the best prompt of an earlier budget."""
+    return f"best-{budget}.safetensors"
 
 
-def _first_difference(saved: dict[str, Any], asked: dict[str, Any], at: str = "") -> str | None:
-    """Return the first setting in which two configurations differ, in words, or None."""
-    for key in [key for key in saved | asked if key not in _OF_EARLIER_VERSIONS]:
-        name = f"{at}{key}"
-        there, here = saved.get(key), asked.get(key)
-        if isinstance(there, dict) and isinstance(here, dict):
-            tables = cast("dict[str, Any]", there), cast("dict[str, Any]", here)
-            if inner := _first_difference(*tables, f"{name}."):
-                return inner
-        elif there != here:
-            shown = ["not set" if value is None else repr(value) for value in (there, here)]
-            return f"{name} is {shown[0]} there and {shown[1]} here"
-    return None
+def with_budget(config: Mapping[str, Any], budget: int, earlier: Sequence[int]) -> dict[str, Any]:
+    """Return settings with another budget, the optimiser's as well where it was the same."""
+    search = {name: value for name, value in config["search"].items() if name != "earlier_budgets"}
+    own = search.get("settings", {})
+    if own.get("budget") == search["budget"]:
+        search["settings"] = own | {"budget": budget}
+    search["budget"] = budget
+    return {**config, "search": search | ({"earlier_budgets": [*earlier]} if earlier else {})}
 
 
 def _digest(state: State) -> str:

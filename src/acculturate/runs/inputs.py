@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from acculturate.formatting import visible
+from acculturate.metrics.attained import LEAST
 from acculturate.model.answers import Chat, Exchange
 from acculturate.record_files import Keyed, Numbers
 from acculturate.survey.instrument import Aggregate
@@ -66,6 +67,7 @@ class SurveySettings:
         anchor: A name, or the constant of each dimension.
         variant: Variant of the scoring.
         respondents: Of the reading "sampled".
+        also: Other questionnaires of the objective, joined with commas, with their tables.
     """
 
     country: str
@@ -82,6 +84,12 @@ class SurveySettings:
     anchor: Anchor = "midpoint"
     variant: str | None = None
     respondents: int = 1
+    also: str | None = None
+
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """Names of the other questionnaires of the objective."""
+        return tuple(name.partition("=")[0].strip() for name in (self.also or "").split(","))
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,7 @@ class SearchSettings:
         placement: Where the soft prompt goes.
         optimizer: Name of the search algorithm.
         max_divergence: Limit on the divergence [nats a token].
+        earlier_budgets: Budgets that the run had before it was given more.
     """
 
     budget: int
@@ -101,6 +110,7 @@ class SearchSettings:
     placement: str
     optimizer: str = ""
     max_divergence: OptionalNumber = None
+    earlier_budgets: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,6 +145,51 @@ class OwnAnswers:
     """The untouched model's own answers, which the guard of a run reads: guard.json."""
 
     answers: tuple[Exchange, ...]
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """The answers of a teacher, the same model behind a long context, that a run learns: teacher.json.
+
+    Attributes:
+        context: All that stands in front of a question.
+        questions: Open questions.
+        answers: The teacher's answer to each.
+        attained: Share of the wanted shift that it makes on the tuning forms; None where nothing is wanted.
+        correlation: Of its shift with the wanted one, over dimensions; None for fewer than three.
+        wanted: The wanted shift of each dimension.
+        shift: The teacher's.
+        asked: Forms it was asked and answers it wrote.
+    """
+
+    context: str
+    questions: tuple[str, ...]
+    answers: tuple[str, ...]
+    attained: OptionalNumber
+    correlation: OptionalNumber
+    wanted: Numbers
+    shift: Numbers
+    asked: int
+
+    @property
+    def unmoved(self) -> tuple[str, ...]:
+        """The dimensions that the teacher moves by less than a tenth of what is wanted, or the other way."""
+        return tuple(
+            key
+            for key, wanted in self.wanted.items()
+            if self.shift.get(key, 0.0) * wanted < LEAST * wanted**2
+        )
+
+    @property
+    def warning(self) -> str | None:
+        """A sentence on what the teacher does not move; None where it moves all of it."""
+        if not self.unmoved:
+            return None
+        share = "none" if self.attained is None else f"{self.attained:.0%}"
+        return (
+            f"The teacher makes {share} of the wanted shift on the tuning forms, and does not move "
+            f"{', '.join(self.unmoved)}: of these its answers teach nothing, or the contrary."
+        )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field
 
-from acculturate.formatting import digits_for, loss_text
+from acculturate.formatting import digits_for, divergence_text, loss_text, perplexity_text
 from acculturate.metrics.content import Content
 from acculturate.record_files import Intervals, Keyed, Numbers, OptionalInterval
 from acculturate.runs.inputs import OptionalNumber, TargetScores
@@ -222,6 +222,26 @@ class Evaluation(Keyed):
         cells = [cell for row in self.rows for cell in (row.tuning, row.held_out)]
         return any(cell is not None and cell.interval is not None for cell in cells)
 
+    def texts(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """Return header and rows of the table as they are shown."""
+        asked = f"{self.forms.tuning} tuning forms", f"{self.forms.held_out} held-out forms"
+        return ("", *asked, "held-out content", "divergence", "perplexity"), [
+            (
+                row.label,
+                self.text(row.tuning and row.tuning.loss),
+                self.text(row.held_out and row.held_out.loss),
+                loss_text(row.content, 2),
+                divergence_text(row.divergence),
+                perplexity_text(row.perplexity),
+            )
+            for row in self.rows
+        ]
+
+    @property
+    def title(self) -> str:
+        """The title of the table."""
+        return f"Loss to {self.target.country} ({self.target.table})"
+
     def method(self, key: str) -> Method | None:
         """Return the row of a method, or None where it was not measured."""
         return next((row for row in self.rows if row.method == key), None)
@@ -247,6 +267,7 @@ class Done(Keyed):
         violation: Amount by which the best prompt is past the limits; 0 within them.
         tokens: Read by the model while it searched.
         seconds: Spent on the search, interrupted sessions included.
+        earlier_budgets: Budgets that the run had before it was given more, the first one first.
     """
 
     stop_reason: str
@@ -264,6 +285,18 @@ class Done(Keyed):
     violation: Annotated[float, _renamed("violation", "excess")]
     tokens: int
     seconds: float
+    earlier_budgets: tuple[int, ...] = ()
+
+    @property
+    def more_budget(self) -> str | None:
+        """A sentence on a run that was given more budget; None for any other."""
+        if not self.earlier_budgets:
+            return None
+        budgets = ", then ".join(f"{budget:,}" for budget in self.earlier_budgets)
+        return (
+            f"It began with a budget of {budgets} evaluations and was given more: a search that plans with its "
+            "budget, as adam and l-shade do, is then not the one that all of it makes from the start."
+        )
 
 
 @dataclass(frozen=True)

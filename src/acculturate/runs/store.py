@@ -17,6 +17,7 @@ from acculturate import progress
 from acculturate.arguments import checked
 from acculturate.benchmarks import Result
 from acculturate.errors import AcculturateError, FailureError, UsageError, WriteError
+from acculturate.formatting import loss_text
 from acculturate.io import disk_is_full, fingerprint
 from acculturate.metrics.behaviour import Behaviour
 from acculturate.metrics.extremes import Extremes
@@ -41,12 +42,14 @@ from acculturate.runs.checks import Checks, HeldOut, OtherSurveys, Refusal, Refu
 from acculturate.runs.inputs import FORMAT, Config, Provenance, flat
 from acculturate.runs.records import RunRecords
 from acculturate.runs.results import Done, Evaluation, FrontierPoints, Generation, UntouchedContent
+from acculturate.tables import html_table
 
 T = TypeVar("T")
 
 CONFIG, PROVENANCE, HISTORY = "config.toml", "provenance.json", "history.jsonl"
 STATE, BEST, DONE = "state.npz", "best.safetensors", "DONE.json"
-GUARD = "guard.json"
+GUARD, TEACHER = "guard.json", "teacher.json"
+"""What the untouched model, and a teacher, wrote for the search; the teacher where there is one."""
 SUMMARY, FRONTIER = "evaluation/summary.json", "evaluation/frontier.json"
 CONTENT = "evaluation/content.json"
 ANSWERS = "evaluation/answers.npz"
@@ -86,6 +89,18 @@ class Run:
     soft_prompt: SoftPrompt
     outcome: Done
     summary: Evaluation
+
+    def __repr__(self) -> str:
+        before, after = self.outcome.held_out_naive_loss, self.outcome.held_out_loss
+        losses = f"held-out loss {loss_text(before, 2)} to {loss_text(after, 2)}"
+        return f"Run({str(self.directory)!r}, {self.summary.target.country}: {losses})"
+
+    def _repr_html_(self) -> str:
+        """Return the result table for a notebook."""
+        stopped = f"{self.outcome.evaluations} evaluations; {self.outcome.stop_reason}."
+        return html_table(
+            self.summary.title, *self.summary.texts(), [stopped, f"run: {self.directory}"]
+        )
 
     @classmethod
     @checked
@@ -361,10 +376,11 @@ class Memo:
 def _check_run(path: Path) -> None:
     if not (path / CONFIG).is_file():
         why = "it holds no config.toml" if path.is_dir() else "there is no such directory"
-        raise UsageError(
-            f"no run in {path}: {why}",
-            "Give the directory that `acculturate tune` made, not one above or below it.",
-        )
+        hint = "Give the directory that `acculturate tune` made, not one above or below it."
+        if (path / "profile.json").is_file():
+            why = "it holds a profile of `acculturate measure`"
+            hint = "Its figure and its table are in it: profile.pdf and profile.tex."
+        raise UsageError(f"no run in {path}: {why}", hint)
 
 
 def _read_if_there(kind: type[T], path: Path) -> T | None:

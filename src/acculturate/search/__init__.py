@@ -7,11 +7,13 @@ from acculturate.search.dominance import Frontier
 from acculturate.search.fitness import Fitness
 from acculturate.search.gde3 import GDE3
 from acculturate.search.l_shade import FIRST_POPULATION, LSHADE
+from acculturate.search.multitask import NewTask, SharedPrompt, Sharing, Together
 from acculturate.search.names import OPTIMIZERS, by_name, summary, takes
 from acculturate.search.optimizer import COST_OF_A_GRADIENT, Best, Optimizer
 from acculturate.search.particle_swarm import ParticleSwarm
 from acculturate.search.random_search import RandomSearch
-from acculturate.search.space import SPACES, Full, LowRank, Mixture, Space, read_name
+from acculturate.search.space import SPACES, Full, LowRank, Mixture, Scaled, Space, read_name
+from acculturate.search.state import State
 from acculturate.search.variation import SMALLEST_POPULATION
 
 __all__ = [
@@ -31,11 +33,17 @@ __all__ = [
     "Full",
     "LowRank",
     "Mixture",
+    "NewTask",
     "Optimizer",
     "ParticleSwarm",
     "RandomSearch",
+    "Scaled",
     "SepCMAES",
+    "SharedPrompt",
+    "Sharing",
     "Space",
+    "State",
+    "Together",
     "by_name",
     "read_name",
     "summary",

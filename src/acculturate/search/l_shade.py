@@ -18,7 +18,7 @@ from acculturate.search.settings import BOUNDS, Bounds, check_budget, check_whol
 from acculturate.search.variation import POPULATION, SMALLEST_POPULATION, Parents, cross, draw_other
 
 FIRST_POPULATION = 10
-"""Measured at 150, 400 and 2,000 evaluations beside 20 and 40 or 50; see docs/log.md."""
+"""Measured at 150, 400 and 2,000 evaluations beside 20 and 40 or 50; see research/log.md."""
 
 # Stands in the memory of CR for the paper's terminal value: CR is 0 from then on.
 _TERMINAL = -1.0
@@ -98,9 +98,13 @@ class LSHADE(Optimizer):
     @property
     def population_size(self) -> int:
         """See `Optimizer.population_size`."""
+        if self._best is None:
+            return self.population
         # (10): N = round((N_min - N_init) NFE / MAX_NFE + N_init)
-        used = 0.0 if self._best is None else min(self._state.told / self.budget, 1.0)
-        return round((self.smallest - self.population) * used + self.population)
+        used = min(self._state.told / self.budget, 1.0)
+        planned = round((self.smallest - self.population) * used + self.population)
+        # Given more budget, a population that has shrunk waits until its turn comes.
+        return min(planned, len(self._state.parents.population))
 
     def parents(self) -> Fitness | None:
         """See `Optimizer.parents`."""

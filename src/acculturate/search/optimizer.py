@@ -8,6 +8,7 @@ for the loop.
 from __future__ import annotations
 
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -23,6 +24,10 @@ from acculturate.search.state import State, damaged, dump, load
 
 COST_OF_A_GRADIENT = 3
 """Evaluations that a candidate with its gradient counts for: a pass forward, and one back of twice its work."""
+
+
+_BUDGET = re.compile(r'"budget": \d+, ')
+"""The budget among the settings of an optimiser, as JSON."""
 
 
 @final
@@ -197,6 +202,8 @@ class Optimizer(ABC):
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on from a `state`, instead of `start`; the optimiser is made with the same settings.
 
+        Its budget may be another one: what is planned with it goes on by the new one from where it is.
+
         Raises:
             UsageError: The state is another optimiser's, or of other settings.
             FailureError: The state is damaged.
@@ -205,7 +212,7 @@ class Optimizer(ABC):
         self._check_not_started()
         lengths: dict[str, int] = {}
         saved = load(Progress, state, lengths)
-        if saved.optimizer != self._identity():
+        if _BUDGET.sub("", saved.optimizer) != _BUDGET.sub("", self._identity()):
             raise UsageError(
                 f"the saved search is {saved.optimizer}, this one is {self._identity()}",
                 hint="Resume with the settings the run was started with.",

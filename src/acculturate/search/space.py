@@ -20,10 +20,10 @@ from acculturate.search.fitness import Vectors
 
 Prompts = Float[np.ndarray, "candidate token hidden"]
 
-SPACES = ("full", "low-rank", "mixture")
-"""Names of spaces; all but "full" take a number behind a colon, as in "mixture:64"."""
+SPACES = ("full", "low-rank", "mixture", "multitask")
+"""Names of spaces; behind a colon stands a number, as in "mixture:64", or for "multitask" a directory."""
 
-_EXAMPLES = "full, low-rank:2 or mixture:64"
+_EXAMPLES = "full, low-rank:2, mixture:64 or multitask:DIRECTORY"
 
 REMOVED: Mapping[str, str] = {
     "ball": "full with --max-divergence",
@@ -96,6 +96,32 @@ class Full(Space):
 
 
 @final
+class Scaled(Space):
+    """Every entry is searched, as its distance from the base in units of its own.
+
+    Args:
+        base: The prompt of the zero vector.
+        units: Size of each entry of a row.
+    """
+
+    def __init__(
+        self, base: Float[np.ndarray, "token hidden"], units: Float[np.ndarray, " hidden"]
+    ) -> None:
+        super().__init__(base, base.size, 1.0)
+        self._units = units.astype(np.float64)
+
+    def vectors(self, prompts: Prompts) -> Vectors:
+        """Return the search vectors of soft prompts, float32."""
+        return ((prompts - self.base) / self._units).reshape(len(prompts), -1).astype(np.float32)
+
+    def _prompts(self, vectors: Vectors) -> Prompts:
+        return self.base + vectors.reshape(-1, *self.base.shape) * self._units
+
+    def _backward(self, vectors: Vectors, gradients: Prompts) -> Vectors:
+        return (gradients * self._units).reshape(len(vectors), -1)
+
+
+@final
 class Mixture(Space):
     """`base` plus, for every virtual token, a free linear mixture of the same real ones.
 
@@ -154,16 +180,19 @@ class LowRank(Space):
 
 
 def read_name(name: str) -> tuple[str, int]:
-    """Split "mixture:64" into its kind and its number, which is 0 for "full".
+    """Split "mixture:64" into its kind and its number, which is 0 for "full" and "multitask".
 
     Raises:
-        UsageError: There is no such space, or its number is missing or out of range.
+        UsageError: There is no such space, or its number or directory is missing or out of range.
     """
-    kind, _, number = name.strip().lower().partition(":")
+    kind, _, number = name.strip().partition(":")
+    kind = kind.lower()
     if kind in REMOVED:
         raise UsageError(f"the space {name!r} was removed in version 0.2", f"Use {REMOVED[kind]}.")
     if kind not in SPACES:
         raise UsageError(f"there is no space {name!r}", f"Use {_EXAMPLES}.")
+    if kind == "multitask" and number:
+        return kind, 0
     is_count = re.fullmatch(r"0*[1-9][0-9]{0,4}", number)
     if number if kind == "full" else not is_count:
         raise UsageError(

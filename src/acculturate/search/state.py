@@ -17,6 +17,7 @@ from jaxtyping import Float, Int, Shaped
 from acculturate.errors import FailureError
 
 State = dict[str, np.ndarray]
+"""State of a search as plain arrays by name: what `Optimizer.state` returns and `Optimizer.restore` takes."""
 Record = TypeVar("Record")
 
 _SINGLE: Mapping[Any, Any] = {

@@ -85,9 +85,9 @@ class Answer(ABC):
         }
 
     def _usage(self) -> dict[str, int]:
-        """Count the tokens of each prompt once, and those that were written; virtual ones of a variant not."""
+        """Count the tokens of each prompt once, and those that were written; not a variant's own."""
         prompts = self._jobs[:: self._asked.n]
-        read = sum(len(job.tokens) + (0 if job.name else job.virtual_count) for job in prompts)
+        read = sum(len(job.given) + (0 if job.name else job.virtual_count) for job in prompts)
         written = sum(self._written)
         return {
             "prompt_tokens": read,
@@ -109,7 +109,7 @@ class CompletionAnswer(Answer):
         self._chances: list[list[Chance]] = [[] for _ in jobs]
         self._offsets = [0] * len(jobs)
         if self._asked.echo:
-            self._texts = [self._decode(job.tokens) for job in jobs]
+            self._texts = [self._decode(job.given) for job in jobs]
 
     def first(self) -> list[dict[str, Any]]:
         """See `Answer.first`."""
@@ -172,29 +172,75 @@ class ChatAnswer(Answer):
     kind, chunk_kind, prefix = "chat.completion", "chat.completion.chunk", "chatcmpl"
     _asked: ChatRequest
 
+    def begin(self, jobs: Sequence[Job]) -> None:
+        """See `Answer.begin`."""
+        super().begin(jobs)
+        self._read: list[Chance] = []
+        self._chances: list[list[Chance]] = [[] for _ in jobs]
+
     def first(self) -> list[dict[str, Any]]:
         """See `Answer.first`."""
         role = {"role": "assistant", "content": ""}
-        return [self._chunk(index, role, None) for index in range(self.count)]
+        return [self._chunk(index, role) for index in range(self.count)]
 
     def add(self, index: int, piece: Piece) -> list[dict[str, Any]]:
         """See `Answer.add`."""
-        begun = self._texts[index].strip()
+        text = self._begun(piece.text) if not self._texts[index].strip() else piece.text
         super().add(index, piece)
-        # A reply begins with its first word, not with the space between that and the cue.
-        text = piece.text if begun else piece.text.lstrip()
-        chunks = [self._chunk(index, {"content": text}, None)] if text else []
-        return chunks + ([self._chunk(index, {}, piece.end)] if piece.end else [])
+        if not piece.written:  # what was read, the same for every choice
+            self._read += piece.chances if index == 0 else ()
+            return []
+        self._chances[index] += piece.chances
+        told = self._logprobs(piece.chances)
+        chunks = [self._chunk(index, {"content": text}, told)] if text or told else []
+        return chunks + ([self._chunk(index, {}, end=piece.end)] if piece.end else [])
+
+    def whole(self) -> dict[str, Any]:
+        """See `Answer.whole`."""
+        if (count := self._asked.prompt_logprobs) is None:
+            return super().whole()
+        return super().whole() | {"prompt_logprobs": [self._place(c, count) for c in self._read]}
 
     def _choice(self, index: int) -> dict[str, Any]:
-        message = {"role": "assistant", "content": self._texts[index].lstrip(), "refusal": None}
+        content = self._begun(self._texts[index])
         return {
             "index": index,
-            "message": message,
-            "logprobs": None,
+            "message": {"role": "assistant", "content": content, "refusal": None},
+            "logprobs": self._logprobs(self._chances[index]),
             "finish_reason": self._ends[index],
         }
 
-    def _chunk(self, index: int, delta: dict[str, str], end: str | None) -> dict[str, Any]:
-        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": end}
+    def _chunk(
+        self, index: int, delta: dict[str, str], told: Any = None, end: str | None = None
+    ) -> dict[str, Any]:
+        choice = {"index": index, "delta": delta, "logprobs": told, "finish_reason": end}
         return self._head(self.chunk_kind, [choice])
+
+    def _begun(self, text: str) -> str:
+        """Begin a reply with its first word, not with the space between that and what stands before."""
+        return text if self._asked.continue_final_message else text.lstrip()
+
+    def _logprobs(self, chances: Sequence[Chance]) -> dict[str, Any] | None:
+        if not self._asked.logprobs or not chances:
+            return None
+        count = self._asked.top_logprobs or 0
+        content = [
+            self._token(chance.token, chance.log_probability)
+            | {"top_logprobs": [self._token(*each) for each in chance.likeliest[:count]]}
+            for chance in chances
+        ]
+        return {"content": content, "refusal": None}
+
+    def _token(self, token: int, log: float | None) -> dict[str, Any]:
+        text = self._decode([token])
+        return {"token": text, "logprob": max(log or 0.0, _LOWEST), "bytes": list(text.encode())}
+
+    def _place(self, chance: Chance, count: int) -> dict[str, Any] | None:
+        """Return a token of the prompt, the likeliest tokens of its place behind it, as vLLM does."""
+        if chance.log_probability is None:
+            return None
+        told = dict([(chance.token, chance.log_probability), *chance.likeliest[:count]])
+        return {
+            str(token): {"logprob": max(log, _LOWEST), "decoded_token": self._decode([token])}
+            for token, log in told.items()
+        }

@@ -90,16 +90,22 @@ class Api:
     async def _chat(self, request: Request) -> Response:
         asked = await read_body(request, ChatRequest)
         variant = self._variant(asked.model)
-        messages = [message.told() for message in asked.messages]
-        for _, text in messages:
+        messages, reply = asked.conversation
+        for _, text in (*messages, ("assistant", reply)):
             self._check_size(text, "messages")
         try:
-            job = chat_job(self._model, variant, messages)
+            job = chat_job(self._model, variant, messages, reply)
         except UsageError as error:
             raise ApiError(400, _words(error), "messages") from error
         most = asked.max_completion_tokens or asked.max_tokens
         room = self._engine.longest - len(job.tokens) - job.virtual_count
-        jobs = self._jobs(asked, [replace(job, max_tokens=most or max(1, min(_CHAT_TOKENS, room)))])
+        job = replace(
+            job,
+            max_tokens=most or max(1, min(_CHAT_TOKENS, room)),
+            likeliest=asked.likeliest,
+            reads_prompt=asked.prompt_logprobs is not None,
+        )
+        jobs = self._jobs(asked, [job])
         return await self._answer(request, asked, jobs, ChatAnswer(asked, self._decode))
 
     def _about(self, variant: Variant) -> dict[str, Any]:
@@ -109,6 +115,7 @@ class Api:
             "created": self._started,
             "owned_by": "acculturate",
             "max_model_len": self._engine.longest,
+            "meta": {"chat_template": self._model.chat == "template"},
         }
 
     def _variant(self, name: str) -> Variant:
@@ -125,17 +132,25 @@ class Api:
         """Return the prompts of a request that stand behind no embeddings."""
         if asked.prompt_embeds is not None and asked.echo:
             return []
-        placement = variant.prompt.placement if variant.prompt else "front"
-        leading, jobs = self._model.leading, list[Job]()
-        for tokens in self._tokens(asked):
-            if variant.prompt is None:
-                jobs.append(Job(tokens))
-                continue
-            begins = tuple(tokens[: len(leading)]) == leading
-            behind = len(leading) if begins else 0
-            at = {"front": 0, "after-bos": behind, "before-answer": len(tokens)}[placement]
-            name = None if placement == "before-answer" else variant.name
-            jobs.append(Job(tokens, virtual=variant.prompt.embeddings, at=at, name=name))
+        prompt, leading = variant.prompt, self._model.leading
+        if prompt is None:
+            return [Job(tokens) for tokens in self._tokens(asked)]
+        line = self._model.encode_text(f"{prompt.line}\n")[len(leading) :] if prompt.line else ()
+        late, jobs = prompt.placement == "before-answer", list[Job]()
+        for given in self._tokens(asked):
+            behind = len(leading) if tuple(given[: len(leading)]) == leading else 0
+            tokens = (*given[:behind], *line, *given[behind:])
+            at = len(tokens) if late else 0 if prompt.placement == "front" else behind
+            jobs.append(
+                Job(
+                    tokens,
+                    virtual=prompt.embeddings,
+                    at=at,
+                    name=None if late else variant.name,
+                    in_layers=prompt.placement == "prefix",
+                    line=(behind, behind + len(line)),
+                )
+            )
         return jobs
 
     def _given(self, asked: CompletionRequest) -> list[Job]:
@@ -186,7 +201,9 @@ class Api:
     def _jobs(self, asked: Sampled, prompts: Sequence[Job]) -> list[Job]:
         """Return the jobs of a request, `n` for each prompt, after checking that there is room for them."""
         for job in prompts:
-            if not len(job.tokens) + job.virtual_count:
+            if len(job.tokens) + job.virtual_count == 0 or (
+                job.in_layers and job.at == len(job.tokens)
+            ):
                 raise ApiError(400, "the prompt is empty", "prompt")
             try:
                 self._engine.check(job)

@@ -13,24 +13,28 @@ from acculturate.serving.engine import Engine, Job, Piece
 from acculturate.serving.variants import Variant
 
 
-def chat_job(model: LanguageModel, variant: Variant, messages: Sequence[tuple[str, str]]) -> Job:
+def chat_job(
+    model: LanguageModel, variant: Variant, messages: Sequence[tuple[str, str]], reply: str = ""
+) -> Job:
     """Return the job of a variant's reply.
 
     Args:
         model: The model.
         variant: The variant that replies.
         messages: Role and text of each message.
+        reply: Beginning of the reply.
 
     Raises:
         UsageError: The model's template refuses the conversation.
     """
     tuned_with = variant.prompt.line if variant.prompt else ""
-    encoded = model.encode_chat(messages, variant.line or tuned_with)
+    encoded = model.encode_chat(messages, variant.line or tuned_with, reply)
     job = Job(encoded.tokens, stop=() if model.chat == "template" else (NEXT_QUESTION,))
     if variant.prompt is None or variant.line:
         return job
-    at = encoded.prompt_at(variant.prompt.placement)
-    return replace(job, virtual=variant.prompt.embeddings, at=at, name=variant.name)
+    placement, virtual = variant.prompt.placement, variant.prompt.embeddings
+    at, in_layers = encoded.prompt_at(placement), placement == "prefix"
+    return replace(job, virtual=virtual, at=at, name=variant.name, in_layers=in_layers)
 
 
 def seed_of(seed: int, choice: int = 0) -> list[int]:

@@ -59,6 +59,9 @@ class Job:
         virtual: Embeddings that stand in it, if any.
         at: Number of tokens that stand before these.
         name: Of the embeddings where many texts have them; see `Decoder.text`.
+        in_layers: Whether they are no embeddings but a prefix, the keys and values of all layers.
+        line: First and last place (exclusive) of tokens that are not the client's but the variant's line, of
+            which nothing is told.
         max_tokens: Number of tokens to write, at most.
         temperature: See `choose`.
         top_p: See `choose`.
@@ -74,6 +77,8 @@ class Job:
     virtual: Prompt | None = None
     at: int = 0
     name: str | None = None
+    in_layers: bool = False
+    line: tuple[int, int] = (0, 0)
     max_tokens: int = 16
     temperature: float = 1.0
     top_p: float = 1.0
@@ -88,6 +93,11 @@ class Job:
         """Number of embeddings that stand in it."""
         return 0 if self.virtual is None else len(self.virtual)
 
+    @property
+    def given(self) -> tuple[int, ...]:
+        """The tokens without those of the variant's line."""
+        return (*self.tokens[: self.line[0]], *self.tokens[self.line[1] :])
+
 
 class Full(Exception):
     """No place to wait in is left."""
@@ -99,12 +109,12 @@ class _Place:
     def __init__(self, job: Job, text: Text, ids: list[int | None], decode: Any) -> None:
         self.job, self.text = job, text
         self.ids = ids
-        """Tokens of the prompt; None for virtual ones."""
+        """Tokens of the prompt; None for virtual ones and those of a variant's line."""
         self.token: int | None = None
         self.written = 0
         self.writing = Writing(decode, job.tokens[-_CONTEXT:], job.stop)
         self.random = np.random.default_rng(job.seed)
-        self.done = False
+        self.done = self.told = False
 
 
 def _failure(error: Exception) -> FailureError:
@@ -216,10 +226,15 @@ class Engine:
             job.deliver(error)
 
     def _start(self, job: Job) -> _Place:
-        ids = [*job.tokens[: job.at], *[None] * job.virtual_count, *job.tokens[job.at :]]
-        # Of what is read once for all nothing can be told.
-        name = None if job.reads_prompt else job.name
-        text = self._decoder.text(job.tokens, job.virtual, job.at, name)
+        first, behind = job.line
+        told = [*job.tokens[:first], *[None] * (behind - first), *job.tokens[behind:]]
+        ids = [*told[: job.at], *[None] * job.virtual_count, *told[job.at :]]
+        if job.in_layers and job.virtual is not None:
+            text = self._decoder.behind_prefix(job.tokens, job.virtual, job.at)
+        else:
+            # Of what is read once for all nothing can be told.
+            name = None if job.reads_prompt else job.name
+            text = self._decoder.text(job.tokens, job.virtual, job.at, name)
         return _Place(job, text, ids, self.decode)
 
     def _read(self) -> None:
@@ -241,8 +256,9 @@ class Engine:
         """Tell of the chances of the prompt's tokens behind the states of a part of it."""
         likeliest = place.job.likeliest or 0
         told: list[Chance] = []
-        if start == 0 and place.ids[0] is not None:
-            told.append(Chance(place.ids[0], None))
+        if not place.told:  # the first token, and the one behind a prefix, follow from nothing
+            told += [Chance(token, None) for token in place.ids[: start + 1] if token is not None]
+            place.told = True
         following = place.ids[start + 1 : start + 1 + len(states)]
         for first in range(0, len(following), _PLACES):
             ids = following[first : first + _PLACES]

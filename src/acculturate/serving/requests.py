@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from starlette.requests import Request
 
 from acculturate.schema import place
@@ -90,6 +97,42 @@ class ChatRequest(Sampled):
     messages: list[ChatMessage] = Field(min_length=1)
     max_tokens: int | None = Field(None, ge=1)
     max_completion_tokens: int | None = Field(None, ge=1)
+    logprobs: bool = False
+    top_logprobs: int | None = Field(None, ge=0, le=1000)
+    prompt_logprobs: int | None = Field(None, ge=0, le=1000)
+    continue_final_message: bool = False
+    add_generation_prompt: bool = True
+
+    @model_validator(mode="after")
+    def _check(self) -> ChatRequest:
+        """Refuse what would be ignored, as vLLM does."""
+        if self.continue_final_message == self.add_generation_prompt:
+            raise ValueError(
+                "one of continue_final_message and add_generation_prompt is to be true"
+            )
+        if self.top_logprobs is not None and not self.logprobs:
+            raise ValueError("top_logprobs needs logprobs to be true")
+        if self.prompt_logprobs is not None and self.stream:
+            raise ValueError("prompt_logprobs are in no stream")
+        return self
+
+    @property
+    def likeliest(self) -> int | None:
+        """Number of likeliest tokens that are told of; None for no log-probabilities."""
+        written = (self.top_logprobs or 0) if self.logprobs else None
+        told = [count for count in (written, self.prompt_logprobs) if count is not None]
+        return max(told, default=None)
+
+    @property
+    def conversation(self) -> tuple[list[tuple[str, str]], str]:
+        """Role and text of each message, and the beginning of the reply that is to be continued."""
+        messages = [message.told() for message in self.messages]
+        if not self.continue_final_message:
+            return messages, ""
+        role, reply = messages.pop()
+        if role != "assistant":
+            raise ApiError(400, "the final message is not the assistant's", "messages")
+        return messages, reply
 
 
 async def read_body(request: Request, kind: type[T]) -> T:
@@ -106,5 +149,6 @@ async def read_body(request: Request, kind: type[T]) -> T:
             step for step in first["loc"] if step != "str" and not str(step).startswith(_CHOICES)
         ]
         param = place(steps) or None
-        what = first["msg"].removeprefix("Value error, ")
+        unknown = first["type"] == "extra_forbidden"
+        what = "is not known here" if unknown else first["msg"].removeprefix("Value error, ")
         raise ApiError(400, f"{param or 'the body'}: {what}", param) from error

@@ -232,6 +232,12 @@ def open_socket(host: str, port: int) -> socket.socket:
     return listening
 
 
+def url_of(host: str, listening: socket.socket) -> str:
+    """Return the address of a server that listens on a host's socket."""
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listening.getsockname()[1]}"
+
+
 def run_app(app: ASGIApp, listening: socket.socket) -> None:
     """Serve an app until it is told to stop by a signal.
 

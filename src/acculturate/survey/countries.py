@@ -25,6 +25,7 @@ from acculturate.survey.country_files import read_scores
 from acculturate.survey.country_names import DATA, find_name, name_key, plain
 from acculturate.survey.instrument import Instrument
 
+_OTHER_TABLE = "Choose another country, or give a table of your own as a CSV file."
 _SMALL = 0.1
 """Scores below this share of the ends of the published range are of another scale."""
 
@@ -45,6 +46,10 @@ class Country:
     scores: Mapping[str, float]
     iso: str | None
 
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{key}={score:g}" for key, score in self.scores.items())
+        return f"Country({self.name!r}, {self.table}: {scores})"
+
     def vector(self, instrument: Instrument) -> Float[np.ndarray, " dimension"]:
         """Return the scores in the order of the instrument's dimensions.
 
@@ -53,11 +58,8 @@ class Country:
                 all scores lie between 0 and 1, and the instrument's do not.
         """
         keys = [dimension.key for dimension in instrument.dimensions]
-        if missing := [key for key in keys if key not in self.scores]:
-            raise UsageError(
-                f"{self.name} has no {', '.join(missing)} in table {self.table}",
-                _where_complete(self.name, keys),
-            )
+        if missing := self._missing(instrument):
+            raise UsageError(missing, self._elsewhere(instrument) or _OTHER_TABLE)
         scores = np.array([self.scores[key] for key in keys])
         low, high = _ends(instrument)
         shares = bool(((scores >= 0) & (scores <= 1)).all()) and (len(keys) > 1 or scores[0] % 1)
@@ -68,6 +70,37 @@ class Country:
                 f"Multiply the scores of the table by {high - low:g}.",
             )
         return scores
+
+    def part_of(self, instrument: Instrument) -> Instrument:
+        """Return a questionnaire with the dimensions that the country has scores on.
+
+        Its last warning says what is left out, if anything is.
+
+        Raises:
+            UsageError: The country has no score on any; the hint names a table that has them.
+        """
+        missing = self._missing(instrument)
+        if missing is None:
+            return instrument
+        elsewhere = self._elsewhere(instrument)
+        if not {dimension.key for dimension in instrument.dimensions} & {*self.scores}:
+            raise UsageError(missing, elsewhere or _OTHER_TABLE)
+        why = f"{missing}: left out of scores, loss, shift and ranks."
+        return instrument.only(self.scores, f"{why} {elsewhere}".strip())
+
+    def _missing(self, instrument: Instrument) -> str | None:
+        """Say which scores the country does not have; None where it has all."""
+        keys = [each.key for each in instrument.dimensions if each.key not in self.scores]
+        return f"{self.name} has no {', '.join(keys)} in table {self.table}" if keys else None
+
+    def _elsewhere(self, instrument: Instrument) -> str:
+        """Name a table of the package that has all scores; empty where there is none."""
+        keys = {dimension.key for dimension in instrument.dimensions}
+        for key in table_names():
+            table = _built_in(key)
+            if self.name in table and keys <= set(table[self.name].scores):
+                return f"Table {key} has them."
+        return ""
 
 
 @dataclass(frozen=True)
@@ -92,6 +125,9 @@ class CountryTable:
     countries: tuple[Country, ...]
     warnings: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"CountryTable({self.key!r}, {len(self)} countries: {', '.join(self.dimensions)})"
+
     def __iter__(self) -> Iterator[Country]:
         return iter(self.countries)
 
@@ -115,11 +151,15 @@ class CountryTable:
             if set(self.dimensions) <= set(_built_in(key).dimensions) and name in _built_in(key)
         ]
         matches = [] if find_name(name) else self._spelt_like(name)  # else it is not misspelt
-        hint = f"`acculturate countries --table {self.key}` lists its {len(self)} countries."
+        built_in = self.key in table_names()
+        table = self.key if built_in else "FILE"
+        hint = f"`acculturate countries --table {table}` lists all that it has ({len(self)})."
         if elsewhere:
             hint = f"Table {elsewhere[0]} has it."
         elif matches:
             hint = f"Did you mean {' or '.join(matches)}?"
+        if built_in and not elsewhere:
+            hint += " Scores of your own come from a CSV file, with --table FILE."
         raise UsageError(f'table {self.key} has no country "{name}"', hint)
 
     def complete(self, instrument: Instrument | None = None) -> tuple[Country, ...]:
@@ -216,14 +256,6 @@ def _country(name: str, table: str, scores: Mapping[str, float]) -> Country:
         scores={key: score for key, score in scores.items() if not math.isnan(score)},
         iso=None if known is None else known.iso,
     )
-
-
-def _where_complete(name: str, dimensions: list[str]) -> str:
-    for key in table_names():
-        table = _built_in(key)
-        if name in table and set(dimensions) <= set(table[name].scores):
-            return f"Table {key} has them."
-    return "Choose another country, or give a table of your own as a CSV file."
 
 
 def _read_file(path: Path) -> CountryTable:

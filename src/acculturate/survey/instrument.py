@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -96,6 +96,7 @@ class Instrument:
         aggregate: The default way from differences to a target to a loss.
         languages: Text by language code.
         fingerprint: SHA-256 of the file or files, hexadecimal.
+        left_out: Keys of the file's dimensions that are not measured.
     """
 
     key: str
@@ -109,6 +110,11 @@ class Instrument:
     aggregate: Aggregate
     languages: Mapping[str, LanguageText]
     fingerprint: str
+    left_out: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        dimensions = ", ".join(dimension.key for dimension in self.dimensions)
+        return f"Instrument({self.key!r}, {len(self.items)} items: {dimensions})"
 
     def language(self, code: str) -> LanguageText:
         """Return the text in a language.
@@ -126,6 +132,24 @@ class Instrument:
     def options_of(self, item: Item) -> int:
         """Return the number of options of an item."""
         return self.scales[item.scale].options
+
+    def only(self, dimensions: Collection[str], why: str) -> Instrument:
+        """Return the same questionnaire with some of its dimensions.
+
+        Every item is asked all the same: answers in words are calibrated over all of them.
+
+        Args:
+            dimensions: Keys of those that stay.
+            why: The reason, a warning for every reader of a score.
+        """
+        left_out = [each.key for each in self.dimensions if each.key not in dimensions]
+        return replace(
+            self,
+            warnings=(*self.warnings, why),
+            dimensions=tuple(each for each in self.dimensions if each.key in dimensions),
+            variants={name: v for name, v in self.variants.items() if v.key in dimensions},
+            left_out=(*self.left_out, *left_out),
+        )
 
 
 def instrument_names() -> tuple[str, ...]:
@@ -278,22 +302,28 @@ def _warnings(languages: Mapping[str, LanguageText]) -> Iterator[str]:
         )
 
 
-def instrument_template(key: str, language: str = "en") -> str:
+def instrument_template(key: str, *languages: str) -> str:
     """Return a TOML file to fill in: the instrument without its words, for an official or other wording.
 
-    Constructs, scales, formulas, frames and poles are there; labels and wordings are empty, and
-    loading the file before they are filled in names the first one.
+    Constructs, scales and formulas are there; labels and wordings are empty, and loading the file before they
+    are filled in names the first one. Frames and poles are taken over in a language that the instrument has; in
+    any other one they are empty too, with ours beside them.
 
     Args:
         key: A name such as "vsm13", or the path of an instrument file.
-        language: Code of the language whose frames are taken over.
+        languages: Codes of the languages to write; the instrument's first one if there are none.
 
     Raises:
-        UsageError: The instrument or the language is unknown.
+        UsageError: The instrument is unknown, or a code is none.
     """
     import jinja2
 
     instrument = load_instrument(key)
+    known = instrument.languages
+    first = next(iter(known))
+    for code in languages:
+        if not re.fullmatch("[a-z]{2,3}(-[A-Za-z0-9]+)?", code):
+            raise UsageError(f'"{code}" is no language code', "Give one such as de or pt-BR.")
     made = tuple(_warnings(instrument.languages))
     # Text, not HTML: nothing is escaped but what TOML quotes.
     environment = jinja2.Environment(
@@ -303,7 +333,9 @@ def instrument_template(key: str, language: str = "en") -> str:
     return environment.from_string((DATA / "template.toml.jinja").read_text("utf-8")).render(
         instrument=instrument,
         warnings=[warning for warning in instrument.warnings if warning not in made],
-        text=instrument.language(language),
+        sections=[
+            (code, known.get(code, known[first]), code in known) for code in languages or (first,)
+        ],
     )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -23,6 +23,7 @@ from jaxtyping import Float
 from acculturate.arguments import checked_fields
 from acculturate.errors import UsageError
 from acculturate.formatting import suggestion
+from acculturate.survey.countries import Country
 from acculturate.survey.forms import Form
 from acculturate.survey.instrument import Aggregate, Dimension, Instrument
 
@@ -134,6 +135,18 @@ class Scoring:
             variant = self.instrument.variants[self.variant]
             dimensions[variant.key] = variant
         return tuple(dimensions.values())
+
+    def towards(self, target: Country) -> Scoring:
+        """Return the same scoring of the dimensions that a country has scores on.
+
+        Raises:
+            UsageError: It has none; see `Country.part_of`.
+        """
+        part, anchor = target.part_of(self.instrument), self.anchor
+        if not isinstance(anchor, str):
+            anchor = {dimension.key: anchor[dimension.key] for dimension in part.dimensions}
+        variant = self.variant if self.variant in part.variants else None
+        return replace(self, instrument=part, anchor=anchor, variant=variant)
 
     def by_key(self, values: Float[np.ndarray, " dimension"]) -> dict[str, float]:
         """Return one value a dimension by the dimension's key."""

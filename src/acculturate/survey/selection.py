@@ -70,9 +70,17 @@ def select_forms(pool: Sequence[Form], count: int | None = None) -> tuple[Form, 
     return selected[::width] if count == len(grids) else selected
 
 
-def forms_asked_once(instrument: Instrument) -> int:
-    """Return the number of forms that ask every item twice: once in each option order, where there are two."""
-    return len(ORDERS) * len(instrument.items)
+def forms_asked_once(
+    instrument: Instrument, language: str = "en", labels: Sequence[LabelKind] = ("words",)
+) -> int:
+    """Return the number of forms that ask every item once in each option order.
+
+    Words have no order: they ask every item as often with each set of option words for tuning.
+    """
+    sets = 1
+    if tuple(labels) == ("words",):
+        sets = len(instrument.language(language).word_sets_of("tuning"))
+    return len(ORDERS) * sets * len(instrument.items)
 
 
 def draw_forms(pool: Sequence[Form], count: int, rng: np.random.Generator) -> tuple[Form, ...]:

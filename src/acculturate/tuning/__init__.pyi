@@ -1,12 +1,13 @@
 from .aim import Aim as Aim
 from .baselines import in_context_line as in_context_line
 from .constraints import Constraints as Constraints
-from .loop import Progress as Progress
+from .country_search import Progress as Progress
 from .losses import AnswerLoss as AnswerLoss
 from .losses import ScoreLoss as ScoreLoss
 from .losses import questionnaires as questionnaires
 from .methods import Method as Method
 from .methods import make_method as make_method
+from .multitask import tune_together as tune_together
 from .objective import Objective as Objective
 from .objective import PopulationEvaluation as PopulationEvaluation
 from .run import tune as tune
@@ -16,6 +17,7 @@ from .settings import setting_fields as setting_fields
 from .start import start_search as start_search
 from .steering import find_steering as find_steering
 from .summary import measure_baselines as measure_baselines
+from .summary import measure_forms as measure_forms
 from .task import Task as Task
 from .task import make_task as make_task
 from .treatments import TREATMENTS as TREATMENTS

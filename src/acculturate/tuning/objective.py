@@ -19,6 +19,7 @@ from acculturate.model.answers import (
     Answers,
     Cotangent,
     DifferentiableModel,
+    Exchange,
     Query,
     join_answers,
 )
@@ -38,7 +39,8 @@ class PopulationEvaluation:
     Attributes:
         loss: Loss of the mean scores to the target, or to the untouched ones with the wanted shift; infinite
             where answers are not finite.
-        objective: The quantity minimised: the loss of the setting `objective`, plus the weighted divergence.
+        objective: The quantity minimised: the loss of the setting `objective`, plus the weighted divergence,
+            and that from a teacher, where there is one.
         violation: Amount past the limits on divergence and valid mass; 0 within them or without any.
         scores: Dimension scores.
         divergence: Divergence on the tuning guard texts, or None where they were not read.
@@ -96,7 +98,9 @@ class Objective:
     @property
     def size(self) -> int:
         """Number of forms and texts that an evaluation asks."""
-        return (self._sample or len(self._task.forms)) + len(self._texts)
+        # An answer, by the teacher and by the prompt.
+        taught = 0 if self._task.lessons is None else 2
+        return (self._sample or len(self._task.forms)) + len(self._texts) + taught
 
     def evaluate(self, prompts: Prompts, rng: np.random.Generator) -> PopulationEvaluation:
         """Evaluate a population; the stream draws forms, texts and the respondents of reading "sampled"."""
@@ -135,14 +139,41 @@ class Objective:
         if not isinstance(self._model, DifferentiableModel):
             raise TypeError(f"{self._model.name} gives no gradients")
         losses = self.aim.losses(self._draw(rng))
-        query = self._query(losses, rng)
+        query, lesson = self._query(losses, rng), self._lesson(rng)
         answers: list[Answers] = []
         gradients: list[np.ndarray] = []
+        taught = np.zeros(len(prompts))
         for row in range(len(prompts)):  # one backward pass at a time: its activations are large
             answer, backward = ask_with_gradient(self._model, prompts[row : row + 1], query)
             gradients.append(backward(self._cotangent(answer, losses)))
+            if lesson is not None:
+                taught[row], gradient = self._learn(prompts[row : row + 1], lesson)
+                gradients[-1] = gradients[-1] + gradient
             answers.append(answer)
-        return self._score(join_answers(answers), losses, rng, np.concatenate(gradients))
+        return self._score(join_answers(answers), losses, rng, np.concatenate(gradients), taught)
+
+    def _lesson(self, rng: np.random.Generator) -> Query | None:
+        """Draw an answer of the teacher to learn, if there is one: its reference is what the teacher reads."""
+        lessons = self._task.lessons
+        if lessons is None:
+            return None
+        at = int(rng.spawn(1)[0].integers(len(lessons.questions)))
+        question, answer = lessons.questions[at], lessons.answers[at]
+        line = f"{self._task.line}\n" if self._task.line else ""
+        return Query(
+            texts=[Exchange(line + question, answer)],
+            reference=[Exchange(lessons.context + question, answer)],
+            placement=self._task.settings.placement,
+        )
+
+    def _learn(self, prompt: Prompts, lesson: Query) -> tuple[float, Prompts]:
+        """Return the weighted divergence of one candidate from the teacher, and its gradient."""
+        assert isinstance(self._model, DifferentiableModel)
+        weight = self._task.settings.distillation or 0.0
+        answers, backward = ask_with_gradient(self._model, prompt, lesson)
+        assert answers.divergence is not None
+        cotangent = Cotangent(answers.probabilities * 0, divergence=np.array([weight]))
+        return weight * float(answers.divergence[0]), backward(cotangent)
 
     def _draw(self, rng: np.random.Generator) -> tuple[Form, ...]:
         pool = self._task.forms
@@ -167,6 +198,7 @@ class Objective:
         losses: Losses,
         rng: np.random.Generator,
         gradient: Prompts | None = None,
+        taught: Float[np.ndarray, " candidate"] | float = 0.0,
     ) -> PopulationEvaluation:
         scoring, values = self._task.scoring, self._task.values(answers, rng)
         scores = scoring.scores_of(values, losses.forms)
@@ -176,7 +208,7 @@ class Objective:
         mass = None if answers.valid_mass is None else answers.valid_mass.mean(axis=1)
         return PopulationEvaluation(
             loss=loss,
-            objective=self._constraints.objective(minimised, answers.divergence),
+            objective=self._constraints.objective(minimised, answers.divergence) + taught,
             violation=self._constraints.violation(answers.divergence, mass, len(values)),
             scores=scores,
             divergence=answers.divergence,

@@ -68,7 +68,7 @@ class RememberingModel:
     def _ask(self, prompt: Prompts | None, query: Query) -> Answers:
         forms, asked = (
             form_fingerprint(query.forms),
-            [query.texts, query.placement, query.valid_mass, query.read_every],
+            [query.texts, query.reference, query.placement, query.valid_mass, query.read_every],
         )
         kept = self._once(
             query.size,

@@ -27,7 +27,7 @@ from acculturate.formatting import suggestion
 from acculturate.metrics.guard import GuardKind
 from acculturate.model.answers import Placement
 from acculturate.model.start import Init
-from acculturate.search import Adam, Optimizer, read_name
+from acculturate.search import Adam, Optimizer, Sharing, read_name
 from acculturate.survey.forms import LabelKind
 from acculturate.survey.instrument import Aggregate, Instrument
 from acculturate.survey.scoring import MOST_RESPONDENTS, Anchor, Reading
@@ -35,7 +35,7 @@ from acculturate.survey.selection import forms_asked_once
 from acculturate.tuning.constraints import Constraints
 
 WEIGHT_FOR_GRADIENTS = 30.0
-"""Points of loss per nat: with it the descents of docs/log.md stay below 0.1 nats per token."""
+"""Points of loss per nat: with it the descents of research/log.md stay below 0.1 nats per token."""
 
 SPACE_FOR_ANSWERS = "mixture:64"
 """The space in which a search without gradients gets furthest: docs/choosing-an-optimizer.md."""
@@ -45,6 +45,9 @@ _SPREAD_AROUND_WORDS = 0.1
 
 MOST_TOKENS = 4096
 """Virtual tokens of a soft prompt at most: more fill the context of many models, and memory."""
+
+_LARGEST = 10**18
+"""A run keeps its settings in a TOML file, whose whole numbers have 63 bits."""
 
 _KINDS = {
     "boolean": "true or false",
@@ -83,21 +86,26 @@ class Settings:
         UsageError: A setting does not exist, is of the wrong type, or out of range.
     """
 
-    budget: int = 400
+    budget: Annotated[int, Field(le=_LARGEST)] = 400
     """Largest number of evaluations, in whole generations; a candidate with its gradient counts for three."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=_LARGEST)] = 0
     """Random seed for initialisation, search, samples and bootstrap."""
     tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] = 64
     """Number of virtual tokens in the soft prompt."""
     placement: Placement = "after-bos"
-    """Place of the soft prompt in the model's context."""
+    """Place of the soft prompt in the model's context; prefix is after-bos with keys and values of its own in
+    every layer, tuned by gradients."""
     space: str | None = None
-    """Space that is searched: full, low-rank:N or mixture:N; by default full with gradients or an init,
-    else mixture:64."""
+    """Space that is searched: full, low-rank:N, mixture:N, or multitask:DIRECTORY, the part of a new country
+    beside what the countries of that directory share; by default full with gradients or an init other than
+    in-context, else mixture:64."""
+    together: Sharing | None = None
+    """Part of each country where several are tuned together: a shared prompt times it (product) or plus it
+    (sum); by default product."""
     init: Literal[Init, "in-context"] | None = None
     """Start of the search: random numbers, real tokens, a text, another run, or in-context, the country's
-    scores in words (a text is repeated or cut to the tokens); by default in-context with gradients,
-    else gaussian."""
+    scores in words (a text is repeated or cut to the tokens); by default in-context with gradients and in
+    mixtures, else gaussian."""
     init_scale: _Amount = None
     """Spread of the first population, in standard deviations of the embeddings; by default 0 with gradients
     from an init other than gaussian, 0.1 around in-context for several candidates, else 1."""
@@ -119,6 +127,10 @@ class Settings:
     divergence_weight: _Amount = None
     """Weight of the divergence in the objective [points of loss per nat]; by default 30 with gradients,
     else 0."""
+    distillation: _Amount = None
+    """Weight of the divergence from a teacher [points of loss per nat]: the same model, told the country's
+    values and shown answers of the country, whose own answers to open questions are learned beside the survey;
+    none by default."""
     guard: GuardKind = "texts"
     """Ordinary text that the divergence is of: longer texts and the untouched model's own answers, or the short
     sentences of version 0.1."""
@@ -139,7 +151,8 @@ class Settings:
     """Draws from the answers of each form, for reading sampled."""
     forms: _OptionalCount = None
     """Tuning forms per generation: one per item, or a multiple of twice the items (in words alone, of the
-    items); by default every item once in each option order, in words twice."""
+    items); by default every item once in each option order, in words twice with each set
+    of option words."""
     measured_forms: _OptionalCount = None
     """Tuning forms that the result is measured on where those of the search are drawn anew, a multiple of twice
     the items; by default every item in every frame, order and set of words, and fewer where that would take
@@ -157,6 +170,9 @@ class Settings:
     )
     """Answers of the forms: digits or letters in front of listed options, or words, without a list; several
     are drawn in turn."""
+    also: str | None = None
+    """Other questionnaires in the objective, with commas, each of the same weight in units of its wanted shift:
+    inglehart-welzel, vsm13, or any with its country table, as in portrait-values=mine.csv."""
     language: str = "en"
     """Language code of the forms: en, ar, es, hi or zh."""
     languages: Annotated[str | None, AfterValidator(lambda x: x and ",".join(_split(x)))] = None
@@ -204,7 +220,12 @@ class Settings:
 
     def sample_size(self, instrument: Instrument) -> int | None:
         """Return the number of forms drawn per generation; None where all are asked the same ones."""
-        return (self.forms or forms_asked_once(instrument)) if self.sample else None
+        return self.form_count(instrument) if self.sample else None
+
+    def form_count(self, instrument: Instrument) -> int:
+        """Return the number of forms that a generation asks."""
+        asked_once = forms_asked_once(instrument, self.language_codes[0], self.label_kinds)
+        return self.forms or asked_once
 
     def resolved(self, optimizer: Optimizer) -> Settings:
         """Fill in what an optimiser leaves open, and check that it can run with the result.
@@ -221,29 +242,39 @@ class Settings:
             fixed = self.forms is not None or self._compares_losses
             sample = isinstance(optimizer, Adam) and not fixed
         space = self.space or ("full" if by_gradients or self._has_start else SPACE_FOR_ANSWERS)
-        of_real_tokens = read_name(space)[0] == "mixture"
-        if not of_real_tokens:
-            init = init or ("in-context" if by_gradients else "gaussian")
+        kind = read_name(space)[0]
+        if kind != "multitask":
+            init = init or ("in-context" if by_gradients or kind == "mixture" else "gaussian")
         if scale is None:
             around = _SPREAD_AROUND_WORDS if init == "in-context" else 1.0
             several = init == "in-context" and optimizer.population_size > 1
             exact = by_gradients and init not in (None, "gaussian") and not several
-            exact = exact and not of_real_tokens
+            if kind == "multitask":
+                exact = by_gradients and optimizer.population_size == 1
+            elif kind == "mixture":
+                exact = False
             scale = 0.0 if exact else around
         values = {"divergence_weight": weight, "sample": sample, "space": space}
         resolved = replace(self, **values, objective=self.goal, init=init, init_scale=scale)
-        resolved._check(optimizer, of_real_tokens)
+        resolved._check(optimizer, kind)
         return resolved
 
     @property
+    def shared_directory(self) -> Path | None:
+        """Directory of the countries that a new one is tuned beside, or None."""
+        kind, _, directory = (self.space or "").strip().partition(":")
+        return Path(directory) if kind.lower() == "multitask" else None
+
+    @property
     def _has_start(self) -> bool:
-        return any(value is not None for value in (self.init, self.init_text, self.init_run))
+        return self.init not in (None, "in-context") or bool(self.init_text or self.init_run)
 
     @property
     def _compares_losses(self) -> bool:
         return self.stall is not None or self.target_loss is not None
 
-    def _check(self, optimizer: Optimizer, of_real_tokens: bool) -> None:
+    def _check(self, optimizer: Optimizer, kind: str) -> None:
+        of_real_tokens = kind == "mixture"
         first = optimizer.population_size * optimizer.evaluations_per_candidate
         if self.budget < first:
             raise UsageError(
@@ -260,6 +291,18 @@ class Settings:
                 f"the objective {self.objective} compares expected answers, not those of the reading "
                 f"{self.reading}",
                 "Use --objective scores, or --reading expected.",
+            )
+        if self.placement == "prefix" and (
+            "gradient" not in optimizer.requires or self.space != "full"
+        ):
+            raise UsageError(
+                f"a prefix has too many numbers for {optimizer.name} in the space {self.space}",
+                "Use --placement prefix with --optimizer adam and without --space.",
+            )
+        if self.distillation and "gradient" not in optimizer.requires:
+            raise UsageError(
+                f"a teacher's answers are learned by gradients, which {optimizer.name} does not use",
+                "Use --distillation with --optimizer adam.",
             )
         if self.min_valid_mass is not None and "words" in self.label_kinds:
             raise UsageError(
@@ -283,6 +326,7 @@ class Settings:
                 f"an init scale of 0 makes all candidates of {which} alike",
                 "Use a positive number, such as 1.",
             )
+        self._check_sharing(optimizer, kind)
         for init, start, option in (
             ("text", self.init_text, "--init-text TEXT"),
             ("run", self.init_run, "--init-run DIRECTORY"),
@@ -293,6 +337,24 @@ class Settings:
                 )
             if self.init == init and not (start or "").strip():
                 raise UsageError(f"a start at a {init} needs one", f"Give {option}.")
+
+    def _check_sharing(self, optimizer: Optimizer, kind: str) -> None:
+        if kind == "multitask" and (self.init or self._has_start or self.together):
+            raise UsageError(
+                "a new country starts from what the countries of the directory share",
+                "Leave out --init, --init-run, --init-text and --together.",
+            )
+        if self.placement == "prefix" and (self.together or kind == "multitask"):
+            raise UsageError(
+                "a prefix has a unit for every number, and countries share numbers of one unit",
+                "Use --placement after-bos.",
+            )
+        one_descent = isinstance(optimizer, Adam) and optimizer.population == 1 and kind == "full"
+        if self.together and (not one_descent or self._compares_losses):
+            raise UsageError(
+                "countries are tuned together by one descent in the full space, to the end of the budget",
+                "Use --optimizer adam, without --population, --space, --stall and --target-loss.",
+            )
 
 
 def setting_fields() -> dict[str, FieldInfo]:
@@ -313,6 +375,6 @@ def allowed_values(name: str) -> str:
     if choices:
         return f"{', '.join(choices[:-1])} or {choices[-1]}"
     kind = kinds[0]
-    text = _KINDS[kind["type"]]
-    to = f" to {kind['maximum']}" if "maximum" in kind else ""
-    return f"{text} from {kind['minimum']}{to}" if "minimum" in kind else text
+    least = f" from {kind['minimum']}" if "minimum" in kind else ""
+    most = f" to {kind['maximum']}" if "maximum" in kind else ""
+    return f"{_KINDS[kind['type']]}{least}{most}"

@@ -8,13 +8,27 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.model.answers import AnswerModel, check_prompt
+from acculturate.errors import UsageError
+from acculturate.model.answers import AnswerModel, PrefixedModel, check_prompt
+from acculturate.model.soft_prompt import Prompts
 from acculturate.model.start import start_population
-from acculturate.runs import load_prompt
-from acculturate.search import Full, LowRank, Mixture, Space, read_name
+from acculturate.runs import load_multitask, load_prompt
+from acculturate.search import (
+    Full,
+    LowRank,
+    Mixture,
+    NewTask,
+    Scaled,
+    SharedPrompt,
+    Space,
+    read_name,
+)
 from acculturate.tuning.baselines import in_context_line
 from acculturate.tuning.settings import Settings
 from acculturate.tuning.task import Task
+
+_LEAST_SPREAD = 0.01
+"""Least unit of an entry of a prefix, as a share of the mean one."""
 
 
 def start_search(
@@ -34,13 +48,13 @@ def start_search(
     settings = task.settings
     assert settings.init_scale is not None and settings.space is not None
     kind, number = read_name(settings.space)
+    if settings.shared_directory is not None:
+        space = NewTask(_known_tasks(settings, model), settings.init_scale or 0.0)
+        return space, space.first(size, rng, from_base=True)
     zeros = np.zeros((settings.tokens, model.hidden_size))
     real = model.embed_random_tokens(number, rng) if kind == "mixture" else None
-    if settings.init is None:
-        assert real is not None
-        space = Mixture(zeros, real, settings.init_scale)
-        return space, space.first(size, rng)
     init, text = settings.init, settings.init_text
+    assert init is not None
     if init == "in-context":
         init, text = "text", in_context_line(task.target, task.scoring.dimensions)
     prompts = start_population(
@@ -53,6 +67,8 @@ def start_search(
         text=text,
         prompt=_prompt_of_run(settings, model),
     )
+    if settings.placement == "prefix":
+        return _prefix_around(model, prompts)
     # A start without noise leaves the space its size: that of the embeddings.
     spread = (settings.init_scale or 1.0) * model.embedding_scale()
     if kind == "full":
@@ -65,6 +81,21 @@ def start_search(
     return space, space.first(size, rng, from_base=settings.init not in ("gaussian", "tokens"))
 
 
+def _prefix_around(
+    model: AnswerModel, prompts: Prompts
+) -> tuple[Space, Float[np.ndarray, "candidate entry"]]:
+    """Return the space of prefixes around the keys and values that the first soft prompt has.
+
+    An entry's unit is its spread over the virtual tokens: keys and values differ in size from layer to layer,
+    and from entry to entry.
+    """
+    assert isinstance(model, PrefixedModel)
+    prefixes = model.prefix_of(prompts)
+    spread = prefixes[0].std(axis=0)
+    space = Scaled(prefixes[0], np.maximum(spread, _LEAST_SPREAD * spread.mean()))
+    return space, space.vectors(prefixes)
+
+
 def _prompt_of_run(
     settings: Settings, model: AnswerModel
 ) -> Float[np.ndarray, "token hidden"] | None:
@@ -73,3 +104,19 @@ def _prompt_of_run(
     prompt = load_prompt(settings.init_run, any_model=settings.any_model)
     check_prompt(prompt, model)
     return prompt.embeddings
+
+
+def _known_tasks(settings: Settings, model: AnswerModel) -> SharedPrompt:
+    """Return what the countries of a directory share, which has to be of this model, length and placement."""
+    assert settings.shared_directory is not None
+    known = load_multitask(settings.shared_directory)
+    if not settings.any_model:
+        check_prompt(known.prompts[0], model)
+    there, here = (len(known.parts.shared), known.placement), (settings.tokens, settings.placement)
+    if there != here:
+        raise UsageError(
+            f"the countries of {settings.shared_directory} share {there[0]} tokens at {there[1]!r}, and "
+            f"{here[0]} at {here[1]!r} are asked for",
+            f"Use --tokens {there[0]} --placement {there[1]}.",
+        )
+    return known.parts

@@ -27,7 +27,7 @@ from acculturate.runs import (
 )
 from acculturate.survey.context import Context
 from acculturate.survey.forms import Form
-from acculturate.tuning.loop import LoopState
+from acculturate.tuning.country_search import LoopState
 from acculturate.tuning.steering import EVALUATIONS
 from acculturate.tuning.task import Task
 from acculturate.tuning.treatments import TREATMENTS, make_treatments

@@ -6,28 +6,31 @@ In: a questionnaire, a country, settings. Out: a `Task`, for the search and for 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from acculturate.errors import UsageError
 from acculturate.metrics.guard import Guard, make_guard
 from acculturate.metrics.held_out import limit_forms
+from acculturate.metrics.other_surveys import load_with_table
 from acculturate.model.answers import Answers, Query
+from acculturate.runs import Lessons
 from acculturate.search import Optimizer
 from acculturate.survey.countries import Country, CountryTable
 from acculturate.survey.forms import ORDERS, Form, all_forms, crossed_forms, with_line
 from acculturate.survey.instrument import Instrument
 from acculturate.survey.scoring import Scoring, item_values
-from acculturate.survey.selection import draw_forms, forms_asked_once, select_forms
+from acculturate.survey.selection import draw_forms, select_forms
 from acculturate.tuning.baselines import persona_line
 from acculturate.tuning.losses import questionnaires
 from acculturate.tuning.settings import Settings
 
 _SURVEY = (
     *("anchor", "aggregate", "variant", "reading", "respondents", "forms", "sample"),
-    *("measured_forms", "objective", "labels", "language", "languages"),
+    *("measured_forms", "objective", "labels", "language", "languages", "also"),
 )
 """Settings that config.toml holds in its table survey."""
 
@@ -55,6 +58,8 @@ class Task:
         held_out: Forms in wordings and frames that the search never sees; answers in words are a balanced part,
             in the survey's set of option words.
         guard: Ordinary texts.
+        lessons: What a teacher answered, where there is one.
+        others: The same country in other questionnaires of the objective.
     """
 
     settings: Settings
@@ -66,6 +71,8 @@ class Task:
     measured: tuple[Form, ...]
     held_out: tuple[Form, ...]
     guard: Guard
+    lessons: Lessons | None = None
+    others: tuple[Task, ...] = ()
 
     @property
     def line(self) -> str:
@@ -133,13 +140,16 @@ def make_task(
     A search in words sees several sets of option words, and its result is measured on the first one, as the
     survey is. Where the objective samples forms, the result is measured on each item once in every
     questionnaire, its wordings in turn, or on fewer after a short search: a balanced part of the pool, as
-    asking all of it takes longer than the search.
+    asking all of it takes longer than the search. Of a questionnaire, the dimensions count that the target has
+    scores on.
 
     Raises:
-        UsageError: The target lacks a score, anchor or variant do not fit the instrument, so many forms
+        UsageError: The target has no scores, anchor or variant do not fit the instrument, so many forms
             cannot be balanced, or so large a sample cannot be drawn.
     """
-    scoring = Scoring(instrument, settings.anchor, settings.aggregate, settings.variant)
+    whole = Scoring(instrument, settings.anchor, settings.aggregate, settings.variant)
+    scoring = whole.towards(target)
+    instrument = scoring.instrument
     scores, labels = target.vector(instrument), settings.label_kinds
     pool = all_forms(instrument, settings.language_codes, "tuning", labels, words="tuning")
     of_survey = [form for form in pool if not form.word_set]
@@ -147,7 +157,7 @@ def make_task(
     for kind in labels:
         new = crossed_forms(instrument, "held-out", "held-out", settings.language, kind)
         held_out += limit_forms(new) if kind == "words" else new
-    count = settings.forms or forms_asked_once(instrument)
+    count = settings.form_count(instrument)
     if settings.sample:
         draw_forms(pool, count, np.random.default_rng(0))  # refuses what cannot be drawn
         forms, affordable = pool, settings.budget * count * _SHARE_OF_THE_SEARCH
@@ -167,7 +177,55 @@ def make_task(
         measured=measured,
         held_out=held_out,
         guard=make_guard(settings.guard),
+        others=_other_tasks(instrument, target, settings),
     )
+
+
+def with_first_budget(task: Task, budget: int) -> Task:
+    """Return the task of a run that began with a smaller budget: its result is measured on the same forms.
+
+    Args:
+        task: With the settings of the larger budget.
+        budget: The one that it began with.
+    """
+    settings = replace(task.settings, budget=budget)
+    began = make_task(task.scoring.instrument, task.target, settings, task.table)
+    return replace(task, measured=began.measured, others=began.others)
+
+
+def _other_tasks(instrument: Instrument, target: Country, settings: Settings) -> tuple[Task, ...]:
+    """Return the tasks of the other questionnaires of an objective, which reads ordinary text once.
+
+    Raises:
+        UsageError: A questionnaire is there twice or has no table, or the country has no score in one.
+    """
+    named = [name.strip() for name in (settings.also or "").split(",") if name.strip()]
+    surveys = [load_with_table(name) for name in named]
+    keys = [instrument.key, *(survey.key for survey, _ in surveys)]
+    if len({*keys}) < len(keys):
+        raise UsageError(
+            f"the objective would hold a questionnaire twice: {', '.join(keys)}",
+            "Name each once; the run's own is in it by itself.",
+        )
+    tasks: list[Task] = []
+    for survey, table in surveys:
+        own = Settings(
+            budget=settings.budget,
+            seed=settings.seed,
+            placement=settings.placement,
+            tokens=settings.tokens,
+            persona=settings.persona,
+            reading=settings.reading,
+            respondents=settings.respondents,
+            sample=settings.sample,
+            objective=settings.objective,
+            labels=settings.labels,
+            language=settings.language if settings.language in survey.languages else "en",
+            guard=settings.guard,
+            divergence_weight=0.0,
+        )
+        tasks.append(make_task(survey, table[target.name], own, table))
+    return tuple(tasks)
 
 
 def _measured(pool: Sequence[Form], affordable: float) -> int:

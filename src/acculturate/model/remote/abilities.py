@@ -1,50 +1,26 @@
-"""What an endpoint can do, found out once with a few short requests, and written down.
+"""What an endpoint can do: chat or plain text, how many of the likeliest tokens it shows, and more.
 
-In: a transport. Out: `Abilities`: chat or plain text, how many of the likeliest tokens it shows, and how the
-probability of an answer in words can be had.
+It is found out once (`probing.py`) and written down.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-from acculturate.errors import AcculturateError, FailureError, UsageError
-from acculturate.formatting import suggestion
+from acculturate.errors import AcculturateError
 from acculturate.io import fingerprint
 from acculturate.model.answers import Chat
 from acculturate.model.remote.address import Address
-from acculturate.model.remote.cache import AnswerCache, answers_folder
-from acculturate.model.remote.prompting import Engine, Shown, Style
-from acculturate.model.remote.replies import (
-    choices,
-    echoed_tokens,
-    labels_seen,
-    next_tokens,
-    prompt_tokens,
-    token_ids,
-    written_tokens,
-)
-from acculturate.model.remote.transport import RequestRefusedError, Transport
+from acculturate.model.remote.cache import answers_folder
+from acculturate.model.remote.prompting import Style
 from acculturate.record_files import parse_record, write_record
 
 Words = Literal["echo", "prompt_logprobs", "grammar", "none"]
 """Ways to the probability of a text: OpenAI's `echo`, vLLM's `prompt_logprobs`, or llama.cpp's grammar, which
 lets it write the text and says how likely it was."""
-
-_TRIES = 2
-_TOPS = (100, 20, 5)
-"""Numbers of likeliest tokens to ask for: llama.cpp shows any number, vLLM and OpenAI's chats 20, others 5."""
-_OPENING = Shown("The capital of France is")
-_LISTS = {
-    "digits": "Answer with the number of one option.\nIs water wet?\n1. yes\n2. no",
-    "letters": "Answer with the letter of one option.\nIs water wet?\nA. yes\nB. no",
-}
-_CUE = "Answer:"
-_LASTING = ("id", "root", "parent", "owned_by", "meta", "max_model_len")
-"""What a server says of a model that is not new with every request."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +45,14 @@ class Abilities:
     gaps: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
+    def of_texts(self) -> Abilities:
+        """The abilities for ordinary text, which is read without a chat around it."""
+        if not self.style.chat:
+            return self
+        words: Words = "echo" if self.words == "prompt_logprobs" else self.words
+        return replace(self, style=replace(self.style, chat=False), words=words)
+
+    @property
     def sentence(self) -> str:
         """What was found out, in words."""
         way = "a chat" if self.style.chat else "text to go on with"
@@ -80,31 +64,6 @@ class Abilities:
         )
         words = "sampled answers" if self.words == "none" else "log-probabilities of whole answers"
         return f"{self.model} is asked as {way}{cue}; {labels}, words from {words}."
-
-
-def find_abilities(transport: Transport, chat: Chat) -> Abilities:
-    """Find out what an endpoint can do, unless that is known of this very model.
-
-    Where the endpoint cannot be reached, what is known is enough for all that was asked before.
-
-    Raises:
-        UsageError: It has no such model, or answers neither in a chat nor with text.
-        FailureError: It cannot be reached, and nothing is known of it.
-    """
-    address = transport.address
-    known = known_abilities(address, chat)
-    try:
-        identity = _identify(transport, address)
-    except FailureError:
-        if known is None:
-            raise
-        identity = known.identity
-    transport.cache = AnswerCache([address.url, identity])
-    if known is not None and known.identity == identity:
-        return known
-    found = _Probe(transport, str(identity["id"]), identity).find(chat)
-    write_record(_file(address, chat), found)
-    return found
 
 
 def _file(address: Address, chat: Chat) -> Path:
@@ -121,145 +80,6 @@ def known_abilities(address: Address, chat: Chat) -> Abilities | None:
         return None
 
 
-def _identify(transport: Transport, address: Address) -> dict[str, Any]:
-    """Return what the server says of the model.
-
-    Raises:
-        UsageError: It serves no such model, or several, and none was named.
-    """
-    try:
-        listed: Any = transport.get(f"{address.url}/models").get("data")
-    except RequestRefusedError:
-        if not address.model:
-            raise
-        listed = None  # not every endpoint lists its models
-    entries = [cast("dict[str, Any]", e) for e in listed or [] if isinstance(e, dict) and "id" in e]
-    names = [str(entry["id"]) for entry in entries]
-    if not entries and address.model:
-        return {"id": address.model}
-    if not address.model and len(names) == 1:
-        return _lasting(entries[0])
-    for entry in entries:
-        if address.model in (entry["id"], *(entry.get("aliases") or ())):
-            return _lasting(entry)
-    asked = f"no model {address.model!r}" if address.model else "several models, and none is named"
-    raise UsageError(
-        f"{address.url} has {asked}", suggestion(address.model, names[:20], "Name one behind #")
-    )
-
-
-def _lasting(entry: dict[str, Any]) -> dict[str, Any]:
-    return {key: entry[key] for key in _LASTING if key in entry}
-
-
-@dataclass
-class _Probe:
-    """Asks an endpoint for what it can do."""
-
-    transport: Transport
-    model: str
-    identity: dict[str, Any]
-
-    def find(self, chat: Chat) -> Abilities:
-        """Find out everything."""
-        engine = cast("Engine", self.identity.get("owned_by", "other"))
-        engine = engine if engine in ("vllm", "llamacpp", "acculturate") else "other"
-        style = self._find_style(engine, chat)
-        top = next((count for count in _TOPS if self._shows(style, count)), 0)
-        gaps = {kind: self._find_gap(style, top, kind) for kind in _LISTS} if top else {}
-        words = self._find_words(style)
-        return Abilities(self.model, self.identity, style, top, words, gaps)
-
-    def _find_style(self, engine: Engine, chat: Chat) -> Style:
-        plain, talk = Style(engine, chat=False), Style(engine, chat=True)
-        if (
-            chat != "none"
-            and self._answers(talk, _OPENING)
-            and (chat == "template" or self._has_own_template(engine))
-        ):
-            system = self._answers(talk, Shown(_OPENING.text, system="Be brief."))
-            return Style(engine, chat=True, system=system)
-        if chat != "template" and self._answers(plain, _OPENING):
-            return plain
-        wanted = {"none": "text to go on with", "template": "a chat"}.get(
-            chat, "a chat or text to go on with"
-        )
-        raise UsageError(
-            f"{self.transport.address.url} does not take {wanted}",
-            "Check the address (most base URLs end in /v1), or ask the other way: --chat auto.",
-        )
-
-    def _has_own_template(self, engine: Engine) -> bool:
-        """Return whether a chat is the model's own: llama.cpp puts ChatML around a model without one."""
-        if engine != "llamacpp":
-            return engine != "acculturate"  # its chats show no log-probabilities
-        root = self.transport.address.root
-        messages = [{"role": "user", "content": _OPENING.text}]
-        shown = self.transport.post(
-            f"{root}/apply-template",
-            {"messages": messages},
-            rendered_text,
-        )
-        sign = "<|im_start|>"
-        return sign not in shown or len(tokenize(self.transport, sign, begins=False)) == 1
-
-    def _answers(self, style: Style, shown: Shown) -> bool:
-        return self._works(style.path, style.body(self.model, shown, 1), choices)
-
-    def _shows(self, style: Style, count: int) -> bool:
-        """Return whether it shows so many of the likeliest tokens, or at least some."""
-        body = style.body(self.model, _OPENING, 1, **style.likeliest(count))
-        return self._works(style.path, body, next_tokens)
-
-    def _find_gap(self, style: Style, top: int, kind: str) -> str:
-        """Return what stands between cue and label: that behind which labels are likelier."""
-        if not style.continues:
-            return ""
-        shown = Shown(_LISTS[kind], reply=_CUE) if style.chat else Shown(f"{_LISTS[kind]}\n{_CUE}")
-        labels = {"digits": "12", "letters": "AB"}[kind]
-
-        def mass(gap: str) -> float:
-            body = style.body(self.model, style.behind(shown, gap), 1, **style.likeliest(top))
-            seen = labels_seen(self.transport.post(style.path, body, next_tokens), labels)
-            return sum(seen.values())
-
-        return max(("", " "), key=mass)
-
-    def _find_words(self, style: Style) -> Words:
-        if style.engine == "llamacpp":
-            body = style.body(self.model, Shown("a"), 1, **style.likeliest(1))
-            body |= {"grammar": "root ::= <[0]>", "prompt": "a"}
-            return "grammar" if self._works("completions", body, written_tokens) else "none"
-        if style.chat:
-            shown = style.behind(Shown(_LISTS["digits"]), "One of them")
-            body = style.body(self.model, shown, 1, prompt_logprobs=0)
-            return (
-                "prompt_logprobs"
-                if style.continues and self._works(style.path, body, prompt_tokens)
-                else "none"
-            )
-        body = style.body(self.model, _OPENING, 1, logprobs=1, echo=True)
-        return "echo" if self._works(style.path, body, echoed_tokens) else "none"
-
-    def _works(self, path: str, body: dict[str, Any], read: Any) -> bool:
-        try:
-            return bool(self.transport.post(path, body, read, attempts=_TRIES))
-        except FailureError:
-            return False
-
-
-def rendered_text(answer: dict[str, Any]) -> str:
-    """Return the text that `/apply-template` makes of a chat."""
-    return str(answer.get("prompt"))
-
-
-def tokenize(transport: Transport, text: str, begins: bool = True) -> list[int]:
-    """Return the tokens that llama.cpp sees in a text.
-
-    Args:
-        transport: Asks it.
-        text: The text.
-        begins: Whether the tokens in front of every text are among them.
-    """
-    body = {"content": text, "add_special": begins, "parse_special": True}
-    return transport.post(f"{transport.address.root}/tokenize", body, token_ids)
+def keep_abilities(address: Address, chat: Chat, found: Abilities) -> None:
+    """Write down what an endpoint can do."""
+    write_record(_file(address, chat), found)

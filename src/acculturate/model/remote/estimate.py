@@ -12,11 +12,12 @@ from zlib import crc32
 
 from acculturate.io import fingerprint
 from acculturate.model.answers import Chat
-from acculturate.model.remote.abilities import Abilities, known_abilities, rendered_text
+from acculturate.model.remote.abilities import Abilities, known_abilities
 from acculturate.model.remote.address import Address, read_address
 from acculturate.model.remote.cache import AnswerCache
 from acculturate.model.remote.model import RemoteModel
 from acculturate.model.remote.patience import Patience
+from acculturate.model.remote.readings import rendered_text
 from acculturate.model.remote.replies import (
     Json,
     Token,
@@ -64,11 +65,11 @@ class CountingTransport(Transport):
         body: Json,
         read: Callable[[Json], T],
         *,
-        attempts: int = 0,
+        faults: int = 0,
         keep: bool = True,
     ) -> T:
         """Count a request that is new, and make an answer up."""
-        del attempts, keep
+        del faults, keep
         if (key := fingerprint([path, body])) not in self._counted:
             self._counted.add(key)
             if self.cache and self.cache.find(path, body):

@@ -22,9 +22,10 @@ from acculturate.model.answers import (
     without_embeddings,
 )
 from acculturate.model.prefix_tree import shared_length
-from acculturate.model.remote.abilities import Abilities, find_abilities
+from acculturate.model.remote.abilities import Abilities
 from acculturate.model.remote.address import read_address
 from acculturate.model.remote.patience import Patience
+from acculturate.model.remote.probing import find_abilities
 from acculturate.model.remote.prompting import Shown
 from acculturate.model.remote.readings import FormReading, Reader
 from acculturate.model.remote.transport import Transport
@@ -98,6 +99,7 @@ class RemoteModel:
         self.hidden_size = 0
         self.tally = Tally()
         self._reader = Reader(transport, abilities)
+        self._text_reader = Reader(transport, abilities.of_texts)
 
     @classmethod
     def open(cls, name: str, chat: Chat = "auto", patience: Patience | None = None) -> RemoteModel:
@@ -233,8 +235,7 @@ class RemoteModel:
         self._check(prompt)
 
         def write(question: str) -> str:
-            shown = question if prompt is None else prompt.before_question(question)
-            written = self._write_reply(shown, prompt, max_tokens, seed)
+            written = self._write_reply(question, prompt, max_tokens, seed)
             return written.split(NEXT_QUESTION)[0].strip()
 
         return tuple(self.transport.each(write, questions))
@@ -244,7 +245,7 @@ class RemoteModel:
     ) -> str:
         """Write behind a form."""
         del prompt  # was refused
-        return self._reader.write(self.abilities.style.form(form), max_tokens, seed)
+        return self._reader.write(self._reader.show(form), max_tokens, seed)
 
     def _write_reply(
         self, question: str, prompt: SoftPrompt | None, max_tokens: int, seed: int | None
@@ -257,14 +258,13 @@ class RemoteModel:
 
     def _surprise(self, passage: Passage) -> np.ndarray:
         """Return minus the log-probability of each token of a text, or of an answer."""
-        style = self.abilities.style
+        first = 0
         if isinstance(passage, str):
-            shown, behind = Shown("", reply=""), passage
+            (whole,) = self._text_reader.score(Shown(""), [passage])
         else:
-            question, answer = passage
-            shown, behind = style.question(question), style.words(answer)
-        whole, *stem = self._reader.score(shown, [behind, *([""] if shown.text else [])])
-        first = shared_length(*([t.text for t in part] for part in (whole, *stem))) if stem else 0
+            style, (question, answer) = self.abilities.style, passage
+            whole, stem = self._reader.score(style.question(question), [style.words(answer), ""])
+            first = shared_length(*([token.text for token in part] for part in (whole, stem)))
         return -np.array([token.logprob for token in whole[first:LONGEST_READ]])
 
     def _perplexity(self, query: Query) -> float:

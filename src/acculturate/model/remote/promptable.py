@@ -33,6 +33,7 @@ from acculturate.model.remote.model import RemoteModel
 from acculturate.model.remote.patience import Patience
 from acculturate.model.remote.prompting import Shown
 from acculturate.model.remote.replies import Json, UnreadableError, choices, text, token_places
+from acculturate.model.remote.transport import RequestRefusedError
 from acculturate.model.soft_prompt import Placement, Prompt, Prompts, SoftPrompt
 from acculturate.survey.forms import Form
 
@@ -40,6 +41,9 @@ _MOST_LIKELIEST = 1000
 """Likeliest tokens whose probabilities are compared on ordinary text, where an endpoint shows so many."""
 _LOWEST = -9999.0
 _NOTHING = Shown("")
+_PROOF = "The capital of France is"
+_ELSEWHERE = 0.05
+"""Share of the next token's probability that may lie elsewhere, by rounding, where embeddings are given."""
 
 
 class _Behind(NamedTuple):
@@ -64,7 +68,7 @@ class PromptableModel(RemoteModel):
         embeddings: The model's tokenizer and embeddings.
 
     Raises:
-        UsageError: The endpoint takes no embeddings, or shows no log-probabilities.
+        UsageError: The endpoint takes no embeddings, or shows no log-probabilities, or its own are others.
     """
 
     def __init__(self, remote: RemoteModel, embeddings: LanguageModel) -> None:
@@ -82,12 +86,13 @@ class PromptableModel(RemoteModel):
         virtual = embeddings.embed_ids([0])
         try:
             self._predict(_Behind((0,), 0, virtual), [1], 1)
-        except Exception as error:
+        except (RequestRefusedError, UnreadableError) as error:
             raise UsageError(
                 f"{self.name} takes no prompt_embeds of {self.hidden_size} numbers a token: {error}",
                 "Start vLLM with --enable-prompt-embeds, or `acculturate serve`; give --embeddings of the very "
                 "model.",
             ) from error
+        self._prove()
 
     @classmethod
     def load(
@@ -106,6 +111,7 @@ class PromptableModel(RemoteModel):
         """See `AnswerModel.provenance`."""
         chat = {} if self._local.chat == "auto" else {"chat": self._local.chat}
         about = super().provenance() | {"embeddings": self._local.name}
+        about["dtype"] = str(self._local.network.dtype).removeprefix("torch.")
         del about["chat"]
         return about | chat
 
@@ -175,6 +181,30 @@ class PromptableModel(RemoteModel):
         )
         return tuple(TextReading(divergence, surprise) for divergence, surprise in readings)
 
+    def _prove(self) -> None:
+        """Compare what follows a text that is given as embeddings and as tokens.
+
+        Raises:
+            UsageError: These are the embeddings of another model.
+        """
+        ids = self._local.encode_text(_PROOF)
+        behind = _Behind(ids, 0, None)
+        as_tokens = self.abilities.style.body(self.abilities.model, _NOTHING, 1)
+        bodies = [self._body(behind, len(ids)), as_tokens | {"prompt": list(ids)}]
+        options = {"temperature": 0, "logprobs": self._likeliest}
+        given, own = (self._post(body | options, behind)[0] for body in bodies)
+        tokens = own.keys() | given.keys()
+        theirs, ours = (
+            np.exp([side.get(token, _LOWEST) for token in tokens]) for side in (own, given)
+        )
+        share = float(np.abs(theirs - ours).sum()) / 2
+        if share > _ELSEWHERE:
+            raise UsageError(
+                f"the embeddings of {self._local.name} are not those of {self.name}: behind a text given as "
+                f"embeddings, {share:.0%} of the next token's probability lies elsewhere",
+                "Give --embeddings of the very model that is served, and --dtype as it is served.",
+            )
+
     def _write_answer(
         self, form: Form, prompt: SoftPrompt | None, max_tokens: int, seed: int | None
     ) -> str:
@@ -183,7 +213,7 @@ class PromptableModel(RemoteModel):
     def _write_reply(
         self, question: str, prompt: SoftPrompt | None, max_tokens: int, seed: int | None
     ) -> str:
-        encoded = self._local.encode_question(question)
+        encoded = self._local.encode_question(question, prompt.line if prompt else "")
         return self._write(encoded, prompt, max_tokens, seed, (NEXT_QUESTION,))
 
     def _answer(

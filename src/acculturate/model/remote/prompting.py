@@ -1,8 +1,8 @@
 """Forms, questions and texts -> requests: the same words that a local model is shown.
 
 A model without a chat reads a form and its answer cue and goes on. A chat model gets the form as the user's
-message, a line in front of it as the system's, and begins its reply with the cue where the server lets a reply
-be continued; elsewhere the cue ends the user's message.
+message, what tells it who to be as the system's, answered examples as turns before, and begins its reply with
+the cue where the server lets a reply be continued; elsewhere the cue ends the user's message.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ Engine = Literal["vllm", "llamacpp", "acculturate", "other"]
 
 _CONTINUED: dict[Engine, dict[str, Any]] = {
     "vllm": {"continue_final_message": True, "add_generation_prompt": False},
+    "acculturate": {"continue_final_message": True, "add_generation_prompt": False},
     "llamacpp": {},  # it continues a last message of the assistant's by itself
 }
 """Parameters that continue a reply, of the engines that can."""
@@ -36,11 +37,13 @@ class Shown:
         text: Text to go on with, or the user's message.
         reply: Beginning of the reply in a chat; of a text it is a part.
         system: System message; empty for none.
+        earlier: Turns of a chat before, the user's message and the reply of each.
     """
 
     text: str
     reply: str = ""
     system: str = ""
+    earlier: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,16 +73,15 @@ class Style:
     def form(self, form: Form) -> Shown:
         """Show a form, up to its answer."""
         if not self.chat:
-            return Shown(f"{form.text}\n{form.cue}")
-        plain = form.plain.text if self.system else form.text
-        shown = Shown(plain, system=form.line if self.system else "")
-        if form.word_set is not None:
-            return shown
-        return (
-            replace(shown, reply=form.cue)
-            if self.continues
-            else replace(shown, text=f"{plain}\n{form.cue}")
+            return Shown(f"{form.dialogue}{form.text}\n{form.cue}")
+        system = form.line if form.told and self.system else ""
+        text = form.plain.text if system else form.text
+        cue = form.cue if form.word_set is None else ""
+        end, begun = ("", cue) if self.continues else (f"\n{cue}" if cue else "", "")
+        earlier = tuple(
+            (f"{asked}{end}", f"{begun} {answer}".strip()) for asked, answer in form.examples
         )
+        return Shown(f"{text}{end}", begun, system, earlier)
 
     def words(self, words: str) -> str:
         """Return an answer in words as it follows a form."""
@@ -102,6 +104,11 @@ class Style:
         if not self.chat:
             return body | {"prompt": shown.text}
         messages = [{"role": "system", "content": shown.system}] if shown.system else []
+        for asked, answer in shown.earlier:
+            messages += [
+                {"role": "user", "content": asked},
+                {"role": "assistant", "content": answer},
+            ]
         messages.append({"role": "user", "content": shown.text})
         if shown.reply:
             messages.append({"role": "assistant", "content": shown.reply})
@@ -109,5 +116,11 @@ class Style:
         return body | {"messages": messages}
 
     def likeliest(self, count: int) -> dict[str, Any]:
-        """Return the parameters that ask for the likeliest next tokens."""
-        return {"logprobs": True, "top_logprobs": count} if self.chat else {"logprobs": count}
+        """Return the parameters that ask for the likeliest next tokens.
+
+        llama.cpp shows none where it draws a part of a character, so that it takes the likeliest token; what it
+        shows is from before any temperature.
+        """
+        drawn = {"temperature": 0} if self.engine == "llamacpp" else {}
+        shown = {"logprobs": True, "top_logprobs": count} if self.chat else {"logprobs": count}
+        return shown | drawn

@@ -19,7 +19,7 @@ from jaxtyping import Float
 
 from acculturate.errors import UsageError
 from acculturate.model.prefix_tree import shared_length
-from acculturate.model.remote.abilities import Abilities, rendered_text, tokenize
+from acculturate.model.remote.abilities import Abilities
 from acculturate.model.remote.prompting import Shown
 from acculturate.model.remote.replies import (
     Json,
@@ -31,6 +31,7 @@ from acculturate.model.remote.replies import (
     next_tokens,
     prompt_tokens,
     text,
+    token_ids,
     written_tokens,
 )
 from acculturate.model.remote.transport import Transport
@@ -95,8 +96,14 @@ class Reader:
         in_order[list(form.options)] = found.probabilities
         return replace(found, probabilities=in_order)
 
+    def show(self, form: Form) -> Shown:
+        """Show a form, up to its answer."""
+        style, kind = self.abilities.style, "digits" if form.labels[0].isdigit() else "letters"
+        gap = self.abilities.gaps.get(kind, "") if form.word_set is None else ""
+        return style.behind(style.form(form), gap)
+
     def score(self, shown: Shown, continuations: Sequence[str]) -> list[list[Token]]:
-        """Return the tokens of what a model is shown with each of several continuations.
+        """Return the tokens, behind the first, of what a model is shown with each of several continuations.
 
         Tokens that all of them share may have no log-probability of their own, but 0.
 
@@ -132,11 +139,7 @@ class Reader:
 
     def _read_labels(self, form: Form) -> FormReading:
         style = self.abilities.style
-        kind = "digits" if form.labels[0].isdigit() else "letters"
-        shown = style.form(form)
-        if gap := self.abilities.gaps.get(kind, ""):
-            shown = style.behind(shown, gap)
-        tokens = self._ask(shown, 1, next_tokens, **style.likeliest(self.abilities.top))
+        tokens = self._ask(self.show(form), 1, next_tokens, **style.likeliest(self.abilities.top))
         seen = np.array(list(labels_seen(tokens, form.labels).values()))
         mass, missing = float(seen.sum()), seen == 0
         left = max(0.0, 1 - sum(math.exp(token.logprob) for token in tokens))
@@ -147,7 +150,7 @@ class Reader:
         return FormReading(share, mass, float(share[missing].sum()))
 
     def _read_words(self, form: Form) -> FormReading:
-        style, shown = self.abilities.style, self.abilities.style.form(form)
+        style, shown = self.abilities.style, self.show(form)
         scored = self.score(shown, [style.words(words) for words in form.labels])
         ids = [[token.text for token in tokens] for tokens in scored]
         stem = min(shared_length(ids[0], other) for other in ids[1:])
@@ -169,10 +172,12 @@ class Reader:
         before = self._rendered(shown)
         stem = tokenize(self.transport, before)
         wholes = [tokenize(self.transport, before + behind) for behind in continuations]
-        count = min(shared_length(stem, whole) for whole in wholes)
+        count = max(1, min(shared_length(stem, whole) for whole in wholes))
         return [self._write_tokens(whole, count) for whole in wholes]
 
     def _write_tokens(self, whole: list[int], count: int) -> list[Token]:
+        if len(whole) <= count:
+            return [Token(str(token), 0.0) for token in whole[1:]]
         grammar = "root ::= " + " ".join(f"<[{token}]>" for token in whole[count:])
         style = replace(self.abilities.style, chat=False)
         body = style.body(
@@ -182,8 +187,8 @@ class Reader:
         written = self.transport.post("completions", body, written_tokens)
         if len(written) != len(whole) - count:
             raise UnreadableError("has not the tokens that the grammar allows")
-        values = [0.0] * count + [token.logprob for token in written]
-        return [Token(str(token), value) for token, value in zip(whole, values, strict=True)]
+        values = [0.0] * (count - 1) + [token.logprob for token in written]
+        return [Token(str(token), value) for token, value in zip(whole[1:], values, strict=True)]
 
     def _rendered(self, shown: Shown) -> str:
         """Return the text that llama.cpp makes of a chat."""
@@ -199,10 +204,9 @@ class Reader:
 
     def _sample(self, form: Form) -> FormReading:
         """Draw answers and count them by option; one that cannot be read counts for none."""
-        style, kinds = self.abilities.style, Counter[str]()
+        kinds, shown = Counter[str](), self.show(form)
         counts = np.full(len(form.options), _PRIOR)
         drawn = 0
-        shown = style.form(form)
         while drawn < SAMPLES:
             texts = self._ask(shown, _ANSWER_TOKENS, _texts, n=SAMPLES - drawn, seed=_SEED + drawn)[
                 : SAMPLES - drawn
@@ -218,3 +222,20 @@ class Reader:
 
 def _texts(answer: Json) -> list[str]:
     return [text(choice) for choice in choices(answer)]
+
+
+def rendered_text(answer: dict[str, Any]) -> str:
+    """Return the text that `/apply-template` makes of a chat."""
+    return str(answer.get("prompt"))
+
+
+def tokenize(transport: Transport, text: str, begins: bool = True) -> list[int]:
+    """Return the tokens that llama.cpp sees in a text.
+
+    Args:
+        transport: Asks it.
+        text: The text.
+        begins: Whether the tokens in front of every text are among them.
+    """
+    body = {"content": text, "add_special": begins, "parse_special": True}
+    return transport.post(f"{transport.address.root}/tokenize", body, token_ids)

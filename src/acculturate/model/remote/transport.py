@@ -37,7 +37,7 @@ _LARGEST = 64 * 2**20
 _SHORTEST_KEY = 12
 _LETTERS_A_TOKEN = 4
 """About, where an endpoint does not count."""
-_KEPT = "What was answered is kept: the same command goes on from there."
+_KEPT = "What was answered is kept: the same command, a search with --resume, goes on from there."
 
 
 class RequestRefusedError(FailureError):
@@ -50,11 +50,12 @@ class _BusyError(Exception):
     Args:
         reason: The reason, as part of a sentence.
         wait: Time that the endpoint wants to be left alone [seconds]; None where it says nothing.
+        is_fault: Whether the server failed at it, as some do at what they do not serve (status 500).
     """
 
-    def __init__(self, reason: str, wait: float | None = None) -> None:
+    def __init__(self, reason: str, wait: float | None = None, is_fault: bool = False) -> None:
         super().__init__(reason)
-        self.wait = wait
+        self.wait, self.is_fault = wait, is_fault
 
 
 class Transport:
@@ -100,7 +101,7 @@ class Transport:
         body: Json,
         read: Callable[[Json], T],
         *,
-        attempts: int = 0,
+        faults: int = 0,
         keep: bool = True,
     ) -> T:
         """Ask, unless the answer is known.
@@ -109,7 +110,7 @@ class Transport:
             path: Path below the base URL, or a whole URL.
             body: The question.
             read: Reads the answer, or raises an error: such an answer is not kept.
-            attempts: Times that the request is sent at most; as the patience says if 0.
+            faults: Times that the server may fail at it, after which it does not serve this; any if 0.
             keep: Whether the answer is kept.
 
         Raises:
@@ -127,7 +128,7 @@ class Transport:
         expected = estimate_tokens(body)
         self._count(expected)
         url = path if "://" in path else f"{self.address.url}/{path}"
-        answer = self._persist("POST", url, body, attempts or self.patience.attempts)
+        answer = self._persist("POST", url, body, self.patience.attempts, faults)
         with self._lock:
             self.tokens += _tokens_of(answer, expected) - expected
         self._check_model(answer, body)
@@ -199,7 +200,9 @@ class Transport:
             self.sent += 1
             self.tokens += expected
 
-    def _persist(self, method: str, url: str, body: Json | None, attempts: int) -> Json:
+    def _persist(
+        self, method: str, url: str, body: Json | None, attempts: int, faults: int = 0
+    ) -> Json:
         """Send a request until it is answered, or as often as is allowed."""
         wait, patience, reason = 0.0, self.patience, ""
         for attempt in range(1, attempts + 1):
@@ -208,6 +211,8 @@ class Transport:
                 return self._send(method, url, body)
             except _BusyError as error:
                 reason, asked = str(error), error.wait
+                if error.is_fault and attempt == faults:
+                    raise RequestRefusedError(f"{self._shown} {reason}") from error
             if asked is not None and asked > patience.longest_wait:
                 raise FailureError(
                     f"{self._shown} {reason}, and asks to be left alone for {seconds_text(asked)}",
@@ -217,7 +222,8 @@ class Transport:
             wait = max(asked or 0.0, backoff * random.uniform(0.5, 1.0))
         times = f", {attempts} times in a row" if attempts > 1 else ""
         raise FailureError(
-            f"{self._shown} {reason}{times}", f"Check the server and its log. {_KEPT}"
+            f"{self._shown} {reason}{times}",
+            f"Check the address (most base URLs end in /v1), the server and its log. {_KEPT}",
         )
 
     def _send(self, method: str, url: str, body: Json | None) -> Json:
@@ -263,7 +269,8 @@ class Transport:
         """Read an answer by its status."""
         status = response.status_code
         if status in (401, 403):
-            raise UsageError(f"{self._shown} refuses access (status {status}): {self._key_state()}")
+            state, hint = self._key_state()
+            raise UsageError(f"{self._shown} refuses access (status {status}): {state}", hint)
         if status in range(300, 400):
             raise FailureError(
                 f"{self._shown} redirects elsewhere (status {status})",
@@ -277,7 +284,8 @@ class Transport:
             answer = None
         if status in _BUSY:
             said = f" ({message})" if (message := _message(answer)) else ""
-            raise _BusyError(f"answers with status {status}{said}", _retry_after(response.headers))
+            reason = f"answers with status {status}{said}"
+            raise _BusyError(reason, _retry_after(response.headers), status == 500)
         if status != 200 or not isinstance(answer, dict) or cast("Json", answer).get("error"):
             raise RequestRefusedError(
                 f"{self._shown} refuses the request (status {status}): {_message(answer) or 'it says no more'}",
@@ -289,16 +297,14 @@ class Transport:
     def _shown(self) -> str:
         return visible(short(self.address.url, 100))
 
-    def _key_state(self) -> str:
+    def _key_state(self) -> tuple[str, str]:
+        """Return what is the matter with the key, and the next step."""
         variable = self.address.variable
         if not self.address.keeps_secrets:
-            return "no key is sent over http to another machine. Use https or a tunnel."
-        state = (
-            f"it wants a key in {variable}"
-            if self._key is None
-            else f"it does not accept that in {variable}"
-        )
-        return f"{state}. Set it, or name another variable: openai@VARIABLE:URL#NAME."
+            return "no key is sent over http to another machine", "Use https or a tunnel."
+        given = "there is no key" if self._key is None else "it does not accept the key"
+        hint = f"Set {variable}, or name another variable: openai@VARIABLE:URL#NAME."
+        return f"{given} in {variable}", hint
 
 
 def estimate_tokens(body: Json) -> int:
