@@ -35,6 +35,8 @@ _BUSY = (408, 409, 425, 429, 500, 502, 503, 504)
 _LARGEST = 64 * 2**20
 """Bytes of an answer that are read at most."""
 _SHORTEST_KEY = 12
+_TO_END = 1.0
+"""Time that threads have to end after an error [seconds]; those that wait for an answer take longer."""
 _LETTERS_A_TOKEN = 4
 """About, where an endpoint does not count."""
 _KEPT = "What was answered is kept: the same command, a search with --resume, goes on from there."
@@ -141,7 +143,8 @@ class Transport:
         """Ask several things at once, and count each as done.
 
         Errors end it; what is under way then is still answered and kept. Threads that ask are no reason for
-        the program to stay.
+        the program to stay, but those that compute have a moment to end: torch aborts a program that ends
+        while a thread is in it.
         """
         todo: SimpleQueue[int] = SimpleQueue()
         for index in range(len(items)):
@@ -158,10 +161,13 @@ class Transport:
                 try:
                     done.put((index, ask(items[index]), None))
                 except BaseException as error:
+                    over.set()
                     done.put((index, None, error))
 
-        for _ in range(min(self.patience.requests_at_once, len(items))):
-            threading.Thread(target=work, daemon=True).start()
+        count = min(self.patience.requests_at_once, len(items))
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(count)]
+        for thread in threads:
+            thread.start()
         results: dict[int, T] = {}
         try:
             while len(results) < len(items):
@@ -172,6 +178,9 @@ class Transport:
                 advance(1)
         finally:
             over.set()
+            ends = time.monotonic() + _TO_END
+            for thread in threads:
+                thread.join(max(0.0, ends - time.monotonic()))
         return [results[index] for index in range(len(items))]
 
     def _check_model(self, answer: Json, body: Json) -> None:
