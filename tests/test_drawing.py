@@ -7,19 +7,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from acculturate.drawing import (
-    COLOURS,
-    Chart,
-    Look,
-    Row,
-    Series,
-    draw,
-    inline_svg,
-    lane,
-    look_of,
-    merge,
-    outline_of,
-)
+from acculturate.charts import COLOURS, Chart, Look, Row, Series, lane, look_of, merge, outline_of
+from acculturate.drawing import draw, inline_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 BAD = "<script>alert('x')</script> & $x^{\\frac$ \x00\ud800 \"quoted\" 中文 قال हिन्दी"

@@ -11,7 +11,8 @@ import acculturate
 from acculturate.display import show_profile
 from acculturate.errors import UsageError
 from acculturate.metrics import Profile, profile
-from acculturate.metrics.measure import choose_forms, default_table, measure, nearest_countries
+from acculturate.metrics.measure import choose_forms, default_table, measure
+from acculturate.metrics.scores import nearest_countries
 from acculturate.model import Answers, FakeModel, Query, SoftPrompt
 from acculturate.survey import (
     CountryTable,

@@ -15,7 +15,7 @@ from acculturate.io import json_text, write_bytes, write_text
 from acculturate.progress import task
 
 if TYPE_CHECKING:
-    from acculturate.drawing import Chart
+    from acculturate.charts import Chart
     from acculturate.model import LanguageModel
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from acculturate.drawing import Chart, Look, Series, look_of, merge, outline_of
+from acculturate.charts import Chart, Look, Series, look_of, merge, outline_of
 from acculturate.experiment.plan import BASELINES
 from acculturate.experiment.results import Measured, grouped
 from acculturate.formatting import short, slug

@@ -26,8 +26,8 @@ from acculturate.export.tokens import ModelFolder
 from acculturate.export.vllm import PromptEmbeds
 from acculturate.formatting import first_line
 from acculturate.io import check_free, disk_is_full, write_text
-from acculturate.model.answers import check_prompt, width_of
 from acculturate.model.language_model import LanguageModel
+from acculturate.model.prompt_checks import check_prompt, width_of
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.runs import check_model, load_prompt, read_run
 from acculturate.survey.forms import Form

@@ -20,8 +20,8 @@ from acculturate.export.formats import Export
 from acculturate.export.peft import PeftAdapter, ask_adapter, import_peft
 from acculturate.export.proof import Proof, compare, computing_in_float32
 from acculturate.io import write_bytes, write_text
-from acculturate.model.answers import check_prompt
 from acculturate.model.language_model import LanguageModel
+from acculturate.model.prompt_checks import check_prompt
 from acculturate.progress import task
 from acculturate.runs import MultitaskPrompt, load_multitask, multitask_tensors
 from acculturate.search import SharedPrompt

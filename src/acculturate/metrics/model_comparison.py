@@ -15,7 +15,8 @@ import numpy as np
 from acculturate.arguments import Seed, checked
 from acculturate.errors import UsageError
 from acculturate.formatting import LEVEL, MISSING, interval_text, loss_text
-from acculturate.metrics.measure import Profile, bootstrap_scores
+from acculturate.metrics.measure import Profile
+from acculturate.metrics.scores import bootstrap_scores
 from acculturate.metrics.statistics import Quantity, interval_around
 from acculturate.survey import Country, Instrument, Scoring
 from acculturate.tables import html_table

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.metrics.measure import NEAREST, SAMPLES, default_table, nearest_countries
+from acculturate.metrics.measure import NEAREST, default_table
+from acculturate.metrics.scores import SAMPLES, nearest_countries
 from acculturate.metrics.statistics import (
     Interval,
     bootstrap_weights,

@@ -16,7 +16,8 @@ from jaxtyping import Float, Int
 
 from acculturate.metrics.comparison import ComparisonSettings
 from acculturate.metrics.held_out import thin
-from acculturate.metrics.measure import SAMPLES, ask_state, score_intervals, strata
+from acculturate.metrics.measure import ask_state
+from acculturate.metrics.scores import SAMPLES, score_intervals, strata
 from acculturate.metrics.statistics import (
     bootstrap_means,
     bootstrap_weights,

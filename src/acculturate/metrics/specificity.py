@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from acculturate.metrics.comparison import Comparison
-from acculturate.metrics.measure import nearest_countries
+from acculturate.metrics.scores import nearest_countries
 from acculturate.survey import Country, CountryTable
 
 Ranking = tuple[tuple[str, float], ...]

@@ -16,10 +16,7 @@ from .answers import ProseModel as ProseModel
 from .answers import Query as Query
 from .answers import SteerableModel as SteerableModel
 from .answers import TextReading as TextReading
-from .answers import check_prompt as check_prompt
-from .answers import identify as identify
 from .answers import join_answers as join_answers
-from .answers import width_of as width_of
 from .asking import ask as ask
 from .asking import ask_untouched as ask_untouched
 from .asking import ask_with_gradient as ask_with_gradient
@@ -35,6 +32,9 @@ from .encoding import EncodedForm as EncodedForm
 from .fake import FakeModel as FakeModel
 from .language_model import LanguageModel as LanguageModel
 from .load import load_model as load_model
+from .prompt_checks import check_prompt as check_prompt
+from .prompt_checks import identify as identify
+from .prompt_checks import width_of as width_of
 from .prompt_embeds import dump_embeddings as dump_embeddings
 from .prompt_embeds import load_embeddings as load_embeddings
 from .soft_prompt import TENSOR as TENSOR

@@ -17,8 +17,8 @@ from acculturate.model.answers import (
     Passage,
     Query,
     TextReading,
-    check_width,
 )
+from acculturate.model.prompt_checks import check_width
 from acculturate.model.soft_prompt import Placement, Prompt, Prompts, SoftPrompt
 from acculturate.survey.forms import Form
 

@@ -15,15 +15,7 @@ from jaxtyping import Float
 from transformers import PreTrainedModel
 
 from acculturate.model.adapter import MergedAdapter
-from acculturate.model.answers import (
-    Answers,
-    Backward,
-    Chat,
-    Passage,
-    Query,
-    TextReading,
-    check_width,
-)
+from acculturate.model.answers import Answers, Backward, Chat, Passage, Query, TextReading
 from acculturate.model.decoding import Decoder
 from acculturate.model.embedded import LICENCE
 from acculturate.model.embedding import input_embedding
@@ -32,6 +24,7 @@ from acculturate.model.evaluator import PopulationEvaluator
 from acculturate.model.forward import Path
 from acculturate.model.generation import TextWriter, end_tokens
 from acculturate.model.layers import last_states
+from acculturate.model.prompt_checks import check_width
 from acculturate.model.soft_prompt import Placement, Prefixes, Prompt, Prompts, SoftPrompt
 from acculturate.model.weights import model_hash, weights_hash
 from acculturate.progress import advance, skip

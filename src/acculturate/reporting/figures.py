@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from acculturate.drawing import Chart, Look, Row, Series, lane, look_of, merge, outline_of
+from acculturate.charts import Chart, Look, Row, Series, lane, look_of, merge, outline_of
 from acculturate.formatting import digits_for, divergence_text, loss_text, short
 from acculturate.metrics import Reach
 from acculturate.reporting.map_figure import map_of_run

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from acculturate.drawing import Chart, Look, Series, merge
+from acculturate.charts import Chart, Look, Series, merge
 from acculturate.formatting import LEVEL, interval_text, loss_text, short
 from acculturate.runs import Dimension, RunRecords
 from acculturate.survey import CountryTable, load_countries, table_names

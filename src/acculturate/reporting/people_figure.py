@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from acculturate.drawing import Chart, look_of
+from acculturate.charts import Chart, look_of
 from acculturate.errors import UsageError
 from acculturate.formatting import short
 from acculturate.io import decode, parse_plain, read_bytes

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from acculturate.arguments import checked
-from acculturate.drawing import Chart, Format, Look, draw
+from acculturate.charts import Chart, Look
+from acculturate.drawing import Format, draw
 from acculturate.errors import UsageError
 from acculturate.formatting import LEVEL, MISSING, digits_for, interval_text, loss_text, short
 from acculturate.io import json_text, write_bytes, write_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from acculturate.drawing import Chart, Look, Series, look_of, merge
+from acculturate.charts import Chart, Look, Series, look_of, merge
 from acculturate.formatting import loss_text, short
 from acculturate.reporting.relate import SCORES, Benchmark, Related
 from acculturate.reporting.relate_narrative import coefficient_text

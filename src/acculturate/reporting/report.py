@@ -18,7 +18,8 @@ from markupsafe import Markup
 
 from acculturate import formatting
 from acculturate.arguments import checked
-from acculturate.drawing import Chart, inline_svg
+from acculturate.charts import Chart
+from acculturate.drawing import inline_svg
 from acculturate.errors import UsageError
 from acculturate.io import write_text
 from acculturate.metrics.measure import NEAREST

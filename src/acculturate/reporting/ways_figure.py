@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from acculturate.drawing import Chart, Look, Row, Series, lane, merge
+from acculturate.charts import Chart, Look, Row, Series, lane, merge
 from acculturate.formatting import LEVEL, interval_text, loss_text, short
 from acculturate.metrics.attained import AttainedShift
 from acculturate.metrics.held_out import TUNING

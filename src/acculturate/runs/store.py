@@ -27,8 +27,9 @@ from acculturate.metrics.responsiveness import Responsiveness
 from acculturate.metrics.side_effects import SideEffects
 from acculturate.metrics.specificity import Specificity
 from acculturate.metrics.written_answers import Generated
-from acculturate.model.answers import AnswerModel, check_prompt
+from acculturate.model.answers import AnswerModel
 from acculturate.model.asking import provenance
+from acculturate.model.prompt_checks import check_prompt
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.record_files import (
     MEND,

@@ -15,7 +15,8 @@ from enum import Enum
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.model.answers import Answering, AnswerModel, identify, width_of
+from acculturate.model.answers import Answering, AnswerModel
+from acculturate.model.prompt_checks import identify, width_of
 from acculturate.model.soft_prompt import Prompt, Prompts, SoftPrompt
 from acculturate.record_files import finite
 from acculturate.runs import Generation, State

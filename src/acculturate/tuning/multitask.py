@@ -21,8 +21,9 @@ from acculturate.arguments import checked
 from acculturate.errors import UsageError
 from acculturate.formatting import slug
 from acculturate.metrics.measure import default_table
-from acculturate.model.answers import AnswerModel, DifferentiableModel, check_embeddings, identify
+from acculturate.model.answers import AnswerModel, DifferentiableModel
 from acculturate.model.asking import provenance
+from acculturate.model.prompt_checks import check_embeddings, identify
 from acculturate.progress import current_task
 from acculturate.runs import (
     ANSWERS,

@@ -14,8 +14,9 @@ from acculturate import progress
 from acculturate.arguments import checked
 from acculturate.errors import UsageError
 from acculturate.metrics.measure import default_table
-from acculturate.model.answers import AnswerModel, DifferentiableModel, check_embeddings, width_of
+from acculturate.model.answers import AnswerModel, DifferentiableModel
 from acculturate.model.asking import provenance
+from acculturate.model.prompt_checks import check_embeddings, width_of
 from acculturate.runs import (
     ANSWERS,
     Run,

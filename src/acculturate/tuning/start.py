@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import AnswerModel, PrefixedModel, check_prompt
+from acculturate.model.answers import AnswerModel, PrefixedModel
+from acculturate.model.prompt_checks import check_prompt
 from acculturate.model.soft_prompt import Prompts
 from acculturate.model.start import start_population
 from acculturate.runs import load_multitask, load_prompt

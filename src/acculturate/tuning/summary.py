@@ -11,8 +11,9 @@ from dataclasses import replace
 from acculturate import progress
 from acculturate.metrics.measure import Profile, Treatment, ask_state, profile
 from acculturate.metrics.texts import OPENINGS
-from acculturate.model.answers import Answering, Answers, has_embeddings
+from acculturate.model.answers import Answering, Answers
 from acculturate.model.asking import ask
+from acculturate.model.prompt_checks import has_embeddings
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.model.steering import SteeringVector
 from acculturate.record_files import finite

@@ -19,9 +19,9 @@ from acculturate.model.answers import (
     Passage,
     Query,
     TextReading,
-    without_embeddings,
 )
 from acculturate.model.prefix_tree import shared_length
+from acculturate.model.prompt_checks import without_embeddings
 from acculturate.model.remote.abilities import Abilities
 from acculturate.model.remote.address import read_address
 from acculturate.model.remote.patience import Patience

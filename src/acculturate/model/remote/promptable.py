@@ -16,17 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import (
-    NEXT_QUESTION,
-    Answers,
-    Chat,
-    Passage,
-    Query,
-    TextReading,
-    check_width,
-)
+from acculturate.model.answers import NEXT_QUESTION, Answers, Chat, Passage, Query, TextReading
 from acculturate.model.encoding import EncodedForm, EncodedText
 from acculturate.model.language_model import LanguageModel
+from acculturate.model.prompt_checks import check_width
 from acculturate.model.prompt_embeds import dump_embeddings
 from acculturate.model.remote.embeddings import load_embedding_model
 from acculturate.model.remote.model import RemoteModel
