@@ -48,7 +48,7 @@ def test_a_process_answers_until_it_is_stopped(folder: Path) -> None:
             models = httpx2.get(f"{found[1]}/v1/models", timeout=60).json()["data"]
             assert [model["id"] for model in models] == ["tiny"]
             process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 130
+            assert process.wait(120) == 130
             assert "Traceback" not in process.stderr.read()
         finally:
             process.kill()

@@ -32,7 +32,7 @@ def session(
         _, errors = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.send_signal(stopped_by)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         assert process.returncode
         return None
     assert process.returncode == 0, errors

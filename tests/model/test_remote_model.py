@@ -248,7 +248,9 @@ def test_a_lasting_fault_ends_in_a_message_and_loses_nothing(fault, message):
         endpoint.faults, began = [fault] * 100, time.monotonic()
         with pytest.raises(AcculturateError, match=message) as caught:
             model.ask(None, Query(all_forms(TOY, labels="letters")[:1]))
-        assert time.monotonic() - began < 8 and (caught.value.hint or "Set it" in str(caught.value))
+        assert time.monotonic() - began < 60 and (
+            caught.value.hint or "Set it" in str(caught.value)
+        )
         endpoint.faults, asked = [], len(endpoint.asked)
         model.ask(None, Query(DIGITS))
         assert len(endpoint.asked) == asked

@@ -102,8 +102,8 @@ def test_a_client_that_goes_away_frees_its_place(stream: bool, slowed: threading
                 Engine, "submit", lambda e, jobs: (cancelled.extend(jobs), submit(e, jobs))
             )
             with pytest.raises(httpx2.ReadTimeout):
-                http.post("/v1/completions", json=body, timeout=0.3)
-        wait_for(lambda: cancelled and all(job.cancelled for job in cancelled))
+                http.post("/v1/completions", json=body, timeout=httpx2.Timeout(60, read=0.3))
+            wait_for(lambda: cancelled and all(job.cancelled for job in cancelled))
         slowed.set()
         answer = http.post("/v1/completions", json=body | {"stream": False, "max_tokens": 1})
         assert answer.status_code == 200

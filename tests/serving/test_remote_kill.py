@@ -82,19 +82,19 @@ def test_killed_client_and_killed_server(tiny: LanguageModel, tmp_path: Path, op
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     with served(folder, port) as server:
         with search("whole") as process:
-            assert process.wait(120) == 0
+            assert process.wait(300) == 0
         with search("killed") as process:
             wait_for(2, killed, process)
             process.kill()
         with search("killed", "--resume") as process:
             wait_for(4, killed, process)
             server.kill()
-            _, said = process.communicate(timeout=120)
+            _, said = process.communicate(timeout=300)
     assert process.returncode == 1
     assert "cannot be reached any more, 6 times in a row" in said and "--resume" in said
     assert "Traceback" not in said and not (killed / "DONE.json").exists()
     with served(folder, port), search("killed", "--resume") as process:
-        assert process.wait(120) == 0
+        assert process.wait(300) == 0
     for file in ("history.jsonl", "DONE.json", "evaluation/summary.json"):
         left, right = (without_times(run / file) for run in (whole, killed))
         assert left == right and left
