@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,10 @@ _LATEX = {
     "[": "{[}",
     "]": "{]}",
 }
+
+
+_LATEX_COLUMN = 12
+"""Letters in a line of a column's name."""
 
 
 def csv_text(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
@@ -60,10 +65,17 @@ def latex_table(
     """
     columns = "l" * left + "r" * (len(header) - left)
     lines = ["% \\usepackage{booktabs}", f"\\begin{{tabular}}{{{columns}}}", "\\toprule"]
-    lines.append(" & ".join(map(latex_text, header)) + " \\\\")
+    lines.append(" & ".join(map(_latex_heading, header)) + " \\\\")
     for rows in groups:
         lines += ["\\midrule", *(" & ".join(row) + " \\\\" for row in rows)]
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", f"% {latex_text(comment)}", ""])
+
+
+def _latex_heading(name: str) -> str:
+    """Return the name of a column in lines about as wide as a number with its interval."""
+    lines = textwrap.wrap(name, _LATEX_COLUMN, break_long_words=False)
+    text = " \\\\ ".join(map(latex_text, lines))
+    return f"\\shortstack[r]{{{text}}}" if len(lines) > 1 else text
 
 
 def html_table(

@@ -151,6 +151,7 @@ def test_names_mean_nothing_elsewhere(finished: Path):
         assert "<script" not in html and "http://" not in html and "https://" not in html
     latex = (finished / "table.tex").read_text()
     assert r"A \& B \textless{}i\textgreater{}" + '"' + r"\_\%\$\#\{x\}|*" in latex
+    assert r"& \shortstack[r]{loss, tuning \\ forms} &" in latex
     markdown = (finished / "table.md").read_text()
     assert r"A &amp; B &lt;i&gt;" + '"' + r"\_%\$\#\{x\}\|\*" in markdown
     lines = markdown.splitlines()
