@@ -1,5 +1,7 @@
 """A teacher, the same model behind a long context: checked first, and what it answers is learned."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +40,7 @@ def tuned(out: Path, model: Any = None, **more: Any) -> Run:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    with pytest.warns(UserWarning):
-        return tuned(tmp_path_factory.mktemp("taught") / "run")
+    return tuned(tmp_path_factory.mktemp("taught") / "run")
 
 
 def test_the_context_itself_has_nothing_to_learn():
@@ -102,6 +103,15 @@ def test_what_the_teacher_moves_is_in_the_run(run: Run):
     assert set(lessons.unmoved) == still
     assert (lessons.warning is None) == (not still)
     assert "distillation = 10.0" in (run.directory / "config.toml").read_text()
+
+
+def test_what_the_teacher_does_not_move_is_said(run: Run, tmp_path: Path):
+    copy = shutil.copytree(run.directory, tmp_path / "run")
+    lessons = json.loads((copy / "teacher.json").read_text())
+    lessons["shift"] = {key: 0.05 * wanted for key, wanted in lessons["wanted"].items()}
+    (copy / "teacher.json").write_text(json.dumps(lessons))
+    with pytest.warns(UserWarning, match="does not move planning, company"):
+        tuned(copy, budget=30, resume=True)
 
 
 def test_its_cost_is_taken_off_the_budget(run: Run):
