@@ -34,7 +34,7 @@ _LATEX = {
 }
 
 
-_LATEX_COLUMN = 12
+_LATEX_COLUMN = 13
 """Letters in a line of a column's name."""
 
 
