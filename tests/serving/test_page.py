@@ -112,6 +112,21 @@ def test_errors_stand_in_their_column_as_text(open_page: Any):
     assert answers(page)[0] == "embedded says with"
 
 
+def test_a_question_that_comes_before_the_columns_waits_for_them(open_page: Any):
+    page = open_page(FakeApi().app)
+    held: list[Any] = []
+    page.route("**/profiles", lambda route: held.append(route))
+    page.reload()
+    page.get_by_label("Question", exact=True).fill("why?")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    while not held:
+        page.wait_for_timeout(50)
+    assert answers(page) == []
+    held[0].continue_()
+    wait_for(page, "3 answered.")
+
+
 def test_a_setting_out_of_range_is_not_sent(open_page: Any):
     api = FakeApi()
     page = open_page(api.app)

@@ -75,6 +75,7 @@ async function answer(column, request, signal) {
 }
 
 async function ask() {
+  await loaded;
   if (running || !variants.length || !form.reportValidity()) return;
   running = new AbortController();
   const settings = SETTINGS.map((name) => [name, find(name).valueAsNumber]);
@@ -200,4 +201,4 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") running?.abort();
 });
 stop.addEventListener("click", () => running?.abort());
-load();
+const loaded = load();
