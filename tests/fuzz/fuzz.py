@@ -95,6 +95,16 @@ def _call(arguments: tuple[str, ...], kind: Kind) -> tuple[object, str, str]:
     def too_long(*_: object) -> None:
         raise next(interrupts, Hang)
 
+    def again(unraisable: Any) -> None:
+        """Press Ctrl-C again where Python dropped it, as it does in a destructor."""
+        nonlocal interrupts
+        if unraisable.exc_type is KeyboardInterrupt:
+            interrupts = iter([KeyboardInterrupt])
+            signal.setitimer(signal.ITIMER_PROF, 0.1, _LONGEST)
+        else:
+            sys.__unraisablehook__(unraisable)
+
+    sys.unraisablehook = again
     signal.signal(signal.SIGPROF, too_long)
     signal.setitimer(signal.ITIMER_PROF, _LONG if kind.is_long else _LONGEST, _LONGEST)
     code: object = "none"
@@ -110,6 +120,7 @@ def _call(arguments: tuple[str, ...], kind: Kind) -> tuple[object, str, str]:
         return code, out.getvalue() + error.getvalue(), f"it raises {raised!r}"
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
+        sys.unraisablehook = sys.__unraisablehook__
     return code, out.getvalue() + error.getvalue(), ""
 
 
