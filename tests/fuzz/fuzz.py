@@ -90,22 +90,7 @@ def run_input(number: int, seed: int, corpus: Path, folder: Path) -> Outcome:
 def _call(arguments: tuple[str, ...], kind: Kind) -> tuple[object, str, str]:
     """Run a command; return its exit code, its output and, where it hung, that."""
     out, error = io.StringIO(), io.StringIO()
-    interrupts = iter([KeyboardInterrupt] if kind.is_long else [])
-
-    def too_long(*_: object) -> None:
-        raise next(interrupts, Hang)
-
-    def again(unraisable: Any) -> None:
-        """Press Ctrl-C again where Python dropped it, as it does in a destructor."""
-        nonlocal interrupts
-        if unraisable.exc_type is KeyboardInterrupt:
-            interrupts = iter([KeyboardInterrupt])
-            signal.setitimer(signal.ITIMER_PROF, 0.1, _LONGEST)
-        else:
-            sys.__unraisablehook__(unraisable)
-
-    sys.unraisablehook = again
-    signal.signal(signal.SIGPROF, too_long)
+    signal.signal(signal.SIGPROF, _press if kind.is_long else _give_up)
     signal.setitimer(signal.ITIMER_PROF, _LONG if kind.is_long else _LONGEST, _LONGEST)
     code: object = "none"
     try:
@@ -120,13 +105,25 @@ def _call(arguments: tuple[str, ...], kind: Kind) -> tuple[object, str, str]:
         return code, out.getvalue() + error.getvalue(), f"it raises {raised!r}"
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-        sys.unraisablehook = sys.__unraisablehook__
     return code, out.getvalue() + error.getvalue(), ""
 
 
-def _ignore_interrupts(lost: Any) -> None:
-    """Say nothing of our Ctrl-C where Python loses it, in a finaliser; all else is shown."""
-    if not issubclass(lost.exc_type, KeyboardInterrupt):
+def _press(*_: object) -> None:
+    """Do what Ctrl-C does, once."""
+    signal.signal(signal.SIGPROF, _give_up)
+    raise KeyboardInterrupt
+
+
+def _give_up(*_: object) -> None:
+    raise Hang
+
+
+def _press_again(lost: Any) -> None:
+    """Press Ctrl-C again where Python loses it, in a finaliser; all else is shown."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        signal.signal(signal.SIGPROF, _press)
+        signal.setitimer(signal.ITIMER_PROF, 0.1, _LONGEST)
+    else:
         sys.__unraisablehook__(lost)
 
 
@@ -184,7 +181,7 @@ def run_all(numbers: Iterable[int], seed: int, keep: Path | None = None) -> list
     importlib.import_module(
         "acculturate.model.pretrained"
     )  # which an interrupt would leave half done
-    sys.unraisablehook = _ignore_interrupts
+    sys.unraisablehook = _press_again
     here = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (here + _MEMORY, resource.RLIM_INFINITY))
     os.environ |= {"HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
