@@ -8,7 +8,6 @@ import shutil
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
-from pathlib import Path
 
 from packaging.requirements import Requirement
 
@@ -145,7 +144,7 @@ def _show(diagnosis: Diagnosis) -> None:
         ("platform", diagnosis.platform),
         ("device", diagnosis.device),
         ("bfloat16", fast),
-        ("cache", f"{Path(diagnosis.cache)}: {size:.1f} GB, {free:.0f} GB free"),
+        ("cache", f"{diagnosis.cache}: {size:.1f} GB, {free:.0f} GB free"),
     ]
     for name, extra in diagnosis.extras.items():
         missing = f"{', '.join(extra.missing)} missing: {extra.install}"

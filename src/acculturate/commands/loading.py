@@ -123,6 +123,12 @@ def load_survey(instrument: str, table: str) -> tuple[Instrument, CountryTable]:
     return survey, load_table(table, survey)
 
 
+def read_scoring(survey: Instrument, settings: Mapping[str, Any]) -> Scoring:
+    """Return the scoring of the options."""
+    anchor = read_anchor(settings["anchor"])
+    return ac.Scoring(survey, anchor, settings["aggregate"], settings["variant"])
+
+
 def load_scored(
     instrument: str, table: str, country: str | None, settings: Mapping[str, Any]
 ) -> tuple[Scoring, CountryTable, Country | None]:
@@ -131,9 +137,7 @@ def load_scored(
     Of a country without some scores, the questionnaire is the part that it has them on, which is said.
     """
     survey, countries = load_survey(instrument, table)
-    scoring = ac.Scoring(
-        survey, read_anchor(settings["anchor"]), settings["aggregate"], settings["variant"]
-    )
+    scoring = read_scoring(survey, settings)
     if country is None:
         return scoring, countries, None
     target = countries[country]

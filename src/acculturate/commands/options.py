@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args, get_origin
@@ -166,9 +166,7 @@ class PanelCommand(TyperCommand):
             if record is not None:
                 panel = getattr(parameter, "rich_help_panel", None) or "Options"
                 sections.setdefault(panel, []).append(record)
-        for title, records in sections.items():
-            with formatter.section(title):
-                formatter.write_dl(records)
+        _write_sections(formatter, sections)
         verb = ctx.command_path.partition(" ")[2]
         with formatter.section("Examples"):
             for line in EXAMPLES.get(verb, ()):
@@ -186,6 +184,10 @@ class PanelGroup(TyperGroup):
             panel = getattr(command, "rich_help_panel", None)
             title = panel if isinstance(panel, str) else "Commands"
             sections.setdefault(title, []).append((name, command.get_short_help_str(200)))
-        for title, records in sections.items():
-            with formatter.section(title):
-                formatter.write_dl(records)
+        _write_sections(formatter, sections)
+
+
+def _write_sections(formatter: Any, sections: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+    for title, records in sections.items():
+        with formatter.section(title):
+            formatter.write_dl(records)

@@ -61,13 +61,13 @@ def figures(
 
 
 def _charts_of(directory: Path) -> tuple[Chart, ...]:
-    if not (directory / "experiment.toml").is_file():
+    if not (directory / ex.PLAN).is_file():
         from acculturate.reporting.figures import figures_of
         from acculturate.runs import read_run
 
         return figures_of(read_run(directory))
     # Its paths start where it was started from. Scores in benchmarks are read from the cells.
-    plan = ex.load_experiment(directory / "experiment.toml", base=Path())
+    plan = ex.load_experiment(directory / ex.PLAN, base=Path())
     prepared = ex.prepare(plan.model_copy(update={"benchmarks": ()}))
     charts = ex.figures_of(ex.collect(directory, prepared.cells, plan.baselines), plan.budget)
     return tuple(chart for group in charts.values() for chart in group)

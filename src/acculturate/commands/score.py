@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import acculturate as ac
 from acculturate import display
-from acculturate.commands.loading import load_survey, say_warnings
-from acculturate.commands.options import Seed, read_anchor, takes_settings
+from acculturate.commands.loading import load_survey, read_scoring, say_warnings
+from acculturate.commands.options import Seed, takes_settings
 from acculturate.drawing import Format
 from acculturate.errors import UsageError
 from acculturate.io import write_bytes, write_text
@@ -53,9 +53,7 @@ def score(
     if beside and figure is None:
         raise UsageError("--beside is of a figure", "Add --figure FILE.pdf.")
     kind = None if figure is None else _format_of(figure)
-    scoring = ac.Scoring(
-        survey, read_anchor(settings["anchor"]), settings["aggregate"], settings["variant"]
-    )
+    scoring = read_scoring(survey, settings)
     has_all = {d.key for d in survey.dimensions} <= set(countries.dimensions)
     result = ac.score(
         file,

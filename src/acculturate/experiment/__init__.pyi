@@ -5,6 +5,7 @@ from .dry_run import planned_cells as planned_cells
 from .figures import figures_of as figures_of
 from .frames import results as results
 from .narrative import findings as findings
+from .plan import PLAN as PLAN
 from .plan import PRESETS as PRESETS
 from .plan import Experiment as Experiment
 from .plan import ModelChoice as ModelChoice

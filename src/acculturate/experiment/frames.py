@@ -14,14 +14,12 @@ from typing import Any
 
 from acculturate.arguments import checked
 from acculturate.errors import UsageError
+from acculturate.experiment.plan import PLAN
 from acculturate.experiment.prepared import Cell
-from acculturate.experiment.results import COLUMNS, RESULTS, Measured, numbers_of
+from acculturate.experiment.results import COLUMNS, NUMBERS, RESULTS, Measured, numbers_of
 from acculturate.record_files import read_text
 from acculturate.runs import SUMMARY, Checks, RunRecords, read_run
 from acculturate.tables import data_frame
-
-_PLAN = "experiment.toml"
-_NUMBERS = ("value", "low", "high")
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ def results(paths: str | Path | Sequence[str | Path]) -> Any:
 
 
 def _rows(path: Path) -> Iterator[tuple[Any, ...]]:
-    if not (path / _PLAN).is_file():
+    if not (path / PLAN).is_file():
         yield from _rows_of_run(read_run(path))
         return
     if not (path / RESULTS).is_file():
@@ -64,7 +62,7 @@ def _rows(path: Path) -> Iterator[tuple[Any, ...]]:
         )
     for row in csv.DictReader(io.StringIO(read_text(path / RESULTS))):
         values: dict[str, Any] = {key: text or None for key, text in row.items()}
-        values |= {key: float(row[key]) for key in _NUMBERS if row[key]}
+        values |= {key: float(row[key]) for key in NUMBERS if row[key]}
         values["seed"] = int(row["seed"]) if row["seed"] else None
         values["source"] = str(path / row["source"])
         yield tuple(values.get(name) for name in COLUMNS)

@@ -30,6 +30,8 @@ from acculturate.tuning import TREATMENTS, Method, Settings, make_method, settin
 T = TypeVar("T")
 
 PRESETS = Path(__file__).parent / "presets"
+PLAN = "experiment.toml"
+"""What was asked for, in the experiment's directory."""
 
 BASELINES = ("naive", *TREATMENTS, "constant")
 """Methods without a search; each is measured once a country."""

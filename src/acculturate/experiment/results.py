@@ -43,6 +43,8 @@ COLUMNS = (
     *("measure", "value", "low", "high", "source"),
 )
 """Columns of the tidy table; docs/experiments.md says what they hold."""
+NUMBERS = ("value", "low", "high")
+"""Those that are numbers."""
 RESULTS = "results.csv"
 """File of the tidy table."""
 
@@ -253,7 +255,7 @@ def _parquet(rows: Sequence[tuple[Any, ...]]) -> bytes:
     import pyarrow.parquet as pq  # pyright: ignore[reportMissingImports]
 
     kinds: dict[str, Any] = {"seed": pa.int64()}
-    kinds |= dict.fromkeys(("value", "low", "high"), pa.float64())
+    kinds |= dict.fromkeys(NUMBERS, pa.float64())
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
     records = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
     buffer = io.BytesIO()

@@ -16,7 +16,7 @@ from typing import Any, cast
 import tomli_w
 
 from acculturate.arguments import checked
-from acculturate.experiment.plan import Experiment, ModelChoice
+from acculturate.experiment.plan import PLAN, Experiment, ModelChoice
 from acculturate.experiment.prepared import Cell, PreparedExperiment, prepare
 from acculturate.experiment.ray_workers import RayOptions, ray_workers
 from acculturate.experiment.report import Published, publish
@@ -34,7 +34,6 @@ from acculturate.io import json_text, write_text
 from acculturate.model.answers import AnswerModel
 from acculturate.runs import open_directory
 
-_PLAN = "experiment.toml"
 _FAILURES = "failures.json"
 
 
@@ -77,7 +76,7 @@ def run_experiment(
     failures: dict[Cell, CellFailure] = {}
     settings = tomli_w.dumps(plan.to_dict())
     additions = partial(_without_additions, prepared)
-    with open_directory(folder, _PLAN, "experiment", settings, additions):
+    with open_directory(folder, PLAN, "experiment", settings, additions):
         try:
             with _executor(worker, ray, heard) as execute:
                 run = partial(_run_missing, folder, execute, heard, failures)
@@ -98,13 +97,13 @@ def _without_additions(prepared: PreparedExperiment, saved: Mapping[str, Any]) -
     measured together; countries that are tuned together are one search.
     """
     plan, asked = prepared.experiment, prepared.experiment.to_dict()
+    if plan.search:
+        return asked
     together = any(prepared.settings(m, plan.seeds[0]).together for m in plan.methods)
     growing = ["models", "seeds", *([] if together else ["countries"])]
     if set(plan.baselines) <= set(saved.get("methods", ())):
         growing.append("methods")
     same = {k: saved[k] for k in growing if k in saved and _contains(asked.get(k), saved[k])}
-    if plan.search:
-        return asked
     # The first model is not among these: it stands alone where there is one.
     added = {"models"} - saved.keys()
     return {key: value for key, value in (asked | same).items() if key not in added}

@@ -41,7 +41,6 @@ from acculturate.tuning import (
     Task,
     make_treatments,
     measure_baselines,
-    measure_forms,
     tune,
     tune_together,
 )
@@ -236,7 +235,7 @@ def measure_cell(prepared: PreparedExperiment, model: AnswerModel, cell: Cell, o
     task = prepared.task(*cell.place, prepared.shared)
     chosen = [name for name in prepared.experiment.baselines if name in TREATMENTS]
     treatments = make_treatments(model, task, chosen)
-    summary = measure_baselines(model, task, treatments)
+    summary, untouched = measure_baselines(model, task, treatments)
     if prepared.experiment.evaluate:
         for method, treatment in treatments.items():
             memo = Memo(out / checks_folder(cell, method))
@@ -245,7 +244,7 @@ def measure_cell(prepared: PreparedExperiment, model: AnswerModel, cell: Cell, o
             survey = {"tuned": settings.survey.get(method, {})}
             _evaluate_behaviour(model, treatment, task, replace(settings, survey=survey), memo)
             memo.finish()
-    write_record(out / cell.folder / UNTOUCHED, measure_forms(model, task, task.held_out))
+    write_record(out / cell.folder / UNTOUCHED, untouched)
     write_record(out / cell.folder / SUMMARY, summary)
 
 

@@ -95,8 +95,7 @@ class SoftPromptLM(_Base):
         self._virtual = torch.from_numpy(embeddings[: 0 if untouched else None]).to(
             answering.network.device
         )
-        shown = prompt.line and not untouched
-        line = answering.encode_text(f"{prompt.line}\n")[len(self._leading) :] if shown else ()
+        line = answering.encode_line("" if untouched else prompt.line)
         self._line = torch.tensor(line, dtype=torch.int64, device=answering.network.device)
         self._embed = input_embedding(answering.network)
         self._about = {

@@ -206,29 +206,41 @@ class Decoder:
         return Text(rows[at:], self._beginnings[key])
 
     @torch.inference_mode()
-    def behind_prefix(self, tokens: Sequence[int], prefix: Prompt, at: int) -> Text:
+    def behind_prefix(
+        self, tokens: Sequence[int], prefix: Prompt, at: int, name: str | None = None
+    ) -> Text:
         """Return a text to read, with a prefix in every layer.
 
         Args:
             tokens: Its tokens.
             prefix: The prefix.
             at: Number of tokens that stand before it.
+            name: Of the prefix, as in `text`.
 
         Raises:
             UsageError: This kind of model takes no prefix.
         """
         if not self._packed:
             raise UsageError("this model keeps no keys and values to put a prefix in front of")
-        layout = self._forward.key_values
         rows = self._embed(tokens)
-        begun = Text(rows[:at])
-        if at:
+        key = (name, *tokens[:at])
+        begun = None if name is None else self._beginnings.get(key)
+        if begun is None:
+            begun = self._begin_prefix(rows[:at], prefix)
+            if name is not None:
+                self._beginnings[key] = begun
+        return Text(rows[at:], begun)
+
+    def _begin_prefix(self, rows: torch.Tensor, prefix: Prompt) -> Text:
+        """Return the text of a prefix and of what stands before it, read."""
+        begun = Text(rows)
+        if len(rows):
             self.read_all(begun)
         given = torch.from_numpy(np.array(prefix, np.float32))[None].to(rows)
-        for layer, (keys, values) in layout.split(given).in_layers.items():
+        for layer, (keys, values) in self._forward.key_values.split(given).in_layers.items():
             begun.extend(layer, keys, values)
         begun.length += len(prefix)
-        return Text(rows[at:], begun)
+        return begun
 
     @torch.inference_mode()
     def read(self, text: Text) -> torch.Tensor:

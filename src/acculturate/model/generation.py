@@ -212,7 +212,7 @@ class TextWriter:
         for _ in range(max_tokens):
             following = _choose(logits, generator)
             made = torch.cat([made, following[:, None]], dim=1)
-            if end(made, following).all():
+            if end(made, following).all() or made.shape[1] == max_tokens:
                 break
             logits = decoder.logits(decoder.write(texts, following.tolist()), len(texts))
         return [self._text(end.before(row)) for row in made.tolist()]

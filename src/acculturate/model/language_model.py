@@ -128,6 +128,10 @@ class LanguageModel:
         """Return a guard text's tokens."""
         return self._encoder.encode_text(text)
 
+    def encode_line(self, line: str) -> tuple[int, ...]:
+        """Return the tokens of a line in front of a text, without the leading ones; none of no line."""
+        return self.encode_text(f"{line}\n")[len(self.leading) :] if line else ()
+
     def check_ids(self, ids: Sequence[int]) -> None:
         """See `FormEncoder.check_ids`."""
         self._encoder.check_ids(ids)

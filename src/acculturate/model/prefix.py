@@ -49,14 +49,19 @@ class KeyValueLayout:
         )
 
     @property
+    def _shapes(self) -> list[tuple[int, int]]:
+        """Heads and width, of each layer's keys and then its values."""
+        return [shape for _, *both in self.layers for shape in both]
+
+    @property
     def width(self) -> int:
         """Numbers a token."""
-        return sum(a * b + c * d for _, (a, b), (c, d) in self.layers)
+        return sum(heads * size for heads, size in self._shapes)
 
     @property
     def same_in_all_layers(self) -> tuple[int, int] | None:
         """Heads and width of all keys and values; None where they differ."""
-        shapes = {shape for _, *both in self.layers for shape in both}
+        shapes = {*self._shapes}
         return shapes.pop() if len(shapes) == 1 else None
 
     def join(self, recorded: KeysAndValues) -> torch.Tensor:
@@ -66,10 +71,9 @@ class KeyValueLayout:
 
     def split(self, rows: torch.Tensor) -> Prefix:
         """Return rows of numbers, `[candidate, token, width]`, as keys and values."""
-        shapes = [shape for _, *both in self.layers for shape in both]
-        parts = rows.split([heads * width for heads, width in shapes], dim=-1)
+        parts = rows.split([heads * size for heads, size in self._shapes], dim=-1)
         whole = iter(
             part.unflatten(-1, shape).transpose(1, 2)
-            for part, shape in zip(parts, shapes, strict=True)
+            for part, shape in zip(parts, self._shapes, strict=True)
         )
         return Prefix({layer: (next(whole), next(whole)) for layer, *_ in self.layers})

@@ -74,7 +74,7 @@ def write_answers(
                 file.write(_line((mark, text)))
         except OSError as error:
             raise cannot_write(path, error) from error
-    drafts = _read(path)
+    drafts = _read(path)  # control characters are made visible where a text is read
     return {(each.variant.name, each.number): drafts[mark] for mark, each in marks.items()}
 
 

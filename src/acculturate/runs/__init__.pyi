@@ -7,7 +7,6 @@ from .checks import Refusal as Refusal
 from .directory import FILES as FILES
 from .directory import RunDirectory as RunDirectory
 from .directory import State as State
-from .directory import history_text as history_text
 from .directory import read_history as read_history
 from .inputs import FORMAT as FORMAT
 from .inputs import Lessons as Lessons

@@ -77,14 +77,15 @@ class RunDirectory:
         self, history: Sequence[HistoryLine], best: SoftPrompt, state: State
     ) -> None:
         """Write a generation: history first, the state that makes it true last."""
-        lines = history_text(history)
-        self.write_result(history, best)
+        lines = self.write_result(history, best)
         self.write_state(state | {"history": np.array(fingerprint(lines))})
 
-    def write_result(self, history: Sequence[HistoryLine], best: SoftPrompt) -> None:
-        """Write what a generation found, of a run whose state is kept elsewhere."""
-        write_text(self.path / HISTORY, history_text(history))
-        best.save(self.path / BEST)
+    def write_result(self, history: Sequence[HistoryLine], best: SoftPrompt) -> str:
+        """Write what a generation found, and return the history's text; its state is written by itself."""
+        lines = _history_text(history)
+        write_text(self.path / HISTORY, lines)
+        self.write_best(best)
+        return lines
 
     def write_state(self, state: State) -> None:
         """Write the state alone, sealed with the configuration that it belongs to."""
@@ -163,7 +164,7 @@ class RunDirectory:
         return file.read_text("utf-8").splitlines(keepends=True) if file.is_file() else []
 
 
-def history_text(history: Sequence[HistoryLine]) -> str:
+def _history_text(history: Sequence[HistoryLine]) -> str:
     """Return a history as its file holds it, a line a generation."""
     return "".join(json.dumps(vars(line), allow_nan=False) + "\n" for line in history)
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 import tomli_w
 
 from acculturate.errors import FailureError, UsageError, WriteError
-from acculturate.io import is_leftover, lock_folder, remove_leftovers, write_bytes, write_text
+from acculturate.io import LOCK, is_leftover, lock_folder, remove_leftovers, write_bytes, write_text
 from acculturate.record_files import read_toml
 from acculturate.runs.directory import FILES, RunDirectory, best_at, with_budget
 from acculturate.runs.store import (
@@ -155,7 +155,7 @@ def _hold(path: Path, file: str, what: str) -> Generator[dict[str, Any] | None]:
             raise UsageError(f"{path} is not a directory", "Choose another --out.")
         is_new = not (path / file).is_file()
         # A process that was killed before it had written the settings leaves these.
-        left = [p.name == ".lock" or is_leftover(p, file) for p in path.glob("*") if is_new]
+        left = [p.name == LOCK or is_leftover(p, file) for p in path.glob("*") if is_new]
         if not all(left):
             raise UsageError(
                 f"{path} holds files and no {what}", "Choose an empty or new directory."

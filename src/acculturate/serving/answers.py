@@ -37,12 +37,14 @@ class Answer(ABC):
         self._written: list[int] = []
         self._texts: list[str] = []
         self._ends: list[str | None] = []
+        self._chances: list[list[Chance]] = []
 
     def begin(self, jobs: Sequence[Job]) -> None:
         """Take the jobs that are written."""
         self._jobs = jobs
         self._written, self._texts = [0] * len(jobs), [""] * len(jobs)
         self._ends = [None] * len(jobs)
+        self._chances = [[] for _ in jobs]
 
     @property
     def count(self) -> int:
@@ -106,7 +108,6 @@ class CompletionAnswer(Answer):
     def begin(self, jobs: Sequence[Job]) -> None:
         """See `Answer.begin`."""
         super().begin(jobs)
-        self._chances: list[list[Chance]] = [[] for _ in jobs]
         self._offsets = [0] * len(jobs)
         if self._asked.echo:
             self._texts = [self._decode(job.given) for job in jobs]
@@ -176,7 +177,6 @@ class ChatAnswer(Answer):
         """See `Answer.begin`."""
         super().begin(jobs)
         self._read: list[Chance] = []
-        self._chances: list[list[Chance]] = [[] for _ in jobs]
 
     def first(self) -> list[dict[str, Any]]:
         """See `Answer.first`."""

@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from acculturate.errors import AcculturateError, UsageError
-from acculturate.model import LanguageModel, load_embeddings
+from acculturate.model import EncodedForm, LanguageModel, load_embeddings
 from acculturate.serving.answers import Answer, ChatAnswer, CompletionAnswer
 from acculturate.serving.conversation import chat_job, seed_of
 from acculturate.serving.engine import Engine, Full, Job, Piece
@@ -135,12 +135,12 @@ class Api:
         prompt, leading = variant.prompt, self._model.leading
         if prompt is None:
             return [Job(tokens) for tokens in self._tokens(asked)]
-        line = self._model.encode_text(f"{prompt.line}\n")[len(leading) :] if prompt.line else ()
+        line = self._model.encode_line(prompt.line)
         late, jobs = prompt.placement == "before-answer", list[Job]()
         for given in self._tokens(asked):
             behind = len(leading) if tuple(given[: len(leading)]) == leading else 0
             tokens = (*given[:behind], *line, *given[behind:])
-            at = len(tokens) if late else 0 if prompt.placement == "front" else behind
+            at = EncodedForm(tokens, (), 0, behind).prompt_at(prompt.placement)
             jobs.append(
                 Job(
                     tokens,

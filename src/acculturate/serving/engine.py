@@ -230,7 +230,7 @@ class Engine:
         told = [*job.tokens[:first], *[None] * (behind - first), *job.tokens[behind:]]
         ids = [*told[: job.at], *[None] * job.virtual_count, *told[job.at :]]
         if job.in_layers and job.virtual is not None:
-            text = self._decoder.behind_prefix(job.tokens, job.virtual, job.at)
+            text = self._decoder.behind_prefix(job.tokens, job.virtual, job.at, job.name)
         else:
             # Of what is read once for all nothing can be told.
             name = None if job.reads_prompt else job.name

@@ -70,9 +70,7 @@ def select_forms(pool: Sequence[Form], count: int | None = None) -> tuple[Form, 
     return selected[::width] if count == len(grids) else selected
 
 
-def forms_asked_once(
-    instrument: Instrument, language: str = "en", labels: Sequence[LabelKind] = ("words",)
-) -> int:
+def forms_asked_once(instrument: Instrument, language: str, labels: Sequence[LabelKind]) -> int:
     """Return the number of forms that ask every item once in each option order.
 
     Words have no order: they ask every item as often with each set of option words for tuning.

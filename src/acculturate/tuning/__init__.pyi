@@ -17,7 +17,6 @@ from .settings import setting_fields as setting_fields
 from .start import start_search as start_search
 from .steering import find_steering as find_steering
 from .summary import measure_baselines as measure_baselines
-from .summary import measure_forms as measure_forms
 from .task import Task as Task
 from .task import make_task as make_task
 from .treatments import TREATMENTS as TREATMENTS

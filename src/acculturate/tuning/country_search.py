@@ -215,7 +215,7 @@ class CountrySearch:
         state.seconds += seconds
         self.history.append(self._line(fitness, parents, seconds, searching))
 
-    def select_final(self, earlier: Sequence[SoftPrompt] = ()) -> None:
+    def select_final(self, earlier: Sequence[SoftPrompt]) -> None:
         """Keep the best of the last leaders, asked the same forms; needed where forms are sampled.
 
         Nothing of it is in the saved state: a resumed run does it again.

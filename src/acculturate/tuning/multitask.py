@@ -23,7 +23,7 @@ from acculturate.formatting import slug
 from acculturate.metrics.measure import default_table
 from acculturate.model.answers import AnswerModel, DifferentiableModel
 from acculturate.model.asking import provenance
-from acculturate.model.prompt_checks import check_embeddings, identify
+from acculturate.model.prompt_checks import check_embeddings
 from acculturate.progress import current_task
 from acculturate.runs import (
     ANSWERS,
@@ -33,12 +33,11 @@ from acculturate.runs import (
     MultitaskPrompt,
     Run,
     RunDirectory,
-    history_text,
     open_resumable,
     open_run,
     read_history,
 )
-from acculturate.search import COST_OF_A_GRADIENT, Adam, Fitness, Together
+from acculturate.search import COST_OF_A_GRADIENT, Adam, Fitness, SharedPrompt, Together
 from acculturate.survey.countries import Country, CountryTable
 from acculturate.survey.instrument import Instrument
 from acculturate.tuning.content import check_content
@@ -208,7 +207,8 @@ class TogetherLoop:
     def _run_generation(self) -> None:
         began = time.monotonic()
         (vector,) = self._optimizer.ask()
-        prompts = self._space.parts(vector).prompts.astype(np.float32)[:, None]
+        parts = self._space.parts(vector)
+        prompts = parts.prompts.astype(np.float32)[:, None]
         told: list[Fitness] = []
         gradients: list[np.ndarray] = []
         for search, prompt in zip(self._searches, prompts, strict=True):
@@ -225,19 +225,18 @@ class TogetherLoop:
             for part in ("objective", "violation")
         )
         self._optimizer.tell(Fitness(objective, violation, gradient=gradient[None]))
-        self._write(vector)
+        self._write(parts)
 
-    def _write(self, vector: np.ndarray) -> None:
+    def _write(self, parts: SharedPrompt) -> None:
         """Write each country's files and what is shared; the state that makes it true last."""
         arrays = {f"search_{name}": value for name, value in self._optimizer.state().items()}
         for number, (search, directory) in enumerate(
             zip(self._searches, self._directories, strict=True)
         ):
-            directory.write_result(search.history, search.best())
-            history = history_text(search.history).encode()
+            history = directory.write_result(search.history, search.best()).encode()
             state = search.state.dump() | {"history": np.frombuffer(history, np.uint8)}
             arrays |= {f"{number}_{name}": value for name, value in state.items()}
-        self._prompt(vector).save(self._shared.path / MULTITASK)
+        self._prompt(parts).save(self._shared.path / MULTITASK)
         self._shared.write_state(arrays)
 
     def _restore(self, arrays: dict[str, np.ndarray]) -> None:
@@ -255,10 +254,10 @@ class TogetherLoop:
             if not directory.finished:  # whatever it holds is beyond the state, or was lost
                 directory.write_result(search.history, search.best())
 
-    def _prompt(self, vector: np.ndarray) -> MultitaskPrompt:
+    def _prompt(self, parts: SharedPrompt) -> MultitaskPrompt:
         names, lines = zip(*((task.target.name, task.line) for task in self._tasks), strict=True)
-        about = self._tasks[0].settings.placement, self._model.name, identify(self._model)
-        return MultitaskPrompt(self._space.parts(vector), names, lines, *about)
+        best = self._searches[0].best()
+        return MultitaskPrompt(parts, names, lines, best.placement, best.model, best.model_hash)
 
     @property
     def _progress(self) -> Progress:

@@ -248,11 +248,10 @@ class Settings:
         if scale is None:
             around = _SPREAD_AROUND_WORDS if init == "in-context" else 1.0
             several = init == "in-context" and optimizer.population_size > 1
-            exact = by_gradients and init not in (None, "gaussian") and not several
             if kind == "multitask":
                 exact = by_gradients and optimizer.population_size == 1
-            elif kind == "mixture":
-                exact = False
+            else:
+                exact = by_gradients and kind != "mixture" and init != "gaussian" and not several
             scale = 0.0 if exact else around
         values = {"divergence_weight": weight, "sample": sample, "space": space}
         resolved = replace(self, **values, objective=self.goal, init=init, init_scale=scale)

@@ -40,11 +40,8 @@ def make_objective(
     gradient = {"gradient"} & set(requires)
     others = [Objective(model, other, gradient, measured) for other in task.others]
     objectives = [Objective(model, own, requires, measured), *others]
-    aims = [
-        (objective.aim, each)
-        for objective, each in zip(objectives, (own, *task.others), strict=True)
-    ]
-    units = [_unit(aim, each) for aim, each in aims]
+    tasks = own, *task.others
+    units = [_unit(part.aim, each) for part, each in zip(objectives, tasks, strict=True)]
     return SeveralObjectives(objectives, [units[0] / (unit * count) for unit in units])
 
 

@@ -50,7 +50,7 @@ def start_search(
     assert settings.init_scale is not None and settings.space is not None
     kind, number = read_name(settings.space)
     if settings.shared_directory is not None:
-        space = NewTask(_known_tasks(settings, model), settings.init_scale or 0.0)
+        space = NewTask(_known_tasks(settings, model), settings.init_scale)
         return space, space.first(size, rng, from_base=True)
     zeros = np.zeros((settings.tokens, model.hidden_size))
     real = model.embed_random_tokens(number, rng) if kind == "mixture" else None

@@ -53,7 +53,7 @@ def summarise(
         population: Number of these prompts.
         start_cost: Evaluations that they took.
     """
-    before = measure_baselines(model, task)
+    before, _ = measure_baselines(model, task)
     rows = list(before.rows)
     if population > 1:  # one prompt alone says nothing of random search
         label = f"Random start: best of {population} random prompts"
@@ -87,8 +87,8 @@ def continue_texts(model: Answering, tuned: SoftPrompt) -> tuple[Continuation, .
 
 def measure_baselines(
     model: Answering, task: Task, treatments: Mapping[str, Treatment] | None = None
-) -> Evaluation:
-    """Measure the rows of the result table that need no search.
+) -> tuple[Evaluation, Profile]:
+    """Measure the rows of the result table that need no search, and the untouched model on the held-out forms.
 
     Args:
         model: Answers the forms.
@@ -105,7 +105,7 @@ def measure_baselines(
     for name, treatment in treatments.items():
         rows.append(_measure(model, task, name, TREATMENTS[name][0], treatment, reads)[0])
     rows.append(Method("constant", "Constant: the same answer to everything", same, same))
-    return Evaluation(
+    evaluation = Evaluation(
         target=Target(target.name, scoring.by_key(task.scores), target.table),
         dimensions=tuple(Dimension(d.key, d.name, d.low, d.high) for d in scoring.dimensions),
         rows=tuple(rows),
@@ -120,6 +120,7 @@ def measure_baselines(
         forms=FormCounts(len(task.measured), len(task.held_out)),
         nearest={"naive": naive.nearest},
     )
+    return evaluation, naive
 
 
 def _measure(

@@ -16,6 +16,7 @@ import numpy as np
 from acculturate import progress
 from acculturate.errors import UsageError
 from acculturate.metrics.attained import correlations, projections
+from acculturate.metrics.guard import ANSWER_TOKENS
 from acculturate.metrics.questions import EVERYDAY, load_questions
 from acculturate.model.answers import Answering, AnswerModel, ProseModel
 from acculturate.model.asking import one_each
@@ -28,8 +29,6 @@ from acculturate.tuning.summary import measure_forms
 from acculturate.tuning.task import Task
 from acculturate.tuning.treatments import make_demonstrations
 
-ANSWER_TOKENS = 40
-"""Tokens of an answer, as in the guard's."""
 _EVERY = 2
 """Every second question is learned from; the others are left to ask a tuned model."""
 
@@ -77,7 +76,7 @@ def _teach(model: AnswerModel, remembering: Answering, task: Task) -> Lessons:
             f"{model.name} writes no text that could be learned", "Leave out --distillation."
         )
     values = values_text(task.target, task.scoring.instrument)
-    context = _Both(make_demonstrations(model, task), Line(values, told=True))
+    context = _Both(make_demonstrations(remembering, task), Line(values, told=True))
     forms = task.measured
     with progress.task("asking the teacher", len(forms)):
         told = measure_forms(model, task, forms, context).scores
