@@ -186,24 +186,50 @@ def tree_attention(
     if tree_layout.record_into is not None:
         _record(tree_layout.record_into, module, key, value)
     cached_key, cached_value = tree_layout.prefix_cache.get(module, (key[:1], value[:1]))
-    for block in tree_layout.blocks(sliding_window, heads // groups, query.dtype):
-        start, stop = block.queries
+    blocks = tree_layout.blocks(sliding_window, heads // groups, query.dtype)
+    queries = query.split([stop - start for start, stop in (b.queries for b in blocks)], dim=2)
+    keys = _OfBlocks.apply(key, cached_key, blocks)
+    values = _OfBlocks.apply(value, cached_value, blocks)
+    for block, own, k, v in zip(blocks, queries, keys, values, strict=True):
         # Query heads that share a key head go in as more queries of that head: larger products.
-        q = query[:, :, start:stop].reshape(candidates, groups, -1, query.shape[-1])
-        k, v = _keys(block, cached_key, key), _keys(block, cached_value, value)
+        q = own.reshape(candidates, groups, -1, own.shape[-1])
         part = attend(q, k, v, block.mask, scaling, softcap)
-        part = part.reshape(candidates, heads, stop - start, -1)
+        part = part.reshape(candidates, heads, own.shape[2], -1)
         parts.append(part.transpose(1, 2))
     return torch.cat(parts, dim=1), None  # the blocks follow on one another
 
 
+class _OfBlocks(torch.autograd.Function):
+    """The keys, or the values, of every block: the cached ones, which all candidates share, first.
+
+    Blocks share most keys. Left to autograd, each would make a gradient as large as all keys.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, run: torch.Tensor, cached: torch.Tensor, blocks: list[Block]
+    ) -> tuple[torch.Tensor, ...]:
+        ctx.shape, ctx.blocks = run.shape, blocks
+        return tuple(_keys(block, cached, run) for block in blocks)
+
+    @staticmethod
+    def backward(ctx: Any, *derivatives: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        gradient = derivatives[0].new_zeros(ctx.shape)
+        for block, derivative in zip(ctx.blocks, derivatives, strict=True):
+            at = sum(stop - start for start, stop in block.cached_keys)
+            for start, stop in block.run_keys:
+                gradient[:, :, start:stop] += derivative[:, :, at : at + stop - start]
+                at += stop - start
+        return gradient, None, None
+
+
 def _keys(block: Block, cached: torch.Tensor, run: torch.Tensor) -> torch.Tensor:
-    """Return a block's keys, or its values: the cached ones, which all candidates share, first."""
+    """Return a block's keys, or its values."""
     parts = [
         cached[:, :, start:stop].expand(len(run), -1, -1, -1) for start, stop in block.cached_keys
     ]
     parts += [run[:, :, start:stop] for start, stop in block.run_keys]
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+    return torch.cat(parts, dim=2)
 
 
 def _with_virtual(layout: TreeLayout, rows: torch.Tensor, virtual: torch.Tensor) -> torch.Tensor:
