@@ -22,11 +22,11 @@ from .asking import ask_untouched as ask_untouched
 from .asking import ask_with_gradient as ask_with_gradient
 from .asking import one_each as one_each
 from .asking import provenance as provenance
-from .decoding import Chance as Chance
+from .choosing import Chance as Chance
+from .choosing import chances as chances
+from .choosing import choose as choose
 from .decoding import Decoder as Decoder
 from .decoding import Text as Text
-from .decoding import chances as chances
-from .decoding import choose as choose
 from .embedded import LICENCE as LICENCE
 from .encoding import EncodedForm as EncodedForm
 from .fake import FakeModel as FakeModel

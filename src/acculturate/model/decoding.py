@@ -14,8 +14,8 @@ by one, for every token.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -198,12 +198,13 @@ class Decoder:
         beginning = torch.cat([rows[:at], given])
         if name is None or at == len(tokens) or not self._packed:
             return Text(torch.cat([beginning, rows[at:]]))
-        key = (name, *tokens[:at])
-        if key not in self._beginnings:
+
+        def begin() -> Text:
             begun = Text(beginning)
             self.read_all(begun)
-            self._beginnings[key] = begun
-        return Text(rows[at:], self._beginnings[key])
+            return begun
+
+        return Text(rows[at:], self._begun((name, *tokens[:at]), begin))
 
     @torch.inference_mode()
     def behind_prefix(
@@ -223,13 +224,16 @@ class Decoder:
         if not self._packed:
             raise UsageError("this model keeps no keys and values to put a prefix in front of")
         rows = self._embed(tokens)
-        key = (name, *tokens[:at])
-        begun = None if name is None else self._beginnings.get(key)
-        if begun is None:
-            begun = self._begin_prefix(rows[:at], prefix)
-            if name is not None:
-                self._beginnings[key] = begun
-        return Text(rows[at:], begun)
+        begin = partial(self._begin_prefix, rows[:at], prefix)
+        return Text(
+            rows[at:], begin() if name is None else self._begun((name, *tokens[:at]), begin)
+        )
+
+    def _begun(self, key: tuple[object, ...], begin: Callable[[], Text]) -> Text:
+        """Return what texts begin with in common, which is read once."""
+        if key not in self._beginnings:
+            self._beginnings[key] = begin()
+        return self._beginnings[key]
 
     def _begin_prefix(self, rows: torch.Tensor, prefix: Prompt) -> Text:
         """Return the text of a prefix and of what stands before it, read."""
@@ -342,60 +346,3 @@ class Decoder:
         for text in texts:
             text.length += count
         return states
-
-
-@dataclass(frozen=True)
-class Chance:
-    """A token's chance at its place.
-
-    Attributes:
-        token: The token.
-        log_probability: Of it; None where nothing stands before it.
-        likeliest: The likeliest tokens there and their log-probabilities.
-    """
-
-    token: int
-    log_probability: float | None
-    likeliest: tuple[tuple[int, float], ...] = ()
-
-
-def chances(logits: torch.Tensor, tokens: Sequence[int], likeliest: int) -> list[Chance]:
-    """Return the chance of each token under the logits of its place, and that of the likeliest.
-
-    Args:
-        logits: `[place, token]`, finite somewhere.
-        tokens: The token at each place.
-        likeliest: Number of likeliest tokens to return.
-    """
-    logs = logits.log_softmax(-1)
-    own = logs.gather(1, torch.tensor(tokens)[:, None])[:, 0].tolist()
-    values, indices = logs.topk(min(likeliest, logs.shape[-1]), dim=-1)
-    return [
-        Chance(token, log, tuple(zip(ids, best, strict=True)))
-        for token, log, ids, best in zip(
-            tokens, own, indices.tolist(), values.tolist(), strict=True
-        )
-    ]
-
-
-def choose(logits: torch.Tensor, temperature: float, top_p: float, uniform: float) -> int:
-    """Choose a token: the likeliest, or one drawn from the tempered distribution.
-
-    Args:
-        logits: `[token]`, finite somewhere.
-        temperature: Divides the logits; 0 takes the likeliest.
-        top_p: Draws from the likeliest tokens alone that hold this share (Holtzman et al. 2020).
-        uniform: A number between 0 and 1 that decides.
-    """
-    if temperature == 0:
-        return int(logits.argmax())
-    probabilities = (logits.double() / temperature).softmax(-1)
-    order = None
-    if top_p < 1:
-        probabilities, order = probabilities.sort(descending=True, stable=True)
-        probabilities[probabilities.cumsum(0) - probabilities >= top_p] = 0.0
-    shares = probabilities.cumsum(0)
-    drawn = int(torch.searchsorted(shares, uniform * shares[-1], right=True))
-    # At the very end a sum's rounding must not lead to a token without a chance.
-    drawn = min(drawn, int(probabilities.nonzero()[-1]))
-    return drawn if order is None else int(order[drawn])

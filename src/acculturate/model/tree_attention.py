@@ -187,7 +187,7 @@ def tree_attention(
         _record(tree_layout.record_into, module, key, value)
     cached_key, cached_value = tree_layout.prefix_cache.get(module, (key[:1], value[:1]))
     blocks = tree_layout.blocks(sliding_window, heads // groups, query.dtype)
-    queries = query.split([stop - start for start, stop in (b.queries for b in blocks)], dim=2)
+    queries = query.split([b.queries[1] - b.queries[0] for b in blocks], dim=2)
     keys = _OfBlocks.apply(key, cached_key, blocks)
     values = _OfBlocks.apply(value, cached_value, blocks)
     for block, own, k, v in zip(blocks, queries, keys, values, strict=True):
