@@ -37,7 +37,7 @@ placements = pytest.mark.parametrize("placement", ["front", "after-bos", "before
 
 @pytest.fixture(autouse=True)
 def several_slices_of_the_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vocabulary, "_SLICE", 150)
+    monkeypatch.setattr(vocabulary, "_SMALLEST_PART", 150)
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ cases = pytest.mark.parametrize(("name", "placement", "chat"), CASES)
 @pytest.fixture(autouse=True)
 def several_slices_of_the_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sums over the vocabulary are computed again on the way back, slice by slice."""
-    monkeypatch.setattr(vocabulary, "_SLICE", 150)
+    monkeypatch.setattr(vocabulary, "_SMALLEST_PART", 150)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ TOKENS = 3
 
 @pytest.fixture(autouse=True)
 def several_slices_of_the_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vocabulary, "_SLICE", 150)
+    monkeypatch.setattr(vocabulary, "_SMALLEST_PART", 150)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def _network(config: dict[str, float], bias: bool) -> Mock:
 
 @pytest.fixture(autouse=True)
 def _several_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vocabulary, "_SLICE", 16)
+    monkeypatch.setattr(vocabulary, "_SMALLEST_PART", 16)
     monkeypatch.setattr(vocabulary, "_LOGITS_IN_CACHE", 1)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-_SLICE = 1024
+_SMALLEST_PART = 1024
 """Tokens of the vocabulary that are summed at once at least."""
 _LOGITS_IN_CACHE = 2**19
 """Logits that stay in a processor's cache."""
@@ -78,7 +78,7 @@ class Vocabulary:
     def parts(self, states: torch.Tensor) -> Iterator[slice]:
         """Iterate over the parts of the vocabulary whose logits are held at once."""
         at_once = _LOGITS_ON_GPU if states.device.type != "cpu" else _LOGITS_IN_CACHE
-        size = max(_SLICE, at_once // max(1, states.shape[:2].numel()))
+        size = max(_SMALLEST_PART, at_once // max(1, states.shape[:2].numel()))
         for start in range(0, self._size or states.shape[-1], size):
             yield slice(start, start + size)
 
