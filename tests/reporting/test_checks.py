@@ -159,7 +159,7 @@ def test_extremes_in_words(edited):
             23,
             0.92,
             0.85,
-            "23 of 24 answers of the tuned model can be read (24 untouched); of these 92\xa0%",
+            "23 of 24 answers of the tuned model name an option (24 untouched); of these 92\xa0%",
         ),
         (23, 0.92, -0.1, "like best, a kappa of −0.10."),
         (23, 1.0, None, "like best."),

@@ -108,7 +108,9 @@ def generated(run: RunRecords) -> str | None:
     if check is None:
         return None
     tuned, naive = check.tuned, check.naive
-    read = f"{tuned.counts.get('valid', 0)} of {check.forms} answers of the tuned model can be read"
+    read = (
+        f"{tuned.counts.get('valid', 0)} of {check.forms} answers of the tuned model name an option"
+    )
     text = f"Written out, {read} ({naive.counts.get('valid', 0)} untouched)"
     if tuned.agreement is None:
         return f"{text}: what it writes is no answer, whatever its probabilities say.{_readable(check)}"
@@ -120,14 +122,14 @@ def generated(run: RunRecords) -> str | None:
 
 
 def _readable(check: Generated) -> str:
-    """Say whether fewer answers are readable than untouched; nothing where that was not measured."""
+    """Say whether fewer answers are readable, as an option or as text; nothing where that was not measured."""
     if check.readable is None or check.readable.interval is None:
         return ""
     low, high = (100 * end for end in check.readable.interval)
-    verdict = (
-        "Fewer than untouched are readable" if high < 0 else "No fewer are readable beyond chance"
-    )
-    return f" {verdict} (difference in points, {LEVEL}: {interval_text((low, high), 0)})."
+    how_many = "fewer" if high < 0 else "no fewer"
+    beyond = "" if high < 0 else ", beyond chance"
+    difference = f"difference in points, {LEVEL}: {interval_text((low, high), 0)}"
+    return f" As text {how_many} are readable than untouched{beyond} ({difference})."
 
 
 def other_surveys(run: RunRecords) -> str | None:
