@@ -376,7 +376,7 @@ def test_the_first_sentences_say_what_carries_over(edited):
     assert narrative.headline(run).replace("\xa0", " ").startswith(said)
     assert checks_narrative.sentences(run)[0].replace("\xa0", " ") == said
     assert checks_narrative.sentences(run)[1] == (
-        "Of 11 other ways of asking that count 10 attain half of the wanted shift; the least is −0.05, with "
+        "Of 11 other ways of asking that count, 10 attain half of the wanted shift; the least is −0.05, with "
         "“options lettered”."
     )
     page = shown(path)

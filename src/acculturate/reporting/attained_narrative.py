@@ -47,8 +47,9 @@ def other_ways(run: RunRecords) -> str | None:
     if counted:
         least, row = min(counted, key=lambda pair: pair[0])
         half = sum(attained >= 0.5 for attained, _ in counted)
+        attain = "attains" if half == 1 else "attain"
         sentences.append(
-            f"Of {len(counted)} other ways of asking that count {half or 'none'} attain half of the wanted "
+            f"Of {len(counted)} other ways of asking that count, {half or 'none'} {attain} half of the wanted "
             f"shift; the least is {loss_text(least, 2)}, with {_name(row)}."
         )
     if left := sum(not shift.counts for _, shift in shifts):
