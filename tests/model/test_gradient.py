@@ -43,8 +43,8 @@ cases = pytest.mark.parametrize(("name", "placement", "chat"), CASES)
 
 
 @pytest.fixture(autouse=True)
-def several_slices_of_the_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sums over the vocabulary are computed again on the way back, slice by slice."""
+def several_parts_of_the_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sums over the vocabulary are computed again on the way back, part by part."""
     monkeypatch.setattr(vocabulary, "_SMALLEST_PART", 150)
 
 

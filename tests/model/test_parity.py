@@ -16,7 +16,7 @@ TOKENS = 3
 
 
 @pytest.fixture(autouse=True)
-def several_slices_of_the_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
+def several_parts_of_the_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vocabulary, "_SMALLEST_PART", 150)
 
 

@@ -8,7 +8,7 @@ model's own code; only who sees whom is ours. `prefix_tree.py` has a picture of 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -188,8 +188,8 @@ def tree_attention(
     cached_key, cached_value = tree_layout.prefix_cache.get(module, (key[:1], value[:1]))
     blocks = tree_layout.blocks(sliding_window, heads // groups, query.dtype)
     queries = query.split([b.queries[1] - b.queries[0] for b in blocks], dim=2)
-    keys = _OfBlocks.apply(key, cached_key, blocks)
-    values = _OfBlocks.apply(value, cached_value, blocks)
+    keys = _of_blocks(key, cached_key, blocks)
+    values = _of_blocks(value, cached_value, blocks)
     for block, own, k, v in zip(blocks, queries, keys, values, strict=True):
         # Query heads that share a key head go in as more queries of that head: larger products.
         q = own.reshape(candidates, groups, -1, own.shape[-1])
@@ -197,6 +197,15 @@ def tree_attention(
         part = part.reshape(candidates, heads, own.shape[2], -1)
         parts.append(part.transpose(1, 2))
     return torch.cat(parts, dim=1), None  # the blocks follow on one another
+
+
+def _of_blocks(
+    run: torch.Tensor, cached: torch.Tensor, blocks: list[Block]
+) -> Iterable[torch.Tensor]:
+    """Return the keys, or the values, of every block; without gradients one block's are held at a time."""
+    if run.requires_grad:
+        return _OfBlocks.apply(run, cached, blocks)
+    return (_keys(block, cached, run) for block in blocks)
 
 
 class _OfBlocks(torch.autograd.Function):

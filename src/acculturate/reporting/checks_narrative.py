@@ -126,8 +126,7 @@ def _readable(check: Generated) -> str:
     if check.readable is None or check.readable.interval is None:
         return ""
     low, high = (100 * end for end in check.readable.interval)
-    how_many = "fewer" if high < 0 else "no fewer"
-    beyond = "" if high < 0 else ", beyond chance"
+    how_many, beyond = ("fewer", "") if high < 0 else ("no fewer", ", beyond chance")
     difference = f"difference in points, {LEVEL}: {interval_text((low, high), 0)}"
     return f" As text {how_many} are readable than untouched{beyond} ({difference})."
 
