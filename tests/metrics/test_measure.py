@@ -88,7 +88,7 @@ def test_scores_are_the_hand_computed_ones(vsm13: Instrument, table: CountryTabl
     constant = np.mean([abs(50 - score) for score in PUBLISHED.values()])
     assert found.constant_answer_loss == pytest.approx(constant)
     assert found.constant_answer_loss == pytest.approx(18.2, abs=0.05)
-    assert (found.floor, found.forms, found.valid_mass) == (None, 864, pytest.approx(0.9))
+    assert (found.floor, found.forms, found.valid_mass) == (None, 2880, pytest.approx(0.9))
 
 
 def test_the_anchor_moves_scores_alone(vsm13: Instrument, fake: FakeModel) -> None:

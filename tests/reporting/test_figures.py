@@ -76,7 +76,7 @@ def test_loss_with_the_lines_to_beat(tmp_path):
 def test_forms_drawn_anew_have_no_best_so_far(tmp_path):
     path = write_fake_run(tmp_path / "r")
     config = (path / "config.toml").read_text()
-    config = config.replace("forms = 48", "forms = 864\nsample = 48")
+    config = config.replace("forms = 48", "forms = 2880\nsample = 48")
     (path / "config.toml").write_text(config.replace("DE/best/1/bin", "adam"))
     run = read_run(path)
     alone = [replace(g, quantiles=(g.best_loss,) * 5) for g in run.history]

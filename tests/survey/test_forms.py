@@ -93,7 +93,7 @@ def test_balanced_forms_are_balanced(name: str, split, data: st.DataObject):
 def test_the_default_asks_a_questionnaire_an_order_and_rotates_its_wordings():
     forms = balanced_forms(VSM13, "tuning")
     assert len(forms) == 48
-    assert set(Counter(form.wording for form in forms).values()) == {16}
+    assert set(Counter(form.wording for form in forms).values()) == {4, 6}  # 48 over ten wordings
     for order in ORDERS:
         assert len({form.frame for form in forms if form.order == order}) == 1
     for forward, backward in zip(forms[::2], forms[1::2], strict=True):
@@ -105,12 +105,12 @@ def test_the_default_asks_a_questionnaire_an_order_and_rotates_its_wordings():
         assert (forward.wording, forward.frame) == (backward.wording, backward.frame)
 
 
-@pytest.mark.parametrize("count", [0, -48, 47, 49, 912, 10**9])
+@pytest.mark.parametrize("count", [0, -48, 47, 49, 2928, 10**9])
 def test_a_count_that_cannot_be_balanced(count: int):
     with pytest.raises(UsageError) as caught:
         balanced_forms(VSM13, "tuning", count)
     assert str(count) in str(caught.value)
-    assert "multiple of 48, at most 864" in (caught.value.hint or "")
+    assert "multiple of 48, at most 2880" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("name", instrument_names())
@@ -184,8 +184,9 @@ def test_drawn_forms_are_balanced(times: int, seed: int):
     assert set(Counter((form.item, form.order) for form in forms).values()) == {times}
     assert [form.item for form in forms] == sorted(form.item for form in forms)
     wordings = Counter(form.wording for form in forms)
-    assert len(wordings) == 3
-    assert max(wordings.values()) - min(wordings.values()) <= 4
+    assert len(wordings) == 10
+    # 24 items over ten wordings, in two orders each time.
+    assert max(wordings.values()) - min(wordings.values()) <= 2 * times
     for order in ORDERS:
         frames = Counter(form.frame for form in forms if form.order == order)
         assert len(frames) == min(times, 6)
@@ -199,12 +200,12 @@ def test_drawn_forms_are_balanced(times: int, seed: int):
 
 def test_a_draw_is_the_states_own_and_many_cover_the_pool():
     rng = np.random.default_rng(3)
-    draws = [draw_forms(POOL, 48, rng) for _ in range(120)]
+    draws = [draw_forms(POOL, 48, rng) for _ in range(600)]
     assert draws[0] == draw_forms(POOL, 48, np.random.default_rng(3))
-    assert len({fingerprint(forms) for forms in draws}) == 120
+    assert len({fingerprint(forms) for forms in draws}) == 600
     drawn = Counter(form for forms in draws for form in forms)
     assert set(drawn) == set(POOL)
-    assert max(drawn.values()) < 32  # 120/9 expected
+    assert max(drawn.values()) < 32  # 600/60 expected
     assert set(draw_forms(POOL, len(POOL), rng)) == set(POOL)
 
 
@@ -223,12 +224,12 @@ def test_a_pool_of_two_languages_has_them_rotate():
 @pytest.mark.parametrize(
     ("pool", "count", "message", "hint"),
     [
-        (POOL, 47, "47 tuning forms", "multiple of 48, at most 864"),
+        (POOL, 47, "47 tuning forms", "multiple of 48, at most 2880"),
         (POOL, 0, "0 tuning forms", "multiple of 48"),
-        (POOL, 912, "912 tuning forms", "at most 864"),
+        (POOL, 2928, "2928 tuning forms", "at most 2880"),
         ((), 48, "0 splits", "one split"),
         (all_forms(VSM13), 48, "2 splits", "one split"),
-        (POOL[1:], 48, "35 forms of m01", "every wording"),
+        (POOL[1:], 48, "119 forms of m01", "every wording"),
     ],
 )
 def test_a_pool_that_cannot_be_drawn_from(pool, count: int, message: str, hint: str):
@@ -276,10 +277,15 @@ def test_right_to_left_and_other_scripts_are_plain_text():
 
 @pytest.mark.parametrize("code", ["ar", "es", "hi", "zh"])
 def test_every_language_of_vsm13_asks_the_same_forms(code: str):
+    """In wordings of its own, of which English has more."""
     english, other = all_forms(VSM13), all_forms(VSM13, (code,))
     assert len({form.text for form in other}) == len(other)
-    for one, form in zip(english, other, strict=True):
-        assert replace(one, language=code, text=form.text, cue=form.cue) == form
+    places = [
+        [(f.item, f.frame, f.order, f.split, f.labels, f.options) for f in forms]
+        for forms in (english, other)
+    ]
+    assert list(dict.fromkeys(places[0])) == list(dict.fromkeys(places[1]))
+    for form in other:
         lines = form.text.splitlines()
         assert all(any(line.startswith(f"{n}. ") for line in lines) for n in form.labels)
     assert len(balanced_forms(VSM13, "tuning", language=code)) == 48

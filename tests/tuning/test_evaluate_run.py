@@ -7,10 +7,12 @@ import pytest
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.evaluation.evaluate import evaluate
-from acculturate.model import FakeModel
+from acculturate.model import FakeModel, Query
+from acculturate.model.asking import ask
 from acculturate.reporting import behaviour_narrative
 from acculturate.runs import open_run, read_run
-from acculturate.survey import load_countries, load_instrument
+from acculturate.survey import Scoring, crossed_forms, load_countries, load_instrument
+from acculturate.survey.scoring import item_values
 from acculturate.tuning import tune
 
 BY_DIGITS = {"labels": "digits", "objective": "scores"}
@@ -223,7 +225,7 @@ def test_what_it_refuses(run):
     with pytest.raises(UsageError, match="has no language"):
         evaluate(run, FakeModel(), languages=["xx"])
     config = (run.directory / "config.toml").read_text()
-    (run.directory / "config.toml").write_text(config.replace("forms = 864", "forms = 96"))
+    (run.directory / "config.toml").write_text(config.replace("forms = 2880", "forms = 96"))
     with pytest.raises(FailureError, match="tuning forms"):
         evaluate(run, FakeModel())
 
@@ -240,7 +242,7 @@ def test_one_writer_at_a_time(run):
 
 
 def test_a_run_in_words_is_asked_for_its_shift_in_every_way(tmp_path, vsm13):
-    """The wanted shift is that of the tuning forms; each way has its own untouched answers."""
+    """The wanted shift is that of all tuning forms; each way has its own untouched answers."""
     target = load_countries()["China"]
     settings = {"budget": 60, "tokens": 2, "labels": "words"}
     run = tune(FakeModel(), vsm13, target, out=tmp_path / "cn", **settings)
@@ -251,8 +253,11 @@ def test_a_run_in_words_is_asked_for_its_shift_in_every_way(tmp_path, vsm13):
         *("digits", "shuffled", "letters", "hi"),
     ]
     keys = [dimension.key for dimension in vsm13.dimensions]
-    untouched = rows["tuning"]["naive"]["scores"]
-    wanted = np.array([target.scores[key] - untouched[key] for key in keys])
+    forms = crossed_forms(vsm13, "tuning", "tuning", labels="words")
+    answers = ask(FakeModel(), None, Query(forms)).probabilities
+    untouched = Scoring(vsm13).scores_of(item_values(answers, "expected"), forms)[0]
+    wanted = target.vector(vsm13) - untouched
+    assert part["wanted"] == pytest.approx(dict(zip(keys, wanted, strict=True)))
     for row in rows.values():
         moved = [row["tuned"]["scores"][key] - row["naive"]["scores"][key] for key in keys]
         shift = row["shift"]

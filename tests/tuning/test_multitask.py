@@ -155,7 +155,8 @@ def test_each_country_is_evaluated_as_if_it_was_alone(tmp_path):
         alone = Objective(FakeModel(HIDDEN), task).evaluate(
             run.soft_prompt.embeddings[None], np.random.default_rng(0)
         )
-        assert run.summary.method("tuned").tuning.loss == pytest.approx(alone.loss[0], abs=1e-9)
+        loss = task.scoring.loss(alone.scores, task.scores)[0]
+        assert run.summary.method("tuned").tuning.loss == pytest.approx(loss, abs=1e-9)
 
 
 def shown(folder: Path) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -18,14 +20,14 @@ from acculturate.io import fingerprint
 from acculturate.metrics.comparison import Comparison, compare
 from acculturate.metrics.held_out import (
     HEADLINE,
-    TUNING,
     FormSet,
     make_row,
     rows_by_order,
-    wanted_shift,
+    survey_forms,
 )
-from acculturate.metrics.measure import Treatment
+from acculturate.metrics.measure import Treatment, ask_state
 from acculturate.metrics.other_surveys import SurveyCheck, check_with, other_surveys
+from acculturate.metrics.scores import score_answers
 from acculturate.metrics.specificity import rank_target
 from acculturate.model.answers import AnswerModel
 from acculturate.model.soft_prompt import SoftPrompt
@@ -35,9 +37,8 @@ from acculturate.runs import HeldOut, HeldOutRow, Memo, OtherSurveys
 from acculturate.survey import Form
 from acculturate.survey import fingerprint as form_fingerprint
 
-FORMAT = 3
+FORMAT = 4
 """Raised when a file's numbers come to mean something else, so that old ones are made again."""
-
 
 Shift = Float[np.ndarray, " dimension"]
 
@@ -73,23 +74,24 @@ class FormChecks:
         kept: dict[str, list[HeldOutRow]] = {}
         for row in record.rows if record else ():
             kept.setdefault(row.fingerprint, []).append(row)
-        rows: list[HeldOutRow] = []
-        wanted: Shift | None = None
         self.memo.forget("asked:")
+        wanted: Shift | None = None
+        with self.memo.attempt("asked:wanted", "the wanted shift"):
+            wanted = self._wanted(record)
+        known = None if wanted is None else wanted.tolist()
+        rows: list[HeldOutRow] = []
         for form_set in self._sets.values():
-            since = None if wanted is None else wanted.tolist()
-            forms = form_fingerprint(form_set.forms)
-            inputs = self.fingerprint("row", form_set.key, forms, since)
+            inputs = self.fingerprint(
+                "row", form_set.key, form_fingerprint(form_set.forms), self._wanted_mark, known
+            )
             if inputs not in kept:
                 with self.memo.attempt(f"asked:{form_set.key}", form_set.label.removeprefix("…")):
                     kept[inputs] = list(self._rows(form_set, inputs, wanted))
                     self.memo.note("held_out")
-                    self._write_rows(tuple(chain.from_iterable(kept.values())))
+                    self._write_rows(tuple(chain.from_iterable(kept.values())), wanted)
             rows += kept.get(inputs, ())
-            if form_set.key == TUNING and rows:
-                wanted = wanted_shift(rows[0], self._inputs.settings)
         if rows:
-            self._write_rows(tuple(rows))
+            self._write_rows(tuple(rows), wanted)
 
     def specificity(self) -> None:
         """Rank the target among all countries."""
@@ -128,18 +130,43 @@ class FormChecks:
 
         self.once("other_surveys", "other surveys", make, contents)
 
+    def _wanted(self, record: HeldOut | None) -> Shift:
+        """Return target less untouched scores on all tuning forms of the survey, asked if not on record."""
+        settings = self._inputs.settings
+        if record is not None and record.fingerprint == self._wanted_mark:
+            keys = [dimension.key for dimension in settings.scoring.dimensions]
+            return np.array([record.wanted.get(key, np.nan) for key in keys])
+        forms = self._survey_forms
+        with task(f"asking {len(forms)} forms: the wanted shift", len(forms)):
+            naive = ask_state(self._model, None, forms)
+        reading = settings.reading, settings.respondents, settings.seed
+        return settings.target - score_answers(naive, settings.scoring, *reading).scores
+
+    @cached_property
+    def _survey_forms(self) -> tuple[Form, ...]:
+        inputs = self._inputs
+        return survey_forms(inputs.instrument, inputs.tuning, inputs.language)
+
+    @cached_property
+    def _wanted_mark(self) -> str:
+        """The hash of all that the wanted shift depends on."""
+        return self.fingerprint("wanted", form_fingerprint(self._survey_forms))
+
     def _rows(self, form_set: FormSet, inputs: str, wanted: Shift | None) -> Iterator[HeldOutRow]:
         """Yield the row of a set of forms; the headline's also has rows by option order."""
         comparison = self.comparison(form_set.key)
-        wanted = comparison.wanted if form_set.key == TUNING else wanted
         rows = [make_row(form_set.key, form_set.label, comparison, wanted)]
         if form_set.key == HEADLINE:
             rows += rows_by_order(comparison, wanted)
         for row in rows:
             yield HeldOutRow(**vars(row), fingerprint=inputs)
 
-    def _write_rows(self, rows: tuple[HeldOutRow, ...]) -> None:
-        self.memo.write("held_out", HeldOut.of(rows))
+    def _write_rows(self, rows: tuple[HeldOutRow, ...], wanted: Shift | None) -> None:
+        record = HeldOut.of(rows)
+        if wanted is not None:
+            by_key = self._inputs.settings.scoring.by_key(wanted)
+            record = replace(record, wanted=by_key, fingerprint=self._wanted_mark)
+        self.memo.write("held_out", record)
 
     def comparison(self, key: str) -> Comparison:
         """Return both states on a set of forms, asked once."""

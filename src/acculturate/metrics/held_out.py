@@ -13,14 +13,14 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.metrics.attained import carry_over, projections
-from acculturate.metrics.comparison import Comparison, ComparisonSettings, StatePair
+from acculturate.metrics.comparison import Comparison, StatePair
 from acculturate.metrics.statistics import Quantity
 from acculturate.record_files import NanIfNull
 from acculturate.survey import Form, Instrument, LabelKind, crossed_forms, draw_forms
 from acculturate.survey.language import Split, WordSets
 
 TUNING = "tuning"
-"""Key of the row of the forms that a run was tuned on; what was wanted is counted from there."""
+"""Key of the row of the forms that a run was tuned on."""
 HEADLINE = "held-out"
 """Key of the row that a result is quoted by: held-out wordings, where there are any, in held-out frames."""
 NEW_WORDS = "option-words"
@@ -89,11 +89,9 @@ def form_sets(
         UsageError: The instrument does not have one of the languages.
     """
     own = labels_of(tuning)
-    # A search in words sees several sets of option words, and a survey has one.
-    of_survey: Sequence[Form] = [form for form in tuning if not form.word_set]
-    if {(form.language, form.label_kind) for form in tuning} == {(language, "words")}:
-        of_survey = crossed_forms(instrument, "tuning", "tuning", language, "words")
-    sets = [FormSet(TUNING, "As it was tuned", limit_forms(of_survey))]
+    sets = [
+        FormSet(TUNING, "As it was tuned", limit_forms(survey_forms(instrument, tuning, language)))
+    ]
     sets += _new_in_one_thing(instrument, language, own)[1:]
     sets += _by_other_labels(instrument, language, own)
     if own != "words":
@@ -105,6 +103,16 @@ def form_sets(
         pool = crossed_forms(instrument, "held-out", "held-out", code, own)
         sets.append(FormSet(code, f"…in {language_name(code)}", limit_forms(pool)))
     return tuple(sets)
+
+
+def survey_forms(instrument: Instrument, tuning: Sequence[Form], language: str) -> tuple[Form, ...]:
+    """Return the tuning forms in the survey's own option words, of which a search in words sees several sets.
+
+    The wanted shift is counted from all of them: the untouched scores hang on the wording.
+    """
+    if {(form.language, form.label_kind) for form in tuning} == {(language, "words")}:
+        return crossed_forms(instrument, "tuning", "tuning", language, "words")
+    return tuple(form for form in tuning if not form.word_set)
 
 
 def _new_in_one_thing(instrument: Instrument, language: str, labels: LabelKind) -> list[FormSet]:
@@ -198,14 +206,6 @@ def rows_by_order(
             row = replace(row, shift=shift)
         rows.append(row)
     return tuple(rows)
-
-
-def wanted_shift(
-    tuning: FormSetResult, settings: ComparisonSettings
-) -> Float[np.ndarray, " dimension"]:
-    """Return target minus untouched scores on the tuning forms; NaN where a score is not known."""
-    keys = [dimension.key for dimension in settings.scoring.dimensions]
-    return settings.target - np.array([tuning.naive.scores.get(key, np.nan) for key in keys])
 
 
 def carry_over_of(rows: Iterable[FormSetResult]) -> Quantity | None:

@@ -143,12 +143,19 @@ def _means(model: Answering, query: Query) -> Means:
 
 
 def _questionnaires(pool: Sequence[Form], asked: Sequence[Form]) -> list[tuple[Form, ...]]:
-    """Return the forms of a pool that are of the same questionnaires as others, by questionnaire."""
-    parts: dict[object, list[Form]] = {form.questionnaire: [] for form in asked}
+    """Return the forms of a pool that are of the same questionnaires as others, in parts to ask at once.
+
+    Questionnaires that differ in their option words alone share the questions, and are one part.
+    """
+    parts: dict[object, list[Form]] = {_questions(form): [] for form in asked}
     for form in pool:
-        if form.questionnaire in parts:
-            parts[form.questionnaire].append(form)
+        if _questions(form) in parts:
+            parts[_questions(form)].append(form)
     return [tuple(part) for part in parts.values()]
+
+
+def _questions(form: Form) -> tuple[str, ...]:
+    return form.language, form.label_kind, form.frame, form.order
 
 
 _Kept = dict[tuple[Form, ...], np.ndarray]

@@ -6,7 +6,7 @@ A record's fields are the keys of its file.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from acculturate.benchmarks import Result
 from acculturate.metrics.behaviour import Behaviour
@@ -19,7 +19,7 @@ from acculturate.metrics.responsiveness import Responsiveness
 from acculturate.metrics.side_effects import SideEffects
 from acculturate.metrics.specificity import Specificity
 from acculturate.metrics.written_answers import Generated
-from acculturate.record_files import OptionalInterval
+from acculturate.record_files import Numbers, OptionalInterval
 from acculturate.runs.inputs import OptionalNumber
 
 
@@ -43,11 +43,16 @@ class HeldOut:
         carry_over: Share of the shift attained on the tuning forms that is attained on the held-out ones; None
             where it was not measured or says nothing.
         carry_over_interval: Its 95% bootstrap interval over the forms of both.
+        wanted: The wanted shift of each dimension: target less untouched scores on all tuning forms of the
+            survey, without those whose score is not known.
+        fingerprint: SHA-256 of all that the wanted shift depends on.
     """
 
     rows: tuple[HeldOutRow, ...]
     carry_over: OptionalNumber = None
     carry_over_interval: OptionalInterval = None
+    wanted: Numbers = field(default_factory=dict)
+    fingerprint: str = ""
 
     @classmethod
     def of(cls, rows: tuple[HeldOutRow, ...]) -> HeldOut:

@@ -12,10 +12,10 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
-from acculturate import progress
 from acculturate.errors import FailureError
+from acculturate.metrics.held_out import survey_forms
 from acculturate.model.answers import Answering
-from acculturate.model.asking import ask, ask_untouched
+from acculturate.model.asking import ask_untouched
 from acculturate.survey.forms import Form
 from acculturate.survey.scoring import item_means, item_values
 from acculturate.tuning.losses import AnswerLoss, Loss, ScoreLoss, questionnaires
@@ -43,11 +43,10 @@ class Aim:
     Args:
         model: Asked untouched.
         task: Its setting `objective` says what is to be reached; "scores" needs no untouched answer.
-        measured: The same model, which remembers what the result table asks; `model` if None.
     """
 
-    def __init__(self, model: Answering, task: Task, measured: Answering | None = None) -> None:
-        self._model, self._task, self._measured = model, task, measured or model
+    def __init__(self, model: Answering, task: Task) -> None:
+        self._model, self._task = model, task
 
     def losses(self, forms: tuple[Form, ...]) -> Losses:
         """Return the losses of some forms.
@@ -80,7 +79,7 @@ class Aim:
 
     @cached_property
     def shift(self) -> Float[np.ndarray, " dimension"]:
-        """The wanted shift: scores to reach less those of the untouched model on the measured forms."""
+        """The wanted shift: scores to reach less those of the untouched model on all forms of the survey."""
         return self._task.scores - self._task.scoring.scores(self.means[None])[0]
 
     @cached_property
@@ -90,12 +89,11 @@ class Aim:
 
     @cached_property
     def means(self) -> Float[np.ndarray, " item"]:
-        """The untouched model's item means on the measured forms."""
-        measured = self._task.measured
-        with progress.task("asking the untouched model", len(measured)):
-            answers = ask(self._measured, None, self._task.query(measured))
-        values = self._untouched(answers.probabilities[0])
-        return item_means(values[None], measured, self._task.scoring.instrument)[0]
+        """The untouched model's item means on all tuning forms in the survey's own option words."""
+        instrument, task = self._task.scoring.instrument, self._task
+        forms = survey_forms(instrument, task.forms, task.settings.language)
+        values = self._untouched(ask_untouched(self._model, forms, forms))
+        return item_means(values[None], forms, instrument)[0]
 
     def _untouched(
         self, probabilities: Float[np.ndarray, "form option"]

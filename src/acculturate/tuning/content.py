@@ -28,11 +28,12 @@ def check_content(model: Answering, task: Task, directory: RunDirectory) -> None
         task: Its forms are asked as the result table asks them.
         directory: Keeps the record.
     """
+    # Of a run that goes on, too: what is on file calibrates the answers of its prompts.
+    with progress.task("asking the untouched model", len(task.measured)):
+        asked = measure_forms(model, task, task.measured).content
     if (directory.path / CONTENT).is_file():
         found = read_record(UntouchedContent, directory.path / CONTENT)
     else:
-        with progress.task("asking the untouched model", len(task.measured)):
-            asked = measure_forms(model, task, task.measured).content
         enough = asked is None or asked.enough
         found = UntouchedContent(asked, {} if enough else _measure_others(model, task))
         directory.write_record(CONTENT, found)

@@ -93,7 +93,7 @@ class Objective:
         self._texts = task.guard.fixed if reads_guard else ()
         # A limit is one for all generations only where they read the same texts.
         self._draws_texts = bool(self._sample) and self._constraints.max_divergence is None
-        self.aim = Aim(model, task, measured)
+        self.aim = Aim(model, task)
 
     @property
     def size(self) -> int:
