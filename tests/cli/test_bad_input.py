@@ -308,7 +308,7 @@ class TestRunDirectory:
         def full(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
             nonlocal calls
             calls += mode == "xb"
-            if mode == "xb" and calls > 5:
+            if mode == "xb" and calls > 4:
                 raise OSError(errno.ENOSPC, "No space left on device")
             return real(path, mode, *arguments, **options)
 

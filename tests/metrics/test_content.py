@@ -40,7 +40,7 @@ def _answers(forms: tuple[Form, ...], seed: int, **spread: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "forms", [balanced_forms(VSM13, "tuning", 288), all_forms(VSM13, split="held-out")]
+    "forms", [balanced_forms(VSM13, "tuning", 960), all_forms(VSM13, split="held-out")]
 )
 def test_planted_components_are_found(forms: tuple[Form, ...]):
     planted = {"item": 0.8, "order": 0.6, "frame": 0.4, "rest": 0.5}

@@ -109,7 +109,7 @@ def test_a_run_that_sampled_its_forms(tmp_path, vsm13):
     target = load_countries()["India"]
     run = tune(FakeModel(), vsm13, target, budget=40, tokens=2, sample=True, out=tmp_path / "in")
     rows = evaluate(run, FakeModel(), languages=[]).parts["held_out"]["rows"]
-    assert rows[0]["forms"] == 96
+    assert rows[0]["forms"] == 240
     assert rows[0]["gain_interval"] is not None
 
 

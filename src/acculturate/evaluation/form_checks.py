@@ -75,9 +75,7 @@ class FormChecks:
         for row in record.rows if record else ():
             kept.setdefault(row.fingerprint, []).append(row)
         self.memo.forget("asked:")
-        wanted: Shift | None = None
-        with self.memo.attempt("asked:wanted", "the wanted shift"):
-            wanted = self._wanted(record)
+        wanted = self._wanted(record)
         known = None if wanted is None else wanted.tolist()
         rows: list[HeldOutRow] = []
         for form_set in self._sets.values():
@@ -130,17 +128,21 @@ class FormChecks:
 
         self.once("other_surveys", "other surveys", make, contents)
 
-    def _wanted(self, record: HeldOut | None) -> Shift:
-        """Return target less untouched scores on all tuning forms of the survey, asked if not on record."""
+    def _wanted(self, record: HeldOut | None) -> Shift | None:
+        """Return target less untouched scores on all tuning forms of the survey, asked if not on record.
+
+        None where the model refuses them.
+        """
         settings = self._inputs.settings
         if record is not None and record.fingerprint == self._wanted_mark:
             keys = [dimension.key for dimension in settings.scoring.dimensions]
             return np.array([record.wanted.get(key, np.nan) for key in keys])
-        forms = self._survey_forms
-        with task(f"asking {len(forms)} forms: the wanted shift", len(forms)):
-            naive = ask_state(self._model, None, forms)
+        forms, label = self._survey_forms, "the wanted shift"
         reading = settings.reading, settings.respondents, settings.seed
-        return settings.target - score_answers(naive, settings.scoring, *reading).scores
+        with self.memo.attempt("asked:wanted", label), task(f"asking {label}", len(forms)):
+            naive = ask_state(self._model, None, forms)
+            return settings.target - score_answers(naive, settings.scoring, *reading).scores
+        return None
 
     @cached_property
     def _survey_forms(self) -> tuple[Form, ...]:

@@ -57,7 +57,7 @@ def attained_shift(
     Args:
         shift: Tuned minus untouched scores.
         samples: The same over bootstrap samples of the forms, or None.
-        wanted: Target minus untouched scores on the tuning forms; taken as given, not as a sample.
+        wanted: Target minus untouched scores on all tuning forms; taken as given, not as a sample.
         content: Of the untouched answers, or None.
     """
     attained, interval = _estimate(projections, shift, samples, wanted)

@@ -17,6 +17,7 @@ from acculturate.metrics.comparison import Comparison, StatePair
 from acculturate.metrics.statistics import Quantity
 from acculturate.record_files import NanIfNull
 from acculturate.survey import Form, Instrument, LabelKind, crossed_forms, draw_forms
+from acculturate.survey.forms import ORDERS
 from acculturate.survey.language import Split, WordSets
 
 TUNING = "tuning"
@@ -26,7 +27,8 @@ HEADLINE = "held-out"
 NEW_WORDS = "option-words"
 """Key of the row of answers in option words that are new and nothing else is."""
 FORMS_AN_ITEM = 4
-"""Forms of an item that a row asks at most: two in each option order, the fewest with an interval."""
+"""Forms of an item that a row asks at most, or each wording once, where there are more: two in each option
+order, the fewest with an interval."""
 KEPT_SAMPLES = 200
 """Bootstrap samples that a file keeps."""
 
@@ -228,11 +230,10 @@ def thin(samples: Float[np.ndarray, "*state sample"]) -> Float[np.ndarray, "*sta
 
 
 def limit_forms(pool: Sequence[Form]) -> tuple[Form, ...]:
-    """Return as many of a pool as an interval needs, balanced; always the same."""
-    items = len({form.item for form in pool})
-    if len(pool) <= FORMS_AN_ITEM * items:
-        return tuple(pool)
-    return draw_forms(pool, FORMS_AN_ITEM * items, np.random.default_rng(0))
+    """Return as many of a pool as an interval and its content need, balanced; always the same."""
+    items, wordings = (len({*each}) for each in ((f.item for f in pool), (f.wording for f in pool)))
+    count = items * max(FORMS_AN_ITEM, wordings + wordings % len(ORDERS))
+    return tuple(pool) if len(pool) <= count else draw_forms(pool, count, np.random.default_rng(0))
 
 
 def language_name(code: str) -> str:

@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import FailureError
-from acculturate.metrics.held_out import survey_forms
 from acculturate.model.answers import Answering
 from acculturate.model.asking import ask_untouched
 from acculturate.survey.forms import Form
@@ -90,9 +89,8 @@ class Aim:
     @cached_property
     def means(self) -> Float[np.ndarray, " item"]:
         """The untouched model's item means on all tuning forms in the survey's own option words."""
-        instrument, task = self._task.scoring.instrument, self._task
-        forms = survey_forms(instrument, task.forms, task.settings.language)
-        values = self._untouched(ask_untouched(self._model, forms, forms))
+        instrument, forms = self._task.scoring.instrument, self._task.survey_forms
+        values = self._untouched(ask_untouched(self._model, forms, self._task.pool))
         return item_means(values[None], forms, instrument)[0]
 
     def _untouched(

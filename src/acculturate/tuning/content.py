@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import get_args
 
 from acculturate import progress
 from acculturate.errors import AcculturateError
-from acculturate.metrics.content import Content
+from acculturate.metrics.content import Content, content
 from acculturate.metrics.held_out import limit_forms
 from acculturate.model.answers import Answering
+from acculturate.model.asking import ask_untouched
 from acculturate.record_files import read_record
 from acculturate.runs import CONTENT, RunDirectory, UntouchedContent
-from acculturate.survey.forms import LabelKind, all_forms
-from acculturate.tuning.summary import measure_forms
+from acculturate.survey.forms import Form, LabelKind, all_forms
+from acculturate.survey.scoring import item_values
 from acculturate.tuning.task import Task
 
 
@@ -24,16 +26,14 @@ def check_content(model: Answering, task: Task, directory: RunDirectory) -> None
     Written into the run; one that is resumed is not asked again.
 
     Args:
-        model: Answers the forms; one that remembers has them for the result table.
-        task: Its forms are asked as the result table asks them.
+        model: Answers the forms.
+        task: A balanced part of its tuning forms is asked.
         directory: Keeps the record.
     """
-    # Of a run that goes on, too: what is on file calibrates the answers of its prompts.
-    with progress.task("asking the untouched model", len(task.measured)):
-        asked = measure_forms(model, task, task.measured).content
     if (directory.path / CONTENT).is_file():
         found = read_record(UntouchedContent, directory.path / CONTENT)
     else:
+        asked = _content(model, task, limit_forms(task.survey_forms), task.pool)
         enough = asked is None or asked.enough
         found = UntouchedContent(asked, {} if enough else _measure_others(model, task))
         directory.write_record(CONTENT, found)
@@ -44,14 +44,21 @@ def check_content(model: Answering, task: Task, directory: RunDirectory) -> None
 def _measure_others(model: Answering, task: Task) -> dict[str, Content]:
     """Return the content of a few tuning forms with each kind of labels that the run does not ask."""
     others: dict[str, Content] = {}
-    asked = {form.label_kind for form in task.measured}
+    asked = {form.label_kind for form in task.survey_forms}
     kinds: list[LabelKind] = [kind for kind in get_args(LabelKind) if kind not in asked]
     for kind in kinds:
         language = task.settings.language
         forms = limit_forms(all_forms(task.scoring.instrument, (language,), "tuning", kind))
         # Not every model can be asked in every way; the reading is then no advice.
         with suppress(AcculturateError), progress.task(f"asking by {kind}", len(forms)):
-            found = measure_forms(model, task, forms).content
+            found = _content(model, task, forms, forms)
             if found is not None:
                 others[kind] = found
     return others
+
+
+def _content(
+    model: Answering, task: Task, forms: Sequence[Form], pool: Sequence[Form]
+) -> Content | None:
+    values = item_values(ask_untouched(model, forms, pool)[None], "expected")[0]
+    return content(values, forms, task.scoring.instrument)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from jaxtyping import Float
 
 from acculturate.errors import UsageError
 from acculturate.metrics.guard import Guard, make_guard
-from acculturate.metrics.held_out import limit_forms
+from acculturate.metrics.held_out import limit_forms, survey_forms
 from acculturate.metrics.other_surveys import load_with_table
 from acculturate.model.answers import Answers, Query
 from acculturate.runs import Lessons
@@ -73,6 +74,16 @@ class Task:
     guard: Guard
     lessons: Lessons | None = None
     others: tuple[Task, ...] = ()
+
+    @cached_property
+    def survey_forms(self) -> tuple[Form, ...]:
+        """All tuning forms in the survey's own option words; the wanted shift is counted from them."""
+        return survey_forms(self.scoring.instrument, self.forms, self.settings.language)
+
+    @property
+    def pool(self) -> tuple[Form, ...]:
+        """The forms whose untouched answers calibrate those of the survey."""
+        return self.forms if self.settings.sample else self.survey_forms
 
     @property
     def line(self) -> str:
@@ -139,7 +150,7 @@ def make_task(
 
     A search in words sees several sets of option words, and its result is measured on the first one, as the
     survey is. Where the objective samples forms, the result is measured on each item once in every
-    questionnaire, its wordings in turn, or on fewer after a short search: a balanced part of the pool, as
+    questionnaire and wording, or on fewer after a short search: a balanced part of the pool, as
     asking all of it takes longer than the search. Of a questionnaire, the dimensions count that the target has
     scores on.
 
@@ -238,5 +249,6 @@ def _measured(pool: Sequence[Form], affordable: float) -> int:
     items = len({form.item for form in pool})
     kinds = len({(form.language, form.label_kind) for form in pool})
     asked_once = len(ORDERS) * items
-    whole = len(questionnaires(pool)) * items // asked_once
+    most = max(len(questionnaires(pool)), len({form.wording for form in pool}))
+    whole = most * items // asked_once
     return asked_once * max(kinds, min(whole, int(affordable / _ROWS_MEASURED / asked_once)))
