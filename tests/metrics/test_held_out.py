@@ -56,11 +56,14 @@ def test_each_set_is_new_in_what_it_says(sets, vsm13):
             assert (form.wording not in worded) == new_words
             assert (form.frame not in framed) == new_frames
             assert form.split == "held-out"
-    assert all(
-        len(one.forms) == (240 if "frames" == key or key.startswith("words-") else 96)
-        for key, one in sets.items()
-        if key not in ("tuning", "words-held-out", "words-all-new")
+    few = dict.fromkeys(
+        ("wordings", "held-out", "shuffled", "letters", "words-wordings", "ar", "zh"), 96
     )
+    every_wording = dict.fromkeys(
+        ("frames", "words-tuning", "words-frames", "words-option-words"), 240
+    )
+    all_there_are = {"tuning": 48, "words-held-out": 48, "words-all-new": 48}
+    assert {key: len(one.forms) for key, one in sets.items()} == few | every_wording | all_there_are
     assert {f.labels[0] for f in sets["letters"].forms} == {"A"}
     assert {f.language for f in sets["zh"].forms} == {"zh"}
 
