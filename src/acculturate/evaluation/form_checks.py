@@ -76,12 +76,11 @@ class FormChecks:
             kept.setdefault(row.fingerprint, []).append(row)
         self.memo.forget("asked:")
         wanted = self._wanted(record)
-        known = None if wanted is None else wanted.tolist()
+        of_rows = self._wanted_mark, None if wanted is None else wanted.tolist()
         rows: list[HeldOutRow] = []
         for form_set in self._sets.values():
-            inputs = self.fingerprint(
-                "row", form_set.key, form_fingerprint(form_set.forms), self._wanted_mark, known
-            )
+            forms = form_fingerprint(form_set.forms)
+            inputs = self.fingerprint("row", form_set.key, forms, *of_rows)
             if inputs not in kept:
                 with self.memo.attempt(f"asked:{form_set.key}", form_set.label.removeprefix("…")):
                     kept[inputs] = list(self._rows(form_set, inputs, wanted))

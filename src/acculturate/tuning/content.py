@@ -33,7 +33,9 @@ def check_content(model: Answering, task: Task, directory: RunDirectory) -> None
     if (directory.path / CONTENT).is_file():
         found = read_record(UntouchedContent, directory.path / CONTENT)
     else:
-        asked = _content(model, task, limit_forms(task.survey_forms), task.pool)
+        forms = limit_forms(task.survey_forms)
+        in_words = any(form.word_set is not None for form in forms)
+        asked = _content(model, task, forms, task.pool if in_words else forms)
         enough = asked is None or asked.enough
         found = UntouchedContent(asked, {} if enough else _measure_others(model, task))
         directory.write_record(CONTENT, found)
