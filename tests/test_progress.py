@@ -103,7 +103,7 @@ def test_measure_and_tune_show_all_they_ask(toy: Any, tmp_path: Path, told: Told
     assert told.ended.pop() == ("asking 40 forms", 40, 40)
     for optimizer in ("adam", "gde3", "l-shade"):
         out = tmp_path / optimizer
-        ac.tune(model, toy, target, optimizer=optimizer, budget=60, tokens=2, out=out)
+        ac.tune(FakeModel(4), toy, target, optimizer=optimizer, budget=60, tokens=2, out=out)
         at = [what for what, _, _ in told.ended].index("measuring the result")
         written, *untouched = told.ended[:at]
         result, *others = told.ended[at:]

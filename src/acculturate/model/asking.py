@@ -106,14 +106,16 @@ def ask_untouched(
     Whole questionnaires of the pool are asked, each once, and kept: the same forms always get the same bits,
     whatever was asked before.
     """
-    widest = max(len(form.options) for form in pool)
-    rows: dict[Form, np.ndarray] = {}
+    found = np.zeros((len(forms), max(len(form.options) for form in pool)))
     for part in _questionnaires(pool, forms):
-        raw = _untouched(model, part)
-        means = means_of(mean_answers(raw, part), part, raw.shape[1])
-        for form, row in zip(part, calibrate(raw[None], means)[0], strict=True):
-            rows[form] = np.pad(row, (0, widest - len(row)))
-    return np.array([rows[form] for form in forms])
+        raw, means = _untouched(model, part)
+        rows = {form: row for row, form in enumerate(part)}
+        asked = [place for place, form in enumerate(forms) if form in rows]
+        own = [forms[place] for place in asked]
+        probabilities = raw[[rows[form] for form in own]]
+        calibrated = calibrate(probabilities[None], means_of(means, own, raw.shape[1]))[0]
+        found[asked, : raw.shape[1]] = calibrated
+    return found
 
 
 def _calibrates(query: Query) -> bool:
@@ -138,7 +140,7 @@ def _means(model: Answering, query: Query) -> Means:
     parts = _questionnaires(forms, query.forms) if query.pool else [forms]
     means: Means = {}
     for part in parts:
-        means |= mean_answers(_untouched(model, part), part)
+        means |= _untouched(model, part)[1]
     return means
 
 
@@ -147,25 +149,26 @@ def _questionnaires(pool: Sequence[Form], asked: Sequence[Form]) -> list[tuple[F
 
     Questionnaires that differ in their option words alone share the questions, and are one part.
     """
-    parts: dict[object, list[Form]] = {_questions(form): [] for form in asked}
+    parts: dict[object, list[Form]] = {
+        (form.language, form.label_kind, form.frame, form.order): [] for form in asked
+    }
     for form in pool:
-        if _questions(form) in parts:
-            parts[_questions(form)].append(form)
+        key = form.language, form.label_kind, form.frame, form.order
+        if key in parts:
+            parts[key].append(form)
     return [tuple(part) for part in parts.values()]
 
 
-def _questions(form: Form) -> tuple[str, ...]:
-    return form.language, form.label_kind, form.frame, form.order
-
-
-_Kept = dict[tuple[Form, ...], np.ndarray]
+_Kept = dict[tuple[Form, ...], tuple[np.ndarray, Means]]
 _KEPT: dict[int, tuple[ref[Answering], _Kept]] = {}
-"""Untouched answers of each model that is alive, to the forms that were asked of it last."""
+"""Untouched answers of each model that is alive, and their means, to the forms that were asked of it last."""
 _MOST_KEPT = 128
 
 
-def _untouched(model: Answering, forms: tuple[Form, ...]) -> Float[np.ndarray, "form option"]:
-    """Return the untouched model's own answers, asked once."""
+def _untouched(
+    model: Answering, forms: tuple[Form, ...]
+) -> tuple[Float[np.ndarray, "form option"], Means]:
+    """Return the untouched model's own answers and their means, asked once."""
     kept = _kept(model)
     if forms not in kept:
         query = Query(forms, calibrated=False)
@@ -177,9 +180,11 @@ def _untouched(model: Answering, forms: tuple[Form, ...]) -> Float[np.ndarray, "
 
 def _keep(model: Answering, forms: tuple[Form, ...], probabilities: np.ndarray) -> None:
     kept = _kept(model)
-    if forms not in kept and len(kept) >= _MOST_KEPT:
+    if forms in kept:
+        return
+    if len(kept) >= _MOST_KEPT:
         kept.pop(next(iter(kept)))
-    kept.setdefault(forms, probabilities)
+    kept[forms] = probabilities, mean_answers(probabilities, forms)
 
 
 def _kept(model: Answering) -> _Kept:
