@@ -351,7 +351,10 @@ def test_one_number_for_one_thing_or_a_sentence_why_there_are_two(made):
     (row,) = [row for row in run.checks.rows if row.key == "tuning"]
     asked = run.evaluation.forms.tuning
     assert row.naive.loss != run.method("naive").tuning.loss
-    assert f"asks {row.forms} tuning forms and the first table {asked}, not all of them the same" in text
+    assert (
+        f"asks {row.forms} tuning forms and the first table {asked}, not all of them the same"
+        in text
+    )
     assert "of the gain on the tuning forms" not in text  # beside the carry-over of the shift
     assert text.count("the forms it was tuned on it is") == 1
     assert "the gap to the forms it was tuned on" not in text
