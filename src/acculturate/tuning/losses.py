@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from acculturate.survey.forms import Form
 from acculturate.survey.scoring import Scoring
 
-Members = Int[np.ndarray, " member"]
+Members = Int[np.ndarray, " _"]
 
 _ROUNDED = 0.1
 """Steps of a scale within which the loss of an answer is rather a square than an absolute difference."""
