@@ -68,7 +68,10 @@ def test_with_content_nothing_is_said_and_nothing_else_asked(tmp_path: Path):
     forms = [asked for asked in model.asked if asked == ("digits",)]
     naive = records.method("naive")
     assert naive is not None and naive.tuning is not None
-    assert naive.tuning.content.coefficient == pytest.approx(records.content.asked.coefficient)
+    told, asked = naive.tuning.content, records.content.asked
+    for name in ("coefficient", "interval", "one_form", "components", "order_correlation"):
+        assert getattr(told, name) == pytest.approx(getattr(asked, name))
+    assert told.rival == asked.rival
     assert len(forms) == 4 + 6
 
 

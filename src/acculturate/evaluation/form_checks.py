@@ -25,11 +25,12 @@ from acculturate.metrics.held_out import (
     rows_by_order,
     survey_forms,
 )
-from acculturate.metrics.measure import Treatment, ask_state
+from acculturate.metrics.measure import Treatment
 from acculturate.metrics.other_surveys import SurveyCheck, check_with, other_surveys
 from acculturate.metrics.scores import score_answers
 from acculturate.metrics.specificity import rank_target
-from acculturate.model.answers import AnswerModel
+from acculturate.model.answers import AnswerModel, Answers
+from acculturate.model.asking import ask_untouched
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.model.steering import SteeringVector
 from acculturate.progress import Task, task
@@ -76,11 +77,11 @@ class FormChecks:
             kept.setdefault(row.fingerprint, []).append(row)
         self.memo.forget("asked:")
         wanted = self._wanted(record)
-        of_rows = self._wanted_mark, None if wanted is None else wanted.tolist()
+        since = None if wanted is None else wanted.tolist()
         rows: list[HeldOutRow] = []
         for form_set in self._sets.values():
             forms = form_fingerprint(form_set.forms)
-            inputs = self.fingerprint("row", form_set.key, forms, *of_rows)
+            inputs = self.fingerprint("row", form_set.key, forms, since)
             if inputs not in kept:
                 with self.memo.attempt(f"asked:{form_set.key}", form_set.label.removeprefix("…")):
                     kept[inputs] = list(self._rows(form_set, inputs, wanted))
@@ -139,7 +140,7 @@ class FormChecks:
         forms, label = self._survey_forms, "the wanted shift"
         reading = settings.reading, settings.respondents, settings.seed
         with self.memo.attempt("asked:wanted", label), task(f"asking {label}", len(forms)):
-            naive = ask_state(self._model, None, forms)
+            naive = Answers(forms, ask_untouched(self._model, forms, forms)[None])
             return settings.target - score_answers(naive, settings.scoring, *reading).scores
         return None
 

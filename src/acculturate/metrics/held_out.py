@@ -231,7 +231,8 @@ def thin(samples: Float[np.ndarray, "*state sample"]) -> Float[np.ndarray, "*sta
 
 def limit_forms(pool: Sequence[Form]) -> tuple[Form, ...]:
     """Return as many of a pool as an interval and its content need, balanced; always the same."""
-    items, wordings = (len({*each}) for each in ((f.item for f in pool), (f.wording for f in pool)))
+    items = len({form.item for form in pool})
+    wordings = len({form.wording for form in pool})
     count = items * max(FORMS_AN_ITEM, wordings + wordings % len(ORDERS))
     return tuple(pool) if len(pool) <= count else draw_forms(pool, count, np.random.default_rng(0))
 
