@@ -1,6 +1,7 @@
 """A run says, before it spends its budget, where the untouched answers are not about the questions."""
 
 import json
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from acculturate.metrics.content import ENOUGH
 from acculturate.model import Answers, FakeModel, Prompts, Query
 from acculturate.reporting import narrative
 from acculturate.runs import Run, read_run
-from acculturate.survey import load_countries, load_instrument
+from acculturate.survey import Form, load_countries, load_instrument
 from acculturate.tuning import Progress, tune
 
 VSM13, CHINA = load_instrument("vsm13"), load_countries()["China"]
@@ -73,6 +74,25 @@ def test_with_content_nothing_is_said_and_nothing_else_asked(tmp_path: Path):
         assert getattr(told, name) == pytest.approx(getattr(asked, name))
     assert told.rival == asked.rival
     assert len(forms) == 4 + 6
+
+
+def test_untouched_questionnaires_are_asked_once_for_search_and_result(tmp_path: Path):
+    settings: dict[str, Any] = SETTINGS | {"labels": "words", "objective": "shift", "forms": 24}
+    settings |= {"optimizer": "adam", "sample": True, "budget": 60, "init": "gaussian"}
+
+    class Counting(FakeModel):
+        def ask(self, prompts: Prompts | None, query: Query) -> Answers:
+            if prompts is None and query.forms:
+                asked.append((tuple(query.forms), query.valid_mass))
+            return super().ask(prompts, query)
+
+    asked: list[tuple[tuple[Form, ...], bool]] = []
+    with suppress(KeyboardInterrupt):
+        tune(Counting(4), VSM13, CHINA, out=tmp_path / "run", on_generation=_stop, **settings)
+    before = len(asked)
+    tune(Counting(4), VSM13, CHINA, out=tmp_path / "run", resume=True, **settings)
+    assert 0 < before < len(asked)
+    assert len(set(asked)) == len(asked)
 
 
 def test_a_reading_that_is_no_better_is_no_advice(tmp_path: Path):

@@ -93,8 +93,7 @@ class Counter(FakeModel):
     calls: ClassVar[list[str]] = []
 
     def ask(self, prompts: Any, query: Query) -> Any:
-        if prompts is not None:
-            self.count("ask", len(prompts) == 1)
+        self.count("ask", prompts is None or len(prompts) == 1)
         return super().ask(prompts, query)
 
     def continue_text(self, *arguments: Any, **options: Any) -> str:
@@ -169,9 +168,9 @@ def die_at(monkeypatch: pytest.MonkeyPatch, write: int, after: bool) -> list[str
 def test_killed_at_every_write(after: bool, tmp_path, monkeypatch):
     whole = tune_toy(tmp_path / "whole", budget=18)
     expected = contents(whole.directory)
-    # Settings, provenance, own answers for the guard, content of the untouched ones, three files in
-    # each of three generations, what is asked for the table, it, the end.
-    order = ["config.toml", "provenance.json", "guard.json", "content.json"]
+    # Settings, provenance, own answers for the guard, untouched answers with their content, three files in
+    # each of three generations, what else is asked for the table, it, the end.
+    order = ["config.toml", "provenance.json", "guard.json", *["answers.npz"] * 2, "content.json"]
     order += ["history.jsonl", "best.safetensors", "state.npz"] * 3
     order += ["answers.npz"] * 41 + ["summary.json", "DONE.json"]
     for write in range(1, len(order) + 1):

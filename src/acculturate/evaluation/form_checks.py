@@ -139,7 +139,7 @@ class FormChecks:
             return np.array([record.wanted.get(key, np.nan) for key in keys])
         forms, label = self._survey_forms, "the wanted shift"
         reading = settings.reading, settings.respondents, settings.seed
-        with self.memo.attempt("asked:wanted", label), task(f"asking {label}", len(forms)):
+        with self.memo.attempt("asked:wanted", label):
             naive = Answers(forms, ask_untouched(self._model, forms, forms)[None])
             return settings.target - score_answers(naive, settings.scoring, *reading).scores
         return None

@@ -7,7 +7,7 @@ error that names the model's class and the fault. Everything above this subpacka
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, TypeVar
 from weakref import ref
@@ -61,8 +61,8 @@ def ask(model: Answering, prompts: Prompts | None, query: Query) -> Answers:
     if not _calibrates(query):
         return answers
     is_untouched = prompts is None and query.steering is None
-    if is_untouched and query.forms == (own := _calibrating_forms(query)):
-        _keep(model, own, answers.probabilities[0])
+    if is_untouched and query.forms == _calibrating_forms(query):
+        keep_untouched(model, answers)
     means = means_of(_means(model, query), query.forms, answers.probabilities.shape[2])
     return replace(answers, probabilities=calibrate(answers.probabilities, means))
 
@@ -107,8 +107,8 @@ def ask_untouched(
     whatever was asked before.
     """
     found = np.zeros((len(forms), max(len(form.options) for form in pool)))
-    for part in _questionnaires(pool, forms):
-        raw, means = _untouched(model, part)
+    parts = _questionnaires(pool, forms)
+    for part, (raw, means) in zip(parts, _untouched(model, parts), strict=True):
         rows = {form: row for row, form in enumerate(part)}
         asked = [place for place, form in enumerate(forms) if form in rows]
         own = [forms[place] for place in asked]
@@ -139,8 +139,8 @@ def _means(model: Answering, query: Query) -> Means:
     forms = _calibrating_forms(query)
     parts = _questionnaires(forms, query.forms) if query.pool else [forms]
     means: Means = {}
-    for part in parts:
-        means |= _untouched(model, part)[1]
+    for _, own in _untouched(model, parts):
+        means |= own
     return means
 
 
@@ -166,25 +166,31 @@ _MOST_KEPT = 128
 
 
 def _untouched(
-    model: Answering, forms: tuple[Form, ...]
-) -> tuple[Float[np.ndarray, "form option"], Means]:
-    """Return the untouched model's own answers and their means, asked once."""
+    model: Answering, parts: Sequence[tuple[Form, ...]]
+) -> list[tuple[Float[np.ndarray, "form option"], Means]]:
+    """Return the untouched model's own answers to each part and their means, asked once."""
     kept = _kept(model)
-    if forms not in kept:
-        query = Query(forms, calibrated=False)
-        with task("asking the untouched model", len(forms)), _counted(len(forms)):
-            answers = _checked(model, "ask", model.ask(None, query), None, query)
-        _keep(model, forms, answers.probabilities[0])
-    return kept[forms]
+    found = {part: kept[part] for part in parts if part in kept}
+    new = [part for part in parts if part not in found]
+    size = sum(map(len, new))
+    with task("asking the untouched model", size) if new else nullcontext():
+        for part in new:
+            query = Query(part, calibrated=False)
+            with _counted(len(part)):
+                answers = _checked(model, "ask", model.ask(None, query), None, query)
+            keep_untouched(model, answers)
+            found[part] = kept[part]
+    return [found[part] for part in parts]
 
 
-def _keep(model: Answering, forms: tuple[Form, ...], probabilities: np.ndarray) -> None:
-    kept = _kept(model)
+def keep_untouched(model: Answering, answers: Answers) -> None:
+    """Keep answers of the untouched model, not calibrated, for whatever asks for the same forms."""
+    kept, forms = _kept(model), tuple(answers.forms)
     if forms in kept:
         return
     if len(kept) >= _MOST_KEPT:
         kept.pop(next(iter(kept)))
-    kept[forms] = probabilities, mean_answers(probabilities, forms)
+    kept[forms] = answers.probabilities[0], mean_answers(answers.probabilities[0], forms)
 
 
 def _kept(model: Answering) -> _Kept:

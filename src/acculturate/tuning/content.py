@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import get_args
 
-from acculturate import progress
 from acculturate.errors import AcculturateError
 from acculturate.metrics.content import Content, content
 from acculturate.metrics.held_out import limit_forms
@@ -26,7 +25,7 @@ def check_content(model: Answering, task: Task, directory: RunDirectory) -> None
     Written into the run; one that is resumed is not asked again.
 
     Args:
-        model: Answers the forms.
+        model: Answers the forms, and remembers what it answered.
         task: A balanced part of its tuning forms is asked.
         directory: Keeps the record.
     """
@@ -52,7 +51,7 @@ def _measure_others(model: Answering, task: Task) -> dict[str, Content]:
         language = task.settings.language
         forms = limit_forms(all_forms(task.scoring.instrument, (language,), "tuning", kind))
         # Not every model can be asked in every way; the reading is then no advice.
-        with suppress(AcculturateError), progress.task(f"asking by {kind}", len(forms)):
+        with suppress(AcculturateError):
             found = _content(model, task, forms, forms)
             if found is not None:
                 others[kind] = found

@@ -198,7 +198,7 @@ class TogetherLoop:
             else:
                 if (at := current_task()) is not None:
                     at.rename(f"measuring {task.target.name}")
-                check_content(self._model, task, directory)
+                check_content(measured, task, directory)
                 summary = measure_result(measured, task, search, directory, 1, COST_OF_A_GRADIENT)
                 write_result(measured, search, directory, summary)
                 end_run(self._model, about, directory, reason, search.state, summary)

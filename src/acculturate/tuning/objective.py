@@ -67,7 +67,8 @@ class Objective:
         task: Forms, scores to reach, settings.
         requires: Parts that an optimiser needs beside objective and violation: "secondary" is the divergence
             on the guard texts, which are else read where a limit needs them; "gradient".
-        measured: The same model, which remembers what the result table asks; `model` if None.
+        measured: The same model, which remembers untouched answers and what the result table asks; `model`
+            if None.
 
     Attributes:
         aim: What the answers have to become.
@@ -93,7 +94,7 @@ class Objective:
         self._texts = task.guard.fixed if reads_guard else ()
         # A limit is one for all generations only where they read the same texts.
         self._draws_texts = bool(self._sample) and self._constraints.max_divergence is None
-        self.aim = Aim(model, task)
+        self.aim = Aim(self._measured, task)
 
     @property
     def size(self) -> int:

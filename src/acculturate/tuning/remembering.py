@@ -14,7 +14,7 @@ import numpy as np
 
 from acculturate.io import fingerprint, remove_leftovers, write_bytes
 from acculturate.model.answers import Answering, Answers, Query, join_answers
-from acculturate.model.asking import ask
+from acculturate.model.asking import ask, keep_untouched
 from acculturate.model.soft_prompt import Prompt, Prompts, SoftPrompt
 from acculturate.progress import skip
 from acculturate.record_files import dump_arrays, read_arrays
@@ -80,7 +80,10 @@ class RememberingModel:
             },
         )
         values: dict[str, Any] = {k: v if v.ndim else v.item() for k, v in kept.items()}
-        return Answers(forms=tuple(query.forms), **values)
+        answers = Answers(forms=tuple(query.forms), **values)
+        if prompt is None and query.forms:
+            keep_untouched(self._model, answers)
+        return answers
 
     def _once(self, size: int, asked: list[object], answer: Callable[[], Arrays]) -> Arrays:
         """Return what is known, or ask and write it down."""

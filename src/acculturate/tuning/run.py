@@ -126,7 +126,7 @@ def _run(
     remembering = RememberingModel(model, directory.path / ANSWERS)
     task = replace(task, lessons=open_lessons(directory, model, remembering, task))
     loop = TuningLoop(model, task, optimizer, directory, remembering)
-    check_content(model, task, directory)
+    check_content(remembering, task, directory)
     search = task.settings.budget * loop.search.size
     with progress.task("tuning", search + count_asked(task, population)) as at:
         reason, state = loop.run(on_generation), loop.search.state
