@@ -125,7 +125,7 @@ def test_every_check_of_evaluate_is_shown(toy: Any, tmp_path: Path, told: Told) 
     ac.evaluate(run, model, respondents=2)
     evaluate_fluency(run, model)
     for words in (
-        "asking 48 forms: New wordings and frames",
+        "asking 96 forms: New wordings and frames",
         "asking 48 forms: in Arabic",
         "writing 24 answers",
         "asking 20 forms: Inglehart-Welzel",

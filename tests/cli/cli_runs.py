@@ -33,7 +33,7 @@ class Result:
         assert "Traceback" not in self.err
         errors = re.findall(r"^Error: .+", self.err, re.MULTILINE)
         assert len(errors) == 1, self.err
-        return self.err.removeprefix("asking 1488 forms\n")  # what it was doing
+        return self.err.removeprefix("asking 1632 forms\n")  # what it was doing
 
 
 class CommandLine:

@@ -56,14 +56,13 @@ def test_each_set_is_new_in_what_it_says(sets, vsm13):
             assert (form.wording not in worded) == new_words
             assert (form.frame not in framed) == new_frames
             assert form.split == "held-out"
-    few = dict.fromkeys(
-        ("wordings", "held-out", "shuffled", "letters", "words-wordings", "ar", "zh"), 96
-    )
+    listed = "wordings", "held-out", "shuffled", "letters", "ar", "zh"
+    few = dict.fromkeys((*listed, "words-wordings", "words-held-out", "words-all-new"), 96)
     every_wording = dict.fromkeys(
         ("frames", "words-tuning", "words-frames", "words-option-words"), 240
     )
-    all_there_are = {"tuning": 48, "words-held-out": 48, "words-all-new": 48}
-    assert {key: len(one.forms) for key, one in sets.items()} == few | every_wording | all_there_are
+    asked = few | every_wording | {"tuning": 48}
+    assert {key: len(one.forms) for key, one in sets.items()} == asked
     assert {f.labels[0] for f in sets["letters"].forms} == {"A"}
     assert {f.language for f in sets["zh"].forms} == {"zh"}
 

@@ -16,30 +16,44 @@ TOY = (DATA / "toy.toml").read_text(encoding="utf-8")
 
 # Construct and scale of every item of VSM 2013, with words that its wordings must be about.
 VSM13 = {
-    "m01": ("importance", ("home", "household", "family life", "all your hours")),
-    "m02": ("importance", ("respect", "look up to", "think well")),
-    "m03": ("importance", ("well", "good", "praise", "achievements")),
-    "m04": ("importance", ("secur", "keeping", "losing", "last", "dismissed")),
-    "m05": ("importance", ("colleague", "people", "co-worker", "team")),
-    "m06": ("importance", ("interest", "bore", "curious")),
-    "m07": ("importance", ("boss", "superior", "manager")),
+    "m01": ("importance", ("home", "household", "family", "all your hours", "you live with")),
+    "m02": ("importance", ("respect", "look up to", "think well", "esteem")),
+    "m03": ("importance", ("well", "good", "praise", "achieve", "acknowledged")),
+    "m04": (
+        "importance",
+        ("secur", "keeping", "losing", "last", "dismissed", "steady", "fear for your position"),
+    ),
+    "m05": ("importance", ("colleague", "people", "co-worker", "team", "workmates")),
+    "m06": ("importance", ("interest", "bore", "curious", "fascinates", "never dull")),
+    "m07": ("importance", ("boss", "superior", "manager", "leader", "those above you")),
     "m08": (
         "importance",
-        ("area", "place", "neighbourhood", "where you live", "part of the country"),
+        (
+            "area",
+            "place",
+            "neighbourhood",
+            "where you live",
+            "part of the country",
+            "region",
+            "live somewhere",
+        ),
     ),
     "m09": ("importance", ("famil", "friend", "relatives", "close to you")),
-    "m10": ("importance", ("promot", "higher", "upwards", "better post")),
-    "m11": ("importance", ("fun", "enjoy", "amusement")),
-    "m12": ("importance", ("moder", "modest", "content with little", "wishes down")),
+    "m10": ("importance", ("promot", "higher", "upwards", "better post", "ladder", "rank")),
+    "m11": ("importance", ("fun", "enjoy", "amusement", "good time", "pleasure")),
+    "m12": ("importance", ("moder", "modest", "with little", "wishes down", "restraint")),
     "m13": ("importance", ("friend",)),
-    "m14": ("importance", ("thrift", "sparing", "economical", "saving", "wasting")),
+    "m14": (
+        "importance",
+        ("thrift", "sparing", "economical", "saving", "wasting", "careful use", "spending low"),
+    ),
     "m15": ("frequency", ("nerv", "on edge")),
     "m16": ("frequency", ("happ", "glad")),
     "m17": ("hindrance", ("people", "others", "somebody", "how things are")),
     "m18": ("health", ("health", "how well")),
     "m19": ("pride", ("proud", "pride")),
     "m20": ("occurrence", ("scared", "fear", "afraid", "not dare")),
-    "m21": ("agreement", ("manage", "lead a team")),
+    "m21": ("agreement", ("manage", "lead a team", "leading people")),
     "m22": ("agreement", ("results",)),
     "m23": ("agreement", ("two bosses",)),
     "m24": ("agreement", ("rule",)),
@@ -87,15 +101,24 @@ def test_vsm13_scales_run_in_the_manuals_direction():
 @pytest.mark.parametrize("item", VSM13)
 def test_every_wording_is_about_its_construct(item: str):
     wordings = load_instrument("vsm13").languages["en"].wordings[item]
-    assert len(wordings) == 11
+    assert len(wordings) == 14
     for wording in wordings:
         assert any(word in wording.lower() for word in VSM13[item][1]), wording
         assert wording.endswith("?")
         if item <= "m10":
-            assert "job" in wording or "look for work" in wording
+            places = "job", "look for work", "work to be ideal", "work you would like best"
+            assert any(part in wording for part in places)
         elif item <= "m14":
             assert any(
-                part in wording for part in ("private life", "work", "personal life", "At home")
+                part in wording
+                for part in (
+                    "private life",
+                    "work",
+                    "personal life",
+                    "At home",
+                    "own life",
+                    "your own",
+                )
             )
 
 
@@ -129,7 +152,7 @@ def test_every_language_has_the_structure_of_english(name: str, code: str):
     assert [frame.letters_template is None for frame in text.frames] == [
         frame.letters_template is None for frame in english.frames
     ]
-    assert len(text.held_out_wordings) == len(english.held_out_wordings)
+    assert 1 <= len(text.held_out_wordings) <= len(english.held_out_wordings)
     assert set(text.wordings) == set(english.wordings)
     # Scales that are one another's reverse in English are so here.
     if name == "vsm13":
