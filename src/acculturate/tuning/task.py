@@ -56,8 +56,8 @@ class Task:
         table: Countries for the nearest ones, or None.
         forms: Forms that the objective may ask: all tuning forms, where it samples from them.
         measured: Tuning forms that candidates of different generations, and the result, are compared on.
-        held_out: Forms in wordings and frames that the search never sees; answers in words are a balanced part,
-            in the survey's set of option words.
+        held_out: A balanced part of the forms in wordings and frames that the search never sees, in the
+            survey's set of option words.
         guard: Ordinary texts.
         lessons: What a teacher answered, where there is one.
         others: The same country in other questionnaires of the objective.
@@ -167,7 +167,7 @@ def make_task(
     held_out: tuple[Form, ...] = ()
     for kind in labels:
         new = crossed_forms(instrument, "held-out", "held-out", settings.language, kind)
-        held_out += limit_forms(new) if kind == "words" else new
+        held_out += limit_forms(new)
     count = settings.form_count(instrument)
     if settings.sample:
         draw_forms(pool, count, np.random.default_rng(0))  # refuses what cannot be drawn
