@@ -227,7 +227,7 @@ def test_forms_of_several_languages_are_drawn_and_its_own_is_held_out():
     assert {form.word_set for form in task.forms} == {0, 1, 2}
     assert {form.word_set for form in task.measured} == {0}
     assert {form.language for form in task.held_out} == {"en"}
-    assert len(task.held_out) == 48
+    assert len(task.held_out) == 96
     short = make_task(vsm13, country, Settings(labels="words,digits", sample=True, budget=30))
     assert {form.label_kind for form in short.measured} == {"words", "digits"}
     with pytest.raises(UsageError, match="xx"):
