@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+import acculturate as ac
 from acculturate.cli import app
+from acculturate.metrics.held_out import limit_forms
+from acculturate.survey import crossed_forms
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -22,9 +25,15 @@ def test_the_python_block_runs(
     names: dict[str, Any] = {}
     exec(compile(block, "README.md", "exec"), names)
     shown = capsys.readouterr().out
-    table = names["run"].summary
-    naive, tuned = (table.method(key).held_out.loss for key in ("naive", "tuned"))
-    assert f"loss {naive:.1f} -> {tuned:.1f} on forms the search never saw" in shown
+    before, after = names["before"], names["after"]
+    assert f"loss {before.loss:.1f} -> {after.loss:.1f} on forms the search never saw" in shown
+    assert after.loss < before.loss / 2
+    # The result of the run asks a balanced part of these forms.
+    forms = limit_forms(crossed_forms(names["survey"], "held-out", "held-out", "en", "words"))
+    for key, prompt in (("naive", None), ("tuned", names["run"].soft_prompt)):
+        asked = names["model"], names["survey"]
+        part = ac.measure(*asked, soft_prompt=prompt, forms=forms, target=names["target"])
+        assert names["run"].summary.method(key).held_out.loss == pytest.approx(part.loss)
     assert (tmp_path / "runs" / "us" / "report.html").is_file()
 
 
