@@ -1,4 +1,4 @@
-"""What a model was asked for the result of a run, in a file: after an interruption it is not asked again.
+"""What a model was asked untouched, and for the result of a run, in a file: once, whatever interrupts the run.
 
 In: questions. Out: answers, bit for bit those that the model gave first.
 """
