@@ -169,28 +169,31 @@ def _untouched(
     model: Answering, parts: Sequence[tuple[Form, ...]]
 ) -> list[tuple[Float[np.ndarray, "form option"], Means]]:
     """Return the untouched model's own answers to each part and their means, asked once."""
-    kept = _kept(model)
-    found = {part: kept[part] for part in parts if part in kept}
-    new = [part for part in parts if part not in found]
-    size = sum(map(len, new))
-    with task("asking the untouched model", size) if new else nullcontext():
-        for part in new:
-            query = Query(part, calibrated=False)
-            with _counted(len(part)):
-                answers = _checked(model, "ask", model.ask(None, query), None, query)
-            keep_untouched(model, answers)
-            found[part] = kept[part]
-    return [found[part] for part in parts]
+    kept = [_kept(model).get(part) for part in parts]
+    size = sum(len(part) for part, own in zip(parts, kept, strict=True) if own is None)
+    with task("asking the untouched model", size) if size else nullcontext():
+        return [own or _ask_part(model, part) for part, own in zip(parts, kept, strict=True)]
 
 
-def keep_untouched(model: Answering, answers: Answers) -> None:
-    """Keep answers of the untouched model, not calibrated, for whatever asks for the same forms."""
+def _ask_part(
+    model: Answering, forms: tuple[Form, ...]
+) -> tuple[Float[np.ndarray, "form option"], Means]:
+    query = Query(forms, calibrated=False)
+    with _counted(len(forms)):
+        answers = _checked(model, "ask", model.ask(None, query), None, query)
+    return keep_untouched(model, answers)
+
+
+def keep_untouched(
+    model: Answering, answers: Answers
+) -> tuple[Float[np.ndarray, "form option"], Means]:
+    """Keep and return answers of the untouched model, not calibrated, for whatever asks the same forms."""
     kept, forms = _kept(model), tuple(answers.forms)
-    if forms in kept:
-        return
-    if len(kept) >= _MOST_KEPT:
-        kept.pop(next(iter(kept)))
-    kept[forms] = answers.probabilities[0], mean_answers(answers.probabilities[0], forms)
+    if forms not in kept:
+        if len(kept) >= _MOST_KEPT:
+            kept.pop(next(iter(kept)))
+        kept[forms] = answers.probabilities[0], mean_answers(answers.probabilities[0], forms)
+    return kept[forms]
 
 
 def _kept(model: Answering) -> _Kept:
