@@ -3,7 +3,7 @@ import pytest
 
 from acculturate.errors import UsageError
 from acculturate.search import SPACES as NAMES
-from acculturate.search import Full, LowRank, Mixture, read_name
+from acculturate.search import Choices, Full, LowRank, Mixture, read_name
 
 TOKENS, HIDDEN = 3, 40
 SPREAD = 0.3
@@ -22,6 +22,11 @@ def real(count=24):
     return stream(2).normal(size=(count, HIDDEN))
 
 
+def alternatives():
+    """Three for the first token, five for the two after it."""
+    return [(0, real(3)[:, None]), (1, real(10).reshape(5, 2, HIDDEN))]
+
+
 # Each with the width it must have.
 SPACES = {
     "full": (lambda: Full(base(), SPREAD), TOKENS * HIDDEN),
@@ -29,6 +34,8 @@ SPACES = {
     "mixture": (lambda: Mixture(np.zeros((TOKENS, HIDDEN)), real(), SPREAD), TOKENS * 24),
     "mixture of one": (lambda: Mixture(np.zeros((1, HIDDEN)), real(), SPREAD), 24),
 }
+AROUND_A_BASE = list(SPACES)
+SPACES["choices"] = lambda: Choices(base(), alternatives(), np.array([1.0, 3.0]), SPREAD), 2
 every = pytest.mark.parametrize("name", SPACES)
 
 
@@ -65,7 +72,7 @@ def test_a_candidate_does_not_feel_the_others(name):
     np.testing.assert_allclose(space.prompts(vectors), alone, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("name", list(SPACES))
+@pytest.mark.parametrize("name", AROUND_A_BASE)
 def test_the_first_prompts_have_the_spread_that_was_asked_for(name):
     space = made(name)
     around = space.prompts(space.first(4000, stream())) - space.base
@@ -82,7 +89,7 @@ def test_the_spread_of_a_low_rank_does_not_depend_on_the_rank(rank):
     assert around.std() == pytest.approx(SPREAD, rel=0.05)
 
 
-@pytest.mark.parametrize("name", [name for name in SPACES if name != "full"])
+@pytest.mark.parametrize("name", [name for name in AROUND_A_BASE if name != "full"])
 def test_the_zero_vector_is_the_base(name):
     space = made(name)
     prompt = space.prompts(np.zeros((1, space.width)))
@@ -98,12 +105,41 @@ def test_the_way_back_equals_finite_differences(name, seed):
     weights = stream(seed + 50).normal(size=space.prompts(vectors).shape)
     found = space.backward(vectors, weights)
     step = 1e-4
-    for entry in stream(seed).choice(space.width, size=12, replace=False):
+    for entry in stream(seed).permutation(space.width)[:12]:
         # In double precision: `prompts` itself gives float32.
         moved = np.eye(space.width)[entry] * step
         ahead, behind = (space._prompts(vectors + sign * moved) for sign in (1, -1))
         expected = ((ahead - behind) * weights).sum(axis=(1, 2)) / (2 * step)
         np.testing.assert_allclose(found[:, entry], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_choice_is_an_alternative_or_between_two_of_them():
+    space = SPACES["choices"][0]()
+    vectors = np.array([[0, 4], [2, 0], [1, 2.25], [-3, 9], [0.5, 1]])
+    first, second = (rows for _, rows in alternatives())
+    prompts = space.prompts(vectors)
+    for prompt, (a, b) in zip(
+        prompts,
+        [
+            (first[0], second[4]),
+            (first[2], second[0]),
+            (first[1], 0.75 * second[2] + 0.25 * second[3]),
+            (first[0], second[4]),  # beyond the ends
+            ((first[0] + first[1]) / 2, second[1]),
+        ],
+        strict=True,
+    ):
+        np.testing.assert_allclose(prompt, np.concatenate([a, b]), atol=1e-6)
+    ends = space.backward(vectors[3:4], np.ones((1, TOKENS, HIDDEN)))
+    assert not ends.any()
+
+
+def test_the_first_choices_are_around_the_start():
+    space = SPACES["choices"][0]()
+    first = space.first(4000, stream(), from_base=True)
+    assert first[0].tolist() == [1, 3]
+    np.testing.assert_allclose(first.mean(axis=0), [1, 3], atol=SPREAD / 10)
+    np.testing.assert_allclose(first.std(axis=0), SPREAD, rtol=0.05)
 
 
 def test_virtual_tokens_of_a_mixture_have_coefficients_of_their_own():
@@ -121,6 +157,7 @@ def test_virtual_tokens_of_a_mixture_have_coefficients_of_their_own():
         (" Full ", "full", 0),
         ("low-rank:2", "low-rank", 2),
         ("MIXTURE:64", "mixture", 64),
+        ("demonstrations", "demonstrations", 0),
     ],
 )
 def test_names_are_read(name, kind, number):
@@ -131,7 +168,18 @@ def test_names_are_read(name, kind, number):
 @pytest.mark.parametrize(
     "name",
     [
-        *("", "cube", "cube:3", ":3", "full:3", "mixture", "mixture:", "mixture:0", "mixture:nan"),
+        *(
+            "",
+            "cube",
+            "cube:3",
+            ":3",
+            "full:3",
+            "demonstrations:3",
+            "mixture",
+            "mixture:",
+            "mixture:0",
+            "mixture:nan",
+        ),
         *("mixture:100000", "low-rank:" + "9" * 5000),
         *("mixture:inf", "low-rank:2.5", "low-rank:many", "mixture:-4", "mixture:1e999"),
         *("ball:0.5", "projection:500", "convex:64", "convex"),

@@ -47,8 +47,9 @@ def begun(model: FakeModel, size: int = 6, name: str = "de", **settings: Any) ->
 
 
 def test_every_space_is_here():
-    """All but that of test_multitask.py."""
-    assert [*(space.partition(":")[0] for space in NAMED), "multitask"] == list(SPACES)
+    """All but those of test_shown_answers.py and test_multitask.py."""
+    named = [space.partition(":")[0] for space in NAMED]
+    assert [*named, "demonstrations", "multitask"] == list(SPACES)
 
 
 @pytest.mark.parametrize("space", NAMED)
@@ -139,12 +140,19 @@ def test_the_same_stream_gives_the_same_space_and_start(space: str):
 
 
 def test_what_an_optimiser_leaves_open():
-    """Both start at the scores in words, a search by answers around them in mixtures of real tokens."""
+    """A descent starts at the scores in words, a search by answers at answered questions if there is room."""
     de, adam = optimizer("de"), optimizer("adam")
-    assert (Settings().resolved(de).space, Settings().resolved(adam).space) == (
-        "mixture:64",
-        "full",
+    shown, descended = Settings().resolved(de), Settings().resolved(adam)
+    assert (shown.space, shown.init, shown.init_scale, shown.tokens) == (
+        "demonstrations",
+        None,
+        1.0,
+        640,
     )
+    assert (descended.space, descended.tokens) == ("full", 64)
+    assert Settings(space="demonstrations", tokens=300).resolved(de).tokens == 300
+    assert Settings(space="demonstrations").resolved(adam).init_scale == 0
+    assert Settings(tokens=64).resolved(de).space == "mixture:64"
     assert Settings(init="gaussian").resolved(de).space == "full"
     full = Settings(space="full").resolved(de)
     assert (full.init, full.init_scale) == ("gaussian", 1.0)
@@ -157,7 +165,7 @@ def test_what_an_optimiser_leaves_open():
     assert (noisy.init, noisy.init_scale) == ("gaussian", 1.0)
     given = Settings(init="text", init_text="x", init_scale=0.5).resolved(adam)
     assert (given.init, given.init_scale) == ("text", 0.5)
-    for mixing in (Settings().resolved(de), Settings(space="mixture:4").resolved(adam)):
+    for mixing in (Settings(tokens=64).resolved(de), Settings(space="mixture:4").resolved(adam)):
         assert (mixing.init, mixing.init_scale) == ("in-context", 0.1)
     assert Settings(init="in-context").resolved(de).space == "mixture:64"
 

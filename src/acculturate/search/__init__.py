@@ -12,7 +12,16 @@ from acculturate.search.names import OPTIMIZERS, by_name, summary, takes
 from acculturate.search.optimizer import COST_OF_A_GRADIENT, Best, Optimizer
 from acculturate.search.particle_swarm import ParticleSwarm
 from acculturate.search.random_search import RandomSearch
-from acculturate.search.space import SPACES, Full, LowRank, Mixture, Scaled, Space, read_name
+from acculturate.search.space import (
+    SPACES,
+    Choices,
+    Full,
+    LowRank,
+    Mixture,
+    Scaled,
+    Space,
+    read_name,
+)
 from acculturate.search.state import State
 from acculturate.search.variation import SMALLEST_POPULATION
 
@@ -27,6 +36,7 @@ __all__ = [
     "SPACES",
     "Adam",
     "Best",
+    "Choices",
     "DifferentialEvolution",
     "Fitness",
     "Frontier",

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from acculturate.errors import UsageError
 from acculturate.search.fitness import Vectors
 
 Prompts = Float[np.ndarray, "candidate token hidden"]
 
-SPACES = ("full", "low-rank", "mixture", "multitask")
+SPACES = ("full", "low-rank", "mixture", "demonstrations", "multitask")
 """Names of spaces; behind a colon stands a number, as in "mixture:64", or for "multitask" a directory."""
 
-_EXAMPLES = "full, low-rank:2, mixture:64 or multitask:DIRECTORY"
+_WITHOUT_NUMBER = "full", "demonstrations"
+_EXAMPLES = "full, low-rank:2, mixture:64, demonstrations or multitask:DIRECTORY"
 
 REMOVED: Mapping[str, str] = {
     "ball": "full with --max-divergence",
@@ -148,6 +149,61 @@ class Mixture(Space):
 
 
 @final
+class Choices(Space):
+    """`base` with some places filled: every entry chooses among the alternatives of a place.
+
+    The vector holds a number a place, 0 for its first alternative, 1 for its second, and so on; in between
+    stands the mean of the two around it, weighted, and beyond the ends the last one.
+
+    Args:
+        base: The prompt around the places.
+        places: First token of each, and what may stand there, `[alternative, token, hidden]`.
+        start: The number at each place that the first vectors are around.
+        spread: Standard deviation of the first vectors around it, in alternatives.
+    """
+
+    def __init__(
+        self,
+        base: Float[np.ndarray, "token hidden"],
+        places: Sequence[tuple[int, Float[np.ndarray, "_ _ hidden"]]],
+        start: Float[np.ndarray, " place"],
+        spread: float,
+    ) -> None:
+        super().__init__(base, len(places), spread)
+        self._places = [(at, rows.astype(np.float64)) for at, rows in places]
+        self._middle = np.asarray(start, np.float64)
+
+    def _prompts(self, vectors: Vectors) -> Prompts:
+        prompts = np.repeat(self.base[None], len(vectors), axis=0)
+        for (at, rows), numbers in zip(self._places, vectors.T, strict=True):
+            low, share = _between(numbers, len(rows))
+            share = share[:, None, None]
+            mixed = rows[low] * (1 - share) + rows[low + 1] * share
+            prompts[:, at : at + rows.shape[1]] = mixed
+        return prompts
+
+    def _backward(self, vectors: Vectors, gradients: Prompts) -> Vectors:
+        derivatives = np.zeros_like(vectors)
+        for place, (at, rows) in enumerate(self._places):
+            numbers = vectors[:, place]
+            low, _ = _between(numbers, len(rows))
+            step = rows[low + 1] - rows[low]
+            within = (numbers >= 0) & (numbers <= len(rows) - 1)
+            part = gradients[:, at : at + rows.shape[1]]
+            derivatives[:, place] = within * (part * step).sum(axis=(1, 2))
+        return derivatives
+
+
+def _between(
+    numbers: Float[np.ndarray, " candidate"], count: int
+) -> tuple[Int[np.ndarray, " candidate"], Float[np.ndarray, " candidate"]]:
+    """Return the alternative below each number, and how far it is from there to the next one."""
+    inside = np.clip(numbers, 0, count - 1)
+    low = np.minimum(inside.astype(int), count - 2)
+    return low, inside - low
+
+
+@final
 class LowRank(Space):
     """`base + U V`, with U `[token, rank]` and V `[rank, hidden]` in one vector.
 
@@ -180,7 +236,7 @@ class LowRank(Space):
 
 
 def read_name(name: str) -> tuple[str, int]:
-    """Split "mixture:64" into its kind and its number, which is 0 for "full" and "multitask".
+    """Split "mixture:64" into its kind and its number, which is 0 where the kind has none.
 
     Raises:
         UsageError: There is no such space, or its number or directory is missing or out of range.
@@ -194,7 +250,7 @@ def read_name(name: str) -> tuple[str, int]:
     if kind == "multitask" and number:
         return kind, 0
     is_count = re.fullmatch(r"0*[1-9][0-9]{0,4}", number)
-    if number if kind == "full" else not is_count:
+    if number if kind in _WITHOUT_NUMBER else not is_count:
         raise UsageError(
             f"the space {name!r} lacks a fitting number",
             f"Write {_EXAMPLES}; numbers go up to 99999.",

@@ -166,7 +166,7 @@ class CountrySearch:
             FailureError: The state is damaged.
         """
         width = width_of(self._model, self._settings.placement)
-        lengths = {"token": self._settings.tokens, "hidden": width}
+        lengths = {"token": self._settings.token_count, "hidden": width}
         lengths["dimension"] = len(self._task.scores)
         self.state, self.history = LoopState.load(arrays, lengths), history
 

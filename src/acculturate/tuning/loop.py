@@ -42,7 +42,8 @@ class TuningLoop:
     ) -> None:
         self._optimizer, self._directory = optimizer, directory
         self.search = search = CountrySearch(model, task, optimizer, measured)
-        self.space, first = start_search(model, task, optimizer.population_size, search.stream(0))
+        size, stream = optimizer.population_size, search.stream(0)
+        self.space, first = start_search(model, task, size, stream, measured)
         saved = directory.read_state()
         if saved is None:
             optimizer.start(first, search.stream(1))

@@ -163,7 +163,7 @@ class TogetherLoop:
         settings, first = tasks[0].settings, self._searches[0]
         assert settings.together is not None
         starts = [start_search(model, task, 1, first.stream(0))[1] for task in tasks]
-        start = np.mean(starts, axis=0).reshape(settings.tokens, -1)
+        start = np.mean(starts, axis=0).reshape(settings.token_count, -1)
         self._space = Together(start, len(tasks), settings.together)
         if (shared.path / STATE).is_file():
             with shared.naming_state():

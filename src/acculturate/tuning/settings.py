@@ -37,8 +37,17 @@ from acculturate.tuning.constraints import Constraints
 WEIGHT_FOR_GRADIENTS = 30.0
 """Points of loss per nat: with it the descents of research/log.md stay below 0.1 nats per token."""
 
-SPACE_FOR_ANSWERS = "mixture:64"
+SPACE_FOR_ANSWERS = "demonstrations"
 """The space in which a search without gradients gets furthest: docs/choosing-an-optimizer.md."""
+
+_SPACE_OF_FEW_TOKENS = "mixture:64"
+"""Where demonstrations have no room."""
+
+_WITH_OWN_START = "multitask", "demonstrations"
+"""Spaces that no other start fits."""
+
+_TOKENS, _TOKENS_OF_DEMONSTRATIONS = 64, 640
+"""The latter hold the 24 questions of VSM13, with 40 tokens to spare in the embedded model's vocabulary."""
 
 _SPREAD_AROUND_WORDS = 0.1
 """So that candidates of a search by answers still begin with its words."""
@@ -90,15 +99,16 @@ class Settings:
     """Largest number of evaluations, in whole generations; a candidate with its gradient counts for three."""
     seed: Annotated[int, Field(ge=0, le=_LARGEST)] = 0
     """Random seed for initialisation, search, samples and bootstrap."""
-    tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] = 64
-    """Number of virtual tokens in the soft prompt."""
+    tokens: Annotated[int | None, Field(ge=1, le=MOST_TOKENS)] = None
+    """Number of virtual tokens in the soft prompt; by default 64, and 640 in the space demonstrations."""
     placement: Placement = "after-bos"
     """Place of the soft prompt in the model's context; prefix is after-bos with keys and values of its own in
     every layer, tuned by gradients."""
     space: str | None = None
-    """Space that is searched: full, low-rank:N, mixture:N, or multitask:DIRECTORY, the part of a new country
-    beside what the countries of that directory share; by default full with gradients or an init other than
-    in-context, else mixture:64."""
+    """Space that is searched: full, low-rank:N, mixture:N, demonstrations (the survey's questions in front of
+    every form, with a number an answer), or multitask:DIRECTORY, the part of a new country beside what the
+    countries of that directory share; by default full with gradients or an init other than in-context, else
+    demonstrations, and mixture:64 where tokens or init is set."""
     together: Sharing | None = None
     """Part of each country where several are tuned together: a shared prompt times it (product) or plus it
     (sum); by default product."""
@@ -107,8 +117,9 @@ class Settings:
     scores in words (a text is repeated or cut to the tokens); by default in-context with gradients and in
     mixtures, else gaussian."""
     init_scale: _Amount = None
-    """Spread of the first population, in standard deviations of the embeddings; by default 0 with gradients
-    from an init other than gaussian, 0.1 around in-context for several candidates, else 1."""
+    """Spread of the first population, in standard deviations of the embeddings (in options where answers are
+    searched); by default 0 with gradients from an init other than gaussian, 0.1 around in-context for several
+    candidates, else 1."""
     init_text: str | None = None
     """Text to start from, for init text."""
     init_run: Annotated[
@@ -164,7 +175,7 @@ class Settings:
     """Loss that is minimised: scores, of the mean scores over all forms; shift, of the shift to the target,
     made by every questionnaire (frame, order, set of words) from its own untouched scores; items, of every
     answer, moved from its own untouched one by the smallest changes of items that make the shift; by default
-    shift, and scores with other readings than expected."""
+    shift, and scores with other readings than expected and in the space demonstrations."""
     labels: Annotated[str, AfterValidator(_check_labels), Field(json_schema_extra=_LABELS)] = (
         "words"
     )
@@ -211,7 +222,8 @@ class Settings:
     @property
     def goal(self) -> Objective:
         """The loss that is minimised: the objective, or its default."""
-        return self.objective or ("shift" if self.reading == "expected" else "scores")
+        shifts = self.reading == "expected" and not self._shows_answers
+        return self.objective or ("shift" if shifts else "scores")
 
     @property
     def constraints(self) -> Constraints:
@@ -241,28 +253,43 @@ class Settings:
         if sample is None:
             fixed = self.forms is not None or self._compares_losses
             sample = isinstance(optimizer, Adam) and not fixed
-        space = self.space or ("full" if by_gradients or self._has_start else SPACE_FOR_ANSWERS)
+        space = self.space or self._default_space(by_gradients=by_gradients)
         kind = read_name(space)[0]
-        if kind != "multitask":
+        if kind not in _WITH_OWN_START:
             init = init or ("in-context" if by_gradients or kind == "mixture" else "gaussian")
         if scale is None:
             around = _SPREAD_AROUND_WORDS if init == "in-context" else 1.0
             several = init == "in-context" and optimizer.population_size > 1
-            if kind == "multitask":
+            if kind in _WITH_OWN_START:
                 exact = by_gradients and optimizer.population_size == 1
             else:
                 exact = by_gradients and kind != "mixture" and init != "gaussian" and not several
             scale = 0.0 if exact else around
         values = {"divergence_weight": weight, "sample": sample, "space": space}
-        resolved = replace(self, **values, objective=self.goal, init=init, init_scale=scale)
+        resolved = replace(self, **values, init=init, init_scale=scale)
+        resolved = replace(resolved, objective=resolved.goal, tokens=resolved.token_count)
         resolved._check(optimizer, kind)
         return resolved
+
+    @property
+    def token_count(self) -> int:
+        """The number of virtual tokens: those asked for, or the default of the space."""
+        return self.tokens or (_TOKENS_OF_DEMONSTRATIONS if self._shows_answers else _TOKENS)
 
     @property
     def shared_directory(self) -> Path | None:
         """Directory of the countries that a new one is tuned beside, or None."""
         kind, _, directory = (self.space or "").strip().partition(":")
         return Path(directory) if kind.lower() == "multitask" else None
+
+    def _default_space(self, *, by_gradients: bool) -> str:
+        if by_gradients or self._has_start:
+            return "full"
+        return _SPACE_OF_FEW_TOKENS if self.tokens or self.init else SPACE_FOR_ANSWERS
+
+    @property
+    def _shows_answers(self) -> bool:
+        return self.space is not None and read_name(self.space)[0] == "demonstrations"
 
     @property
     def _has_start(self) -> bool:
@@ -338,9 +365,11 @@ class Settings:
                 raise UsageError(f"a start at a {init} needs one", f"Give {option}.")
 
     def _check_sharing(self, optimizer: Optimizer, kind: str) -> None:
-        if kind == "multitask" and (self.init or self._has_start or self.together):
+        if kind in _WITH_OWN_START and (self.init or self._has_start or self.together):
+            starts = "what the countries of the directory share", "the answers of the country"
+            start = starts[_WITH_OWN_START.index(kind)]
             raise UsageError(
-                "a new country starts from what the countries of the directory share",
+                f"a search in {self.space} starts from {start}",
                 "Leave out --init, --init-run, --init-text and --together.",
             )
         if self.placement == "prefix" and (self.together or kind == "multitask"):

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import UsageError
-from acculturate.model.answers import AnswerModel, PrefixedModel
+from acculturate.model.answers import Answering, AnswerModel, PrefixedModel
 from acculturate.model.prompt_checks import check_prompt
 from acculturate.model.soft_prompt import Prompts
 from acculturate.model.start import start_population
@@ -26,6 +26,7 @@ from acculturate.search import (
 )
 from acculturate.tuning.baselines import in_context_line
 from acculturate.tuning.settings import Settings
+from acculturate.tuning.shown_answers import space_of_shown_answers
 from acculturate.tuning.task import Task
 
 _LEAST_SPREAD = 0.01
@@ -33,7 +34,11 @@ _LEAST_SPREAD = 0.01
 
 
 def start_search(
-    model: AnswerModel, task: Task, size: int, rng: np.random.Generator
+    model: AnswerModel,
+    task: Task,
+    size: int,
+    rng: np.random.Generator,
+    measured: Answering | None = None,
 ) -> tuple[Space, Float[np.ndarray, "candidate entry"]]:
     """Return the space, and a first population in it.
 
@@ -42,9 +47,10 @@ def start_search(
         task: Its settings, resolved, and its country, for a start at its description.
         size: Candidates.
         rng: Draws everything.
+        measured: The same model, which remembers untouched answers; `model` if None.
 
     Raises:
-        UsageError: The run to start from does not fit.
+        UsageError: The run to start from does not fit, or no question into the tokens.
     """
     settings = task.settings
     assert settings.init_scale is not None and settings.space is not None
@@ -52,7 +58,10 @@ def start_search(
     if settings.shared_directory is not None:
         space = NewTask(_known_tasks(settings, model), settings.init_scale)
         return space, space.first(size, rng, from_base=True)
-    zeros = np.zeros((settings.tokens, model.hidden_size))
+    if kind == "demonstrations":
+        space = space_of_shown_answers(measured or model, task, settings.init_scale)
+        return space, space.first(size, rng, from_base=True)
+    zeros = np.zeros((settings.token_count, model.hidden_size))
     real = model.embed_random_tokens(number, rng) if kind == "mixture" else None
     init, text = settings.init, settings.init_text
     assert init is not None
@@ -61,7 +70,7 @@ def start_search(
     prompts = start_population(
         model,
         size,
-        settings.tokens,
+        settings.token_count,
         rng,
         init=init,
         scale=settings.init_scale,
@@ -113,7 +122,10 @@ def _known_tasks(settings: Settings, model: AnswerModel) -> SharedPrompt:
     known = load_multitask(settings.shared_directory)
     if not settings.any_model:
         check_prompt(known.prompts[0], model)
-    there, here = (len(known.parts.shared), known.placement), (settings.tokens, settings.placement)
+    there, here = (
+        (len(known.parts.shared), known.placement),
+        (settings.token_count, settings.placement),
+    )
     if there != here:
         raise UsageError(
             f"the countries of {settings.shared_directory} share {there[0]} tokens at {there[1]!r}, and "
