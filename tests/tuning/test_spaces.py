@@ -150,6 +150,7 @@ def test_what_an_optimiser_leaves_open():
         640,
     )
     assert (descended.space, descended.tokens) == ("full", 64)
+    assert (shown.objective, descended.objective) == ("mean-shift", "shift")
     assert Settings(space="demonstrations", tokens=300).resolved(de).tokens == 300
     assert Settings(space="demonstrations").resolved(adam).init_scale == 0
     assert Settings(tokens=64).resolved(de).space == "mixture:64"

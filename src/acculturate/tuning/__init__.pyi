@@ -5,6 +5,7 @@ from .country_search import Progress as Progress
 from .losses import AnswerLoss as AnswerLoss
 from .losses import ScoreLoss as ScoreLoss
 from .losses import questionnaires as questionnaires
+from .losses import questionnaires_of_all_frames as questionnaires_of_all_frames
 from .methods import Method as Method
 from .methods import make_method as make_method
 from .multitask import tune_together as tune_together

@@ -17,8 +17,17 @@ from acculturate.model.answers import Answering
 from acculturate.model.asking import ask_untouched
 from acculturate.survey.forms import Form
 from acculturate.survey.scoring import item_means, item_values
-from acculturate.tuning.losses import AnswerLoss, Loss, ScoreLoss, questionnaires
+from acculturate.tuning.losses import (
+    AnswerLoss,
+    Loss,
+    ScoreLoss,
+    questionnaires,
+    questionnaires_of_all_frames,
+)
 from acculturate.tuning.task import Task
+
+_PARTS = {"shift": questionnaires, "mean-shift": questionnaires_of_all_frames}
+"""What makes the shift from its own untouched scores, by the objective."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ class Aim:
         """Return the losses of some forms.
 
         Both are the same where scores are to be reached. A shift is to be made by every questionnaire from
-        its own untouched scores, or by every answer from its own.
+        its own untouched scores, by those of all frames together, or by every answer from its own.
 
         Raises:
             FailureError: The untouched model's answers are not finite.
@@ -68,8 +77,8 @@ class Aim:
             return ScoreLoss(scoring, forms, parts, np.array(own) + self.shift)
 
         of_means = loss_of(everything)
-        if goal == "shift":
-            return Losses(forms, of_means, loss_of(questionnaires(forms)))
+        if goal in _PARTS:
+            return Losses(forms, of_means, loss_of(_PARTS[goal](forms)))
         items = [item.id for item in scoring.instrument.items]
         changes = self.changes[[items.index(form.item) for form in forms]]
         most = [len(form.options) for form in forms]

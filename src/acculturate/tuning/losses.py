@@ -8,7 +8,7 @@ the questionnaires' losses does not, nor does a loss of every single answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -128,7 +128,16 @@ class AnswerLoss:
 
 def questionnaires(forms: Sequence[Form]) -> tuple[Members, ...]:
     """Return the places of the forms of each questionnaire; see `Form.questionnaire`."""
-    places: dict[tuple[object, ...], list[int]] = {}
-    for place, form in enumerate(forms):
-        places.setdefault(form.questionnaire, []).append(place)
+    return _grouped(form.questionnaire for form in forms)
+
+
+def questionnaires_of_all_frames(forms: Sequence[Form]) -> tuple[Members, ...]:
+    """Return the places of the forms of the questionnaires that differ in their frames alone, together."""
+    return _grouped((form.answer_kind, form.order) for form in forms)
+
+
+def _grouped(keys: Iterable[Hashable]) -> tuple[Members, ...]:
+    places: dict[Hashable, list[int]] = {}
+    for place, key in enumerate(keys):
+        places.setdefault(key, []).append(place)
     return tuple(np.array(members, np.intp) for members in places.values())

@@ -69,7 +69,7 @@ _OptionalCount = Annotated[int | None, Field(ge=1)]
 
 _LABELS: dict[str, Any] = {"enum": [*get_args(LabelKind), "several, such as words,digits"]}
 
-Objective = Literal["scores", "shift", "items"]
+Objective = Literal["scores", "shift", "mean-shift", "items"]
 
 
 def _split(names: str) -> tuple[str, ...]:
@@ -173,9 +173,10 @@ class Settings:
     target-loss is set."""
     objective: Objective | None = None
     """Loss that is minimised: scores, of the mean scores over all forms; shift, of the shift to the target,
-    made by every questionnaire (frame, order, set of words) from its own untouched scores; items, of every
-    answer, moved from its own untouched one by the smallest changes of items that make the shift; by default
-    shift, and scores with other readings than expected and in the space demonstrations."""
+    made by every questionnaire (frame, order, set of words) from its own untouched scores; mean-shift, made by
+    every order and set of words on the mean of its frames; items, of every answer, moved from its own untouched
+    one by the smallest changes of items that make the shift; by default shift, mean-shift in the space
+    demonstrations, and scores with other readings than expected."""
     labels: Annotated[str, AfterValidator(_check_labels), Field(json_schema_extra=_LABELS)] = (
         "words"
     )
@@ -222,8 +223,9 @@ class Settings:
     @property
     def goal(self) -> Objective:
         """The loss that is minimised: the objective, or its default."""
-        shifts = self.reading == "expected" and not self._shows_answers
-        return self.objective or ("shift" if shifts else "scores")
+        if self.objective is not None or self.reading != "expected":
+            return self.objective or "scores"
+        return "mean-shift" if self._shows_answers else "shift"
 
     @property
     def constraints(self) -> Constraints:
