@@ -43,8 +43,11 @@ SPACE_FOR_ANSWERS = "demonstrations"
 _SPACE_OF_FEW_TOKENS = "mixture:64"
 """Where demonstrations have no room."""
 
-_WITH_OWN_START = "multitask", "demonstrations"
-"""Spaces that no other start fits."""
+_OWN_STARTS = {
+    "multitask": "what the countries of the directory share",
+    "demonstrations": "the answers of the country",
+}
+"""Where a search in a space begins that no other start fits."""
 
 _TOKENS, _TOKENS_OF_DEMONSTRATIONS = 64, 640
 """The latter hold the 24 questions of VSM13, with 40 tokens to spare in the embedded model's vocabulary."""
@@ -257,12 +260,12 @@ class Settings:
             sample = isinstance(optimizer, Adam) and not fixed
         space = self.space or self._default_space(by_gradients=by_gradients)
         kind = read_name(space)[0]
-        if kind not in _WITH_OWN_START:
+        if kind not in _OWN_STARTS:
             init = init or ("in-context" if by_gradients or kind == "mixture" else "gaussian")
         if scale is None:
             around = _SPREAD_AROUND_WORDS if init == "in-context" else 1.0
             several = init == "in-context" and optimizer.population_size > 1
-            if kind in _WITH_OWN_START:
+            if kind in _OWN_STARTS:
                 exact = by_gradients and optimizer.population_size == 1
             else:
                 exact = by_gradients and kind != "mixture" and init != "gaussian" and not several
@@ -367,11 +370,9 @@ class Settings:
                 raise UsageError(f"a start at a {init} needs one", f"Give {option}.")
 
     def _check_sharing(self, optimizer: Optimizer, kind: str) -> None:
-        if kind in _WITH_OWN_START and (self.init or self._has_start or self.together):
-            starts = "what the countries of the directory share", "the answers of the country"
-            start = starts[_WITH_OWN_START.index(kind)]
+        if kind in _OWN_STARTS and (self.init or self._has_start or self.together):
             raise UsageError(
-                f"a search in {self.space} starts from {start}",
+                f"a search in {self.space} starts from {_OWN_STARTS[kind]}",
                 "Leave out --init, --init-run, --init-text and --together.",
             )
         if self.placement == "prefix" and (self.together or kind == "multitask"):

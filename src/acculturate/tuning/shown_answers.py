@@ -73,12 +73,13 @@ def space_of_shown_answers(model: Answering, task: Task, spread: float) -> Choic
             f"no question of {instrument.title} fits into {tokens} virtual tokens",
             "Use more --tokens, or another --space.",
         )
-    parts, places, at = [np.resize(line_end, (left, line_end.shape[1]))], [], left
-    for _, question in sorted(shown.items()):
+    questions = [shown[place] for place in sorted(shown)]
+    parts, places, at = [_repeat(line_end, left)], [], left
+    for question in questions:
         parts += [question.asked, question.answers[question.answer], question.end]
         places.append((at + len(question.asked), question.answers))
         at += question.length
-    start = np.array([question.answer for _, question in sorted(shown.items())], np.float64)
+    start = np.array([question.answer for question in questions], np.float64)
     return Choices(np.concatenate(parts), places, start, spread)
 
 
@@ -99,9 +100,11 @@ def _embed(
         for option in range(len(form.options))
     ]
     longest = max(map(len, options))
-    filled = [
-        np.concatenate([words, np.resize(line_end, (longest - len(words), words.shape[1]))])
-        for words in options
-    ]
+    filled = [np.concatenate([words, _repeat(line_end, longest - len(words))]) for words in options]
     asked = model.embed_text(f"{form.text}\n{form.cue}")
     return _Question(asked, np.stack(filled), model.embed_text("\n\n"), answer)
+
+
+def _repeat(tokens: Float[np.ndarray, "token hidden"], count: int) -> np.ndarray:
+    """Repeat or cut embeddings to a number of tokens."""
+    return np.resize(tokens, (count, tokens.shape[1]))
