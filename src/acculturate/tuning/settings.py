@@ -33,6 +33,7 @@ from acculturate.survey.instrument import Aggregate, Instrument
 from acculturate.survey.scoring import MOST_RESPONDENTS, Anchor, Reading
 from acculturate.survey.selection import forms_asked_once
 from acculturate.tuning.constraints import Constraints
+from acculturate.tuning.setting_checks import OWN_STARTS, check_settings
 
 WEIGHT_FOR_GRADIENTS = 30.0
 """Points of loss per nat: with it the descents of research/log.md stay below 0.1 nats per token."""
@@ -42,12 +43,6 @@ SPACE_FOR_ANSWERS = "demonstrations"
 
 _SPACE_OF_FEW_TOKENS = "mixture:64"
 """Where demonstrations have no room."""
-
-_OWN_STARTS = {
-    "multitask": "what the countries of the directory share",
-    "demonstrations": "the answers of the country",
-}
-"""Where a search in a space begins that no other start fits."""
 
 _TOKENS, _TOKENS_OF_DEMONSTRATIONS = 64, 640
 """The latter hold the 24 questions of VSM13, with 40 tokens to spare in the embedded model's vocabulary."""
@@ -256,16 +251,16 @@ class Settings:
         if weight is None:
             weight = WEIGHT_FOR_GRADIENTS if by_gradients else 0.0
         if sample is None:
-            fixed = self.forms is not None or self._compares_losses
+            fixed = self.forms is not None or self.compares_losses
             sample = isinstance(optimizer, Adam) and not fixed
         space = self.space or self._default_space(by_gradients=by_gradients)
         kind = read_name(space)[0]
-        if kind not in _OWN_STARTS:
+        if kind not in OWN_STARTS:
             init = init or ("in-context" if by_gradients or kind == "mixture" else "gaussian")
         if scale is None:
             around = _SPREAD_AROUND_WORDS if init == "in-context" else 1.0
             several = init == "in-context" and optimizer.population_size > 1
-            if kind in _OWN_STARTS:
+            if kind in OWN_STARTS:
                 exact = by_gradients and optimizer.population_size == 1
             else:
                 exact = by_gradients and kind != "mixture" and init != "gaussian" and not several
@@ -273,7 +268,7 @@ class Settings:
         values = {"divergence_weight": weight, "sample": sample, "space": space}
         resolved = replace(self, **values, init=init, init_scale=scale)
         resolved = replace(resolved, objective=resolved.goal, tokens=resolved.token_count)
-        resolved._check(optimizer, kind)
+        check_settings(resolved, optimizer)
         return resolved
 
     @property
@@ -288,7 +283,7 @@ class Settings:
         return Path(directory) if kind.lower() == "multitask" else None
 
     def _default_space(self, *, by_gradients: bool) -> str:
-        if by_gradients or self._has_start:
+        if by_gradients or self.has_start:
             return "full"
         return _SPACE_OF_FEW_TOKENS if self.tokens or self.init else SPACE_FOR_ANSWERS
 
@@ -297,95 +292,14 @@ class Settings:
         return self.space is not None and read_name(self.space)[0] == "demonstrations"
 
     @property
-    def _has_start(self) -> bool:
+    def has_start(self) -> bool:
+        """Whether the search starts from something of the user's own, such as a text or a run."""
         return self.init not in (None, "in-context") or bool(self.init_text or self.init_run)
 
     @property
-    def _compares_losses(self) -> bool:
+    def compares_losses(self) -> bool:
+        """Whether losses of different generations are compared with one another or a number."""
         return self.stall is not None or self.target_loss is not None
-
-    def _check(self, optimizer: Optimizer, kind: str) -> None:
-        of_real_tokens = kind == "mixture"
-        first = optimizer.population_size * optimizer.evaluations_per_candidate
-        if self.budget < first:
-            raise UsageError(
-                f"a budget of {self.budget} does not hold one population of {first} evaluations",
-                f"Use --budget {first} or more, or a smaller --population.",
-            )
-        if self.sample and self._compares_losses:
-            raise UsageError(
-                "losses on different samples of forms cannot be compared with one another or a target",
-                "Use --stall and --target-loss without --sample.",
-            )
-        if self.goal != "scores" and self.reading != "expected":
-            raise UsageError(
-                f"the objective {self.objective} compares expected answers, not those of the reading "
-                f"{self.reading}",
-                "Use --objective scores, or --reading expected.",
-            )
-        if self.placement == "prefix" and (
-            "gradient" not in optimizer.requires or self.space != "full"
-        ):
-            raise UsageError(
-                f"a prefix has too many numbers for {optimizer.name} in the space {self.space}",
-                "Use --placement prefix with --optimizer adam and without --space.",
-            )
-        if self.distillation and "gradient" not in optimizer.requires:
-            raise UsageError(
-                f"a teacher's answers are learned by gradients, which {optimizer.name} does not use",
-                "Use --distillation with --optimizer adam.",
-            )
-        if self.min_valid_mass is not None and "words" in self.label_kinds:
-            raise UsageError(
-                "a limit on the valid mass is one on labels: of answers in words it is that of whole sequences",
-                "Use --labels digits, or --max-divergence.",
-            )
-        if self.measured_forms is not None and not self.sample:
-            raise UsageError(
-                "the result is measured on the forms of the search where these are not drawn anew",
-                "Leave out --measured-forms, or add --sample.",
-            )
-        if of_real_tokens and self.init in ("gaussian", "tokens"):
-            raise UsageError(
-                f"the space {self.space} is made of real tokens and starts from them",
-                "Leave out --init, or start around words: --init in-context.",
-            )
-        single = optimizer.population_size == 1 and self.init != "gaussian"
-        if self.init_scale == 0 and (of_real_tokens or not (single or self.init == "tokens")):
-            which = f"the space {self.space}" if of_real_tokens else f"init {self.init!r}"
-            raise UsageError(
-                f"an init scale of 0 makes all candidates of {which} alike",
-                "Use a positive number, such as 1.",
-            )
-        self._check_sharing(optimizer, kind)
-        for init, start, option in (
-            ("text", self.init_text, "--init-text TEXT"),
-            ("run", self.init_run, "--init-run DIRECTORY"),
-        ):
-            if start is not None and self.init != init:
-                raise UsageError(
-                    f"a start {init} is used by init {init!r} alone", f"Add --init {init}."
-                )
-            if self.init == init and not (start or "").strip():
-                raise UsageError(f"a start at a {init} needs one", f"Give {option}.")
-
-    def _check_sharing(self, optimizer: Optimizer, kind: str) -> None:
-        if kind in _OWN_STARTS and (self.init or self._has_start or self.together):
-            raise UsageError(
-                f"a search in {self.space} starts from {_OWN_STARTS[kind]}",
-                "Leave out --init, --init-run, --init-text and --together.",
-            )
-        if self.placement == "prefix" and (self.together or kind == "multitask"):
-            raise UsageError(
-                "a prefix has a unit for every number, and countries share numbers of one unit",
-                "Use --placement after-bos.",
-            )
-        one_descent = isinstance(optimizer, Adam) and optimizer.population == 1 and kind == "full"
-        if self.together and (not one_descent or self._compares_losses):
-            raise UsageError(
-                "countries are tuned together by one descent in the full space, to the end of the budget",
-                "Use --optimizer adam, without --population, --space, --stall and --target-loss.",
-            )
 
 
 def setting_fields() -> dict[str, FieldInfo]:
