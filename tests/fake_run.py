@@ -106,7 +106,7 @@ def summary(country: str = "United States") -> Evaluation:
             Method("constant", "Constant: the same answer to everything", same, same),
             row(
                 "random start",
-                "Random start: best of 20 random prompts",
+                "Random start: best of 20 candidates",
                 midway,
                 shifted(midway, 5.0),
                 0.21,

@@ -62,7 +62,7 @@ def test_texts_are_many_and_new(vsm13: Instrument):
         return {tuple(w[k : k + 5]) for w in words for k in range(len(w) - 4)}
 
     assert not runs(everything) & runs([*TUNING_TEXTS, *TUNING_PASSAGES])
-    assert len(TUNING_PASSAGES) == len(HELD_OUT_PASSAGES) >= 8
+    assert len(TUNING_PASSAGES) == 3 * len(HELD_OUT_PASSAGES) == 24
     assert min(len(text.split()) for text in (*TUNING_PASSAGES, *HELD_OUT_PASSAGES)) > 90
 
 

@@ -56,7 +56,7 @@ def summarise(
     before, _ = measure_baselines(model, task)
     rows = list(before.rows)
     if population > 1:  # one prompt alone says nothing of random search
-        label = f"Random start: best of {population} random prompts"
+        label = f"Random start: best of {population} candidates"
         first = replace(tuned, embeddings=state.start)
         start, _ = _measure(model, task, "random start", label, first)
         rows.append(replace(start, evaluations=start_cost))
