@@ -170,3 +170,12 @@ def test_intervals_cover_nearly_as_often_as_they_say(vsm13):
     tuning = limit_forms(all_forms(vsm13, split="tuning", labels="words"))
     new = limit_forms(all_forms(vsm13, split="held-out", labels="words"))
     assert carry_over_coverage(tuning, new, {"form_effect": 1.0}, 0.2, 150, population=40) > 0.8
+
+
+def test_a_sample_without_a_shift_leaves_the_interval_to_the_others():
+    samples = np.random.default_rng(0).normal(WANTED, 5.0, size=(1000, 4))
+    samples[7] = 0
+    made = attained_shift(WANTED, samples, WANTED, None)
+    assert made.correlation_interval is not None
+    low, high = made.correlation_interval
+    assert 0.5 < low <= high <= 1

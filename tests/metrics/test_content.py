@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -160,3 +161,15 @@ def test_a_pull_to_places_is_content_in_words_alone():
         found[labels] = content(values, forms, VSM13)
     assert found["digits"] is not None and found["words"] is not None
     assert found["digits"].coefficient < 0.5 < found["words"].coefficient
+
+
+def test_one_order_has_no_content_whatever_the_lengths_of_the_scales():
+    survey = load_instrument("portrait-values")
+    forms = tuple(form for form in all_forms(survey, split="tuning") if form.order == "forward")
+    answers = _answers(forms, 0, item=1.0, rest=0.5)
+    assert content(answers, forms, survey) is None
+    half = {item.id for item in survey.items[::2]}
+    mixed = tuple(
+        replace(form, options=form.options[:5]) if form.item in half else form for form in forms
+    )
+    assert content(answers, mixed, survey) is None

@@ -1,5 +1,6 @@
 """Rows of the held-out table: what is asked in each, and what its numbers are."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from acculturate.metrics import (
     rank_target,
     rows_by_order,
 )
-from acculturate.metrics.held_out import HEADLINE, TUNING, make_row
+from acculturate.metrics.held_out import HEADLINE, TUNING, limit_forms, make_row
 from acculturate.metrics.measure import measure
 from acculturate.model import Answers, FakeModel, SoftPrompt
 from acculturate.survey import Scoring, all_forms, balanced_forms, crossed_forms, load_countries
@@ -241,3 +242,12 @@ def test_extremes(asked):
         assert low <= high
     target = mean_distance(found, "target")
     assert target == pytest.approx(np.mean([30, 30, 16, 20, 37, 26]))
+
+
+@pytest.mark.parametrize("count", [48, 288, 480])
+def test_of_a_selection_the_first_forms_are_kept_and_balanced(vsm13, count: int):
+    """A search without sampling asks a selection, which cannot be drawn from."""
+    chosen = balanced_forms(vsm13, "tuning", count)
+    kept = limit_forms(chosen)
+    assert set(kept) <= set(chosen)
+    assert set(Counter((form.item, form.order) for form in kept).values()) == {min(count // 48, 5)}

@@ -170,3 +170,16 @@ def test_a_profiles_interval_covers_what_other_forms_give(vsm13, ways, least, mo
         for score, (low, high) in zip(truth, made.intervals.values(), strict=True):
             covered.append(low <= score <= high)
     assert least <= np.mean(covered) <= most
+
+
+def test_an_answer_in_words_does_not_hang_on_what_else_was_asked(vsm13):
+    """All forms calibrate each respondent's, whole questionnaires, whichever few it was asked."""
+    forms = all_forms(vsm13, split="held-out", labels="words")
+    model = FakeModel(16, form_effect=0.3, wording_effect=0.5)
+    first = [[i for i, form in enumerate(forms) if form.item == item.id] for item in vsm13.items]
+    asked = np.array([[own[0] for own in first], [first[0][0], *(own[-1] for own in first[1:])]])
+    line = persona_lines(1, np.random.default_rng(0))[0]
+    uniform = np.full(asked.shape, 0.5)
+    answered = interview(model, None, forms, asked, uniform, [line, line]).expected
+    assert answered[0, 0] == pytest.approx(answered[1, 0], abs=1e-12)
+    assert not np.allclose(answered[0, 1:], answered[1, 1:])

@@ -12,7 +12,7 @@ import acculturate as ac
 from acculturate import UsageError
 from acculturate.metrics import Responsiveness, measure_responsiveness
 from acculturate.metrics.responsiveness import ENOUGH, responsiveness_of
-from acculturate.model import Answers, FakeModel, Query
+from acculturate.model import Answers, FakeModel, Query, SoftPrompt
 from acculturate.survey import Instrument, Scoring, load_instrument
 
 VSM13, TOY = load_instrument("vsm13"), load_instrument("toy")
@@ -190,3 +190,20 @@ def test_a_model_that_nothing_moves_is_not_fit():
     assert checked.fit == ()
     assert "nothing about a culture" in checked.sentence
     assert "by digits content" in checked.sentence
+
+
+def test_a_prompt_with_a_persona_line_is_told_with_it():
+    class Listening(FakeModel):
+        def ask(self, prompts: Any, query: Query) -> Answers:
+            heard.extend(form.text for form in query.forms)
+            return super().ask(prompts, query)
+
+    heard: list[str] = []
+    prompt = SoftPrompt(np.zeros((1, 16), np.float32), "front", "fake", line="Be from Toyland.")
+    measure_responsiveness(Listening(), TOY, soft_prompt=prompt)
+    assert heard and all("Be from Toyland." in text for text in heard)
+
+
+def test_answers_that_are_not_finite_are_no_zero():
+    broken = responsiveness_of(np.full((4, 6, 6), np.nan), Scoring(VSM13))
+    assert np.isnan(broken.value) and not broken.passed

@@ -149,3 +149,13 @@ def test_a_reference_of_other_tokens_is_refused():
     other = Query(texts=[Exchange(QUESTION, ANSWER)], reference=[Exchange(QUESTION, "Rarely.")])
     with pytest.raises(FailureError, match="do not end in the same tokens"):
         tiny_model("llama").ask(np.zeros((1, 2, 32), np.float32), other)
+
+
+def test_a_teacher_that_writes_nothing_is_refused(tmp_path):
+    class Silent(LanguageModel):
+        def reply(self, messages: Any, **options: Any) -> Any:
+            return [" "] * len(messages)
+
+    network = tiny_network("llama", max_position_embeddings=4096)
+    with pytest.raises(UsageError, match="writes no answers to learn from"):
+        tuned(tmp_path / "run", Silent("tiny", None, network, tiny_tokenizer()), guard="sentences")

@@ -24,7 +24,8 @@ from tuning_runs import (
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.metrics.held_out import limit_forms
-from acculturate.model import FakeModel, Query, ask_untouched
+from acculturate.model import Answers, FakeModel, Query, ask_untouched
+from acculturate.search import Adam
 from acculturate.survey import (
     Country,
     Form,
@@ -32,6 +33,7 @@ from acculturate.survey import (
     all_forms,
     crossed_forms,
     item_values,
+    load_countries,
     load_instrument,
 )
 from acculturate.tuning import (
@@ -270,3 +272,20 @@ def test_what_a_search_without_the_new_settings_writes_down_has_none_of_them(tmp
 def test_an_objective_of_shifts_reads_expected_answers():
     with pytest.raises(UsageError, match="objective items compares expected answers"):
         Settings(objective="items", reading="modal").resolved(optimizer())
+
+
+def test_leaders_are_compared_with_goals_that_are_calibrated_as_they_are():
+    """A prompt that changes nothing is as far away as the wanted shift is large."""
+
+    class Deaf(FakeModel):
+        def ask(self, prompts: Any, query: Query) -> Answers:
+            untouched = super().ask(None, query)
+            count = 1 if prompts is None else len(prompts)
+            return replace(untouched, probabilities=untouched.probabilities.repeat(count, axis=0))
+
+    model = Deaf(HIDDEN, form_effect=0.3, wording_effect=0.5)
+    settings = Settings(divergence_weight=0.0).resolved(Adam(400))
+    task = make_task(load_instrument("vsm13"), load_countries()["China"], settings)
+    objective = Objective(model, task)
+    compared = objective.compare(np.zeros((1, 2, HIDDEN), np.float32), np.random.default_rng(0))
+    assert compared.loss[0] == pytest.approx(np.abs(objective.aim.shift).mean())

@@ -19,8 +19,10 @@ from acculturate.reporting.profile_files import write_profile
 from acculturate.reporting.report import write_report
 from acculturate.reporting.separation import separation
 from acculturate.runs import read_provenance
+from acculturate.search import Adam
 from acculturate.survey import Country, Scoring, load_countries, load_instrument
 from acculturate.tuning import Settings, make_task, tune, tune_together
+from acculturate.tuning.task import with_first_budget
 
 VSM13 = load_instrument("vsm13")
 CHINA = load_countries()["China"]
@@ -114,3 +116,11 @@ def test_countries_with_different_dimensions_are_tuned_together_and_told_apart(t
     assert found is not None
     assert len(found.ranks) == 2
     assert read_json(runs[1].directory / "provenance.json")["target"]["scores"] == lacking.scores
+
+
+def test_it_is_given_more_budget_with_an_anchor_of_every_dimension():
+    anchor = {dimension.key: 40.0 for dimension in VSM13.dimensions}
+    settings = Settings(anchor=anchor, budget=12).resolved(Adam(12))
+    task = make_task(VSM13, LACKING, settings)
+    larger = make_task(VSM13, LACKING, replace(settings, budget=2000))
+    assert with_first_budget(larger, 12).measured == task.measured != larger.measured

@@ -24,7 +24,7 @@ from tuning_runs import (
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.model import FakeModel, SoftPrompt
-from acculturate.runs import MULTITASK, Run, load_multitask
+from acculturate.runs import CONTENT, MULTITASK, Run, load_multitask
 from acculturate.search import LSHADE, NewTask, SharedPrompt, Together
 from acculturate.survey import Country, load_countries, load_instrument
 from acculturate.tuning import Objective, Settings, make_task, tune, tune_together
@@ -308,3 +308,14 @@ def test_the_instrument_of_countries_decides(tmp_path):
 def test_a_plain_prompt_of_one(tuned: Path):
     prompt = SoftPrompt.load(tuned / "toyland" / "best.safetensors")
     assert prompt.embeddings.shape == (TOKENS, HIDDEN)
+
+
+def test_content_is_told_before_the_search_and_no_sharing_is_the_default(tmp_path):
+    known: list[bool] = []
+
+    def look(_: Any) -> None:
+        known.append((tmp_path / "toyland" / CONTENT).is_file())
+
+    together(tmp_path, together=None, on_generation=look)
+    assert known[0]
+    assert load_multitask(tmp_path).parts.sharing == "product"

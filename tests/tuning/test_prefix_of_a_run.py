@@ -10,7 +10,7 @@ from tuning_runs import TOY, TOYLAND, contents, same, tune_interrupted
 from acculturate.errors import UsageError
 from acculturate.evaluation.evaluate import evaluate
 from acculturate.export import export_prompt
-from acculturate.model import FakeModel, Query, ask
+from acculturate.model import FakeModel, Query, SoftPrompt, ask
 from acculturate.runs import Run
 from acculturate.search import Adam
 from acculturate.survey import CountryTable
@@ -71,3 +71,16 @@ def test_what_cannot_be_is_refused(tmp_path: Path):
         with pytest.raises(UsageError, match="too many numbers"):
             tuned(tmp_path / "b", **more)
     assert not (tmp_path / "a").exists() and not (tmp_path / "b").exists()
+
+
+def test_a_prefix_is_no_start_for_embeddings(tmp_path):
+    model = tiny_model("llama")
+    keys = np.zeros((2, model.prefix_width()), np.float32)
+    SoftPrompt(keys, "prefix", model.name).save(tmp_path / "prefix.safetensors")
+    with pytest.raises(UsageError, match="holds keys and values") as caught:
+        begin = Settings(
+            **SETTINGS | {"init": "run", "init_run": str(tmp_path / "prefix.safetensors")}
+        )
+        task = make_task(TOY, TOYLAND, begin.resolved(Adam(12)))
+        start_search(model, task, 1, np.random.default_rng(0))
+    assert caught.value.hint

@@ -20,7 +20,8 @@ from tuning_runs import (
 )
 
 from acculturate.errors import UsageError
-from acculturate.survey import Form, all_forms, balanced_forms
+from acculturate.search import LSHADE
+from acculturate.survey import Form, all_forms, balanced_forms, load_countries
 from acculturate.tuning import Objective, Settings, make_task
 
 POOL = all_forms(TOY, split="tuning")
@@ -170,3 +171,32 @@ def test_an_objective_without_a_sample_asks_everything():
 
     assert forms_of() == len(POOL)
     assert forms_of(sample=True, forms=16) == 16
+
+
+@pytest.mark.parametrize(
+    "asked", [{"labels": "digits", "languages": "en,es"}, {"labels": "words,digits"}]
+)
+def test_the_same_forms_all_the_time_are_in_everything_that_is_named(asked: Any, vsm13):
+    china = load_countries()["China"]
+    settings = Settings(**asked).resolved(LSHADE(400))
+    task = make_task(vsm13, china, settings)
+    ways = Counter((form.language, form.label_kind) for form in task.forms)
+    assert len(ways) == 2 and len(set(ways.values())) <= 2
+    with pytest.raises(UsageError, match="leave out") as caught:
+        make_task(vsm13, china, replace(settings, forms=48))
+    assert caught.value.hint == "Give --forms 96 or more, or --sample."
+
+
+def test_a_questionnaire_with_a_single_way_of_asking_is_asked_once(toy):
+    text = toy.language("en")
+    one = replace(
+        text,
+        frames=(text.frames[0], *(frame for frame in text.frames if frame.held_out)),
+        wordings={item: texts[-2:] for item, texts in text.wordings.items()},
+        held_out_wordings=(1,),
+        words={scale: sets[:1] for scale, sets in text.words.items()},
+    )
+    single = replace(toy, languages={"en": one})
+    for search in (LSHADE(400), optimizer("adam")):
+        task = make_task(single, TOYLAND, Settings().resolved(search))
+        assert len(task.forms) == len(task.measured) == len(toy.items)

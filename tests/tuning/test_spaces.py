@@ -172,13 +172,17 @@ def test_what_an_optimiser_leaves_open():
 
 
 def test_several_starts_of_a_descent(tmp_path):
-    """Every one at real tokens of its own, or around the scores in words; at a text it needs noise."""
+    """Every one at real tokens of its own, or around the scores in words or a text."""
     assert resumes(tmp_path / "a", "adam", 2) > 1  # a single one
     run = tune_toy(tmp_path / "b", optimizer=Adam(BUDGET, 3))
     assert run.outcome.evaluations == 27  # three generations of three that count for three
     with pytest.raises(UsageError, match="init scale of 0") as caught:
-        tune_toy(tmp_path / "c", optimizer=Adam(BUDGET, 3), init="text", init_text=WORDS)
+        tune_toy(
+            tmp_path / "c", optimizer=Adam(BUDGET, 3), init="text", init_text=WORDS, init_scale=0.0
+        )
     assert caught.value.hint
+    around = Settings(init="text", init_text=WORDS).resolved(Adam(BUDGET, 3))
+    assert around.init_scale == 1.0
     several = Settings().resolved(Adam(BUDGET, 3))
     assert (several.init, several.init_scale) == ("in-context", 0.1)
     assert tune_toy(tmp_path / "e", optimizer=Adam(BUDGET, 3), init="in-context").outcome.best_loss
@@ -203,3 +207,15 @@ def test_a_search_by_answers_around_words_makes_the_shift(name: str, space: str,
     words = Objective(FakeModel(HIDDEN), task).evaluate(line[None], np.random.default_rng(0))
     assert read_history(tmp_path)[-1]["best_objective"] < words.objective[0]
     assert run.soft_prompt.placement == "after-bos"
+
+
+@pytest.mark.parametrize("name", ["adam", "de"])
+def test_at_tokens_the_first_candidate_of_a_low_rank_space_is_the_start_itself(name: str):
+    """The space alone spreads the others around it."""
+    starts = {"space": "low-rank:1", "init": "tokens"}
+    space, first = begun(FakeModel(HIDDEN), 6, name, **starts)
+    base = space.prompts(np.zeros_like(first[:1]))
+    assert np.array_equal(space.prompts(first[:1]), base)
+    wider, spread = begun(FakeModel(HIDDEN), 6, name, **starts, init_scale=2.0)
+    assert np.array_equal(wider.prompts(spread[:1]), base)
+    assert np.abs(wider.prompts(spread[1:]) - base).max() > 0

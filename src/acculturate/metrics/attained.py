@@ -118,11 +118,12 @@ def _estimate(
     samples: Float[np.ndarray, "sample dimension"] | None,
     wanted: Float[np.ndarray, " dimension"],
 ) -> tuple[float | None, Interval | None]:
-    """Return a statistic of a shift and its interval; None where it is undefined."""
+    """Return a statistic of a shift, and its interval over samples that have one; None where undefined."""
     value = finite(float(statistic(shift[None], wanted)[0]))
     if value is None or samples is None:
         return value, None
-    return value, interval_around(statistic(samples, wanted), value)
+    drawn = statistic(samples, wanted)
+    return value, interval_around(drawn[np.isfinite(drawn)], value)
 
 
 def projections(

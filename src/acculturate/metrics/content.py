@@ -86,12 +86,12 @@ def content(
 ) -> Content | None:
     """Estimate how much of some answers is content.
 
-    Components are estimated without bias for any selection of forms, balanced or not, by equating
-    quadratic forms to their expectations (MINQUE with equal prior weights: Rao, J. Multivariate Analysis
-    1, 1971), after what a facet does to all items of a scale is taken out; negative ones count as zero.
-    The interval takes the variance of item means and the part of it that is error as multiples of
-    chi-square, with degrees of freedom from their own variances (Satterthwaite, Biometrics Bulletin 2,
-    1946), and their ratio as F, which is Feldt's interval (Psychometrika 30, 1965) with several facets.
+    Components are estimated without bias for any selection of forms, balanced or not, by equating quadratic
+    forms to their expectations (MINQUE with prior weight for the rest alone: Rao, J. Multivariate Analysis
+    1, 1971), after what a facet does to all items of a scale is taken out; negative ones count as zero. The
+    interval takes the variance of item means and the part of it that is error as multiples of chi-square,
+    with degrees of freedom from their own variances (Satterthwaite, Biometrics Bulletin 2, 1946), and their
+    ratio as F, which is Feldt's interval (Psychometrika 30, 1965) with several facets.
 
     Args:
         values: The answer to each form, a number on the item's scale.
@@ -113,7 +113,8 @@ def content(
         return None
     effects = {"item": _indicators(items)}
     levels = {facet: [level(form) for form in forms] for facet, level in _FACETS.items()}
-    if all(form.word_set is None for form in forms) and len(set(levels["order"])) == 1:
+    orders, lengths = set(levels["order"]), {len(form.options) for form in forms}
+    if all(form.word_set is None for form in forms) and len(orders) == len(lengths):
         return None
     for facet, column in levels.items():
         pairs = list(zip(items, column, strict=True))

@@ -6,6 +6,7 @@ the gain and the attained shift, each with its interval. Which forms are asked i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -19,6 +20,7 @@ from acculturate.record_files import NanIfNull
 from acculturate.survey import Form, Instrument, LabelKind, crossed_forms, draw_forms
 from acculturate.survey.forms import ORDERS
 from acculturate.survey.language import Split, WordSets
+from acculturate.survey.selection import is_whole
 
 TUNING = "tuning"
 """Key of the row of the forms that a run was tuned on."""
@@ -154,7 +156,7 @@ def _by_other_labels(instrument: Instrument, language: str, own: LabelKind) -> l
     if own == "words":
         sets.append(FormSet(listed, _LABEL_NAMES[listed], limit_forms(plain)))
     if {form.options for form in mixed} - {form.options for form in plain}:
-        sets.append(FormSet("shuffled", "…options shuffled", _few_of_each(mixed)))
+        sets.append(FormSet("shuffled", "…options shuffled", _first_of_each(mixed)))
     if any(a.labels != b.labels for a, b in zip(plain, relabelled, strict=True)):
         sets.append(FormSet(other, _LABEL_NAMES[other], limit_forms(relabelled)))
     return sets
@@ -233,8 +235,12 @@ def limit_forms(pool: Sequence[Form]) -> tuple[Form, ...]:
     """Return as many of a pool as an interval and its content need, balanced; always the same."""
     items = len({form.item for form in pool})
     wordings = len({form.wording for form in pool})
-    count = items * max(FORMS_AN_ITEM, wordings + wordings % len(ORDERS))
-    return tuple(pool) if len(pool) <= count else draw_forms(pool, count, np.random.default_rng(0))
+    each = max(FORMS_AN_ITEM, wordings + wordings % len(ORDERS))
+    if len(pool) <= items * each:
+        return tuple(pool)
+    if not is_whole(pool):  # a selection, whose first forms are balanced themselves
+        return _first_of_each(pool, each)
+    return draw_forms(pool, items * each, np.random.default_rng(0))
 
 
 def language_name(code: str) -> str:
@@ -242,13 +248,15 @@ def language_name(code: str) -> str:
     return LANGUAGES.get(code, code)
 
 
-def _few_of_each(pool: Sequence[Form]) -> tuple[Form, ...]:
+def _first_of_each(pool: Sequence[Form], each: int = FORMS_AN_ITEM) -> tuple[Form, ...]:
     """Return the first forms of each item, as many from each order it is shown in."""
-    taken: dict[tuple[str, tuple[int, ...]], int] = {}
+    orders = {form.item: set[tuple[int, ...]]() for form in pool}
+    for form in pool:
+        orders[form.item].add(form.options)
+    taken: Counter[tuple[str, tuple[int, ...]]] = Counter()
     kept: list[Form] = []
     for form in pool:
-        place = form.item, form.options
-        taken[place] = taken.get(place, 0) + 1
-        if taken[place] <= FORMS_AN_ITEM // 2:
+        taken[form.item, form.options] += 1
+        if taken[form.item, form.options] <= each // len(orders[form.item]):
             kept.append(form)
     return tuple(kept)

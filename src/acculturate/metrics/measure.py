@@ -256,9 +256,10 @@ def ask_state(
     *,
     valid_mass: bool = False,
     calibrated: bool = True,
+    pool: Sequence[Form] = (),
 ) -> Answers:
     """Ask the model forms under a treatment, or untouched; the rest is as in `Query`."""
-    query = Query(forms, valid_mass=valid_mass, calibrated=calibrated)
+    query = Query(forms, valid_mass=valid_mass, calibrated=calibrated, pool=pool)
     if treatment is None:
         return ask(model, None, query)
     query, prompts = replace(query, forms=treatment.before(query.forms)), None

@@ -188,7 +188,7 @@ def interview(
     answers, expected = np.full(asked.shape, np.nan), np.full(asked.shape, np.nan)
     for row, line in enumerate(lines):
         shown = with_line([forms[index] for index in asked[row]], line)
-        p = ask_state(model, prompt, shown).probabilities[0]
+        p = ask_state(model, prompt, shown, pool=forms).probabilities[0]
         finite = np.isfinite(p.sum(axis=1))
         steps = np.cumsum(p[finite], axis=1)
         drawn = (uniform[row, finite, None] * steps[:, -1:] >= steps).sum(axis=1)

@@ -155,7 +155,9 @@ def measure_responsiveness(
     placement = "front" if soft_prompt is None else soft_prompt.placement
 
     def scores(statement: str) -> Float[np.ndarray, "way dimension"]:
-        answers = ask(model, prompts, Query(telling(forms, statement), placement=placement))
+        told = telling(forms, statement)
+        shown = told if soft_prompt is None else soft_prompt.before(told)
+        answers = ask(model, prompts, Query(shown, placement=placement))
         # Forms stand item by item, and the k-th forms of all items are the k-th questionnaire.
         return scoring.scores(item_values(answers.probabilities, "expected").reshape(items, -1).T)
 
@@ -194,8 +196,9 @@ def responsiveness_of(
             others=float(others[index]),
         )
     return Responsiveness(
-        value=max(0.0, value),
-        interval=interval and (max(0.0, interval[0]), float(np.clip(interval[1], 0, 1))),
+        value=float(np.maximum(0, value)),
+        interval=interval
+        and (float(np.maximum(0, interval[0])), float(np.clip(interval[1], 0, 1))),
         ways=ways,
         dimensions=reactions,
     )

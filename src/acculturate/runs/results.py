@@ -301,9 +301,9 @@ class Done(Keyed):
 
 @dataclass(frozen=True)
 class FrontierPoint:
-    """A prompt that no other candidate beats in loss and divergence together."""
+    """A prompt that no other candidate beats in objective and divergence together."""
 
-    loss: float
+    loss: OptionalNumber
     divergence: float
     held_out_loss: OptionalNumber
     held_out_divergence: OptionalNumber
@@ -311,6 +311,6 @@ class FrontierPoint:
 
 @dataclass(frozen=True)
 class FrontierPoints:
-    """The frontier of a search for both: evaluation/frontier.json; by rising loss."""
+    """The frontier of a search for both: evaluation/frontier.json; by rising objective."""
 
     points: tuple[FrontierPoint, ...]

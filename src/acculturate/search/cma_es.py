@@ -191,7 +191,7 @@ class CMAES(CovarianceAdaptation):
         if width > LARGEST_WIDTH:
             raise UsageError(
                 f"cma-es adapts the covariance of every two entries, too much for {width} entries",
-                f"Search at most {LARGEST_WIDTH}, such as mixture:64, or use sep-cma-es.",
+                f"Search at most {LARGEST_WIDTH}, such as mixture:8, or use sep-cma-es.",
             )
         super()._check_first(population)
 

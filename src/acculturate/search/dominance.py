@@ -42,9 +42,7 @@ class Frontier:
         cheapest = np.minimum.accumulate(np.concatenate([[np.inf], secondary[places]]))[:-1]
         places = places[secondary[places] < cheapest]
         places = places[_thinned(np.column_stack([objective, secondary])[places], largest)]
-        old = len(self)
-        kept = [self.vectors[k] if k < old else vectors[new[k - old]] for k in places.tolist()]
-        joined = np.array(kept, dtype=vectors.dtype).reshape(len(kept), vectors.shape[1])
+        joined = np.concatenate([self.vectors, vectors[new]])[places]
         return Frontier(joined, objective[places], secondary[places])
 
 

@@ -125,7 +125,7 @@ class LSHADE(Optimizer):
         own = np.arange(N)[:, None]
         r1 = draw_other(rng, own, N)
         r2 = draw_other(rng, np.column_stack([own, r1]), N + len(archive))
-        x_r2 = np.stack([x[r] if r < N else archive[r - N] for r in r2.tolist()])
+        x_r2 = np.concatenate([x, archive])[r2]
         v = x + F[:, None].astype(x.dtype) * (x[pbest] - x + x[r1] - x_r2)  # (3)
         return cross(x, v, CR, self.bounds, rng)  # (4), (5)
 

@@ -250,7 +250,9 @@ def read_name(name: str) -> tuple[str, int]:
     if kind == "multitask" and number:
         return kind, 0
     is_count = re.fullmatch(r"0*[1-9][0-9]{0,4}", number)
-    if number if kind in _WITHOUT_NUMBER else not is_count:
+    if kind in _WITHOUT_NUMBER and number:
+        raise UsageError(f"the space {name!r} takes no number", f"Write --space {kind}.")
+    if kind not in _WITHOUT_NUMBER and not is_count:
         raise UsageError(
             f"the space {name!r} lacks a fitting number",
             f"Write {_EXAMPLES}; numbers go up to 99999.",

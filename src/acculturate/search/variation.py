@@ -44,8 +44,7 @@ class Parents:
 
     def replace(self, accepted: Mask, u: Vectors, fitness: Fitness) -> None:
         """Put the accepted trials in their parents' places."""
-        for place in np.flatnonzero(accepted):
-            self.population[place] = u[place]
+        self.population[accepted] = u[accepted]
         self.fitness = Fitness.where(accepted, fitness, self.fitness)
 
     def keep(self, places: Int[np.ndarray, " kept"]) -> None:

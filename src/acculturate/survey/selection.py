@@ -73,12 +73,14 @@ def select_forms(pool: Sequence[Form], count: int | None = None) -> tuple[Form, 
 def forms_asked_once(instrument: Instrument, language: str, labels: Sequence[LabelKind]) -> int:
     """Return the number of forms that ask every item once in each option order.
 
-    Words have no order: they ask every item as often with each set of option words for tuning.
+    Words have no order: they ask every item as often with each set of option words for tuning, or as often as
+    there are wordings and frames.
     """
-    sets = 1
-    if tuple(labels) == ("words",):
-        sets = len(instrument.language(language).word_sets_of("tuning"))
-    return len(ORDERS) * sets * len(instrument.items)
+    if tuple(labels) != ("words",):
+        return len(ORDERS) * len(instrument.items)
+    text = instrument.language(language)
+    ways = len(text.wordings_of("tuning")) * len(text.words_frames_of("tuning"))
+    return min(len(ORDERS), ways) * len(text.word_sets_of("tuning")) * len(instrument.items)
 
 
 def draw_forms(pool: Sequence[Form], count: int, rng: np.random.Generator) -> tuple[Form, ...]:
@@ -104,6 +106,15 @@ def draw_forms(pool: Sequence[Form], count: int, rng: np.random.Generator) -> tu
     """
     grids = _grids(pool, rng)
     return _select(grids, count, rng.permutation(len(grids)).tolist())
+
+
+def is_whole(pool: Sequence[Form]) -> bool:
+    """Return whether a pool can be drawn from: every wording of an item in every frame and order."""
+    try:
+        _grids(pool)
+    except UsageError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -56,11 +56,16 @@ class Aim:
     def __init__(self, model: Answering, task: Task) -> None:
         self._model, self._task = model, task
 
-    def losses(self, forms: tuple[Form, ...]) -> Losses:
+    def losses(self, forms: tuple[Form, ...], pool: Sequence[Form] = ()) -> Losses:
         """Return the losses of some forms.
 
         Both are the same where scores are to be reached. A shift is to be made by every questionnaire from
         its own untouched scores, by those of all frames together, or by every answer from its own.
+
+        Args:
+            forms: The forms.
+            pool: Those whose untouched answers calibrate, as in the query that asks the forms; all that the
+                objective may ask where it is empty.
 
         Raises:
             FailureError: The untouched model's answers are not finite.
@@ -70,7 +75,7 @@ class Aim:
         if goal == "scores":
             loss = ScoreLoss(scoring, forms, everything, self._task.scores[None])
             return Losses(forms, loss, loss)
-        untouched = self._untouched(ask_untouched(self._model, forms, self._task.forms))
+        untouched = self._untouched(ask_untouched(self._model, forms, pool or self._task.forms))
 
         def loss_of(parts: Sequence[np.ndarray]) -> ScoreLoss:
             own = [scoring.scores_of(untouched[None, p], [forms[i] for i in p])[0] for p in parts]

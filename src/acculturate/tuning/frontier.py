@@ -1,4 +1,4 @@
-"""The frontier of a run that searches loss and divergence together, measured on what it never saw.
+"""The frontier of a run that searches loss and divergence together, measured as its result is.
 
 In: the prompts that no other candidate beat in both. Out: evaluation/frontier.json and
 evaluation/frontier.safetensors, whose rows belong together.
@@ -33,13 +33,13 @@ def write_frontier(
     frontier: Frontier,
     prompts_of: Callable[[np.ndarray], np.ndarray],
 ) -> None:
-    """Measure the points on held-out forms and texts, and write all of it.
+    """Measure the points on tuning and held-out forms and on held-out texts, and write all of it.
 
     Args:
         directory: Of the run.
         model: Answers the forms.
         task: Forms and scores to reach.
-        frontier: By rising loss and falling divergence; not empty.
+        frontier: By rising objective and falling divergence; not empty.
         prompts_of: Search vectors to soft prompts.
 
     Raises:
@@ -47,22 +47,19 @@ def write_frontier(
     """
     ranks = np.linspace(0, len(frontier) - 1, min(len(frontier), MOST_POINTS)).round().astype(int)
     prompts = prompts_of(frontier.vectors[ranks])
-    query = Query(
-        task.before(task.held_out),
-        placement=task.settings.placement,
-        read_every=task.guard.read_every,
-    )
-    read = [replace(query, forms=(), texts=texts) for texts in task.guard.held_out]
-    size = sum(each.size for each in (query, *read))
+    query = Query(placement=task.settings.placement, read_every=task.guard.read_every)
+    asked = [replace(query, forms=task.before(forms)) for forms in (task.measured, task.held_out)]
+    read = [replace(query, texts=texts) for texts in task.guard.held_out]
+    size = sum(each.size for each in (*asked, *read))
     with progress.task(f"measuring {len(prompts)} points of the frontier", len(prompts) * size):
-        answers = ask(model, prompts, query)
+        tuning, held_out = (ask(model, prompts, each) for each in asked)
         readings = [ask(model, prompts, each).divergence for each in read]
     divergence = np.mean([reading for reading in readings if reading is not None], axis=0)
     points = tuple(
         FrontierPoint(
-            float(frontier.objective[rank]),
+            finite(measure_answers(task, tuning, model.name, row).loss),
             float(frontier.secondary[rank]),
-            finite(measure_answers(task, answers, model.name, row).loss),
+            finite(measure_answers(task, held_out, model.name, row).loss),
             finite(float(divergence[row])),
         )
         for row, rank in enumerate(ranks)

@@ -95,7 +95,7 @@ def tune_together(
             f"{model.name} gives no gradients, by which countries are tuned together",
             "Tune each country alone, or a new one beside others: --space multitask:DIRECTORY.",
         )
-    settings.setdefault("together", "product")
+    settings["together"] = settings.get("together") or "product"
     chosen = Settings(**settings)
     optimizer = Adam(max(chosen.budget, COST_OF_A_GRADIENT))
     resolved = chosen.resolved(optimizer)
@@ -124,6 +124,7 @@ def tune_together(
                 for task, directory in zip(tasks, directories, strict=True)
             ]
             loop = TogetherLoop(model, tasks, optimizer, shared, directories)
+            loop.check_content()
             with progress.task("tuning together", loop.size):
                 reason = loop.run(on_generation)
                 loop.finish(about, reason)
@@ -188,6 +189,14 @@ class TogetherLoop:
             on_generation(self._progress)
         return reason
 
+    def check_content(self) -> None:
+        """Warn where the untouched answers that countries are tuned on are not about the questions."""
+        for task, measured, directory in zip(
+            self._tasks, self._measured, self._directories, strict=True
+        ):
+            if not directory.finished:
+                check_content(measured, task, directory)
+
     def finish(self, about: dict[str, str], reason: StopReason) -> None:
         """Measure each country's result and write it down; those that are finished are left."""
         for task, search, measured, directory in zip(
@@ -198,7 +207,6 @@ class TogetherLoop:
             else:
                 if (at := current_task()) is not None:
                     at.rename(f"measuring {task.target.name}")
-                check_content(measured, task, directory)
                 summary = measure_result(measured, task, search, directory, 1, COST_OF_A_GRADIENT)
                 write_result(measured, search, directory, summary)
                 end_run(self._model, about, directory, reason, search.state, summary)

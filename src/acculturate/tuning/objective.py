@@ -111,8 +111,12 @@ class Objective:
         return self._score(ask(self._model, prompts, self._query(losses, rng)), losses, rng)
 
     def compare(self, prompts: Prompts, rng: np.random.Generator) -> PopulationEvaluation:
-        """Evaluate prompts of different generations on the same forms, asked as the result table asks them."""
-        losses, placement = self.aim.losses(self._task.measured), self._task.settings.placement
+        """Evaluate prompts of different generations on the same forms, asked as the result table asks them.
+
+        What a teacher's answers would add is left out.
+        """
+        measured, placement = self._task.measured, self._task.settings.placement
+        losses = self.aim.losses(measured, pool=measured)
         answers = ask(self._measured, prompts, self._task.query(self._task.before(losses.forms)))
         if self._texts:
             every = self._task.guard.read_every

@@ -78,7 +78,8 @@ def check_settings(settings: Settings, optimizer: Optimizer) -> None:
         )
     single = optimizer.population_size == 1 and settings.init != "gaussian"
     if settings.init_scale == 0 and (of_real_tokens or not (single or settings.init == "tokens")):
-        which = f"the space {settings.space}" if of_real_tokens else f"init {settings.init!r}"
+        own = of_real_tokens or kind in OWN_STARTS
+        which = f"the space {settings.space}" if own else f"init {settings.init!r}"
         raise UsageError(
             f"an init scale of 0 makes all candidates of {which} alike",
             "Use a positive number, such as 1.",
@@ -102,7 +103,7 @@ def _check_sharing(settings: Settings, optimizer: Optimizer, kind: str) -> None:
             f"a search in {settings.space} starts from {OWN_STARTS[kind]}",
             "Leave out --init, --init-run, --init-text and --together.",
         )
-    if settings.placement == "prefix" and (settings.together or kind == "multitask"):
+    if settings.placement == "prefix" and settings.together:
         raise UsageError(
             "a prefix has a unit for every number, and countries share numbers of one unit",
             "Use --placement after-bos.",

@@ -113,11 +113,11 @@ class Settings:
     init: Literal[Init, "in-context"] | None = None
     """Start of the search: random numbers, real tokens, a text, another run, or in-context, the country's
     scores in words (a text is repeated or cut to the tokens); by default in-context with gradients and in
-    mixtures, else gaussian."""
+    mixtures, else gaussian; demonstrations and multitask have starts of their own."""
     init_scale: _Amount = None
     """Spread of the first population, in standard deviations of the embeddings (in options where answers are
-    searched); by default 0 with gradients from an init other than gaussian, 0.1 around in-context for several
-    candidates, else 1."""
+    searched); by default 0 with gradients from an init other than gaussian, 0.1 around in-context in mixtures
+    or for several candidates, else 1."""
     init_text: str | None = None
     """Text to start from, for init text."""
     init_run: Annotated[
@@ -146,7 +146,7 @@ class Settings:
     target_loss: _Amount = None
     """Loss at which the search stops early, once within the limits."""
     stall: _OptionalCount = None
-    """Candidates without improvement after which the search stops."""
+    """Evaluations without improvement after which the search stops."""
     anchor: Anchor = "midpoint"
     """Constants C of the scoring formulas: midpoint, zero, or a number for every dimension, as in
     pdi=50,idv=45,..."""
@@ -235,9 +235,14 @@ class Settings:
         return self.form_count(instrument) if self.sample else None
 
     def form_count(self, instrument: Instrument) -> int:
-        """Return the number of forms that a generation asks."""
-        asked_once = forms_asked_once(instrument, self.language_codes[0], self.label_kinds)
-        return self.forms or asked_once
+        """Return the number of forms that a generation asks.
+
+        By default the same forms all the time are in every language and with all kinds of labels.
+        """
+        languages, kinds = self.language_codes, self.label_kinds
+        asked_once = forms_asked_once(instrument, languages[0], kinds)
+        ways = 1 if self.sample or kinds == ("words",) else len(languages) * len(kinds)
+        return self.forms or asked_once * ways
 
     def resolved(self, optimizer: Optimizer) -> Settings:
         """Fill in what an optimiser leaves open, and check that it can run with the result.
@@ -259,11 +264,9 @@ class Settings:
             init = init or ("in-context" if by_gradients or kind == "mixture" else "gaussian")
         if scale is None:
             around = _SPREAD_AROUND_WORDS if init == "in-context" else 1.0
-            several = init == "in-context" and optimizer.population_size > 1
-            if kind in OWN_STARTS:
-                exact = by_gradients and optimizer.population_size == 1
-            else:
-                exact = by_gradients and kind != "mixture" and init != "gaussian" and not several
+            # Starts at different tokens differ by themselves.
+            alone = optimizer.population_size == 1 or init == "tokens"
+            exact = by_gradients and kind != "mixture" and init != "gaussian" and alone
             scale = 0.0 if exact else around
         values = {"divergence_weight": weight, "sample": sample, "space": space}
         resolved = replace(self, **values, init=init, init_scale=scale)

@@ -67,13 +67,15 @@ def start_search(
     assert init is not None
     if init == "in-context":
         init, text = "text", in_context_line(task.target, task.scoring.dimensions)
+    # In a low-rank space it is the space that spreads the candidates, around one start.
+    scale = 0.0 if (kind, init) == ("low-rank", "tokens") else settings.init_scale
     prompts = start_population(
         model,
         size,
         settings.token_count,
         rng,
         init=init,
-        scale=settings.init_scale,
+        scale=scale,
         text=text,
         prompt=_prompt_of_run(settings, model),
     )
@@ -83,12 +85,12 @@ def start_search(
     spread = (settings.init_scale or 1.0) * model.embedding_scale()
     if kind == "full":
         return Full(zeros, spread), prompts.reshape(size, -1)
-    # Of a start at real tokens the first candidate is the start itself; Gaussian ones are around zero.
+    # The first candidate is the start itself; Gaussian ones are around zero.
     base = zeros if settings.init == "gaussian" else prompts[0]
     space = (
         LowRank(base, number, spread) if real is None else Mixture(base, real, settings.init_scale)
     )
-    return space, space.first(size, rng, from_base=settings.init not in ("gaussian", "tokens"))
+    return space, space.first(size, rng, from_base=settings.init != "gaussian")
 
 
 def _prefix_around(
@@ -113,6 +115,11 @@ def _prompt_of_run(
         return None
     prompt = load_prompt(settings.init_run, any_model=settings.any_model)
     check_prompt(prompt, model)
+    if prompt.placement == "prefix":
+        raise UsageError(
+            f"{settings.init_run} holds keys and values, which are no start for embeddings",
+            "Start from a run of another placement.",
+        )
     return prompt.embeddings
 
 

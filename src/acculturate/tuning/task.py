@@ -178,6 +178,7 @@ def make_task(
         )
     else:
         forms, measured = select_forms(pool, count), select_forms(of_survey, count)
+        _check_all_are_asked(pool, forms)
     return Task(
         settings=settings,
         scoring=scoring,
@@ -192,6 +193,22 @@ def make_task(
     )
 
 
+def _check_all_are_asked(pool: Sequence[Form], forms: Sequence[Form]) -> None:
+    """Check that forms which are the same all the time are in all languages and labels of their pool.
+
+    Raises:
+        UsageError: They are too few.
+    """
+    named, asked = ({(form.language, form.label_kind) for form in each} for each in (pool, forms))
+    if left_out := named - asked:
+        ways = ", ".join(sorted(f"{kind} in {code!r}" for code, kind in left_out))
+        least = len(forms) * len(named) // len(asked)
+        raise UsageError(
+            f"{len(forms)} forms, the same for every generation, leave out {ways}",
+            f"Give --forms {least} or more, or --sample.",
+        )
+
+
 def with_first_budget(task: Task, budget: int) -> Task:
     """Return the task of a run that began with a smaller budget: its result is measured on the same forms.
 
@@ -199,8 +216,9 @@ def with_first_budget(task: Task, budget: int) -> Task:
         task: With the settings of the larger budget.
         budget: The one that it began with.
     """
-    settings = replace(task.settings, budget=budget)
-    began = make_task(task.scoring.instrument, task.target, settings, task.table)
+    scoring = task.scoring  # of the dimensions that the country has scores on
+    settings = replace(task.settings, budget=budget, anchor=scoring.anchor, variant=scoring.variant)
+    began = make_task(scoring.instrument, task.target, settings, task.table)
     return replace(task, measured=began.measured, others=began.others)
 
 
@@ -251,4 +269,5 @@ def _measured(pool: Sequence[Form], affordable: float) -> int:
     asked_once = len(ORDERS) * items
     most = max(len(questionnaires(pool)), len({form.wording for form in pool}))
     whole = most * items // asked_once
-    return asked_once * max(kinds, min(whole, int(affordable / _ROWS_MEASURED / asked_once)))
+    steps = max(kinds, min(whole, int(affordable / _ROWS_MEASURED / asked_once)))
+    return min(len(pool), asked_once * steps)

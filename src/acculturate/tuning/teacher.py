@@ -57,7 +57,7 @@ def open_lessons(
         task: Its setting `distillation` asks for a teacher; its forms are asked.
 
     Raises:
-        UsageError: The model writes no text.
+        UsageError: The model writes no text, or none as a teacher.
     """
     if not task.settings.distillation:
         return None
@@ -92,6 +92,11 @@ def _teach(model: AnswerModel, remembering: Answering, task: Task) -> Lessons:
         answers = model.reply(asked, max_tokens=ANSWER_TOKENS, seed=task.settings.seed)
     one_each(model, "reply", asked, answers)
     kept = [pair for pair in zip(questions, answers, strict=True) if pair[1].strip()]
+    if not kept:
+        raise UsageError(
+            f"{model.name} as the teacher writes no answers to learn from",
+            "Leave out --distillation.",
+        )
     return Lessons(
         context=words,
         questions=tuple(question for question, _ in kept),
