@@ -39,21 +39,22 @@ SPREADS = {"high": 0.2, "middling": 1.5}
 def main(*, draws: int = 300) -> None:
     """Print the share of intervals that cover the attained shift and the correlation, then the carry-over."""
     survey = load_instrument("vsm13")
-    designs = {
-        "96 held-out, digits": limit_forms(all_forms(survey, split="held-out")),
-        "48 held-out, words": limit_forms(all_forms(survey, split="held-out", labels="words")),
-        "96 tuning, words": limit_forms(all_forms(survey, split="tuning", labels="words")),
-    }
+    held_out = limit_forms(all_forms(survey, split="held-out", labels="words"))
+    tuning = limit_forms(all_forms(survey, split="tuning", labels="words"))
+    digits = limit_forms(all_forms(survey, split="held-out"))
+    designs = {"held-out, digits": digits, "held-out, words": held_out, "tuning, words": tuning}
     table = Table("forms", "answers moved by", *(f"correlation {name}" for name in SPREADS))
-    for name, forms in designs.items():
+    for kind, forms in designs.items():
+        name = f"{len(forms)} {kind}"
         for cause, effects in EFFECTS.items():
             cells = [coverage(forms, effects, spread, draws) for spread in SPREADS.values()]
             table.add_row(name, cause, *(f"{share:.3f}, {other:.3f}" for share, other in cells))
     Console(width=120).print(table)
     table = Table("answers moved by", *(f"carry-over, correlation {name}" for name in SPREADS))
     for cause, effects in EFFECTS.items():
-        both = designs["96 tuning, words"], designs["48 held-out, words"]
-        shares = [carry_over_coverage(*both, effects, each, draws) for each in SPREADS.values()]
+        shares = [
+            carry_over_coverage(tuning, held_out, effects, each, draws) for each in SPREADS.values()
+        ]
         table.add_row(cause, *(f"{share:.3f}" for share in shares))
     Console(width=120).print(table)
 
