@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from acculturate.formatting import escaped, visible
+from acculturate.formatting import escaped, slug, visible
 
 STEERING = [
     *map(chr, [*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
@@ -38,3 +38,16 @@ def test_json_is_escaped_and_means_the_same():
     assert json.loads(text) == values
     assert not set(STEERING) & set(text)
     assert "é" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("CON", "con_"),
+        ("aux.toml", "aux_.toml"),
+        ("console", "console"),
+        ("a" * 59 + ".b", "a" * 59),
+    ],
+)
+def test_a_file_name_is_one_on_every_system(name: str, file: str):
+    assert slug(name) == file

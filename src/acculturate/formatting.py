@@ -12,6 +12,14 @@ LEVEL = "95\N{NO-BREAK SPACE}%"
 """Of every interval."""
 _LONGEST_NAME = 60
 _LONGEST_SLUG = 60
+_DEVICES = {
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)),
+}
+"""Names that Windows gives to no file."""
 _SMALL_SCALE = 10.0
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -112,7 +120,9 @@ def slug(name: str, otherwise: str = "unnamed") -> str:
         otherwise: What to return where nothing of it can be kept.
     """
     kept = re.sub(r"[^\w.+=,]+", "-", name.lower()).strip("-.,")
-    return kept[:_LONGEST_SLUG] or otherwise
+    kept = kept[:_LONGEST_SLUG].rstrip("-.,") or otherwise
+    first, *rest = kept.split(".")
+    return ".".join([f"{first}_", *rest]) if first in _DEVICES else kept
 
 
 def label_name(label: str) -> str:

@@ -1,6 +1,6 @@
 """Tables as CSV, LaTeX, HTML and pandas data frames.
 
-In: names of columns and rows of plain values. Out: text that means nothing to the program that reads it, or a
+In: names of columns and rows of plain values. Out: text in which no cell is markup of LaTeX or HTML, or a
 data frame; pandas is imported where one is made.
 """
 

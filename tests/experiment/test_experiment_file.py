@@ -89,6 +89,8 @@ def test_a_method_is_a_name_and_settings(tmp_path: Path):
         ("[0, 1]", "3", ["seeds is 3", "seeds = [...]"]),
         ("[0, 1]", "[-1]", ["seeds[1] is -1"]),
         ("budget = 24", 'budget = 24\ngoal = "adma"', ["goal is 'adma'", "adam"]),
+        ("budget = 24", "budget = 24\ngoal = true", ["goal is True"]),
+        ("budget = 24", "budget = 24\ngoal = nan", ["goal is nan"]),
         ('["Toyland",', '["Toyland", "toyland",', ["would share the folder"]),
         ('["Toyland",', '["Toiland",', ["no country", "Toyland"]),
         ('"toy.csv"', '"no.csv"', ["no.csv", "does not exist"]),
@@ -156,3 +158,17 @@ def test_paths_start_at_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     write_plan(tmp_path / "plans")
     monkeypatch.chdir(tmp_path)
     assert load_experiment("plans/small.toml").tables == ("plans/toy.csv",)
+
+
+def test_a_name_may_have_the_joiners_of_its_script(tmp_path: Path):
+    text = PLAN.replace("adam = {}", '"کره\u200cی" = { optimizer = "de" }')
+    assert plan(tmp_path, text).methods[-1].label == "کره\u200cی"
+
+
+def test_a_trial_shares_no_folder_with_its_method(tmp_path: Path):
+    label = "x" * 60
+    search = f'[search]\nmethod = "{label}"\ntrials = 2\n[search.ranges]\ninit_scale.low = 0.1\n'
+    search += "init_scale.high = 1.0\n"
+    method = f'"{label}" = {{ optimizer = "de", population = 6 }}'
+    with pytest.raises(UsageError, match="would share the folder"):
+        prepare(plan(tmp_path, PLAN.replace("adam = {}", method) + search))

@@ -296,3 +296,8 @@ def shifts_are_in_the_tables(out: Path, found: list[dict[str, str]]) -> None:
 def test_what_was_not_asked_elsewhere_has_no_table(finished: Path):
     assert not (finished / "elsewhere.md").exists()
     assert "And asked in other ways?" not in (finished / "report.html").read_text()
+
+
+def test_a_search_of_a_single_generation_has_its_figures(tmp_path: Path):
+    text = PLAN.replace("seeds = [0, 1]", "seeds = [0]").replace("budget = 24", "budget = 6")
+    assert run(tmp_path, text=text.replace("adam = {}\n", "")).report.is_file()

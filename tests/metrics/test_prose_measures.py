@@ -5,6 +5,7 @@ import pytest
 from acculturate.metrics import measure_prose
 from acculturate.metrics.prose import (
     distinct,
+    is_readable,
     reading_ease,
     repetition,
     syllables,
@@ -67,3 +68,8 @@ def test_texts_together():
 def test_a_refusal_is_a_beginning():
     assert is_refusal("  As an AI, I") and is_refusal("I can’t say")
     assert not is_refusal("You see, I cannot") and not is_refusal("")
+
+
+def test_the_scripts_of_japanese_are_one():
+    assert is_readable("それは大切な問題です。", "仕事以外の時間を大切に思いますか。")
+    assert not is_readable("it matters", "仕事以外の時間を大切に思いますか。")

@@ -86,6 +86,7 @@ def test_draws_follow_the_tempered_distribution() -> None:
     assert choose(logits, 0.0, 1.0, 0.99) == 1
     assert {choose(logits, 1.0, 0.5, u) for u in steps} == {1}
     assert choose(torch.tensor([0.0, -torch.inf]), 1.0, 1.0, 1.0) == 0
+    assert choose(logits, 1e-320, 1.0, 0.5) == 1
 
 
 def test_a_model_that_packed_rows_lead_elsewhere_writes_by_whole_passes(

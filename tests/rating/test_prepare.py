@@ -1,8 +1,10 @@
 """Preparing pairs: who answers what, blind files, a key that fits, and requests that cannot be met."""
 
 import json
+import re
 from collections import Counter
 
+import numpy as np
 import pytest
 from planted import Writer
 
@@ -10,7 +12,7 @@ import acculturate as ac
 from acculturate.errors import FailureError, UsageError
 from acculturate.metrics.questions import load_questions
 from acculturate.rating.folder import AGAIN, NAIVE, PERSONA, read_key, read_pairs
-from acculturate.rating.prepare import prepare
+from acculturate.rating.prepare import _draw_pairs, prepare
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +100,15 @@ def test_pairs_that_cannot_be_made_are_refused_with_what_can(runs, questions, tm
 def test_the_least_and_the_most_pairs_that_are_said_can_be_made(runs, questions, tmp_path, pairs):
     prepare(runs[:1], Writer(), questions, pairs=pairs, out=tmp_path / "rating")
     assert len(read_pairs(tmp_path / "rating")) == pairs
+
+
+@pytest.mark.parametrize("variants", [2, 4, 6, 7])
+def test_as_few_pairs_as_are_said_can_be_made(variants):
+    names, rng = [NAIVE, AGAIN, *map(str, range(variants))], np.random.default_rng(0)
+    with pytest.raises(UsageError) as told:
+        _draw_pairs(names, 40, 1, rng)
+    least = int(re.findall("[0-9]+", told.value.hint or "")[0])
+    assert len(_draw_pairs(names, 40, least, rng)) == least
 
 
 def test_wrong_requests_are_one_message(runs, questions, tmp_path):

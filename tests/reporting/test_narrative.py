@@ -131,6 +131,8 @@ def test_unfinished(tmp_path):
     assert narrative.headline(run).startswith("This run is unfinished: after 80 of 400 evaluations")
     assert findings.findings(run) == ()
     assert narrative.resume_command(run).endswith("--out runs/us --resume")
+    by_python = replace(run, provenance=replace(run.provenance, command=""))
+    assert narrative.resume_command(by_python).endswith("resume=True)")
 
 
 def test_nothing_evaluated(tmp_path):

@@ -159,3 +159,6 @@ def test_text_is_shown_in_whole_characters_and_without_a_stop() -> None:
     assert written(())[:3] == ["Z", "", "ü"]
     assert "".join(written(("schöx", "n. E"))) == "Zürich ist schö"
     assert "".join(written(("nde!",))) == alphabet.decode()
+    first, second = "é".encode()
+    begun = Writing(lambda ids: bytes(ids).decode(errors="replace"), [65, first], ())
+    assert begun.add(second) == "é"

@@ -61,7 +61,9 @@ def test_a_name_that_was_rebound_is_refused(host: str) -> None:
     assert asking().get("/", headers={"host": host}).status_code == 403
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:9000"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://localhost:9000", "http://["]
+)
 def test_pages_of_other_sites_are_refused(origin: str) -> None:
     assert asking().post("/", headers={"origin": origin}).status_code == 403
     assert asking().post("/", headers={"origin": "http://localhost:8000"}).status_code == 200
@@ -74,6 +76,7 @@ def test_pages_of_other_sites_are_refused(origin: str) -> None:
         ({"authorization": "Bearer wrong"}, 401),
         ({"authorization": "Bearer schlüssel".encode("latin-1")}, 401),
         ({"authorization": "Basic ???"}, 401),
+        ({"authorization": "Basic é".encode("latin-1")}, 401),
         ({"authorization": "Bearer kéy"}, 200),
         ({"authorization": httpx2.BasicAuth("anybody", "kéy")._auth_header}, 200),
     ],

@@ -130,3 +130,10 @@ def test_other_columns_do_not_make_a_country_incomplete(tmp_path: Path):
         "country,year,pdi,idv,mas,uai,lto,ivr\nGermany,,35,67,66,65,83,40\nPeru,1990,1,2,3,4,5,60\n",
     )
     assert [country.name for country in table.complete(VSM13)] == ["Germany", "Peru"]
+
+
+def test_a_file_with_the_name_of_a_packaged_table_is_refused(tmp_path: Path):
+    file = tmp_path / "hofstede-insights.csv"
+    file.write_text("country,pdi,idv,mas,uai,lto,ivr\nGermany,1,2,3,4,5,6\n")
+    with pytest.raises(UsageError, match="the name of a table that comes with the package"):
+        load_countries(file)

@@ -49,7 +49,7 @@ def read_easy(table: Rows, origin: Origin) -> QuestionSet:
 def read_hard(table: Rows, origin: Origin) -> QuestionSet:
     """Read questions of which every option is judged true or false: four rows a question.
 
-    Columns: data_idx, question_idx, prompt_question, prompt_option, answer (a boolean), country.
+    Columns: question_idx, prompt_question, prompt_option, answer (a boolean), country.
 
     Raises:
         UsageError: A column is missing, a cell does not fit, a question has not four rows, or two rows of

@@ -139,7 +139,8 @@ def _right_option(row: Row, column: str, options: tuple[str, ...], answer: Answe
         hint = f"Write the letter of an option, A to {names[-1]}."
     else:
         first = 0 if answer == "index" else 1
-        given = f"{row.number(column):g}"
+        number = row.number(column)
+        given = str(int(number)) if number.is_integer() else ""
         names = tuple(map(str, range(first, first + count)))
         hint = f"Write the place of an option, {names[0]} to {names[-1]}."
     if given not in names:

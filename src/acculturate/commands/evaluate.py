@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
@@ -67,7 +67,7 @@ def evaluate(
         _ask_other_ways,
         instrument=None if instrument is None else ac.load_instrument(instrument),
         table=None if table is None else load_table(table),
-        languages={"all": None, "none": []}.get(languages, languages.split(",")),
+        languages={"all": None, "none": []}.get(languages, _parts([languages])),
         generated=generated,
         respondents=respondents,
         scenarios=scenarios,
@@ -172,6 +172,11 @@ def _compare(runs: Sequence[ac.Run]) -> tuple[dict[str, Any], list[str]]:
     return value, [shared.words for shared in (*matrices, *seeds)]
 
 
+def _parts(lists: Iterable[str]) -> list[str]:
+    """Return the parts of lists with commas."""
+    return [part.strip() for given in lists for part in given.split(",") if part.strip()]
+
+
 def _read_outside(
     on: Sequence[str] | None, texts: Path | None, permute: int, written: bool
 ) -> Callable[[ac.Run, AnswerModel], dict[str, Any]] | None:
@@ -184,7 +189,7 @@ def _read_outside(
     from acculturate.evaluation.fluency import read_own_texts
 
     known = ", ".join(benchmark_names())
-    names = [part.strip() for given in on or () for part in given.split(",") if part.strip()]
+    names = _parts(on or ())
     if on is not None and not names:
         raise UsageError("--on names nothing", f"Known: {FLUENCY}, {known}, or a .toml file.")
     benchmarks = [name for name in names if name != FLUENCY]

@@ -68,7 +68,7 @@ def tune(
     for target in targets:
         tuning.make_task(survey, target, resolved)
     name = "+".join(slug(target.name) for target in targets)
-    folder = out or Path("runs") / slug(f"{name}-{resolved.seed}")
+    folder = out or Path("runs") / f"{slug(name)}-{resolved.seed}"
     answering = load(model, revision, dtype, device, trust_remote_code, chat, embeddings)
     given: dict[str, Any] = {
         "out": folder,

@@ -75,7 +75,7 @@ class FormChecks:
         kept: dict[str, list[HeldOutRow]] = {}
         for row in record.rows if record else ():
             kept.setdefault(row.fingerprint, []).append(row)
-        self.memo.forget("asked:")
+        self.memo.forget("asked")
         wanted = self._wanted(record)
         since = None if wanted is None else wanted.tolist()
         rows: list[HeldOutRow] = []

@@ -12,7 +12,7 @@ import numpy as np
 
 from acculturate.charts import Chart, Look, Series, look_of, merge, outline_of
 from acculturate.experiment.plan import BASELINES
-from acculturate.experiment.results import Measured, grouped
+from acculturate.experiment.results import Measured, grouped, place_names
 from acculturate.formatting import short, slug
 from acculturate.reporting.figures import Scored, Span, level_lines, strips
 from acculturate.reporting.map_figure import Place, map_chart
@@ -33,9 +33,8 @@ def figures_of(measured: Sequence[Measured], budget: int) -> dict[str, tuple[Cha
     dimensions.
     """
     looks = _looks(measured)
-    places: dict[str, list[Measured]] = {}
-    for cell in measured:
-        places.setdefault(_place(cell, measured), []).append(cell)
+    names = place_names(cell.cell for cell in measured)
+    places = grouped(measured, lambda cell: names[cell.cell.place])
     files: dict[str, str] = {}
     for place in places:
         name = slug(place)
@@ -43,7 +42,7 @@ def figures_of(measured: Sequence[Measured], budget: int) -> dict[str, tuple[Cha
     losses = [_losses(place, cells, looks, budget, files[place]) for place, cells in places.items()]
     # One scale for all, so that countries can be compared by eye.
     lines = [series for chart in losses for series in chart.series]
-    ends = [max(*line.y, *(y for _, high in line.bands for y in high)) for line in lines]
+    ends = [max([*line.y, *(y for _, high in line.bands for y in high)]) for line in lines]
     searching = [cell for cell in measured if cell.run is not None]
     title = "Held-out loss against divergence"
     keys = dict.fromkeys(key for cell in measured for key in cell.benchmarks)
@@ -66,12 +65,6 @@ def _looks(measured: Sequence[Measured]) -> Looks:
     searching = [name for name, method in names.items() if method not in BASELINES]
     outlines = {name: outline_of(number) for number, name in enumerate(still)}
     return outlines | {name: look_of(number) for number, name in enumerate(searching)}
-
-
-def _place(cell: Measured, cells: Sequence[Measured]) -> str:
-    """Return a cell's country, with its table where there are several."""
-    several = len({other.cell.table for other in cells}) > 1
-    return f"{cell.cell.country} ({cell.cell.table})" if several else cell.cell.country
 
 
 def _by_name(cells: Sequence[Measured]) -> Mapping[str, Sequence[Measured]]:
@@ -209,11 +202,12 @@ def _scatter(
     """Return a chart with a mark for each cell that has both numbers."""
     (x_label, x_of), (y_label, y_of) = axes
     marks: list[Series] = []
+    names = place_names(cell.cell for cell in cells)
     for cell in cells:
         x, y = x_of(cell), y_of(cell)
         if x is not None and y is not None:
             name, seed = cell.cell.name, cell.cell.seed
-            place = _place(cell, cells) + ("" if seed is None else f", seed {seed}")
+            place = names[cell.cell.place] + ("" if seed is None else f", seed {seed}")
             text = f"{place}: {x_label} {x:.3g}, {y_label} {y:.3g}"
             marks.append(Series(short(name, 40), looks[name], (x,), (y,), (text,)))
     return Chart(key, title, x_label, y_label, merge(marks))

@@ -16,7 +16,14 @@ from acculturate.arguments import checked
 from acculturate.errors import UsageError
 from acculturate.experiment.plan import PLAN
 from acculturate.experiment.prepared import Cell
-from acculturate.experiment.results import COLUMNS, NUMBERS, RESULTS, Measured, numbers_of
+from acculturate.experiment.results import (
+    COLUMNS,
+    NUMBERS,
+    RESULTS,
+    Measured,
+    benchmark_scores,
+    numbers_of,
+)
 from acculturate.record_files import read_text
 from acculturate.runs import SUMMARY, Checks, RunRecords, read_run
 from acculturate.tables import data_frame
@@ -81,6 +88,7 @@ def _rows_of_run(run: RunRecords) -> Iterator[tuple[Any, ...]]:
         checks = run.checks if tuned else Checks()
         cell = _RunOfItsOwn(target.table, target.country, row.method, seed, directory=run.path)
         naive, own = run.method("naive"), run if tuned else None
-        measured = Measured(cell, row, naive, run.evaluation, own, checks, {}, source)
+        scores = benchmark_scores({cell: run}, row.method)
+        measured = Measured(cell, row, naive, run.evaluation, own, checks, scores, source)
         where = run.name, run.config.model.name, *cell.place, row.method, seed
         yield from ((*where, *number) for number in numbers_of(measured))

@@ -19,12 +19,15 @@ from acculturate.formatting import (
     short,
 )
 from acculturate.metrics import ModelComparison
-from acculturate.reporting.findings import Finding, answers_finding, writer_words
+from acculturate.reporting.findings import (
+    HARMFUL_DIVERGENCE,
+    Finding,
+    answers_finding,
+    writer_words,
+)
 from acculturate.reporting.separation import separation
 
 _SIGNIFICANT = 0.05
-_HARMFUL = 0.5
-"""Divergence from which ordinary text is usually broken [nats per token]."""
 _FEWEST_APART = 3
 """Countries from which their distances are told."""
 
@@ -194,12 +197,13 @@ def _carried_over(name: str, runs: Sequence[Measured]) -> Finding:
         for cell in runs
     )
     text = f"{beaten} of {len(runs)} runs beat the same answer to everything; a loss above that says nothing."
-    on_tuning = _mean(
-        (cell.naive.tuning.loss or 0.0) - cell.tuning
+    falls = [
+        (cell.naive.tuning.loss - cell.tuning, cell.change)
         for cell in runs
-        if cell.tuning is not None and cell.naive and cell.naive.tuning
-    )
-    change = _mean(cell.change for cell in runs)
+        if cell.naive and cell.naive.tuning and cell.naive.tuning.loss is not None
+        if cell.tuning is not None and cell.change is not None
+    ]
+    on_tuning, change = (_mean(own) for own in zip(*falls, strict=True)) if falls else (None, None)
     if on_tuning is None or change is None or on_tuning <= 0:
         head = f"{short(name)}: the loss did not fall on the forms of the search."
         return Finding("bad", head, f"On forms that no search saw {text}")
@@ -217,11 +221,18 @@ def _apart(by_name: Mapping[str, Sequence[Measured]]) -> Iterator[Finding]:
     for name, runs in by_name.items():
         if len({cell.cell.place for cell in runs}) < _FEWEST_APART:
             continue
-        found = separation([cell.evaluation for cell in runs])
-        if found is not None:
-            tone = "good" if found.spread > 0.7 else "caution" if found.spread > 0.3 else "bad"
-            head = f"{short(name)}: on forms that no search saw, countries are {found.spread:.2f} times as "
-            text = f"{found.ranks.count(1)} of {len(found.ranks)} runs are nearest to their own target."
+        # Each target is there once in a seed and a table.
+        alike = grouped(runs, lambda cell: (cell.cell.table, cell.cell.seed)).values()
+        found = [separation([cell.evaluation for cell in own]) for own in alike]
+        known = [each for each in found if each is not None]
+        if known:
+            spread = float(np.mean([each.spread for each in known]))
+            ranks = [rank for each in known for rank in each.ranks]
+            tone = "good" if spread > 0.7 else "caution" if spread > 0.3 else "bad"
+            head = (
+                f"{short(name)}: on forms that no search saw, countries are {spread:.2f} times as "
+            )
+            text = f"{ranks.count(1)} of {len(ranks)} runs are nearest to their own target."
             yield Finding(tone, f"{head}far apart as their targets.", text)
 
 
@@ -232,7 +243,7 @@ def _degradation(tuned: Sequence[Measured]) -> Iterator[Finding]:
         return
     worst, where = max(known, key=lambda pair: pair[0])
     middle = float(np.median([divergence for divergence, _ in known]))
-    harmed = sum(divergence >= _HARMFUL for divergence, _ in known)
+    harmed = sum(divergence >= HARMFUL_DIVERGENCE for divergence, _ in known)
     tone = "bad" if harmed > len(known) / 2 else "caution" if harmed else "good"
     text = f"The middle prompt moves it by {divergence_text(middle)} nats a token "
     text += f"({writer_words(middle)}), the worst, {short(where.cell.title)}, by "

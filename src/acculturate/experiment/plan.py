@@ -7,7 +7,6 @@ questionnaire is checked by `prepare`.
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -18,7 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_serializer, m
 
 from acculturate.arguments import checked
 from acculturate.errors import UsageError
-from acculturate.formatting import suggestion
+from acculturate.formatting import suggestion, visible
 from acculturate.io import is_path, parse_toml, read_bytes
 from acculturate.metrics.measure import default_table
 from acculturate.model.answers import AnswerModel, Chat
@@ -40,7 +39,7 @@ _LONGEST_NAME = 100
 
 
 def _printable(text: str) -> str:
-    if any(unicodedata.category(letter)[0] == "C" for letter in text):
+    if visible(text) != text or any(letter in text for letter in "\t\r\n"):
         raise fault(f"holds a control character: {text!a}", "Take it out.")
     if len(text) > _LONGEST_NAME:
         raise fault(f"is {len(text)} letters long", f"Use 1 to {_LONGEST_NAME}.")
@@ -161,7 +160,8 @@ class Range(Section):
         ends = self.low, self.high
         numbers = all(type(end) in (int, float) and math.isfinite(end) for end in ends)
         between = numbers and self.low < self.high and (self.low > 0 or not self.log)
-        if between == bool(self.choices):
+        untouched = self.low is None and self.high is None and not self.log
+        if between == bool(self.choices) or (self.choices and not untouched):
             hint = "Write numbers low < high, above 0 with log = true, or else choices = [...]."
             raise fault(f"is from {self.low!r} to {self.high!r}", hint)
         return self
@@ -266,7 +266,8 @@ class Experiment(Section):
             raise fault(
                 "is set and evaluate is not", "Add evaluate = true, or take it out.", "languages"
             )
-        if not isinstance(self.goal, int | float | None) and self.goal not in labels:
+        is_loss = type(self.goal) in (int, float) and math.isfinite(float(self.goal))
+        if self.goal is not None and not is_loss and self.goal not in labels:
             hint = suggestion(str(self.goal), labels, "Write a loss, or one of")
             raise fault(
                 f"is {self.goal!r}, neither a loss nor a method that searches", hint, "goal"

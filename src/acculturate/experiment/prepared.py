@@ -187,7 +187,9 @@ def prepare(experiment: Experiment, *, fetch: bool = True) -> PreparedExperiment
     for table in tables:
         _check_folders("countries", (table[country].name for country in experiment.countries))
     _check_folders("models", (model.shown for model in experiment.every_model))
-    _check_folders("methods", [BASELINE_CELL, *(method.label for method in experiment.methods)])
+    labels, search = [method.label for method in experiment.methods], experiment.search
+    trials = [trial_label(search.method, n) for n in range(search.trials)] if search else []
+    _check_folders("methods", [BASELINE_CELL, *labels, *trials])
     prepared = PreparedExperiment(experiment, instrument, {table.key: table for table in tables})
     runs = [prepared.settings(method, experiment.seeds[0]) for method in experiment.methods]
     for settings in runs:
@@ -203,6 +205,11 @@ def prepare(experiment: Experiment, *, fetch: bool = True) -> PreparedExperiment
         all_forms(instrument, experiment.languages, split="held-out")
     benchmarks = [name for name in experiment.benchmarks if fetch or not comes_from_hub(name)]
     return replace(prepared, exam=Exam(load_benchmarks(benchmarks))) if benchmarks else prepared
+
+
+def trial_label(method: str, number: int) -> str:
+    """Return the label of a trial of a search over a method's settings."""
+    return f"{method} trial {number}"
 
 
 def _check_folders(what: str, names: Iterable[str]) -> None:

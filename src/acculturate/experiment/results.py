@@ -193,7 +193,7 @@ def _tuned(cell: Cell, run: RunRecords) -> Measured:
     row, naive, source = run.method("tuned"), run.method("naive"), cell.folder / RESULT_TABLE
     if run.evaluation is None or row is None or not run.history:
         raise FailureError(f"{run.path} lacks the tuned row of its summary, or its history", MEND)
-    scores = _scores({cell: run}, "tuned")
+    scores = benchmark_scores({cell: run}, "tuned")
     return Measured(cell, row, naive, run.evaluation, run, run.checks, scores, source)
 
 
@@ -212,10 +212,12 @@ def _baselines(
         row = evaluation.method(name)
         if row is not None:
             own, known = replace(cell, method=name), checks.get(name, Checks())
-            yield Measured(own, row, naive, evaluation, None, known, _scores(runs, name), source)
+            yield Measured(
+                own, row, naive, evaluation, None, known, benchmark_scores(runs, name), source
+            )
 
 
-def _scores(runs: Mapping[Cell, RunRecords], method: str) -> dict[str, Score]:
+def benchmark_scores(runs: Mapping[Cell, RunRecords], method: str) -> dict[str, Score]:
     """Return a method's scores in the benchmarks of some runs; where several have one, the first's."""
     scores: dict[str, Score] = {}
     for cell, run in runs.items():
@@ -240,7 +242,7 @@ def write_results(experiment: Experiment, measured: Sequence[Measured], out: Pat
     times: list[tuple[Any, ...]] = []
     for result in measured:
         cell = result.cell
-        model = cell.model.label if cell.model else experiment.every_model[0].name
+        model = (cell.model or experiment.every_model[0]).label
         where = experiment.name, model, *cell.place, cell.method, cell.seed
         results += [(*where, *each) for each in numbers_of(result, goals.get(cell.origin))]
         times += [(*where, *each) for each in _times(result)]

@@ -20,7 +20,7 @@ from acculturate.experiment.plan import PLAN, Experiment, ModelChoice
 from acculturate.experiment.prepared import Cell, PreparedExperiment, prepare
 from acculturate.experiment.ray_workers import RayOptions, ray_workers
 from acculturate.experiment.report import Published, publish
-from acculturate.experiment.settings_search import search_settings
+from acculturate.experiment.settings_search import Trial, search_settings
 from acculturate.experiment.worker import (
     CellFailure,
     CellWorker,
@@ -74,6 +74,7 @@ def run_experiment(
     plan, folder, heard = prepared.experiment, Path(out), listener or _SilentListener()
     worker = CellWorker(prepared, load or ModelChoice.load, folder, command)
     failures: dict[Cell, CellFailure] = {}
+    trials: list[Trial] = []
     settings = tomli_w.dumps(plan.to_dict())
     additions = partial(_without_additions, prepared)
     with open_directory(folder, PLAN, "experiment", settings, additions):
@@ -81,12 +82,15 @@ def run_experiment(
             with _executor(worker, ray, heard) as execute:
                 run = partial(_run_missing, folder, execute, heard, failures)
                 run([(cell, prepared.method(cell)) for cell in prepared.cells])
-                trials = search_settings(prepared, folder, run)
+                search_settings(prepared, folder, run, trials)
         except KeyboardInterrupt:
-            publish(prepared, folder, failures)
+            publish(prepared, folder, failures, trials)
             raise
         finally:
-            _write_failures(folder, failures)
+            if failures:
+                _write_failures(folder, failures)
+        if not failures:  # those of an earlier session are mended
+            (folder / _FAILURES).unlink(missing_ok=True)
         return publish(prepared, folder, failures, trials)
 
 
@@ -146,9 +150,6 @@ def _executor(
 
 
 def _write_failures(out: Path, failures: Mapping[Cell, CellFailure]) -> None:
-    """Write the cells that failed, or remove the file of an earlier session."""
-    if not failures:
-        (out / _FAILURES).unlink(missing_ok=True)
-        return
+    """Write the cells that failed."""
     entries = [{"cell": str(cell.folder), **asdict(why)} for cell, why in failures.items()]
     write_text(out / _FAILURES, json_text({"failed": entries}))

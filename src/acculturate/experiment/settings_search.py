@@ -16,7 +16,7 @@ import numpy as np
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.experiment.plan import Range, SettingsSearch, changed
-from acculturate.experiment.prepared import PreparedExperiment
+from acculturate.experiment.prepared import PreparedExperiment, trial_label
 from acculturate.experiment.results import collect
 from acculturate.experiment.worker import Job
 
@@ -53,17 +53,18 @@ def needs_optuna() -> None:
 
 
 def search_settings(
-    prepared: PreparedExperiment, out: Path, run: Callable[[Sequence[Job]], None]
-) -> tuple[Trial, ...]:
-    """Run the trials that are missing.
+    prepared: PreparedExperiment,
+    out: Path,
+    run: Callable[[Sequence[Job]], None],
+    trials: list[Trial],
+) -> None:
+    """Run the trials that are missing; nothing without a search.
 
     Args:
         prepared: Everything the experiment needs.
         out: Its directory.
         run: Runs those of some cells that are not complete.
-
-    Returns:
-        All trials; none without a search.
+        trials: Takes each trial at its end.
 
     Raises:
         UsageError: Optuna is not installed.
@@ -71,19 +72,18 @@ def search_settings(
     """
     search = prepared.experiment.search
     if search is None:
-        return ()
+        return
     needs_optuna()
     import optuna  # pyright: ignore[reportMissingImports]
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     base = next(m for m in prepared.experiment.methods if m.label == search.method)
     study = optuna.create_study()
-    trials: list[Trial] = []
     for number in range(search.trials):
         study.sampler = optuna.samplers.TPESampler(seed=_seed(search, number))
         trial = study.ask()
         values = {key: _suggest(trial, key, r) for key, r in search.ranges.items()}
-        method = changed(base, f"{base.label} trial {number}", values)
+        method = changed(base, trial_label(base.label, number), values)
         cells = prepared.cells_of(method.label)
         run([(cell, method) for cell in cells])
         losses = [
@@ -98,7 +98,6 @@ def search_settings(
         study.tell(trial, loss)
         tried = ", ".join(f"{key} {_text(value)}" for key, value in values.items())
         trials.append(Trial(number, method.label, tried, loss))
-    return tuple(trials)
 
 
 def _suggest(trial: Any, key: str, tried: Range) -> Any:

@@ -287,8 +287,8 @@ def _rank_text(asked: Sequence[Measured]) -> str:
 
 def markdown(table: TextTable) -> str:
     """Return a table for a page."""
-    lines = [table.header, tuple("---" for _ in table.header)]
-    lines += [tuple(map(_markdown_text, line)) for line in table.lines]
+    header, *lines = (tuple(map(_markdown_text, line)) for line in (table.header, *table.lines))
+    lines = [header, tuple("---" for _ in header), *lines]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -300,7 +300,8 @@ def latex(table: TextTable, experiment: str) -> str:
         for number, line in enumerate(own):
             texts = [latex_text(text) for text in line]
             texts[0] = "" if number else texts[0]
-            texts[4] = f"\\textbf{{{texts[4]}}}" if line in table.bold else texts[4]
+            if line in table.bold:
+                texts[4] = f"\\textbf{{{texts[4]}}}"
             groups[-1].append(texts)
     return latex_table(table.header, groups, 2, f"experiment {experiment}")
 

@@ -6,6 +6,7 @@ In: an export and what its format wrote. Out: Markdown.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
@@ -115,7 +116,15 @@ def _environment() -> Environment:
         finalize=_escaped,
     )
     filters = cast("dict[str, Callable[..., str]]", environment.filters)
-    filters |= {"line": _raw_line, "code": _code, "json": _json, "raw": _Raw, "short": short}
+    filters |= {
+        "line": _raw_line,
+        "code": _code,
+        "json": _json,
+        "python": _python,
+        "shell": _shell,
+        "raw": _Raw,
+        "short": short,
+    }
     return environment
 
 
@@ -133,6 +142,14 @@ def _code(text: str) -> _Raw:
 
 def _json(value: Any) -> _Raw:
     return _Raw(json.dumps(value))
+
+
+def _python(value: Any) -> _Raw:
+    return _Raw(json.dumps(value, ensure_ascii=False))
+
+
+def _shell(text: str) -> _Raw:
+    return _Raw(shlex.quote(text))
 
 
 def _line(text: str, longest: int = 200) -> str:

@@ -95,9 +95,9 @@ class ModelComparison:
 
 
 def _differ(difference: Quantity) -> bool | None:
-    """Return whether 0 is outside the interval; None without one."""
+    """Return whether 0 is outside the interval; None without a finite one."""
     ends = difference.interval
-    return None if ends is None else not ends[0] <= 0 <= ends[1]
+    return None if ends is None or np.isnan(ends).any() else not ends[0] <= 0 <= ends[1]
 
 
 @checked

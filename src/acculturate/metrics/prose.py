@@ -76,8 +76,13 @@ def is_readable(text: str, question: str) -> bool:
 
 
 def script(text: str) -> str:
-    """Return the first word of the Unicode name of most letters, such as LATIN; empty without a letter."""
+    """Return the first word of the Unicode name of most letters, such as LATIN; empty without a letter.
+
+    Japanese is written in three scripts at once, which count as one.
+    """
     names = Counter(unicodedata.name(sign, "").split(" ")[0] for sign in text if sign.isalpha())
+    for kana in ("HIRAGANA", "KATAKANA"):
+        names["CJK"] += names.pop(kana, 0)
     return names.most_common(1)[0][0] if names else ""
 
 

@@ -41,7 +41,7 @@ def separate(
     """Measure how far apart the shifts of several countries are.
 
     Args:
-        shifts: Scores less the untouched model's in the same way of asking.
+        shifts: Scores less the untouched model's in the same way of asking, all finite.
         wanted: Scores to reach less the untouched model's on the tuning forms.
     """
     apart = [np.sqrt(((x - x.mean(axis=0)) ** 2).sum()) for x in (shifts, wanted)]

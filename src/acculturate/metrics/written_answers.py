@@ -115,8 +115,10 @@ def read_texts(texts: Sequence[str], answers: Answers, settings: ComparisonSetti
     """Read written answers and compare them with the probabilities of the same forms."""
     parsed = [parse_answer(text, form) for text, form in zip(texts, answers.forms, strict=True)]
     valid = [(k, answer.option) for k, answer in enumerate(parsed) if answer.option is not None]
-    likeliest = np.nan_to_num(answers.probabilities[0], nan=-1.0).argmax(axis=1)
-    pairs = [(option, int(likeliest[index])) for index, option in valid]
+    probabilities = answers.probabilities[0]
+    told = np.isfinite(probabilities).all(axis=1)
+    likeliest = probabilities.argmax(axis=1)
+    pairs = [(option, int(likeliest[index])) for index, option in valid if told[index]]
     scoring = settings.scoring
     values = np.array([[option + 1.0 for _, option in valid]])
     means = item_means(values, [answers.forms[index] for index, _ in valid], scoring.instrument)

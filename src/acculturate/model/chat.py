@@ -68,7 +68,7 @@ class ChatTemplate:
                 _WITHOUT,
             )
         self._before, _, self._after = shown.partition(_QUESTION)
-        if system not in self._before:
+        if system.strip() not in self._before:  # many templates strip it
             raise UsageError("the model's chat template shows no system message", _WITHOUT)
         # In front of a reply, and not in the prompt for one, it is the first word's own.
         self._space = " " if not self._prompted({}, _QUESTION).endswith(" ") else ""

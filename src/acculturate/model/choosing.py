@@ -53,7 +53,8 @@ def choose(logits: torch.Tensor, temperature: float, top_p: float, uniform: floa
     """
     if temperature == 0:
         return int(logits.argmax())
-    probabilities = (logits.double() / temperature).softmax(-1)
+    # Less the largest: nothing overflows, however small the temperature.
+    probabilities = ((logits - logits.max()).double() / temperature).softmax(-1)
     order = None
     if top_p < 1:
         probabilities, order = probabilities.sort(descending=True, stable=True)

@@ -86,7 +86,7 @@ def locate(
     if path.exists():
         raise UsageError(f"{name} is a file, and no model is in one of its kind", MODELS)
     if _is_path(name):
-        kind = "GGUF file" if path.suffix == ".gguf" else "folder"
+        kind = "GGUF file" if path.suffix.casefold() == ".gguf" else "folder"
         raise UsageError(f"there is no {kind} at {name}", f"{_meant(path)}Check the path.")
     commit, cached = _ask_hub(shown, revision)
     return Source(shown, shown, trust | {"revision": commit, "local_files_only": cached})
@@ -95,7 +95,7 @@ def locate(
 def _is_path(name: str | Path) -> bool:
     """Return whether a name can be a path only, not a hub's."""
     text = str(name)
-    is_path = isinstance(name, Path) or text.endswith((".gguf", "/"))
+    is_path = isinstance(name, Path) or text.casefold().endswith((".gguf", "/"))
     return is_path or text.startswith((".", "~", "/")) or "\\" in text or text.count("/") > 1
 
 

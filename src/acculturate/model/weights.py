@@ -27,10 +27,10 @@ def weights_hash(network: Any) -> str:
 def model_hash(network: Any) -> str:
     """Return a SHA-256 that tells models apart, and is the same in every precision and on every device.
 
-    Of every parameter it takes the name, the shape and up to 65,536 evenly spaced numbers, rounded to what
-    bfloat16 and float16 both hold: weights that were read in another precision round to the same. Training
-    changes nearly all tensors, so that a fine-tuned model has another hash. Not covered are weights stored in
-    float32 and read in float16: they are rounded twice.
+    Of every parameter it takes the name, the shape and about 65,536 evenly spaced numbers, all of a small
+    one, rounded to what bfloat16 and float16 both hold: weights that were read in another precision round to
+    the same. Training changes nearly all tensors, so that a fine-tuned model has another hash. Not covered
+    are weights stored in float32 and read in float16: they are rounded twice.
     """
     digest = hashlib.sha256()
     for name, weight in sorted(network.named_parameters()):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, count
 from pathlib import Path
 
 import numpy as np
@@ -173,15 +173,16 @@ def _draw_pairs(
     most = each + (more > 0)
     if each < 1 or most > questions or floor > questions:
         limit = int(min(len(contrasts) / (1 - SHARE), 1 / SHARE) * questions)
+        least = next(n for n in count(1) if n - max(1, round(SHARE * n)) >= len(contrasts))
         raise UsageError(
             f"{pairs} pairs cannot be made of {len(names) - 1} variants and {questions} questions",
-            f"Ask for {len(contrasts) + 1} to {limit} pairs, or give more questions.",
+            f"Ask for {least} to {limit} pairs, or give more questions.",
         )
-    counts = {contrast: each + (index < more) for index, contrast in enumerate(contrasts)}
-    counts[NAIVE, AGAIN] = floor
+    shares = {contrast: each + (index < more) for index, contrast in enumerate(contrasts)}
+    shares[NAIVE, AGAIN] = floor
     order, at = rng.permutation(questions).tolist(), 0
     drawn: list[_Drawn] = []
-    for (one, other), count in counts.items():
-        drawn += [(order[(at + step) % questions], one, other) for step in range(count)]
-        at += count
+    for (one, other), share in shares.items():
+        drawn += [(order[(at + step) % questions], one, other) for step in range(share)]
+        at += share
     return drawn

@@ -310,8 +310,8 @@ def _strength(
 ) -> Strength:
     """Fit strengths with ties (R. R. Davidson 1970; M. E. J. Newman 2023) to the judgements and to each sample.
 
-    Every two variants count as having been judged three halves of a time besides, once with each outcome, which
-    keeps the strength of a variant that always wins finite.
+    Every two variants count as having been judged half a time besides with each outcome, which keeps the
+    strength of a variant that always wins finite.
     """
     rows = [(a, b, outcome) for a, b in combinations(variants, 2) for outcome in (1.0, 0.0, 0.5)]
     place = {row: index for index, row in enumerate(rows)}

@@ -27,7 +27,7 @@ Tone = Literal["good", "caution", "bad"]
 # Rules of thumb, read off the embedded model with 8 virtual tokens: up to 0.45 nats a token its greedy
 # continuations stay fluent, near 1 they fall into loops and fragments.
 _NOTICED_DIVERGENCE = 0.1
-_HARMFUL_DIVERGENCE = 0.5
+HARMFUL_DIVERGENCE = 0.5
 _BREAKING_DIVERGENCE = 0.9
 _LOW_VALID_MASS = 0.5
 
@@ -84,7 +84,7 @@ def writer_words(divergence: float) -> str:
     """Say what a divergence on ordinary text means for somebody who reads the model's text."""
     if divergence < _NOTICED_DIVERGENCE:
         return "hardly changed"
-    if divergence < _HARMFUL_DIVERGENCE:
+    if divergence < HARMFUL_DIVERGENCE:
         return "changed, and usually still fluent"
     return "clearly changed" if divergence < _BREAKING_DIVERGENCE else "probably broken"
 

@@ -5,7 +5,6 @@ In: a `RunRecords`. Out: sentences.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Sequence
 from typing import Literal
 
@@ -46,13 +45,12 @@ def model_name(run: RunRecords) -> str:
 
 
 def resume_command(run: RunRecords) -> str:
-    """Return the command that goes on with an interrupted run."""
+    """Return the command, or the call, that goes on with an interrupted run."""
     command = run.provenance.command if run.provenance else None
     if command and run.config.search.earlier_budgets:
         command += f" --budget {run.config.search.budget}"  # of several, the last one counts
-    if not command:
-        known = shlex.join(["--country", run.config.survey.country, "--out", str(run.path)])
-        return f"acculturate tune {known} --resume"
+    if not command:  # made from Python
+        return f"acculturate.tune(…, out={str(run.path)!r}, resume=True)"
     resumes = command.startswith("acculturate experiment ") or "--resume" in command.split()
     return command if resumes else f"{command} --resume"
 

@@ -74,12 +74,14 @@ def confusions(runs: Sequence[RunRecords]) -> tuple[SharedConfusion, ...]:
 
 def spreads(runs: Sequence[RunRecords]) -> tuple[SharedSpread, ...]:
     """Return the spread of runs that differ in their seed alone, over forms and over respondents."""
-    groups: dict[object, list[RunRecords]] = {}
+    groups: dict[object, dict[object, RunRecords]] = {}
     for run in runs:
+        seed = [s.value for s in run.config.settings if (s.section, s.key) == ("search", "seed")]
         alike = tuple(s for s in run.config.settings if (s.section, s.key) != ("search", "seed"))
-        groups.setdefault(alike, []).append(run)
+        groups.setdefault(alike, {}).setdefault(tuple(seed), run)
     shared: list[SharedSpread] = []
-    for members in groups.values():
+    for by_seed in groups.values():
+        members = list(by_seed.values())
         country, digits = members[0].config.survey.country, members[0].digits
         over_forms = [
             (run.name, row.naive.loss, row.tuned.loss, run.checks.samples)

@@ -319,8 +319,9 @@ class Memo:
             progress.say(f"not asked: {label}: {reason}")
 
     def forget(self, key: str) -> None:
-        """Forget earlier refusals of all that begins with a key."""
-        self._write_refusals([r for r in self._refusals() if not r.key.startswith(key)])
+        """Forget earlier refusals of a key, and of its parts: "a:b" is one of "a"."""
+        known = self._refusals()
+        self._write_refusals([r for r in known if r.key != key and not r.key.startswith(f"{key}:")])
 
     def finish(self) -> None:
         """Raise the first error that was not ours."""

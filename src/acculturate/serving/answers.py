@@ -87,9 +87,9 @@ class Answer(ABC):
         }
 
     def _usage(self) -> dict[str, int]:
-        """Count the tokens of each prompt once, and those that were written; not a variant's own."""
+        """Count the tokens of each prompt once, and those that were written; no virtual tokens of a variant."""
         prompts = self._jobs[:: self._asked.n]
-        read = sum(len(job.given) + (0 if job.name else job.virtual_count) for job in prompts)
+        read = sum(len(job.given) + (job.virtual_count if job.embedded else 0) for job in prompts)
         written = sum(self._written)
         return {
             "prompt_tokens": read,

@@ -24,7 +24,7 @@ from acculturate.errors import AcculturateError, UsageError
 from acculturate.model import EncodedForm, LanguageModel, load_embeddings
 from acculturate.serving.answers import Answer, ChatAnswer, CompletionAnswer
 from acculturate.serving.conversation import chat_job, seed_of
-from acculturate.serving.engine import Engine, Full, Job, Piece
+from acculturate.serving.engine import Engine, Full, Job, Piece, ShuttingDownError
 from acculturate.serving.requests import ChatRequest, CompletionRequest, Sampled, read_body
 from acculturate.serving.variants import Variant
 from acculturate.serving.web import MAX_BODY, ApiError, Guard, error_handlers
@@ -168,7 +168,9 @@ class Api:
         except UsageError as error:
             raise ApiError(400, _words(error), "prompt_embeds") from error
         behind = self._tokens(asked) if asked.echo else [()]
-        return [Job(tokens, virtual=each) for each in given for tokens in behind or [()]]
+        return [
+            Job(tokens, virtual=each, embedded=True) for each in given for tokens in behind or [()]
+        ]
 
     def _tokens(self, asked: CompletionRequest) -> list[tuple[int, ...]]:
         """Return the tokens of a request's prompts, those of an empty one beside embeddings aside."""
@@ -281,7 +283,7 @@ async def _received(
     while count:
         index, piece = await pieces.get()
         if isinstance(piece, AcculturateError):
-            raise ApiError(503 if "shutting" in str(piece) else 500, str(piece))
+            raise ApiError(503 if isinstance(piece, ShuttingDownError) else 500, str(piece))
         count -= piece.end is not None
         yield index, piece
 

@@ -34,7 +34,9 @@ def chat_job(
         return job
     placement, virtual = variant.prompt.placement, variant.prompt.embeddings
     at, in_layers = encoded.prompt_at(placement), placement == "prefix"
-    return replace(job, virtual=virtual, at=at, name=variant.name, in_layers=in_layers)
+    # In front of the answer stands the whole conversation, which no other begins with.
+    name = None if placement == "before-answer" else variant.name
+    return replace(job, virtual=virtual, at=at, name=name, in_layers=in_layers)
 
 
 def seed_of(seed: int, choice: int = 0) -> list[int]:

@@ -49,6 +49,10 @@ class Piece:
     written: int = 0
 
 
+class ShuttingDownError(FailureError):
+    """The server ends while a job waits."""
+
+
 @dataclass(eq=False)
 class Job:
     """A text to go on with.
@@ -57,6 +61,7 @@ class Job:
         tokens: What it goes on with.
         deliver: Is given every piece, or the error that ended it, in the engine's thread.
         virtual: Embeddings that stand in it, if any.
+        embedded: Whether these are the client's own.
         at: Number of tokens that stand before these.
         name: Of the embeddings where many texts have them; see `Decoder.text`.
         in_layers: Whether they are no embeddings but a prefix, the keys and values of all layers.
@@ -75,6 +80,7 @@ class Job:
     tokens: Sequence[int]
     deliver: Callable[[Piece | AcculturateError], None] = lambda _: None
     virtual: Prompt | None = None
+    embedded: bool = False
     at: int = 0
     name: str | None = None
     in_layers: bool = False
@@ -194,7 +200,7 @@ class Engine:
             except Exception as error:
                 self._fail(_failure(error))
             self._places = [place for place in self._places if not place.done]
-        self._fail(FailureError("the server is shutting down"))
+        self._fail(ShuttingDownError("the server is shutting down"))
 
     def _wait(self) -> bool:
         """Wait until there is something to do; False at the end."""

@@ -46,7 +46,7 @@ def load_variants(model: LanguageModel, runs: Sequence[Run]) -> dict[str, Varian
     Raises:
         UsageError: A run was made with another model, or two have the same name.
     """
-    base = Path(model.name).name if Path(model.name).exists() else model.name
+    base = Path(model.name).resolve().name if Path(model.name).exists() else model.name
     variants = [Variant(base)]
     personas: dict[str, Variant] = {}
     for run in runs:

@@ -8,7 +8,6 @@ whatever user, for which a browser asks by itself.
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import ipaddress
 import socket
@@ -137,12 +136,20 @@ class Guard:
         host, origin = headers.get("host", ""), headers.get("origin")
         if self._hosts is not None and _name(host) not in self._hosts:
             return ApiError(403, f"this server does not answer for the host {host[:100]!r}")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _place(origin) != host:
             return ApiError(403, "pages of other sites cannot use this server")
         if self._key is not None and not hmac.compare_digest(_given_key(headers), self._key):
             return ApiError(
                 401, f"a wrong or missing API key: send that of {API_KEY}", code="invalid_api_key"
             )
+        return None
+
+
+def _place(origin: str) -> str | None:
+    """Return the host and port of an Origin header."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
         return None
 
 
@@ -160,7 +167,7 @@ def _given_key(headers: Headers) -> bytes:
         return given.strip().encode("latin-1")  # as headers are read
     try:
         return base64.b64decode(given, validate=True).partition(b":")[2]
-    except binascii.Error:
+    except ValueError:
         return b""
 
 

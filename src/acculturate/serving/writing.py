@@ -43,7 +43,7 @@ class Writing:
         if not self._new or (whole.endswith(_BROKEN) and not at_end):
             return ""
         self._context, self._new = self._new, []
-        return whole[len(shown) :]
+        return whole[len(shown.rstrip(_BROKEN)) :]
 
     def _show(self, text: str, at_end: bool) -> str:
         if self.stopped:

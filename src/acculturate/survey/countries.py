@@ -259,6 +259,11 @@ def _country(name: str, table: str, scores: Mapping[str, float]) -> Country:
 
 
 def _read_file(path: Path) -> CountryTable:
+    if path.stem in table_names():
+        raise UsageError(
+            f"{path} has the name of a table that comes with the package",
+            "Rename the file: its results would be taken for that table's.",
+        )
     file = read_scores(path)
     countries: dict[str, Country] = {}
     lines: dict[str, int] = {}

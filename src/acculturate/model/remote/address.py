@@ -65,6 +65,8 @@ def read_address(name: str) -> Address:
     """
     match = _NAME.fullmatch(name)
     shown = visible(short(name, 200))
+    if match is not None and "@" in match["url"]:
+        raise _holds_secrets()
     if match is None:
         raise UsageError(f"{shown} names no model behind an endpoint", _HINT)
     try:
@@ -73,13 +75,17 @@ def read_address(name: str) -> Address:
         raise UsageError(f"the address in {shown} is no URL: {error}", _HINT) from error
     if url.scheme not in ("http", "https") or not url.host:
         raise UsageError(f"the address in {shown} is no http or https URL", _HINT)
-    if url.userinfo or url.query:
-        raise UsageError(
-            "the address of the endpoint holds a user, a password or a query, and would be stored",
-            f"Leave it out, and put the key into {KEY_VARIABLE}, or into VARIABLE: openai@VARIABLE:URL#NAME.",
-        )
+    if url.query:
+        raise _holds_secrets()
     return Address(
         str(url).rstrip("/"), (match["model"] or "").strip(), match["variable"] or KEY_VARIABLE
+    )
+
+
+def _holds_secrets() -> UsageError:
+    return UsageError(
+        "the address of the endpoint holds a user, a password or a query, and would be stored",
+        f"Leave it out, and put the key into {KEY_VARIABLE}, or into VARIABLE: openai@VARIABLE:URL#NAME.",
     )
 
 

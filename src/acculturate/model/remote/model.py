@@ -265,7 +265,7 @@ class RemoteModel:
             style, (question, answer) = self.abilities.style, passage
             whole, stem = self._reader.score(style.question(question), [style.words(answer), ""])
             first = shared_length(*([token.text for token in part] for part in (whole, stem)))
-        return -np.array([token.logprob for token in whole[first:LONGEST_READ]])
+        return -np.array([token.logprob for token in whole[first : first + LONGEST_READ]])
 
     def _perplexity(self, query: Query) -> float:
         if self.abilities.words == "none":
