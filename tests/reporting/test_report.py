@@ -71,7 +71,7 @@ def test_one_run(tmp_path):
         "Gemma 3 270M, moved towards United States",
         "brought the loss to United States from 21.7 to 4.8",
         "Random start",
-        "best of 20 random prompts",
+        "best of 20 candidates",
         "VSM 2013 scores are not comparable to published scores.",
         "Nations are not cultures.",
         "Word for word the same.",
