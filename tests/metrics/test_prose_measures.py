@@ -8,6 +8,7 @@ from acculturate.metrics.prose import (
     is_readable,
     reading_ease,
     repetition,
+    script,
     syllables,
     words,
 )
@@ -73,3 +74,4 @@ def test_a_refusal_is_a_beginning():
 def test_the_scripts_of_japanese_are_one():
     assert is_readable("それは大切な問題です。", "仕事以外の時間を大切に思いますか。")
     assert not is_readable("it matters", "仕事以外の時間を大切に思いますか。")
+    assert script("4, 5") == ""

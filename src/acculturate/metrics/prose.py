@@ -80,9 +80,9 @@ def script(text: str) -> str:
 
     Japanese is written in three scripts at once, which count as one.
     """
-    names = Counter(unicodedata.name(sign, "").split(" ")[0] for sign in text if sign.isalpha())
-    for kana in ("HIRAGANA", "KATAKANA"):
-        names["CJK"] += names.pop(kana, 0)
+    scripts = (unicodedata.name(sign, "").split(" ")[0] for sign in text if sign.isalpha())
+    kana = "HIRAGANA", "KATAKANA"
+    names = Counter("CJK" if name in kana else name for name in scripts)
     return names.most_common(1)[0][0] if names else ""
 
 
