@@ -7,7 +7,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acculturate.benchmarks import OpinionSet, QuestionSet, load_benchmark
+from acculturate.benchmarks import OpinionSet, QuestionSet, Result, load_benchmark
 from acculturate.benchmarks.accuracy import chance, likeliest, score_questions
 from acculturate.benchmarks.questions import Opinion, Origin, Question
 from acculturate.benchmarks.similarity import jensen_shannon_distance, rank, score_opinions
@@ -19,6 +19,7 @@ from acculturate.benchmarks.statistics import (
     wilson,
 )
 from acculturate.metrics.statistics import weighted_means
+from acculturate.reporting.benchmarks_narrative import section
 from answering import EASY, HARD, easy_row, hard_rows_of, write_csv
 
 ORIGIN = Origin("mine", "Mine", "here", "CC0")
@@ -174,6 +175,27 @@ def test_the_bootstrap_is_of_pairs_and_repeatable():
         for row in drawn[:50]
     ]
     np.testing.assert_allclose(weighted_means(drawn[:50], values)[:, 0], expected)
-    assert bootstrap_p(np.full(999, 0.1)) == pytest.approx(2 / 1000)
-    assert bootstrap_p(np.zeros(9)) == 1.0
-    assert bootstrap_p(np.array([np.nan])) is None
+    assert bootstrap_p(np.full(999, 0.1), 50) == pytest.approx(2 / 1000)
+    assert bootstrap_p(np.full(999, 0.1), 3) == 0.25  # as often as three signs agree
+    assert bootstrap_p(np.zeros(9), 50) == 1.0
+    assert bootstrap_p(np.array([np.nan]), 1) is None
+
+
+def test_a_single_question_has_no_interval_and_no_p():
+    answered = {
+        "naive": np.array([[0.0, 1.0], [0.5, 0.5]]),
+        "tuned": np.array([[1.0, 0], [0.5, 0.5]]),
+    }
+    single = Opinion("2", "?", ("a", "b"), {"India": (1.0, 0.0)})
+    asked = OpinionSet(ORIGIN, (*opinions().questions[:1], single), {})
+    (_, tuned), (test,) = score_opinions(asked, answered, "China", 0)
+    assert (tuned.score, tuned.target.questions) == (1.0, 1)
+    assert np.isnan([tuned.low, tuned.high, test.low, test.high]).all()
+    assert test.p is None
+    result = Result(
+        "o", "O", "opinions", "probability", 2, "China", None, 0, 0, "i", "t", "s", "l", "", {},
+        score_opinions(asked, answered, "China", 0)[0], (test,), "f",
+    )  # fmt: skip
+    shown = section(result)
+    assert "of a single question. " in shown.meaning and "nan" not in shown.meaning
+    assert "people in China" in shown.about and ": 1 questions" in shown.about

@@ -137,6 +137,7 @@ def changed(row, column, value):
         ({"text": MAPPING.replace("rows.csv", "rows.xlsx")}, "by its ending"),
         ({"text": f'answer = "letter"\n{MAPPING}'}, 'answer is "letter"'),
         ({"text": f'key = "..."\n{MAPPING}'}, "no letter or digit"),
+        ({"text": f'key = "mine-written"\n{MAPPING}'}, "ends in -written"),
     ],
 )
 def test_faults_are_named(mapped, change, words):
@@ -184,6 +185,22 @@ def test_a_quoted_text_may_hold_lines_and_is_shown_on_one(tmp_path):
 def test_unknown_benchmarks(named, words):
     with pytest.raises(UsageError, match=words):
         load_benchmark(named)
+
+
+def test_a_mapping_may_lie_at_any_path(mapped, tmp_path):
+    mapped(name="lr=0.1.toml")
+    assert load_benchmark(str(tmp_path / "lr=0.1.toml")).origin.title == "Mine"
+
+
+def test_na_is_no_country_beside_names(mapped):
+    assert mapped(rows=changed(0, 5, "NA")).questions[0].country is None
+
+
+@pytest.mark.parametrize("cell", ["{[1]: 2}", "{{1}}", '["half \\ud83d"]'])
+def test_odd_literals_are_refused(tmp_path, cell):
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"q": cell}), "utf-8")
+    with pytest.raises(UsageError, match="line 1: q is"):
+        read_rows(tmp_path / "rows.jsonl").rows[0].options("q")
 
 
 def test_a_test_of_ones_own_is_never_taken_for_another(tmp_path, mapped):

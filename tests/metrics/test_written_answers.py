@@ -1,5 +1,7 @@
 """Written answers, strictly read."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,7 +21,8 @@ LETTERS = next(f for f in all_forms(VSM13, labels="letters") if f.item == "m01")
 @pytest.mark.parametrize(
     "text",
     ["2", " 2", "2.", "2)", "(2)", "[2].", "**2**", '"2"', "2:", "2\n3\n4", "2. Slightly important",
-     "2 Slightly important.", "2. Slightly imp", "2 - slightly important", "2 – Slightly important!"],
+     "2 Slightly important.", "2. Slightly imp", "2 - slightly important", "2 – Slightly important!",
+     "2。", "2、", "2：Slightly important", "（2）", "«2»", "“2”", "2।", "2\u200b"],
 )  # fmt: skip
 def test_valid(text):
     assert FORM.text.count("2. Slightly important") == 1
@@ -30,7 +33,7 @@ def test_valid(text):
 @pytest.mark.parametrize(
     "text",
     ["", "   ", "\n", "22", "2.5", "2, 3", "2 or 3", "2 and 3", "0", "6", "-2", "two", "I would say 2",
-     "Slightly important", "2. Very important", "2 Slightly important because", "2a", "Option 2", "2/5"],
+     "Slightly important", "2. Very important", "2 Slightly important because", "2a", "Option 2", "2/5", "2%"],
 )  # fmt: skip
 def test_unparsable(text):
     assert parse_answer(text, FORM).kind == "unparsable"
@@ -46,6 +49,14 @@ def test_refusals(text):
 
 def test_refusals_are_as_they_are_compared():
     assert all(phrase == phrase.casefold() and "’" not in phrase for phrase in REFUSALS)
+
+
+def test_words_are_read_behind_any_quotation_mark_and_in_any_alphabet():
+    words = next(f for f in all_forms(VSM13, labels="words") if f.item == "m01")
+    german = replace(words, labels=("Immer", "Regelmäßig", "Oft", "Selten", "Nie"))
+    for text in ("Regelmäßig", "„Regelmäßig“.", "REGELMÄSSIG", "「Regelmäßig」"):
+        assert parse_answer(text, german).option == german.options[1]
+    assert parse_answer("Immerhin", german).kind == "unparsable"
 
 
 def test_letters_are_read_as_they_are_shown():

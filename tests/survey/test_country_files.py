@@ -6,6 +6,7 @@ import pytest
 
 from acculturate.errors import UsageError
 from acculturate.survey import CountryTable, load_countries, load_instrument
+from acculturate.survey.instrument import DATA
 
 VSM13 = load_instrument("vsm13")
 MAP = load_instrument("inglehart-welzel")
@@ -36,7 +37,7 @@ def test_the_publishers_own_layout(tmp_path: Path):
         "South Korea",
     ]
     assert table["Germany"].vector(VSM13).tolist() == GERMANY
-    assert table["Albania"].scores == {"lto": 61, "ivr": 15}
+    assert table["Albania"].scores == {"lto": 61, "ltowvs": 61, "ivr": 15}
     (warning,) = table.warnings
     assert warning.endswith("#NULL! is read as missing: 1 in pdi, 1 in idv, 1 in mas, 1 in uai.")
 
@@ -71,6 +72,25 @@ def test_layouts(tmp_path: Path, text: str, encoding: str):
 def test_a_column_about_a_score_is_not_the_score(tmp_path: Path, column: str):
     table = load(tmp_path, f"country,{column},idv\nGermany,1,67\nNorway,2,69\n")
     assert "pdi" not in table["Germany"].scores
+
+
+@pytest.mark.parametrize("key", ["individualism", "Planning", "power distance"])
+def test_a_survey_may_call_its_dimension_as_the_column_is_called(tmp_path: Path, key: str):
+    text = (DATA / "toy.toml").read_text("utf-8")
+    for planning in ("[dimensions.planning", "\nplanning"):
+        text = text.replace(planning, planning.replace("planning", f'"{key}"'))
+    (tmp_path / "own.toml").write_text(text, "utf-8")
+    own = load_instrument(tmp_path / "own.toml")
+    table = load(tmp_path, f"country,{key},company,{key} at home\nPeru,40,20,1\n")
+    assert table["Peru"].vector(own).tolist() == [40, 20]
+
+
+@pytest.mark.parametrize("cell", ["NA", "nan", "#N/A"])
+def test_a_missing_country_is_no_country(tmp_path: Path, cell: str):
+    with pytest.raises(UsageError, match="line 3 has no country"):
+        load(tmp_path, f"country,pdi\nGermany,35\n{cell},40\n")
+    table = load(tmp_path, "iso2,pdi\nDE,35\nNA,40\n")
+    assert table["Namibia"].scores == {"pdi": 40}
 
 
 def test_commas_are_decimal_points_where_they_separate_no_cells(tmp_path: Path):

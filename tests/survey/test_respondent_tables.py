@@ -45,6 +45,14 @@ def test_groups_are_countries_where_the_column_says_so(tmp_path: Path):
     assert "has no whims, crowd, alone" in people.warnings[0]
 
 
+def test_none_and_na_are_answers_where_they_can_be(tmp_path: Path):
+    text = "code,faith,plans\nNA,None,1\nZA,Islam,2\n"
+    people = read(tmp_path, text, by=["code", "faith"])
+    assert people.groups == ("Namibia, None", "South Africa, Islam")
+    with pytest.raises(UsageError, match='line 2: country is "NA"'):
+        read(tmp_path, "country,plans\nNA,1\nPeru,2\n", by=["country"])
+
+
 @pytest.mark.parametrize("heads", ["m01;m02;M24", "M1;m2;m24", "M01;M02;M24"])
 def test_columns_of_items(tmp_path: Path, heads: str):
     people = read(tmp_path, f"{heads}\n1;2,0;9\n", VSM13)
@@ -104,8 +112,9 @@ def test_a_file_of_spss(tmp_path: Path):
     assert np.array_equal(people.answers[:, 0], [1, 2, np.nan, np.nan, 3], equal_nan=True)
     assert people.groups == ("Norway", "U.S.A.", "U.S.A.", "Norway", "Norway")
     assert people.weights.tolist() == [0.5] * 5
+    assert read_respondents(file, VSM13, ["M02"]).groups == ("5",) * 5
     pyreadstat.write_sav(pandas.DataFrame({"M01": [1.0, 6.0]}), str(file))
-    with pytest.raises(UsageError, match=r'row 2: m01 is "6.0"; its answers run from 1 to 5'):
+    with pytest.raises(UsageError, match=r'row 2: m01 is "6"; its answers run from 1 to 5'):
         read_respondents(file, VSM13)
     file.write_bytes(b"$FL2 no such file")
     with pytest.raises(UsageError, match="is no SPSS file that can be read"):

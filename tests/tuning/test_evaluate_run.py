@@ -171,6 +171,9 @@ def test_own_files_have_to_be_given(tmp_path, toy):
         evaluate(run, FakeModel(), instrument=mine)
     with pytest.raises(UsageError, match="not the one that the run was tuned on"):
         evaluate(run, FakeModel(), instrument=toy, table=lands)
+    table.write_text("country,planning,company\nFrance,60,40\nJapan,41,55\n")
+    with pytest.raises(UsageError, match="table lands is not the one"):
+        evaluate(run, FakeModel(), instrument=mine, table=load_countries(table))
     found = evaluate(run, FakeModel(), instrument=mine, table=lands)
     assert found.parts["specificity"]["countries"] == 2
 

@@ -16,7 +16,6 @@ from acculturate.benchmarks.asking import Shares
 from acculturate.benchmarks.groups import Groups
 from acculturate.benchmarks.questions import QuestionSet
 from acculturate.benchmarks.result import Change, MethodScore, Part, Test
-from acculturate.metrics.statistics import weighted_means
 
 INTERVAL = "Wilson score interval"
 TEST = "exact McNemar test (two-sided binomial)"
@@ -69,8 +68,8 @@ def score_questions(
         difference = tuned.astype(float) - other
 
         def change(members: _Members) -> Change:
-            values = np.where(members, difference, np.nan)[:, None]
-            interval = statistics.known_interval(weighted_means(drawn, values)[:, 0])
+            values = np.where(members, difference, np.nan)
+            interval = statistics.known_interval(statistics.resampled_means(drawn, values))
             gained, lost = (int((difference[members] == sign).sum()) for sign in (1, -1))
             gain = float(np.average(difference[members], weights=weights[members]))
             return Change(gain, *interval, statistics.mcnemar(gained, lost), gained, lost)

@@ -64,7 +64,8 @@ def load_benchmark(named: str) -> Benchmark:
             raise UsageError(f"{named} names no file", f"Write {name}=FILE.csv, or {name} alone.")
         path, source = (Path(file), file) if given else _locate(name)
         return _read(name, path, source)
-    if not given and is_path(named.strip(), ".toml"):
+    # A path may hold "=", as in runs/lr=0.1.toml.
+    if named.strip().casefold().endswith(".toml") or (not given and is_path(name, ".toml")):
         mapped = load_mapping(Path(named.strip()))
         if mapped.origin.key in _known():
             raise UsageError(

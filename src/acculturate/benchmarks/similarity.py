@@ -17,8 +17,12 @@ from acculturate.benchmarks.asking import Shares
 from acculturate.benchmarks.groups import Groups
 from acculturate.benchmarks.questions import OpinionSet
 from acculturate.benchmarks.result import Change, MethodScore, Part, Test
-from acculturate.benchmarks.statistics import bootstrap_p, draw_questions, known_interval
-from acculturate.metrics.statistics import weighted_means
+from acculturate.benchmarks.statistics import (
+    bootstrap_p,
+    draw_questions,
+    known_interval,
+    resampled_means,
+)
 
 INTERVAL = "bootstrap over questions, percentiles"
 TEST = "paired bootstrap over questions (two-sided)"
@@ -121,7 +125,7 @@ def _part(alike: Similarities, drawn: Float[np.ndarray, "sample question"]) -> P
     known = np.isfinite(values)
     if not known.any():
         return Part(np.nan, np.nan, np.nan, 0)
-    interval = known_interval(weighted_means(drawn, values[:, None])[:, 0])
+    interval = known_interval(resampled_means(drawn, values))
     return Part(float(values[known].mean()), *interval, int(known.sum()))
 
 
@@ -138,7 +142,8 @@ def _change(
 ) -> Change | None:
     """Return the mean difference over questions; None where no country was asked any."""
     values = _by_question(differences)
-    if not np.isfinite(values).any():
+    count = int(np.isfinite(values).sum())
+    if not count:
         return None
-    samples = weighted_means(drawn, values[:, None])[:, 0]
-    return Change(float(np.nanmean(values)), *known_interval(samples), bootstrap_p(samples))
+    samples = resampled_means(drawn, values)
+    return Change(float(np.nanmean(values)), *known_interval(samples), bootstrap_p(samples, count))

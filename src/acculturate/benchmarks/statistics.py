@@ -10,7 +10,12 @@ import math
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.metrics.statistics import Interval, bootstrap_weights, interval_of
+from acculturate.metrics.statistics import (
+    Interval,
+    bootstrap_weights,
+    interval_of,
+    weighted_means,
+)
 
 SAMPLES = 2000
 _Z = 1.959963984540054
@@ -65,6 +70,19 @@ def draw_questions(questions: int, seed: int) -> Float[np.ndarray, "sample quest
     return bootstrap_weights([range(questions)], SAMPLES, np.random.default_rng(seed))
 
 
+def resampled_means(
+    drawn: Float[np.ndarray, "sample question"], values: Float[np.ndarray, " question"]
+) -> Float[np.ndarray, " sample"]:
+    """Return the mean of each bootstrap sample over the questions that have a value.
+
+    Returns:
+        NaN where fewer than two questions have one: every sample would be the same.
+    """
+    if np.isfinite(values).sum() < 2:
+        return np.full(len(drawn), np.nan)
+    return weighted_means(drawn, values[:, None])[:, 0]
+
+
 def known_interval(samples: Float[np.ndarray, " sample"]) -> Interval:
     """Return the 95% percentile interval of the samples that have a value; NaN without one.
 
@@ -74,11 +92,16 @@ def known_interval(samples: Float[np.ndarray, " sample"]) -> Interval:
     return interval_of(known) if len(known) else (math.nan, math.nan)
 
 
-def bootstrap_p(samples: Float[np.ndarray, " sample"]) -> float | None:
+def bootstrap_p(samples: Float[np.ndarray, " sample"], questions: int) -> float | None:
     """Return the two-sided p-value that a difference is 0: twice the share of samples on its lesser side.
 
     The observed value counts as one more sample, so that no p-value is 0: A. C. Davison, D. V. Hinkley (1997),
-    Bootstrap Methods and their Application, section 4.2.
+    Bootstrap Methods and their Application, section 4.2. Signs alone cannot be less likely than 2 / 2**n of n
+    questions, and few questions that agree do not say more.
+
+    Args:
+        samples: The difference in each sample.
+        questions: Number of questions that have a value.
 
     Returns:
         None without a sample that has a value.
@@ -87,4 +110,4 @@ def bootstrap_p(samples: Float[np.ndarray, " sample"]) -> float | None:
     if not len(known):
         return None
     least = min(int((known <= 0).sum()), int((known >= 0).sum()))
-    return min(1.0, 2 * (1 + least) / (1 + len(known)))
+    return min(1.0, max(2.0 ** (1 - questions), 2 * (1 + least) / (1 + len(known))))

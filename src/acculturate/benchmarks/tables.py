@@ -49,7 +49,7 @@ class Row:
         if isinstance(value, list | dict | bytes):
             raise self.fault(column, "Write a text there.", ", not a text")
         missing = value is None or (isinstance(value, float) and math.isnan(value))
-        text = "" if missing else " ".join(str(value).split())
+        text = "" if missing else self._line(column, value)
         if not text and not empty:
             raise UsageError(f"{self.where}: {column} is empty", "Fill it in or take the row out.")
         return text
@@ -83,7 +83,7 @@ class Row:
         for read in (json.loads, ast.literal_eval):
             try:
                 return parse_plain(read, value.strip())
-            except (ValueError, SyntaxError, MemoryError):
+            except (ValueError, TypeError, SyntaxError, MemoryError):
                 continue
         return None
 
@@ -97,8 +97,14 @@ class Row:
         if isinstance(entries, list | tuple):
             texts = cast("Sequence[object]", entries)
             if all(isinstance(t, str | int | float) and not isinstance(t, bool) for t in texts):
-                return tuple(" ".join(str(text).split()) for text in texts)
+                return tuple(self._line(column, text) for text in texts)
         raise self.fault(column, 'Write a list: ["one", "two"].', ", not a list of options")
+
+    def _line(self, column: str, value: object) -> str:
+        text = " ".join(str(value).split())
+        if any("\ud800" <= sign <= "\udfff" for sign in text):
+            raise self.fault(column, "Write it anew.", ", which holds half a character")
+        return text
 
     def fault(self, column: str, hint: str, wrong: str = "") -> UsageError:
         """Return an error that names the row, the column and its value."""

@@ -97,9 +97,9 @@ def _ask_runs(
 
     results: list[dict[str, Any]] = []
     for run in runs:
-        name, revision, dtype, chat = made_with(run)
+        name, revision, dtype, chat = made_with(run, model)
         try:
-            results.append(ask(run, load_once(model or name, revision, dtype, chat=chat)))
+            results.append(ask(run, load_once(name, revision, dtype, chat=chat)))
         except KeyboardInterrupt:
             terminal.say(
                 "Stopped. What was asked is in the run directories; the same command goes on."

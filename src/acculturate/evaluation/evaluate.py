@@ -141,14 +141,19 @@ def evaluate(
     return RunEvaluation(loaded.directory, contents, tuple(memo.computed), tuple(memo.refused))
 
 
-def made_with(run: Run) -> tuple[str, str | None, str, Chat]:
+def made_with(run: Run, other: str | None = None) -> tuple[str, str | None, str, Chat]:
     """Return name, revision, precision and use of a chat template of a run's model, for `load_model`.
+
+    Args:
+        run: The run.
+        other: Name or path of the model where it is now; the run's revision is not one of it.
 
     Raises:
         FailureError: The run's settings are damaged.
     """
     model = read_config(run.directory).model
-    return model.name, model.revision or None, model.dtype, model.chat
+    revision = None if other else model.revision or None
+    return other or model.name, revision, model.dtype, model.chat
 
 
 class _RunChecks(FormChecks):

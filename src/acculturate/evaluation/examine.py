@@ -76,8 +76,9 @@ def examine(
     computed: list[str] = []
     folder, memo = loaded.directory / BENCHMARKS, Memo(loaded.directory / "evaluation")
     with lock_folder(loaded.directory):
+        memo.forget("unread")
         for name, error in exam.unread.items():
-            with memo.attempt(f"benchmark:{name}", name):
+            with memo.attempt(f"unread:{name}", name):
                 raise error
         for sheet in exam.sheets():
             with memo.attempt(f"benchmark:{sheet.key}", sheet.title):

@@ -43,7 +43,8 @@ def evaluate_fluency(
     Args:
         run: A finished run, or its directory.
         model: The model it was tuned on; never changed.
-        texts: Own texts to read as well. What is there for such texts stays where none are given.
+        texts: Own texts to read as well. What is there for such texts stays where none are given and the
+            seed is the same.
         seed: Of the bootstrap.
 
     Returns:

@@ -81,6 +81,12 @@ def read_inputs(
             "Give the same file with --instrument, or the version of acculturate that tuned it.",
         )
     target = Country(survey.country, survey.table, record.target.scores, None)
+    given = table[target.name].scores if target.name in table else {}
+    if table.key != survey.table or not target.scores.items() <= given.items():
+        raise UsageError(
+            f"table {table.key} is not the one that the run was tuned with, {survey.table}",
+            "Give the same file with --table, under the name that it had.",
+        )
     whole = Scoring(instrument, survey.anchor, survey.aggregate, survey.variant)
     scoring = whole.towards(target)
     instrument = scoring.instrument

@@ -25,7 +25,7 @@ from acculturate.evaluation.evaluate import made_with
 from acculturate.model.embedding import input_embedding
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.load import load_model
-from acculturate.runs import Run, check_model, read_provenance
+from acculturate.runs import Run, check_model
 
 _Base: Any = HFLM
 
@@ -75,9 +75,9 @@ class SoftPromptLM(_Base):
                 f"the prefix of {run} stands in every layer, and the harness is given embeddings",
                 "Export it with acculturate export, and give the harness --model hf with peft=FOLDER.",
             )
-        name, revision, precision, chat = made_with(loaded)
+        name, revision, precision, chat = made_with(loaded, model)
         answering = load_model(
-            model or name,
+            name,
             revision=revision,
             dtype=cast("Any", dtype or precision),
             device=_device(device),
@@ -89,7 +89,7 @@ class SoftPromptLM(_Base):
                 f"{answering.name} is no language model", "Give a run that was tuned on one."
             )
         check_model(loaded.directory, prompt, answering)
-        self._weights_hash = read_provenance(loaded.directory).model["weights_hash"]
+        self._weights_hash = answering.provenance()["weights_hash"]
         self._leading, self._in_front = answering.leading, prompt.placement == "front"
         embeddings = np.array(prompt.embeddings, np.float32)
         self._virtual = torch.from_numpy(embeddings[: 0 if untouched else None]).to(

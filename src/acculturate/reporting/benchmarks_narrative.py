@@ -138,13 +138,17 @@ def _of_opinions(result: Result, naive: MethodScore, tuned: MethodScore, test: T
             f"is {_similarity(tuned.score)} instead of {_similarity(naive.score)} untouched."
         )
     moved = "nearer to" if test.gain > 0 else "farther from"
-    span = f"{LEVEL}: {interval_text((test.low, test.high), 3)}"
-    chance = "which other questions could undo"
-    if test.p is not None and test.p < _SURE:
+    if test.p is None:
+        chance = "of a single question"
+    elif test.p < _SURE:
         chance = "more than other questions would explain"
+    else:
+        chance = "which other questions could undo"
+    known = math.isfinite(test.low + test.high)
+    span = f" ({LEVEL}: {interval_text((test.low, test.high), 3)})" if known else ""
     return (
         f"Tuned, its opinions are {moved} those of people in {country}: a similarity of "
-        f"{_similarity(tuned.score)} instead of {_similarity(naive.score)}, {chance} ({span}). "
+        f"{_similarity(tuned.score)} instead of {_similarity(naive.score)}, {chance}{span}. "
         f"{country} is number {tuned.rank} of {tuned.ranked} countries; untouched it was number "
         f"{naive.rank}."
     )
@@ -157,13 +161,18 @@ def _chance_words(change: Change) -> str:
 
 
 def _about(result: Result) -> str:
-    opinions = result.kind == "opinions"
+    opinions, tuned = result.kind == "opinions", result.row("tuned")
+    target = tuned.target if opinions and tuned else None
+    people = (
+        f"people in {short(result.country)}" if target else "people in each country, their mean"
+    )
     score = {
         "choice": "Share of questions whose right option is chosen",
         "judged": "Share of questions of which every judgement is right",
-        "opinions": f"Similarity to the answers of people in {short(result.country)}, 1 minus the "
+        "opinions": f"Similarity to the answers of {people}, 1 minus the "
         "Jensen-Shannon distance to base 2",
     }.get(result.kind, "Score")
+    count = target.questions if target else result.questions
     read = "the option with the highest probability, "
     if result.how != "probability":
         read = "read from what the model writes, "
@@ -171,7 +180,7 @@ def _about(result: Result) -> str:
     if result.orders:
         order = f"averaged over {result.orders} random option orders (seed {result.seed})"
     return (
-        f"{score}: {result.questions} questions, {'' if opinions else read}{order}. Small print: 95 % interval "
+        f"{score}: {count} questions, {'' if opinions else read}{order}. Small print: 95 % interval "
         f"({short(result.interval)}). p of the tuned model against each other method: {short(result.test)}."
     )
 

@@ -95,7 +95,8 @@ class Demonstrations:
 
     def _pool(self, form: Form) -> dict[str, list[Form]]:
         """Return the forms of every item that are most like one, one for each order."""
-        language = form.language if form.language in self.instrument.languages else "en"
+        languages = self.instrument.languages
+        language = form.language if form.language in languages else next(iter(languages))
         pool = _every_form(self.instrument, language, form.label_kind)
         frames = {shown.frame for shown in pool} & {form.frame} or {pool[0].frame}
         sets = {shown.word_set for shown in pool} & {form.word_set} or {pool[0].word_set}

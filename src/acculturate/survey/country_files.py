@@ -56,7 +56,8 @@ class ScoreFile:
     Attributes:
         where: The file, for messages.
         dimensions: Keys of the columns of scores.
-        rows: Line, country and scores of each; a missing score is NaN.
+        rows: Line, country and scores of each, under the keys and under the columns' own names; a missing score
+            is NaN.
         warnings: A sentence for each code that was read as missing.
     """
 
@@ -79,7 +80,7 @@ def read_scores(path: Path) -> ScoreFile:
     lines = [line for line, _ in sheet.rows]
     names = [cells[country].strip() for _, cells in sheet.rows]
     for line, name in zip(lines, names, strict=True):
-        if not plain(name):
+        if not plain(name) or names_nothing(name, names):
             raise UsageError(
                 f"{where}, line {line} has no country", "Fill it in or take the line out."
             )
@@ -103,12 +104,14 @@ def read_scores(path: Path) -> ScoreFile:
         scores[key] = [math.nan if value in stated else value for value in known]
     if not scores:
         raise UsageError(f"{where} has no scores", "Add a column for each dimension, such as pdi.")
-    rows = zip(*scores.values(), strict=True)
+    spelt = {key: " ".join(sheet.header[columns[key]].split()) for key in scores}
+    known = {name: scores[key] for key in scores for name in _spellings(key, spelt[key])}
+    rows = zip(*known.values(), strict=True)
     return ScoreFile(
         where=where,
         dimensions=tuple(scores),
         rows=tuple(
-            (line, name, dict(zip(scores, row, strict=True)))
+            (line, name, dict(zip(known, row, strict=True)))
             for line, name, row in zip(lines, names, rows, strict=True)
         ),
         warnings=tuple(missing_sentences(codes, where)),
@@ -129,6 +132,16 @@ def number(cell: str, separator: str) -> float | None:
         value = float(text)
         return value if math.isfinite(value) else None
     return None
+
+
+def names_nothing(cell: str, column: Sequence[str]) -> bool:
+    """Return whether a cell of a column of countries stands for a missing one.
+
+    NA does, unless all others are codes of two letters, among which it is Namibia.
+    """
+    others = [other for other in column if other.lower() not in MISSING]
+    codes = bool(others) and all(len(other) == 2 for other in others)
+    return cell.lower() in MISSING and not (codes and cell.lower() == "na")
 
 
 def missing_codes(values: Iterable[float]) -> set[float]:
@@ -179,6 +192,7 @@ def _columns(sheet: Sheet, where: str) -> tuple[int, dict[str, int]]:
         columns[column] = index
     for key, names in _NAMES.items():
         called = [column for column in columns if _is_called(column, names)]
+        called = [column for column in called if re.fullmatch(names, plain(column))] or called
         if key in columns or not called:
             continue
         if len(called) > 1:
@@ -188,6 +202,13 @@ def _columns(sheet: Sheet, where: str) -> tuple[int, dict[str, int]]:
             )
         columns[key] = columns.pop(called[0])
     return country, dict(sorted(columns.items(), key=lambda item: item[1]))
+
+
+def _spellings(key: str, column: str) -> Sequence[str]:
+    """Return the keys that a column's scores go by; a survey may call a dimension as the column is called."""
+    if column.lower() == key and key in _NAMES:
+        return (key,)
+    return tuple(dict.fromkeys((key, column.lower(), column)))
 
 
 def _is_called(column: str, names: str) -> bool:

@@ -322,7 +322,7 @@ def instrument_template(key: str, *languages: str) -> str:
     known = instrument.languages
     first = next(iter(known))
     for code in languages:
-        if not re.fullmatch("[a-z]{2,3}(-[A-Za-z0-9]+)?", code):
+        if not re.fullmatch("[a-z]{2,3}(-[A-Za-z0-9]+)*", code):
             raise UsageError(f'"{code}" is no language code', "Give one such as de or pt-BR.")
     made = tuple(_warnings(instrument.languages))
     # Text, not HTML: nothing is escaped but what TOML quotes.

@@ -40,6 +40,11 @@ REFUSALS = (
 """Beginnings that count as a refusal, in lower case and with a straight apostrophe: English alone. A refusal
 in another language counts as unparsable."""
 
+_OPENING = "([*\"'" + "“‘«„（［【「『" + "\u200b\u200e\u200f\ufeff"
+_CLOSING = ")]*\"'.:,;!–—-" + "”’»“）］】」』。．、：，；！।॥،؛۔" + "\u200b\u200e\u200f\ufeff"
+"""Signs around a label or an answer's words, those of the languages that questionnaires come in too, and marks
+that are not seen."""
+
 
 @dataclass(frozen=True)
 class Parsed:
@@ -67,17 +72,19 @@ def parse_answer(text: str, form: Form) -> Parsed:
     """
     line = text.strip().split("\n")[0].strip()
     if form.word_set is not None:
-        said = line.lstrip("([*\"'").casefold()
+        said = line.lstrip(_OPENING).casefold()
         begun = [
             (len(words), option)
-            for words, option in zip(form.labels, form.options, strict=True)
-            if said.startswith(words.casefold()) and not said[len(words) :][:1].isalnum()
+            for words, option in zip(map(str.casefold, form.labels), form.options, strict=True)
+            if said.startswith(words) and not said[len(words) :][:1].isalnum()
         ]
         if begun:
             return Parsed("valid", max(begun)[1])
         return Parsed("refusal" if is_refusal(line) else "unparsable")
     for label, option in zip(form.labels, form.options, strict=True):
-        match = re.fullmatch(rf"[(\[*\"']*{label}(?![\w])(?!\.\d)[\s)\]*\"'.:,;!–—-]*(.*)", line)
+        match = re.fullmatch(
+            rf"[{re.escape(_OPENING)}]*{label}(?![\w])(?!\.\d)[\s{re.escape(_CLOSING)}]*(.*)", line
+        )
         if match and _is_option(match[1].strip(), _words(form, label)):
             return Parsed("valid", option)
     return Parsed("refusal" if is_refusal(line) else "unparsable")

@@ -19,7 +19,13 @@ from jaxtyping import Float
 from acculturate.errors import UsageError
 from acculturate.formatting import short, suggestion
 from acculturate.io import Sheet, parse_csv, read_bytes
-from acculturate.survey.country_files import COUNTRY, MISSING, missing_sentences, number
+from acculturate.survey.country_files import (
+    COUNTRY,
+    MISSING,
+    missing_sentences,
+    names_nothing,
+    number,
+)
 from acculturate.survey.country_names import country_name, plain
 from acculturate.survey.instrument import Instrument, Scale
 from acculturate.survey.sav_reader import read_sav
@@ -29,6 +35,8 @@ LARGEST_FILE = 500_000_000
 EVERYONE = "all respondents"
 """Name of the group where no column divides them."""
 
+_NO_GROUP = {*MISSING} - {"none"}
+"""Cells that name no group; "None" can be an answer, as to which religion somebody has."""
 _MISSING_ANSWERS = (9.0, 99.0, 999.0, 9999.0)
 _WHAT = "file of respondents"
 
@@ -153,13 +161,13 @@ def _groups(sheet: Sheet, by: Sequence[str], where: str) -> list[str]:
     for name in by:
         index = _place(sheet, name, where)
         cells = [" ".join(row[index].split()) for _, row in sheet.rows]
+        is_country = plain(name) in COUNTRY
         for (line, _), cell in zip(sheet.rows, cells, strict=True):
-            if cell.lower() in MISSING:
+            if names_nothing(cell, cells) if is_country else cell.lower() in _NO_GROUP:
                 raise UsageError(
                     f'{where}, {sheet.unit} {line}: {name} is "{cell}"',
                     "Fill it in, or take the row out.",
                 )
-        is_country = plain(name) in COUNTRY
         names.append([country_name(cell) if is_country else cell for cell in cells])
     return [", ".join(parts) for parts in zip(*names, strict=True)] or [EVERYONE] * len(sheet.rows)
 
@@ -195,6 +203,11 @@ def _read_text(path: Path) -> Sheet:
     return sheet
 
 
+def _shown(cell: str | float) -> str:
+    """Return a value of SPSS as a text file has it: a whole number without a point."""
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+
+
 def _read_sav(path: Path, labelled: Sequence[str]) -> Sheet:
     """Read a file of SPSS as cells of text: labels in the given columns, numbers in all others.
 
@@ -205,7 +218,7 @@ def _read_sav(path: Path, labelled: Sequence[str]) -> Sheet:
     columns: dict[str, list[str]] = {}
     for name, (values, labels) in read_sav(path).items():
         cells = (labels.get(v, v) for v in values) if name.casefold() in wanted else values
-        columns[name] = ["" if cell is None or cell != cell else str(cell) for cell in cells]
+        columns[name] = ["" if cell is None or cell != cell else _shown(cell) for cell in cells]
     rows = [(n, list(row)) for n, row in enumerate(zip(*columns.values(), strict=True), 1)]
     if not rows:
         raise UsageError(f"{_WHAT} {path} has no respondents", "Check that this is the right file.")
