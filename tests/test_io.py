@@ -4,10 +4,11 @@ import hashlib
 import json
 import os
 import tomllib
+from pathlib import Path
 
 import pytest
 
-from acculturate.errors import FailureError, UsageError
+from acculturate.errors import FailureError, UsageError, WriteError
 from acculturate.formatting import slug
 from acculturate.io import fingerprint, lock_folder, parse_plain, write_bytes
 
@@ -69,6 +70,12 @@ def test_plain_values_are_parsed():
     text = f'[{{"a": [-{2**63}, {2**63 - 1}, 1e400, true, null]}}]'
     assert parse_plain(json.loads, text) == json.loads(text)
     assert parse_plain(json.loads, "[" * 99 + "]" * 99)
+
+
+@pytest.mark.parametrize("path", [".", "/", ""])
+def test_a_folder_is_no_file_to_write(path):
+    with pytest.raises(WriteError, match="it is a folder"):
+        write_bytes(Path(path), b"x")
 
 
 def test_a_pipe_is_written_to_and_stays(tmp_path):

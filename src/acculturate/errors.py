@@ -31,5 +31,9 @@ class FailureError(AcculturateError):
     """The request was fine and the work still failed: a full disk, a damaged state, no memory."""
 
 
+class UnreachableError(FailureError):
+    """A server that does not answer now, and may later."""
+
+
 class WriteError(FailureError):
     """A file that cannot be written: a full disk, no permission."""

@@ -39,6 +39,8 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         WriteError: The disk is full or the folder cannot be written; nothing already written is lost.
     """
+    if not path.name:
+        raise WriteError(f"cannot write {path}: it is a folder", "Give the name of a file.")
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     try:
         if _is_stream(path):
@@ -136,7 +138,7 @@ def lock_folder(folder: Path, *, wait: bool = False) -> Generator[None]:
         ) from error
     except OSError as error:
         raise FailureError(
-            f"cannot write {folder / LOCK}: {error.strerror}", "Choose another --out."
+            f"cannot write {folder / LOCK}: {error.strerror}", "Check the folder's permissions."
         ) from error
     try:
         yield

@@ -150,6 +150,12 @@ def test_measure_as_files(cli: CommandLine, tmp_path: Path):
     assert json.loads((tmp_path / "new" / "profile" / "profile.json").read_text()) == shown.json
 
 
+def test_measure_looks_at_its_folder_before_it_asks(cli: CommandLine, tmp_path: Path):
+    (tmp_path / "mine.csv").write_text("mine")
+    shown = cli("measure", "-m", "fake", "--out", "mine.csv")
+    assert "mine.csv is no folder" in shown.message(2) and "asking" not in shown.err
+
+
 def test_measure_as_a_table(cli: CommandLine):
     shown = cli(
         "measure", "--model", "fake", "-c", "usa", "-t", "hofstede-2015", "--forms", "tuning"

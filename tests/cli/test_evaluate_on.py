@@ -52,6 +52,8 @@ def test_written_answers(tuned):
         (["--on", "culturalbench-easy=gone.csv"], "gone.csv does not exist"),
         (["--on", ","], "--on names nothing"),
         (["--permute", 3], "--permute is about benchmarks"),
+        (["--on", "fluency", "--respondents", 2], "--respondents is about the survey"),
+        (["--on", "fluency", "--languages", "none"], "--languages is about the survey"),
         (["--written"], "--written is about benchmarks"),
         (["--on", "acculturate-culture-easy", "--permute", -1], "-1 option orders"),
     ],

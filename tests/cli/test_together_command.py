@@ -24,6 +24,14 @@ def test_several_countries_and_a_new_one(cli: CommandLine):
     assert "one prompt" in cli("export", "both", "--out", "a", "--format", "vllm").message(2)
 
 
+def test_a_request_that_is_mended_takes_the_same_directory(cli: CommandLine):
+    both = ("-c", "China", "-c", "us", "--out", "both")
+    assert "gone" in cli(*TUNE, *both, "--init", "run", "--init-run", "gone").message(2)
+    assert cli(*TUNE, *both).code == 0
+    assert "it holds several countries" in cli("report", "both").message(2)
+    assert "such as both/china" in cli("evaluate", "both").message(2)
+
+
 def test_a_country_in_a_file_may_be_one_or_several(cli: CommandLine):
     for number, countries in enumerate(('"China"', '["China", "India"]')):
         Path("mine.toml").write_text(

@@ -3,6 +3,8 @@
 import json
 import re
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,6 +66,16 @@ def test_pairs_are_blind_balanced_and_their_key_fits(runs, questions, tmp_path):
     uses = Counter(pair.question for pair in pairs)
     assert set(uses.values()) <= {1, 2} and len(uses) == 40
     assert (tmp_path / "rating" / "key.json").stat().st_mode & 0o077 == 0
+
+
+def test_questions_with_marks_of_direction_can_be_reported(runs, questions, tmp_path, monkeypatch):
+    texts = [q.model_copy(update={"text": f"\u202b{q.text}"}) for q in questions.questions]
+    marked = questions.model_copy(update={"questions": tuple(texts)})
+    monkeypatch.chdir(runs[0].directory)
+    inside = replace(runs[0], directory=Path())
+    prepare([inside], Writer(), marked, pairs=60, out=tmp_path / "rating")
+    key = read_key(tmp_path / "rating", read_pairs(tmp_path / "rating"))
+    assert {variant.name for variant in key.variants} == {NAIVE, AGAIN, PERSONA, "china"}
 
 
 def test_the_same_seed_gives_the_same_files_and_another_seed_other_ones(runs, questions, tmp_path):

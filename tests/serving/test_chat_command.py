@@ -61,9 +61,11 @@ def test_too_long_a_question_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tiny: LanguageModel
 ):
     on_tiny_model(monkeypatch, tiny)
-    monkeypatch.setattr(sys, "stdin", io.StringIO("why? " * 5000))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("why? " * 5000 + "\nWho decides?\n"))
     assert chat() == 2
-    assert "there is room for" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "there is room for" in said.err and "not answered" in said.err
+    assert len(said.out.splitlines()) == len(NAMES)  # the next one is answered
 
 
 def test_a_setting_out_of_range_is_refused(capsys: pytest.CaptureFixture[str]):

@@ -92,6 +92,14 @@ def test_one_more_language_asks_only_that(run):
     assert [row["key"] for row in found.parts["held_out"]["rows"]][-2:] == ["ar", "hi"]
 
 
+def test_fewer_languages_take_nothing_away(run):
+    evaluate(run, FakeModel(), languages=["ar", "hi"])
+    before = files(run)
+    assert evaluate(run, FakeModel(), languages=["hi"]).computed == ()
+    assert evaluate(run, FakeModel(), languages=[]).computed == ()
+    assert files(run) == before
+
+
 def test_another_seed_or_a_damaged_file_is_made_anew(run):
     evaluate(run, FakeModel())
     kept = files(run)
@@ -191,8 +199,9 @@ def test_behaviour_stands_beside_the_survey(run, tmp_path):
         found["wanted"]["pdi"] == wanted["pdi"] - run.summary.method("naive").tuning.scores["pdi"]
     )
     assert len(found["replies"]) == 24
-    unwritten = evaluate(run, FakeModel(), languages=[], generated=False)
-    assert unwritten.computed == ("behaviour",) and not unwritten.parts["behaviour"]["replies"]
+    # What was written stays where it is not asked for again.
+    again = evaluate(run, FakeModel(), languages=[], generated=False)
+    assert again.computed == () and again.parts["behaviour"] == found
 
 
 def test_actions_are_not_chosen_by_letters_that_say_nothing_in_the_survey(run):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tuning_runs import BUDGET, HIDDEN, TOY, Interrupter, contents, read_json, tune_toy
 
-from acculturate.errors import FailureError
+from acculturate.errors import FailureError, UnreachableError
 from acculturate.metrics.guard import make_guard
 from acculturate.metrics.texts import TUNING_PASSAGES, TUNING_TEXTS
 from acculturate.model import Exchange, FakeModel, Query
@@ -54,6 +54,16 @@ SEARCHES = {
     "l-shade": lambda: LSHADE(240, 12),
     "de": lambda: DifferentialEvolution(12),
 }
+
+
+def test_a_lost_connection_ends_a_run_before_its_guard_is_written(tmp_path: Path) -> None:
+    class Lost(WritesJunk):
+        def reply(self, questions: Any, prompt: Any = None, **options: Any) -> tuple[str, ...]:
+            raise UnreachableError("the server does not answer")
+
+    with pytest.raises(UnreachableError, match="does not answer"):
+        open_guard(tmp_path, Lost(), TOY, Settings())
+    assert not (tmp_path / GUARD).exists()
 
 
 @pytest.mark.parametrize("name", SEARCHES)

@@ -92,12 +92,20 @@ def _answer_lines(ask: Callable[[str], Iterator[Answers]]) -> None:
         raise UsageError("standard input is closed", "Give questions, a line each.")
     if isinstance(sys.stdin, TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")
+    refused = False
     for line in sys.stdin:
         if not line.strip():
             continue
-        *_, answers = ask(line.strip())
+        try:
+            *_, answers = ask(line.strip())
+        except UsageError as error:  # such as a question that is too long
+            refused = True
+            terminal.say_error(error)
+            continue
         for name, answer in answers.items():
             print(f"{name}: {' '.join(answer.split())}", flush=True)
+    if refused:
+        raise UsageError("some questions were not answered", "Mend those that are named above.")
 
 
 def _answer_typed(ask: Callable[[str], Iterator[Answers]]) -> None:

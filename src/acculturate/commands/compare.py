@@ -63,6 +63,7 @@ def compare(
                 )
             )
         say_asked(answering)
+        del answering  # never two at once
     result = ac.compare_profiles(
         profiles[0], profiles[1], survey, target=target, scoring=scoring, seed=seed
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,18 @@ def evaluate(
         table: CSV file of the runs' country scores, where they do not come with the package.
         scenarios: TOML file of everyday situations, where none come with the package (docs/behaviour.md).
     """
+    survey_alone = {
+        "--languages": languages != "all",
+        "--respondents": respondents,
+        "--no-generated": not generated,
+        "--scenarios": scenarios,
+    }
+    for name, given in survey_alone.items():
+        if given and on is not None:
+            raise UsageError(
+                f"{name} is about the survey, and --on asks other questions alone",
+                "Leave it out, or evaluate a second time without --on.",
+            )
     loaded = [ac.Run.load(run, any_model=any_model) for run in runs]
     ask = _read_outside(on, texts, permute, written) or partial(
         _ask_other_ways,
@@ -72,7 +84,7 @@ def evaluate(
         respondents=respondents,
         scenarios=scenarios,
     )
-    load_once = cache(
+    load_once = _keeping_the_last(
         partial(load, device=device, trust_remote_code=trust_remote_code, embeddings=embeddings)
     )
     results = _ask_runs(loaded, ask, model, load_once, quiet=as_json)
@@ -81,7 +93,10 @@ def evaluate(
     display.print_result(as_json, value, lambda: display.show_lines(sentences))
     _check_asked(results)
     if not as_json:
-        terminal.say(f"`acculturate report {shlex.join(map(str, runs))}` shows all of it.")
+        folders = {run.directory.resolve().parent for run in loaded}
+        out = ["--out", "report.html"] if len(folders) > 1 else []
+        showing = shlex.join(["acculturate", "report", *map(str, runs), *out])
+        terminal.say(f"`{showing}` shows all of it.")
 
 
 def _ask_runs(
@@ -108,6 +123,19 @@ def _ask_runs(
         if not quiet:
             display.show_evaluation(read_run(run.directory), results[-1])
     return results
+
+
+def _keeping_the_last(load: Callable[..., AnswerModel]) -> Callable[..., AnswerModel]:
+    """Load a model once for all runs in a row that are of it, and never hold two."""
+    kept: dict[tuple[Any, ...], AnswerModel] = {}
+
+    def once(*named: Any, chat: str) -> AnswerModel:
+        if (*named, chat) not in kept:
+            kept.clear()
+            kept[*named, chat] = load(*named, chat=chat)
+        return kept[*named, chat]
+
+    return once
 
 
 def _check_asked(results: Sequence[dict[str, Any]]) -> None:

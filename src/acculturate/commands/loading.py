@@ -102,9 +102,10 @@ def load_variants(
     from acculturate.evaluation.evaluate import made_with
     from acculturate.model import LanguageModel
 
-    name, revision, own, chat = made_with(runs[0]) if runs else ("", None, "auto", "auto")
+    made = made_with(runs[0], model) if runs else (model or "", None, "auto", "auto")
+    name, revision, own, chat = made
     precision = own if dtype == "auto" else dtype
-    answering = load(model or name, revision, precision, device, trust_remote_code, chat)
+    answering = load(name, revision, precision, device, trust_remote_code, chat)
     if not isinstance(answering, LanguageModel):
         raise UsageError(f"{answering.name} writes no text", "Give a language model.")
     return answering, serving.load_variants(answering, runs)

@@ -12,7 +12,7 @@ import acculturate as ac
 from acculturate import display
 from acculturate.commands.loading import asking, load, load_scored, say_asked, say_warnings
 from acculturate.commands.options import Dtype, Seed, Split, takes_settings
-from acculturate.errors import AcculturateError
+from acculturate.errors import AcculturateError, UsageError
 from acculturate.metrics.measure import Profile
 from acculturate.model import Chat
 from acculturate.model.remote.patience import Patience
@@ -63,6 +63,8 @@ def measure(
     from acculturate.metrics.measure import choose_forms
     from acculturate.runs import load_prompt, read_config
 
+    if out is not None and out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is no folder", "Give --out a folder for the profile's files.")
     scoring, countries, target = load_scored(instrument, table, country, settings)
     survey = scoring.instrument
     asked = choose_forms(survey, forms, settings["language"], labels)
@@ -102,11 +104,11 @@ def measure(
         display.print_result(as_json, counts, lambda: print(counting.sentence))
         return
     say_asked(answering)
-    if out is not None:
-        ac.write_profile(result, survey, out, target)
     display.print_result(
         as_json, result.to_dict(), lambda: display.show_profile(result, survey, target)
     )
+    if out is not None:
+        ac.write_profile(result, survey, out, target)
 
 
 def _with_responsiveness(

@@ -45,8 +45,8 @@ def prepare(
 
     asked = load_questions(questions)
     loaded = [ac.Run.load(run, any_model=any_model) for run in runs]
-    name, revision, dtype, chat = made_with(loaded[0])
-    answering = load(model or name, revision, dtype, device, trust_remote_code, chat)
+    name, revision, dtype, chat = made_with(loaded[0], model)
+    answering = load(name, revision, dtype, device, trust_remote_code, chat)
     made = prepare_pairs(loaded, answering, asked, pairs=pairs, out=out, seed=seed)
     value = {
         "folder": str(made.folder),

@@ -130,7 +130,7 @@ def export(
             "Use --format peft, or export the run directory of one country.",
         )
     config = read_model(run) if together else read_run(run).config.model
-    name, revision = model or config.name, config.revision or None
+    name, revision = model or config.name, None if model else config.revision or None
     answering = load(name, revision, "float32", device, trust_remote_code, config.chat)
     language_model = cast("LanguageModel", answering)
     if together:

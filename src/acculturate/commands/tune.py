@@ -89,9 +89,11 @@ def tune(
     _show(runs, as_json)
     if not as_json:
         own = (("--instrument", instrument, instrument_names()), ("--table", table, table_names()))
-        files = [part for name, file, names in own if file not in names for part in (name, file)]
+        needed = [part for name, file, names in own if file not in names for part in (name, file)]
+        needed += ["--embeddings", embeddings] if embeddings else []
+        needed += ["--trust-remote-code"] if trust_remote_code else []
         asking = shlex.join(
-            ["acculturate", "evaluate", *(str(run.directory) for run in runs), *files]
+            ["acculturate", "evaluate", *(str(run.directory) for run in runs), *needed]
         )
         terminal.say(f"`{asking}` asks what the search never saw.")
 

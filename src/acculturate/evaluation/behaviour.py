@@ -51,9 +51,12 @@ def evaluate_behaviour(
         key: run.summary.baselines[key] for key in ("persona",) if key in run.summary.baselines
     }
     personas = {key: Line(text) for key, text in lines.items()}
-    parts = [scenarios.model_dump(), asdict(settings), lines, written, MAX_TOKENS]
-    parts += [] if letters else ["no letters"]
-    parts += ["its line as in a chat"] if run.soft_prompt.line else []
+    more = [] if letters else ["no letters"]
+    more += ["its line as in a chat"] if run.soft_prompt.line else []
+
+    def mark(written: bool) -> str:
+        asked = [scenarios.model_dump(), asdict(settings), lines, written, MAX_TOKENS]
+        return fingerprint("behaviour", *asked, *more)
 
     def make() -> Behaviour:
         rows: list[BehaviourRow] = []
@@ -79,7 +82,11 @@ def evaluate_behaviour(
             letters=letters,
         )
 
-    memo.once("behaviour", make, fingerprint=fingerprint("behaviour", *parts))
+    there = memo.read("behaviour") or {}
+    if written or there.get("fingerprint") != mark(
+        True
+    ):  # else it holds all that is asked for, and more
+        memo.once("behaviour", make, fingerprint=mark(written))
 
 
 def behaviour_settings(summary: Evaluation, seed: int) -> BehaviourSettings:

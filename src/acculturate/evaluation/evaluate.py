@@ -120,10 +120,13 @@ def evaluate(
         )
     loaded = run if isinstance(run, Run) else Run.load(run)
     inputs = read_inputs(loaded, model, instrument, table, seed)
+    ways = inputs.instrument, inputs.tuning, inputs.language
     others = other_languages(inputs.instrument, inputs.language, languages)
-    sets = form_sets(inputs.instrument, inputs.tuning, inputs.language, others)
+    sets = form_sets(*ways, others)
+    rest = [code for code in inputs.instrument.languages if code not in (inputs.language, *others)]
+    unasked = [form_set for form_set in form_sets(*ways, rest) if form_set.key in rest]
     own = None if scenarios is None else load_scenarios(inputs.instrument, scenarios)
-    checks = _RunChecks(loaded, model, inputs, sets)
+    checks = _RunChecks(loaded, model, inputs, sets, unasked)
     with lock_folder(loaded.directory):
         checks.held_out()
         checks.responsiveness()
@@ -160,9 +163,15 @@ class _RunChecks(FormChecks):
     """The checks of one run, each with its file."""
 
     def __init__(
-        self, run: Run, model: AnswerModel, inputs: RunInputs, sets: Sequence[FormSet]
+        self,
+        run: Run,
+        model: AnswerModel,
+        inputs: RunInputs,
+        sets: Sequence[FormSet],
+        unasked: Sequence[FormSet],
     ) -> None:
-        super().__init__(Memo(run.directory / "evaluation"), model, run.soft_prompt, inputs, sets)
+        memo = Memo(run.directory / "evaluation")
+        super().__init__(memo, model, run.soft_prompt, inputs, sets, unasked)
         self._run = run
 
     def responsiveness(self) -> None:

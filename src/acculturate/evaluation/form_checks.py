@@ -53,6 +53,7 @@ class FormChecks:
         treatment: What moves its answers.
         inputs: What it was made for.
         sets: The ways of asking.
+        unasked: Further ways: what is known of them stays, and no more is asked.
     """
 
     def __init__(
@@ -62,10 +63,12 @@ class FormChecks:
         treatment: Treatment,
         inputs: RunInputs,
         sets: Sequence[FormSet],
+        unasked: Sequence[FormSet] = (),
     ) -> None:
         self.memo = memo
         self._model, self._treatment, self._inputs = model, treatment, inputs
         self._sets = {form_set.key: form_set for form_set in sets}
+        self._unasked = tuple(unasked)
         self._compared: dict[str, Comparison] = {}
         self._mark = _mark(treatment, self._sets[HEADLINE].forms)
 
@@ -79,10 +82,10 @@ class FormChecks:
         wanted = self._wanted(record)
         since = None if wanted is None else wanted.tolist()
         rows: list[HeldOutRow] = []
-        for form_set in self._sets.values():
+        for form_set in (*self._sets.values(), *self._unasked):
             forms = form_fingerprint(form_set.forms)
             inputs = self.fingerprint("row", form_set.key, forms, since)
-            if inputs not in kept:
+            if inputs not in kept and form_set.key in self._sets:
                 with self.memo.attempt(f"asked:{form_set.key}", form_set.label.removeprefix("…")):
                     kept[inputs] = list(self._rows(form_set, inputs, wanted))
                     self.memo.note("held_out")

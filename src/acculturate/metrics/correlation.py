@@ -61,9 +61,8 @@ def correlate(groups: Sequence[Pairs], rng: np.random.Generator) -> Correlation:
     runs = sum(map(len, kept))
     needed = FEWEST + max(0, len(kept) - 1)
     if runs < needed:
-        return Correlation(
-            runs, len(kept), None, None, f"{runs} runs are too few, it takes {needed}"
-        )
+        why = f"{runs} runs are too few, it takes {needed}" if kept else "no country has two runs"
+        return Correlation(runs, len(kept), None, None, why)
     whole = _coefficients(kept)
     if not np.isfinite(whole).all():
         return Correlation(runs, len(kept), None, None, "one of the two is the same in all runs")

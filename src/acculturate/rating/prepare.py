@@ -16,6 +16,7 @@ import numpy as np
 
 from acculturate.arguments import Seed, checked
 from acculturate.errors import UsageError
+from acculturate.formatting import visible
 from acculturate.io import LOCK, check_free, lock_folder
 from acculturate.metrics.questions import Questions
 from acculturate.model import AnswerModel, ProseModel
@@ -93,7 +94,7 @@ def prepare(
     variants = _variants(runs, line, generators)
     drawn = _draw_pairs([v.name for v in variants], len(questions.questions), pairs, rng)
     texts = [question.text for question in questions.questions]
-    prompts = {run.directory.name: run.soft_prompt for run in runs}
+    prompts = {run.directory.resolve().name: run.soft_prompt for run in runs}
     asked = [
         Asked(variant, prompts.get(variant.name), texts[at], at)
         for variant in variants
@@ -108,7 +109,9 @@ def prepare(
         first, second = rng.permutation(names).tolist()
         mark = rng.bytes(6).hex()
         said = answers[first, question], answers[second, question]
-        made.append(Pair(mark, country, texts[question], *said))
+        # As they are read back from the file.
+        shown = visible(country), visible(texts[question])
+        made.append(Pair(mark, *shown, *said))
         origins[mark] = Origin(first, second, questions.questions[question].domain)
     key = Key(
         fingerprint=mark_of(made),
@@ -134,7 +137,7 @@ def _check_runs(runs: Sequence[Run]) -> str:
             f"the runs are of {', '.join(countries) or 'no country'}, and raters judge what is typical of one",
             "Prepare a folder for each country.",
         )
-    names = [run.directory.name for run in runs]
+    names = [run.directory.resolve().name for run in runs]
     for name in names:
         if names.count(name) > 1 or name in (NAIVE, AGAIN, PERSONA):
             raise UsageError(f'two variants are called "{name}"', "Rename the run's directory.")
@@ -152,7 +155,7 @@ def _variants(
         Variant(PERSONA, "persona", next(seeds), line=line),
         *(
             Variant(
-                run.directory.name,
+                run.directory.resolve().name,
                 "tuned",
                 next(seeds),
                 run=str(run.directory.resolve()),

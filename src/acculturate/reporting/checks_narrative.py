@@ -134,7 +134,7 @@ def _readable(check: Generated) -> str:
 def other_surveys(run: RunRecords) -> str | None:
     """Say whether surveys that the search knew nothing of agree."""
     searched = run.config.survey.searched
-    parts = [_in_survey(check) for check in run.checks.surveys]
+    parts = [_in_survey(check, check.instrument in searched) for check in run.checks.surveys]
     parts += [
         f"{short(check.title)} was in the objective, so that it checks new forms and not another survey."
         for check in run.checks.surveys
@@ -193,7 +193,7 @@ def sentences(run: RunRecords) -> tuple[str, ...]:
     return tuple(sentence for sentence in parts if sentence is not None)
 
 
-def _in_survey(check: SurveyCheck) -> str:
+def _in_survey(check: SurveyCheck, searched: bool) -> str:
     digits, title = digits_for(check.target.values()), short(check.title)
     if not math.isfinite(check.gain):
         return f"Asked {title}, the model gave answers that are not finite."
@@ -202,8 +202,9 @@ def _in_survey(check: SurveyCheck) -> str:
         chance = ", and other forms could undo that"
         if check.gain_interval[0] > 0 or check.gain_interval[1] < 0:
             chance = ", more than other forms would explain"
+    where = f"In {title}" if searched else f"In a survey that the search knew nothing of ({title})"
     return (
-        f"In a survey that the search knew nothing of ({title}), the tuned model is "
+        f"{where}, the tuned model is "
         f"{loss_text(check.tuned.loss, digits)} from {short(check.country)} instead of "
         f"{loss_text(check.naive.loss, digits)} untouched: it moved "
         f"{'towards' if check.gain > 0 else 'away from'} it{chance}."

@@ -13,8 +13,6 @@ from .inputs import Lessons as Lessons
 from .inputs import OwnAnswers as OwnAnswers
 from .inputs import Provenance as Provenance
 from .inputs import SurveySettings as SurveySettings
-from .multitask import MULTITASK as MULTITASK
-from .multitask import SETTINGS as SETTINGS
 from .multitask import MultitaskPrompt as MultitaskPrompt
 from .multitask import load_multitask as load_multitask
 from .multitask import multitask_tensors as multitask_tensors
@@ -43,9 +41,11 @@ from .store import CONTENT as CONTENT
 from .store import DONE as DONE
 from .store import FRONTIER as FRONTIER
 from .store import GUARD as GUARD
+from .store import MULTITASK as MULTITASK
 from .store import PROVENANCE as PROVENANCE
 from .store import RATED as RATED
 from .store import REFUSED as REFUSED
+from .store import SETTINGS as SETTINGS
 from .store import STATE as STATE
 from .store import SUMMARY as SUMMARY
 from .store import TEACHER as TEACHER

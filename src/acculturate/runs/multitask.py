@@ -20,9 +20,9 @@ from acculturate.io import write_bytes
 from acculturate.model.soft_prompt import Placement, SoftPrompt, in_order
 from acculturate.record_files import parse_record, read_toml
 from acculturate.runs.inputs import ModelSettings
+from acculturate.runs.store import MULTITASK, SETTINGS
 from acculturate.search import SharedPrompt, Sharing
 
-MULTITASK, SETTINGS = "multitask.safetensors", "multitask.toml"
 TENSORS = "prompt_embeddings", "prefix_task_cols", "prefix_task_rows"
 
 

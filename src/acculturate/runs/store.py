@@ -49,6 +49,8 @@ T = TypeVar("T")
 
 CONFIG, PROVENANCE, HISTORY = "config.toml", "provenance.json", "history.jsonl"
 STATE, BEST, DONE = "state.npz", "best.safetensors", "DONE.json"
+MULTITASK, SETTINGS = "multitask.safetensors", "multitask.toml"
+"""Of countries that are tuned together: what they share."""
 GUARD, TEACHER = "guard.json", "teacher.json"
 """What the untouched model, and a teacher, wrote for the search; the teacher where there is one."""
 SUMMARY, FRONTIER = "evaluation/summary.json", "evaluation/frontier.json"
@@ -223,7 +225,7 @@ def read_checks(folder: Path) -> Checks:
             refused=refused.refusals if refused else (),
         )
     except FailureError as error:
-        again = "Delete that file; `acculturate evaluate` makes it again."
+        again = "Delete that file; the command that made it makes it again."
         raise FailureError(str(error), again) from error
 
 
@@ -378,7 +380,12 @@ class Memo:
 def _check_run(path: Path) -> None:
     if not (path / CONFIG).is_file():
         why = "it holds no config.toml" if path.is_dir() else "there is no such directory"
+        why = "it is a file" if path.is_file() else why
         hint = "Give the directory that `acculturate tune` made, not one above or below it."
+        if (path / MULTITASK).is_file():
+            why = "it holds several countries, tuned together"
+            one = min(path.glob("*/"), default=path / "COUNTRY")
+            hint = f"Give the directory of one of them, such as {one}."
         if (path / "profile.json").is_file():
             why = "it holds a profile of `acculturate measure`"
             hint = "Its figure and its table are in it: profile.pdf and profile.tex."

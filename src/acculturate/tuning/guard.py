@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from acculturate.errors import AcculturateError
+from acculturate.errors import AcculturateError, UnreachableError, WriteError
 from acculturate.metrics.guard import Guard, make_guard, write_own_answers
 from acculturate.metrics.texts import GUARD_QUESTIONS
 from acculturate.model.answers import AnswerModel, ProseModel
@@ -24,7 +24,7 @@ def open_guard(
     """Return the guard of a run, and write down what the untouched model answers where it is new.
 
     Raises:
-        FailureError: What is there is damaged, or cannot be written.
+        FailureError: What is there is damaged or cannot be written, or the model does not answer now.
     """
     if settings.guard == "sentences":
         return make_guard("sentences")
@@ -43,6 +43,8 @@ def _write_answers(model: AnswerModel, instrument: Instrument, settings: Setting
     try:
         if isinstance(model, ProseModel):
             return OwnAnswers(write_own_answers(model, questions, settings.seed))
+    except (UnreachableError, WriteError):
+        raise
     except AcculturateError as error:
         warnings.warn(f"the guard reads no answers of the model's own: {error}", stacklevel=2)
     return OwnAnswers(())

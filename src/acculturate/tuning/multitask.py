@@ -8,8 +8,8 @@ again, the same.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from acculturate import progress
 from acculturate.arguments import checked
 from acculturate.errors import UsageError
 from acculturate.formatting import slug
+from acculturate.io import LOCK
 from acculturate.metrics.measure import default_table
 from acculturate.model.answers import AnswerModel, DifferentiableModel
 from acculturate.model.asking import provenance
@@ -114,6 +115,7 @@ def tune_together(
         shared = held.enter_context(
             open_resumable(Path(out), SETTINGS, "multitask tuning", config, resume=resume)
         )
+        held.enter_context(_left_empty(shared.path, folders))
         directories = [
             held.enter_context(open_run(folder, task.config(about, optimizer), resume=True))
             for folder, task in zip(folders, tasks, strict=True)
@@ -129,6 +131,21 @@ def tune_together(
                 reason = loop.run(on_generation)
                 loop.finish(about, reason)
         return tuple(Run.load(folder) for folder in folders)
+
+
+@contextmanager
+def _left_empty(path: Path, folders: Sequence[Path]) -> Generator[None]:
+    """Leave nothing behind a request that is refused before its first generation: it may be mended."""
+    try:
+        yield
+    except UsageError:
+        if not (path / STATE).is_file():
+            (path / SETTINGS).unlink(missing_ok=True)
+            for folder in folders:
+                if [each.name for each in folder.glob("*")] == [LOCK]:
+                    (folder / LOCK).unlink()
+                    folder.rmdir()
+        raise
 
 
 class TogetherLoop:

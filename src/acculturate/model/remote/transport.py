@@ -19,7 +19,12 @@ from typing import Any, TypeVar, cast
 
 import httpx2
 
-from acculturate.errors import AcculturateError, FailureError, UsageError
+from acculturate.errors import (
+    AcculturateError,
+    FailureError,
+    UnreachableError,
+    UsageError,
+)
 from acculturate.formatting import first_line, seconds_text, short, visible
 from acculturate.model.remote.address import Address
 from acculturate.model.remote.cache import AnswerCache
@@ -223,14 +228,14 @@ class Transport:
                 if error.is_fault and attempt == faults:
                     raise RequestRefusedError(f"{self._shown} {reason}") from error
             if asked is not None and asked > patience.longest_wait:
-                raise FailureError(
+                raise UnreachableError(
                     f"{self._shown} {reason}, and asks to be left alone for {seconds_text(asked)}",
                     f"Wait that long. {_KEPT}",
                 )
             backoff = min(patience.longest_wait, patience.first_wait * 2 ** (attempt - 1))
             wait = max(asked or 0.0, backoff * random.uniform(0.5, 1.0))
         times = f", {attempts} times in a row" if attempts > 1 else ""
-        raise FailureError(
+        raise UnreachableError(
             f"{self._shown} {reason}{times}",
             f"Check the address (most base URLs end in /v1), the server and its log. {_KEPT}",
         )
@@ -255,7 +260,7 @@ class Transport:
                         )
         except httpx2.ConnectError as error:
             if not self._reached:
-                raise FailureError(
+                raise UnreachableError(
                     f"{self._shown} cannot be reached: {first_line(error)}",
                     "Start the server, or check the address: most base URLs end in /v1.",
                 ) from error
