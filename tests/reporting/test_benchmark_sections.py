@@ -130,7 +130,8 @@ def test_what_is_read_is_what_was_written(made):
     found = read_run(made).checks.benchmarks
     for one in found:
         file = made / "evaluation" / "benchmarks" / f"{one.benchmark}.json"
-        assert json.loads(json.dumps(asdict(one))) == json.loads(file.read_text())
+        held = json.dumps(asdict(one))  # a single question has no interval: NaN, in the file null
+        assert json.loads(held, parse_constant=lambda _: None) == json.loads(file.read_text())
     assert [one.benchmark for one in found] == [
         "acculturate-culture-hard",
         "global-opinions",
