@@ -225,7 +225,10 @@ def read_checks(folder: Path) -> Checks:
             refused=refused.refusals if refused else (),
         )
     except FailureError as error:
-        again = "Delete that file; the command that made it makes it again."
+        again = (
+            "Delete that file; `acculturate evaluate` makes it again, benchmarks and fluency with --on, and "
+            f"`acculturate rate report` makes {RATED}.json."
+        )
         raise FailureError(str(error), again) from error
 
 
