@@ -6,7 +6,7 @@ In: the path of such a file. Out: a `QuestionSet` whose questions have one right
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,7 +25,7 @@ from acculturate.formatting import slug
 from acculturate.io import parse_toml, read_bytes
 from acculturate.schema import Section, Text, fault, validated
 from acculturate.survey import country_name
-from acculturate.survey.country_files import names_nothing
+from acculturate.survey.country_files import missing_names
 
 Answer = Literal["label", "index", "number", "text"]
 """A right option is given by its letter, its place from 0 or from 1, or its own words."""
@@ -89,10 +89,10 @@ def _questions(columns: _Columns, file: Path, answer: Answer) -> tuple[Question,
     single = (columns.question, columns.answer, columns.country, columns.id, columns.weight)
     table.need(*columns.options, *filter(None, single))
     place = columns.country
-    places = [row.text(place, empty=True) for row in table.rows] if place else []
+    nowhere = missing_names([row.text(place, empty=True) for row in table.rows] if place else [])
     questions: dict[object, tuple[Row, Question]] = {}
     for row in table.rows:
-        question = _question(row, columns, answer, places)
+        question = _question(row, columns, answer, nowhere)
         # A question that stands in the file twice would count twice.
         content = (question.text, question.options, question.country)
         first, _ = questions.setdefault(content, (row, question))
@@ -105,12 +105,12 @@ def _questions(columns: _Columns, file: Path, answer: Answer) -> tuple[Question,
     return tuple(question for _, question in questions.values())
 
 
-def _question(row: Row, columns: _Columns, answer: Answer, places: Sequence[str]) -> Question:
+def _question(row: Row, columns: _Columns, answer: Answer, nowhere: Collection[str]) -> Question:
     options = _options(row, columns.options)
     check_options(options, row.where)
     right = _right_option(row, columns.answer, options, answer)
     country = row.text(columns.country, empty=True) if columns.country else ""
-    country = "" if names_nothing(country, places) else country
+    country = "" if country.lower() in nowhere else country
     weight = row.number(columns.weight) if columns.weight else 1.0
     if weight <= 0:
         raise UsageError(f"{row.where}: a weight of {weight:g}", "Write a number above 0.")

@@ -79,8 +79,9 @@ def read_scores(path: Path) -> ScoreFile:
     country, columns = _columns(sheet, where)
     lines = [line for line, _ in sheet.rows]
     names = [cells[country].strip() for _, cells in sheet.rows]
+    nothing = missing_names(names)
     for line, name in zip(lines, names, strict=True):
-        if not plain(name) or names_nothing(name, names):
+        if not plain(name) or name.lower() in nothing:
             raise UsageError(
                 f"{where}, line {line} has no country", "Fill it in or take the line out."
             )
@@ -104,14 +105,15 @@ def read_scores(path: Path) -> ScoreFile:
         scores[key] = [math.nan if value in stated else value for value in known]
     if not scores:
         raise UsageError(f"{where} has no scores", "Add a column for each dimension, such as pdi.")
-    spelt = {key: " ".join(sheet.header[columns[key]].split()) for key in scores}
-    known = {name: scores[key] for key in scores for name in _spellings(key, spelt[key])}
-    rows = zip(*known.values(), strict=True)
+    named = {
+        name: scores[key] for key in scores for name in _spellings(key, sheet.header[columns[key]])
+    }
+    rows = zip(*named.values(), strict=True)
     return ScoreFile(
         where=where,
         dimensions=tuple(scores),
         rows=tuple(
-            (line, name, dict(zip(known, row, strict=True)))
+            (line, name, dict(zip(named, row, strict=True)))
             for line, name, row in zip(lines, names, rows, strict=True)
         ),
         warnings=tuple(missing_sentences(codes, where)),
@@ -134,14 +136,14 @@ def number(cell: str, separator: str) -> float | None:
     return None
 
 
-def names_nothing(cell: str, column: Sequence[str]) -> bool:
-    """Return whether a cell of a column of countries stands for a missing one.
+def missing_names(column: Sequence[str]) -> frozenset[str]:
+    """Return the cells, in lower case, that stand for a missing country in a column of countries.
 
     NA does, unless all others are codes of two letters, among which it is Namibia.
     """
-    others = [other for other in column if other.lower() not in MISSING]
-    codes = bool(others) and all(len(other) == 2 for other in others)
-    return cell.lower() in MISSING and not (codes and cell.lower() == "na")
+    others = [cell for cell in column if cell.lower() not in MISSING]
+    codes = bool(others) and all(len(cell) == 2 for cell in others)
+    return frozenset(MISSING) - ({"na"} if codes else set())
 
 
 def missing_codes(values: Iterable[float]) -> set[float]:
@@ -206,9 +208,10 @@ def _columns(sheet: Sheet, where: str) -> tuple[int, dict[str, int]]:
 
 def _spellings(key: str, column: str) -> Sequence[str]:
     """Return the keys that a column's scores go by; a survey may call a dimension as the column is called."""
-    if column.lower() == key and key in _NAMES:
+    spelt = " ".join(column.split())
+    if spelt.lower() == key and key in _NAMES:
         return (key,)
-    return tuple(dict.fromkeys((key, column.lower(), column)))
+    return tuple(dict.fromkeys((key, spelt.lower(), spelt)))
 
 
 def _is_called(column: str, names: str) -> bool:

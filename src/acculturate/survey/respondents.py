@@ -22,8 +22,8 @@ from acculturate.io import Sheet, parse_csv, read_bytes
 from acculturate.survey.country_files import (
     COUNTRY,
     MISSING,
+    missing_names,
     missing_sentences,
-    names_nothing,
     number,
 )
 from acculturate.survey.country_names import country_name, plain
@@ -162,8 +162,9 @@ def _groups(sheet: Sheet, by: Sequence[str], where: str) -> list[str]:
         index = _place(sheet, name, where)
         cells = [" ".join(row[index].split()) for _, row in sheet.rows]
         is_country = plain(name) in COUNTRY
+        nothing = missing_names(cells) if is_country else _NO_GROUP
         for (line, _), cell in zip(sheet.rows, cells, strict=True):
-            if names_nothing(cell, cells) if is_country else cell.lower() in _NO_GROUP:
+            if cell.lower() in nothing:
                 raise UsageError(
                     f'{where}, {sheet.unit} {line}: {name} is "{cell}"',
                     "Fill it in, or take the row out.",
