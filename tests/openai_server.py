@@ -34,6 +34,7 @@ class Endpoint:
         self.completions = self.chat = self.echo = True
         self.prompt_logprobs = False
         self.top = 20
+        self.refused: tuple[str, ...] = ()
         self.answers: list[str] = ["1"]
         self.edit: Callable[[dict[str, Any]], Any] = lambda answer: answer
         vars(self).update(options)
@@ -170,6 +171,8 @@ def serving(endpoint: Endpoint) -> Generator[Endpoint]:
                 says(b'{"error": {"message": "not here"}}', 404)(self)
             elif max(body.get("top_logprobs", 0), int(body.get("logprobs") or 0)) > endpoint.top:
                 says(b'{"error": {"message": "too many logprobs"}}', 400)(self)
+            elif any(body.get(field, 1) != 1 for field in endpoint.refused):
+                says(b'{"error": {"message": "not supported"}}', 400)(self)
             else:
                 self._send(endpoint.edit(endpoint.reply(self.path, body)))
 

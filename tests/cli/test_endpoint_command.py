@@ -29,7 +29,7 @@ def measured(cli: CommandLine, endpoint: Endpoint, *more: str) -> Result:
 def test_the_same_measurement_again_needs_no_server(cli: CommandLine) -> None:
     with serving(Endpoint()) as endpoint:
         first = measured(cli, endpoint)
-        assert first.code == 0 and "140 requests were sent" in first.err
+        assert first.code == 0 and "141 requests were sent" in first.err
     again = measured(cli, endpoint)
     assert again.code == 0 and again.out == first.out and "0 requests were sent" in again.err
     assert "0 requests would be sent" in measured(cli, endpoint, "--dry-run").out

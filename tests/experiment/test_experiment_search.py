@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 from experiment_runs import PLAN, run, tables
 
+from acculturate.errors import FailureError
+from acculturate.experiment import Cell
+from acculturate.experiment.worker import CellWorker
+
 pytest.importorskip("optuna")
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarning")]
@@ -40,6 +44,26 @@ class Stop:
     def on_step(self, cell: object, at: object) -> None:
         if getattr(cell, "method", "") == self.name:
             raise KeyboardInterrupt
+
+
+def test_a_trial_that_lacks_a_cell_ends_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Later trials would follow from a loss that is another one once the cell is mended."""
+    tuned = CellWorker._tune
+
+    def broken(self: CellWorker, model: object, cell: Cell, *given: object) -> None:
+        if cell.method == "de trial 1" and cell.country == "Toyland":
+            raise RuntimeError("out of memory")
+        tuned(self, model, cell, *given)
+
+    monkeypatch.setattr(CellWorker, "_tune", broken)
+    with pytest.raises(FailureError, match="1 of 2 cells of trial 1"):
+        run(tmp_path, text=SEARCH)
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert not [*(tmp_path / "out").rglob("*trial-2*")]
+    monkeypatch.setattr(CellWorker, "_tune", tuned)
+    run(tmp_path, text=SEARCH)
+    run(tmp_path / "whole", text=SEARCH)
+    assert tables(tmp_path / "out") == tables(tmp_path / "whole" / "out")
 
 
 def test_trials_are_cells_and_go_on(tmp_path: Path):

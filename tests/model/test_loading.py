@@ -229,6 +229,12 @@ def test_an_unknown_revision_is_named() -> None:
         load("nobody/no-such-model", revision="v9")
 
 
+def test_what_is_not_on_the_hub_has_no_revisions(folder: Path) -> None:
+    for name in (folder, "fake"):
+        with pytest.raises(UsageError, match="no revisions"):
+            load_model(name, revision="v2")
+
+
 @pytest.mark.parametrize("name", ["not a name", "a/b/c/d", "..", ""])
 def test_an_impossible_name_is_a_usage_error(name: str) -> None:
     with pytest.raises(UsageError) as caught:

@@ -134,6 +134,33 @@ def test_where_no_probability_is_shown_answers_are_sampled_and_refusals_counted(
     assert "4 refusals" in model.tally.sentences[0]
 
 
+@pytest.mark.parametrize(("refused", "sent"), [(("n",), {"seed"}), (("n", "seed"), set())])
+def test_where_several_answers_or_seeds_are_refused_each_is_asked_for(refused, sent):
+    with serving(Endpoint(completions=False, top=0, refused=refused)) as endpoint:
+        model = load(endpoint)
+        before = len(endpoint.asked)
+        model.ask(None, Query(DIGITS[:2]))
+        bodies = endpoint.asked[before:]
+        model.ask(None, Query(DIGITS[:2]))
+        assert len(endpoint.asked) - before == 2 * 16  # every draw is kept
+    assert all({"n", "seed"} & body.keys() == sent for body in bodies)
+    if sent:
+        assert len({body["seed"] for body in bodies}) == len(bodies)  # forms share none
+
+
+def test_at_a_limit_what_is_under_way_is_answered_and_kept():
+    patience = Patience(max_requests=4, requests_at_once=4)
+    with serving(Endpoint()) as endpoint:
+        load(endpoint)
+        before = len(endpoint.asked)
+        waits = iter([0.0, 1.5, 1.5, 1.5])
+        endpoint.edit = lambda answer: (time.sleep(next(waits, 0.0)), answer)[1]
+        with pytest.raises(UsageError, match="limit of 4 requests"):
+            load(endpoint, patience).ask(None, Query(DIGITS))
+        load(endpoint).ask(None, Query(DIGITS))
+        assert len(endpoint.asked) - before == len(DIGITS)
+
+
 def test_what_is_known_costs_nothing_and_needs_no_server():
     with serving(Endpoint()) as endpoint:
         first = measure(load(endpoint), TOY, forms=DIGITS)
@@ -173,8 +200,14 @@ def test_a_damaged_answer_on_disk_is_asked_again(tmp_path):
 
 @pytest.mark.parametrize(
     "faults",
-    [[(429, {"Retry-After": "0"})] * 2, [(503, {}), (500, {})], [cut, cut], [says(b"<html>"), says(b'{"a')]],
-)  # fmt: skip
+    [
+        [(429, {"Retry-After": "0"})] * 2,
+        [(503, {}), (500, {})],
+        [(524, {}), (529, {})],
+        [cut, cut],
+        [says(b"<html>"), says(b'{"a')],
+    ],
+)
 def test_a_passing_fault_is_waited_out(faults):
     with serving(Endpoint()) as endpoint:
         model = load(endpoint)

@@ -47,6 +47,17 @@ def test_it_is_torchs_adam_with_half_a_cosine(beta1, beta2):
     assert np.abs(ours[1:] - ours[:-1]).max(axis=(1, 2)).min() > 0, "a weak test: nothing moves"
 
 
+def test_a_lone_start_without_spread_steps_in_the_units_of_its_space():
+    moved: list[float] = []
+    for unit in (1.0, 0.01):
+        optimizer = Adam(30)
+        optimizer.start(np.zeros((1, 4)), np.random.default_rng(0), unit=unit)
+        start = optimizer.ask()
+        optimizer.tell(Fitness(np.ones(1), np.zeros(1), gradient=np.ones((1, 4))))
+        moved.append(float(np.abs(optimizer.ask() - start).max()))
+    assert moved[1] == pytest.approx(0.01 * moved[0])
+
+
 def test_starts_do_not_touch_each_other():
     together = Adam(300, 3)
     first = first_population(together, 5)

@@ -2,6 +2,8 @@
 
 import doctest
 import io
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -441,3 +443,17 @@ def test_the_example_of_its_documentation_runs(name):
     (example,) = doctest.DocTestFinder(recurse=False).find(kind, kind.__name__, globs={})
     assert example.examples
     assert doctest.DocTestRunner().run(example).failed == 0
+
+
+def test_the_optimiser_of_the_docs_goes_on_from_its_state():
+    page = (Path(__file__).parents[2] / "docs/howto/your-optimiser.md").read_text("utf-8")
+    code = page.split("```python\n")[1].split("\nmodel, survey")[0]
+    made: dict[str, Any] = {"__name__": __name__}
+    exec(code, made)
+    ours, again = made["OnePlusLambda"](), made["OnePlusLambda"]()
+    ours.start(np.random.default_rng(1).normal(size=(10, 3)), np.random.default_rng(0))
+    for _ in range(3):
+        asked = ours.ask()
+        ours.tell(told(ours, asked, sphere(asked)))
+    again.restore(ours.state())
+    assert np.array_equal(again.ask(), ours.ask())

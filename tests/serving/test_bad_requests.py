@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import pickle
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,6 +33,18 @@ def refused(http: httpx2.Client, status: int, path: str = "/v1/completions", **c
 def saved(value: Any) -> str:
     file = io.BytesIO()
     torch.save(value, file)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def deflated(value: Any) -> str:
+    """The same tensor in an archive that is smaller than it."""
+    file = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(base64.b64decode(saved(value)))) as archive,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as smaller,
+    ):
+        for name in archive.namelist():
+            smaller.writestr(name, archive.read(name))
     return base64.b64encode(file.getvalue()).decode()
 
 
@@ -157,9 +170,10 @@ class Attack:
         saved(torch.full((3, 32), torch.nan)),
         saved(torch.zeros(1, 32).expand(10**9, 32)),
         saved(torch.zeros(3, 32).to_sparse()),
+        deflated(torch.zeros(10_000, 32)),
         [],
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_embeddings_that_are_none_are_refused(
     http: httpx2.Client, given: Any, capsys: pytest.CaptureFixture[str]

@@ -185,6 +185,9 @@ def test_coarse_divergence_is_at_most_the_whole_one():
     assert coarse_divergence(*logs) == pytest.approx(whole)
     top = [dict(sorted(side.items(), key=lambda pair: -pair[1])[:8]) for side in logs]
     assert 0 <= coarse_divergence(*top) <= whole
+    broad = np.log([0.6, *[0.01] * 19])
+    sure = np.log([1 - 5e-5, *[2e-6] * 19])
+    assert coarse_divergence(dict(enumerate(broad)), dict(enumerate(sure))) > 2
     assert coarse_divergence(logs[0], logs[0]) == 0 and math.isfinite(
         coarse_divergence({1: -1.0}, {2: -1.0})
     )

@@ -111,6 +111,7 @@ def test_a_start_at_the_scores_of_the_country_in_words(tokens: int, space: str):
         made, first = start_search(model, task, size, np.random.default_rng(0))
         prompts = made.prompts(first)
         assert np.array_equal(prompts[0], line)
+        assert made.unit == (made.spread if space == "mixture:5" else 1.0)
         assert 0.02 < (prompts - line)[size > 1 :].std() < 0.2 or name == "adam"
     settings = chosen.resolved(optimizer("adam"))
     own = 0.1 if space == "mixture:5" else 0.0

@@ -101,9 +101,15 @@ def load_variants(
     from acculturate import serving
     from acculturate.evaluation.evaluate import made_with
     from acculturate.model import LanguageModel
+    from acculturate.model.load import is_remote
 
     made = made_with(runs[0], model) if runs else (model or "", None, "auto", "auto")
     name, revision, own, chat = made
+    if is_remote(name):
+        raise UsageError(
+            f"{name} is served elsewhere; chats are with a model whose files are here",
+            "Give --model its folder or hub name, and --any-model for runs that were tuned over an endpoint.",
+        )
     precision = own if dtype == "auto" else dtype
     answering = load(name, revision, precision, device, trust_remote_code, chat)
     if not isinstance(answering, LanguageModel):

@@ -75,6 +75,11 @@ def measure(
             chat = read_config(prompt).model.chat
     counting = None
     if dry_run:
+        if embeddings is not None:
+            raise UsageError(
+                "--dry-run counts the requests of forms without embeddings alone",
+                "Leave --embeddings and --prompt out: with them every form is a request, in words several.",
+            )
         from acculturate.model.remote.estimate import counting_model
 
         answering, counting = counting_model(model, chat)

@@ -46,7 +46,7 @@ def evaluate_behaviour(
         letters: Whether actions are to be chosen by letters too.
         seed: Of the bootstrap.
     """
-    settings = behaviour_settings(run.summary, seed)
+    settings = behaviour_settings(run.summary, memo, seed)
     lines = {
         key: run.summary.baselines[key] for key in ("persona",) if key in run.summary.baselines
     }
@@ -89,8 +89,11 @@ def evaluate_behaviour(
         memo.once("behaviour", make, fingerprint=mark(written))
 
 
-def behaviour_settings(summary: Evaluation, seed: int) -> BehaviourSettings:
-    """Return the shift that a run's target asks for, and those that its methods made on held-out forms."""
+def behaviour_settings(summary: Evaluation, memo: Memo, seed: int) -> BehaviourSettings:
+    """Return the shift that a run's target asks for, and those that its methods made on held-out forms.
+
+    The wanted shift is that of all tuning forms, which held_out.json has; else that of those measured.
+    """
     naive = summary.method("naive")
     if naive is None or naive.tuning is None or naive.held_out is None:
         return BehaviourSettings({}, {}, seed)
@@ -99,7 +102,10 @@ def behaviour_settings(summary: Evaluation, seed: int) -> BehaviourSettings:
         for row in summary.rows
         if row.held_out is not None
     }
-    return BehaviourSettings(_less(summary.target.scores, naive.tuning.scores), shifts, seed)
+    on_all: dict[str, float | None] = (memo.read("held_out") or {}).get("wanted") or {}
+    wanted = {key: value for key, value in on_all.items() if value is not None}
+    wanted = wanted or _less(summary.target.scores, naive.tuning.scores)
+    return BehaviourSettings(wanted, shifts, seed)
 
 
 def _less(scores: dict[str, float], base: dict[str, float]) -> dict[str, float]:

@@ -40,6 +40,10 @@ def headline(
     state = f"{complete} of {cells} cells are complete on {_models_text(experiment)}"
     state += f", {countries} {'country' if countries == 1 else 'countries'}."
     by_name = grouped(measured, lambda cell: cell.cell.name)
+    # Of an experiment that is not complete: the countries that all methods have.
+    places = [{cell.cell.place for cell in own} for own in by_name.values()]
+    measured = [m for m in measured if all(m.cell.place in own for own in places)]
+    by_name = grouped(measured, lambda cell: cell.cell.name)
     losses = {
         name: mean
         for name, own in by_name.items()

@@ -314,7 +314,7 @@ def load_experiment(name_or_path: str | Path, base: Path | None = None) -> Exper
 
     Args:
         name_or_path: A preset's name, or the path of a TOML file.
-        base: The folder that paths in the file start at; that of the file if None.
+        base: The folder that paths of the questionnaire and of tables start at; that of the file if None.
 
     Raises:
         UsageError: There is no such file, or something in it is unknown, missing or of the wrong kind;

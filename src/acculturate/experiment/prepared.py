@@ -193,7 +193,8 @@ def prepare(experiment: Experiment, *, fetch: bool = True) -> PreparedExperiment
     prepared = PreparedExperiment(experiment, instrument, {table.key: table for table in tables})
     runs = [prepared.settings(method, experiment.seeds[0]) for method in experiment.methods]
     for settings in runs:
-        prepared.task(*prepared.places[0], settings)
+        for place in prepared.places:
+            prepared.task(*place, settings)
         if settings.together and len(experiment.countries) == 1:
             raise UsageError(
                 f"{experiment.countries[0]} alone is not tuned together with others",

@@ -16,6 +16,7 @@ from typing import Any, cast
 import tomli_w
 
 from acculturate.arguments import checked
+from acculturate.errors import AcculturateError
 from acculturate.experiment.plan import PLAN, Experiment, ModelChoice
 from acculturate.experiment.prepared import Cell, PreparedExperiment, prepare
 from acculturate.experiment.ray_workers import RayOptions, ray_workers
@@ -83,7 +84,7 @@ def run_experiment(
                 run = partial(_run_missing, folder, execute, heard, failures)
                 run([(cell, prepared.method(cell)) for cell in prepared.cells])
                 search_settings(prepared, folder, run, trials)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, AcculturateError):
             publish(prepared, folder, failures, trials)
             raise
         finally:

@@ -68,7 +68,7 @@ def search_settings(
 
     Raises:
         UsageError: Optuna is not installed.
-        FailureError: A trial's cells all failed, or the disk is full.
+        FailureError: A cell of a trial failed, or the disk is full.
     """
     search = prepared.experiment.search
     if search is None:
@@ -89,10 +89,13 @@ def search_settings(
         losses = [
             result.held_out for result in collect(out, cells, ()) if result.held_out is not None
         ]
-        if not losses:
+        if len(losses) < len(
+            cells
+        ):  # later trials follow from its loss, which would be another once mended
             raise FailureError(
-                f"no cell of trial {number} of the search could be run",
-                f"See failures.json in {out}; narrow search.ranges.",
+                f"{len(cells) - len(losses)} of {len(cells)} cells of trial {number} of the search could "
+                "not be run",
+                f"See failures.json in {out}: the same command runs them again, or narrow search.ranges.",
             )
         loss = float(np.mean(losses))
         study.tell(trial, loss)

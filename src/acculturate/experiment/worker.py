@@ -174,12 +174,12 @@ class CellWorker:
             "on_generation": on_generation,
             "command": self.command,
             **vars(settings),
+            "optimizer": method.make(experiment.budget),
         }
         if settings.together:
             run = self._tune_together(model, cell, given)
         else:
-            target, optimizer = prepared.target(cell), method.make(experiment.budget)
-            run = tune(model, prepared.instrument, target, out=folder, optimizer=optimizer, **given)
+            run = tune(model, prepared.instrument, prepared.target(cell), out=folder, **given)
         if experiment.evaluate:
             languages = experiment.languages
             evaluate(run, model, instrument=prepared.instrument, table=table, languages=languages)
@@ -240,7 +240,7 @@ def measure_cell(prepared: PreparedExperiment, model: AnswerModel, cell: Cell, o
         for method, treatment in treatments.items():
             memo = Memo(out / checks_folder(cell, method))
             _evaluate_treatment(prepared, model, task, treatment, memo)
-            settings = behaviour_settings(summary, task.settings.seed)
+            settings = behaviour_settings(summary, memo, task.settings.seed)
             survey = {"tuned": settings.survey.get(method, {})}
             _evaluate_behaviour(model, treatment, task, replace(settings, survey=survey), memo)
             memo.finish()

@@ -155,6 +155,18 @@ def text_attention(
 AttentionInterface.register(_NAME, text_attention)
 
 
+def _longest(config: Any) -> int:
+    """Return the number of tokens that a model has positions for, all of which turn alike."""
+    rope: dict[str, Any] = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type") == "longrope":
+        # Beyond its original length a pass of this kind turns all positions otherwise, also those of before.
+        positions = rope.get("original_max_position_embeddings")
+        positions = positions or getattr(config, "original_max_position_embeddings", None)
+    else:
+        positions = getattr(config, "max_position_embeddings", None)
+    return int(positions or 2**31)
+
+
 class Decoder:
     """Reads and writes texts with one frozen model.
 
@@ -171,8 +183,7 @@ class Decoder:
     def __init__(self, network: Any, forward: Forward, rows: int) -> None:
         self._network, self._forward = network, forward
         self.rows = rows
-        positions = getattr(network.config.get_text_config(), "max_position_embeddings", None)
-        self.longest = int(positions or 2**31)
+        self.longest = _longest(network.config.get_text_config())
         self._packed, self._vocabulary = forward.path != PATHS[-1], forward.vocabulary
         if self._packed and not self._agrees():
             self._packed, self._vocabulary = False, OwnLogits()
@@ -247,11 +258,17 @@ class Decoder:
         return begun
 
     @torch.inference_mode()
-    def read(self, text: Text) -> torch.Tensor:
-        """Read the next part of what is unread, and return the states behind its tokens, `[token, _]`."""
+    def read(self, text: Text, every: bool = True) -> torch.Tensor:
+        """Read the next part of what is unread, and return the states behind its tokens, `[token, _]`.
+
+        Args:
+            text: The text.
+            every: Whether the states behind all tokens are wanted, and not of the last one alone.
+        """
         if not self._packed:
             part, text.unread = text.unread, text.unread[:0]
-            read = torch.arange(len(text.whole) - len(part), len(text.whole))
+            count = len(part) if every else 1
+            read = torch.arange(len(text.whole) - count, len(text.whole))
             states = self._forward.own_logits(
                 read.to(self._forward.device), inputs_embeds=text.whole[None].clone()
             )
@@ -262,8 +279,8 @@ class Decoder:
 
     @torch.inference_mode()
     def read_all(self, text: Text) -> torch.Tensor:
-        """Read all that is unread, and return the states behind the last part of it."""
-        states = self.read(text)
+        """Read all that is unread, and return states of which the last is the one behind all of it."""
+        states = self.read(text, every=False)
         return self.read_all(text) if len(text.unread) else states
 
     @torch.inference_mode()

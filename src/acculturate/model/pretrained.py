@@ -52,6 +52,10 @@ def load_language_model(
     merged: MergedAdapter | None = None
     with quiet_transformers():
         source = base = locate(name, revision, trust, progress)
+        if revision is not None and not source.on_hub:
+            raise UsageError(
+                f"{name} is not on the hub and has no revisions", "Leave --revision out."
+            )
         progress(f"loading {name}")
         try:
             adapter = _read_adapter(source)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import zipfile
 
 import numpy as np
 import torch
@@ -40,6 +41,7 @@ def load_embeddings(text: str, hidden_size: int) -> Prompt:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise UsageError(f"prompt_embeds are no base64: {error}", _HOW) from error
+    _check_archive(content)
     try:
         with torch.sparse.check_sparse_tensor_invariants():
             tensor = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
@@ -60,3 +62,14 @@ def load_embeddings(text: str, hidden_size: int) -> Prompt:
     if not 0 < tensor.nbytes <= len(content) or not tensor.isfinite().all():
         raise UsageError("prompt_embeds are empty, or not all finite numbers", _HOW)
     return tensor.float().numpy()
+
+
+def _check_archive(content: bytes) -> None:
+    """Refuse an archive that would be larger in memory than what was sent; torch's own are not compressed."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return  # torch says what is wrong
+    if size > len(content):
+        raise UsageError("prompt_embeds are compressed", _HOW)

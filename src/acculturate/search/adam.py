@@ -29,7 +29,7 @@ class AdamState:
         m: Decaying mean of each one's gradients.
         v: Decaying mean of their squares.
         t: Steps done.
-        unit: Standard deviation of the first population's entries.
+        unit: Standard deviation of the first population's entries, or the space's own unit.
     """
 
     theta: Vectors
@@ -82,7 +82,7 @@ class Adam(Optimizer):
 
     def _initialise(self, population: Vectors, fitness: Fitness) -> None:
         theta = population.astype(np.float64)
-        unit = float(population.std()) or 1.0
+        unit = float(population.std()) or self._unit
         self._state = AdamState(theta, np.zeros_like(theta), np.zeros_like(theta), 0, unit)
         self._update(population, fitness)
 

@@ -85,6 +85,7 @@ class Optimizer(ABC):
     _stream: np.random.Generator | None = None
     _pending: Vectors | None = None
     _best: Best | None = None
+    _unit: float = 1.0
 
     def __post_init__(self) -> None:
         for setting in fields(cast("Any", self)):
@@ -116,12 +117,13 @@ class Optimizer(ABC):
         return None
 
     @final
-    def start(self, population: Vectors, rng: np.random.Generator) -> None:
+    def start(self, population: Vectors, rng: np.random.Generator, *, unit: float = 1.0) -> None:
         """Take the first population; its dtype is the dtype of the whole search.
 
         Args:
             population: float32 or float64, copied.
             rng: The stream of this search and nothing else's; used in place.
+            unit: Size of an entry's steps where the vectors do not differ.
 
         Raises:
             UsageError: The population is not within the bounds, or the algorithm cannot begin with it.
@@ -137,7 +139,7 @@ class Optimizer(ABC):
         if not np.isfinite(population).all():
             raise ValueError("the first population has entries that are not finite")
         self._check_first(population)
-        self._stream = rng
+        self._stream, self._unit = rng, unit
         self._pending = np.array(population, order="C")
 
     @final

@@ -42,12 +42,16 @@ class Space(ABC):
         width: Entries of a search vector.
         spread: Standard deviation of the entries of the first vectors around their middle, which is zero
             or the base itself.
+
+    Attributes:
+        unit: Size of an entry's steps where the first vectors do not differ.
     """
 
     def __init__(self, base: Float[np.ndarray, "token hidden"], width: int, spread: float) -> None:
         self.base = np.array(base, np.float64)
         self.width = width
         self.spread = spread
+        self.unit = 1.0
         self._middle = np.zeros(width)
         self._offset = slice(width)  # entries that make the base where they are 0
 
@@ -139,6 +143,7 @@ class Mixture(Space):
         spread: float,
     ) -> None:
         super().__init__(base, len(base) * len(real), spread / len(real) ** 0.5)
+        self.unit = self.spread
         self._real = real.astype(np.float64)
 
     def _prompts(self, vectors: Vectors) -> Prompts:

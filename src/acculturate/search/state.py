@@ -25,6 +25,7 @@ _SINGLE: Mapping[Any, Any] = {
     float: Float[np.ndarray, ""],
     str: Shaped[np.ndarray, ""],
     np.random.Generator: Shaped[np.ndarray, ""],
+    np.ndarray: Shaped[np.ndarray, "..."],
 }
 
 
@@ -103,7 +104,7 @@ def _checked(
     value = np.array(state[key])
     axes = zip(expected.dim_str.split(), value.shape, strict=False)
     if not isinstance(value, expected) or any(
-        lengths.setdefault(*axis) != axis[1] for axis in axes
+        axis[0] != "..." and lengths.setdefault(*axis) != axis[1] for axis in axes
     ):
         raise damaged(
             f"`{key}` is {value.dtype} of shape {value.shape}, expected {expected.__name__} with "

@@ -49,6 +49,7 @@ class Api:
     ) -> None:
         self._engine, self._model, self._variants = engine, model, variants
         self._started = int(time.time())
+        self._weights = {"weights": model.model_hash(), "dtype": str(model.network.dtype)}
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -115,7 +116,11 @@ class Api:
             "created": self._started,
             "owned_by": "acculturate",
             "max_model_len": self._engine.longest,
-            "meta": {"chat_template": self._model.chat == "template"},
+            "meta": {
+                "chat_template": self._model.chat == "template",
+                **self._weights,
+                "prompt": "" if variant.prompt is None else variant.prompt.fingerprint,
+            },
         }
 
     def _variant(self, name: str) -> Variant:

@@ -249,7 +249,7 @@ class Engine:
         if place is None:
             return
         start = place.text.length
-        states = self._decoder.read(place.text)
+        states = self._decoder.read(place.text, every=place.job.reads_prompt)
         if place.job.reads_prompt:
             self._tell(place, states, start)
         if not len(place.text.unread):

@@ -35,6 +35,8 @@ _PAGE_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
+_TO_END = 3
+"""Time that answers under way have to end after Ctrl-C [seconds]."""
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -252,7 +254,12 @@ def run_app(app: ASGIApp, listening: socket.socket) -> None:
         FailureError: The app could not be started.
     """
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, lifespan="on", server_header=False
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        server_header=False,
+        timeout_graceful_shutdown=_TO_END,
     )
     server = uvicorn.Server(config)
     try:

@@ -36,7 +36,7 @@ _ABBREVIATED = {
         "peoples": "people",
         "republic": "rep",
         "saint": "st",
-        "south": "s southern sth",
+        "south": "s sth",  # Southern Africa is no country
         "tobago": "tob",
         "west": "w western",
     }.items()

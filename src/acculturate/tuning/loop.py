@@ -46,7 +46,7 @@ class TuningLoop:
         self.space, first = start_search(model, task, size, stream, measured)
         saved = directory.read_state()
         if saved is None:
-            optimizer.start(first, search.stream(1))
+            optimizer.start(first, search.stream(1), unit=self.space.unit)
         else:
             arrays, history = saved
             of_search = {

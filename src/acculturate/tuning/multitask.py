@@ -59,6 +59,7 @@ def tune_together(
     targets: Sequence[Country],
     *,
     out: str | Path,
+    optimizer: Adam | None = None,
     folders: Sequence[Path] | None = None,
     table: CountryTable | None = None,
     resume: bool = False,
@@ -76,6 +77,7 @@ def tune_together(
         instrument: The questionnaire.
         targets: The countries, two or more.
         out: Directory of what they share: new, empty, or with `resume` one that holds this very tuning.
+        optimizer: Descends the shared prompt and all parts, with the budget; one with the defaults if None.
         folders: Run directory of each country; those in `out` named after it if None.
         table: Table of the targets; one that comes with the package is found by itself.
         resume: Go on with an interrupted tuning; with a larger budget, with a finished one too.
@@ -98,7 +100,7 @@ def tune_together(
         )
     settings["together"] = settings.get("together") or "product"
     chosen = Settings(**settings)
-    optimizer = Adam(max(chosen.budget, COST_OF_A_GRADIENT))
+    optimizer = optimizer or Adam(max(chosen.budget, COST_OF_A_GRADIENT))
     resolved = chosen.resolved(optimizer)
     table = table or default_table(instrument, targets[0]) if targets else table
     tasks = [make_task(instrument, target, resolved, table) for target in targets]

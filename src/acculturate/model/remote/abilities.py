@@ -22,6 +22,9 @@ Words = Literal["echo", "prompt_logprobs", "grammar", "none"]
 """Ways to the probability of a text: OpenAI's `echo`, vLLM's `prompt_logprobs`, or llama.cpp's grammar, which
 lets it write the text and says how likely it was."""
 
+Draws = Literal["many", "one", "unseeded"]
+"""How answers are drawn: many a request with a seed, one a request with a seed, or one without."""
+
 
 @dataclass(frozen=True)
 class Abilities:
@@ -35,6 +38,7 @@ class Abilities:
         words: The way to the probability of an answer in words.
         gaps: What stands between the answer cue and a label, by the kind of labels: tokens of some models
             begin with the space before them, those of others do not.
+        draws: How answers are drawn where it shows no probabilities.
     """
 
     model: str
@@ -43,6 +47,7 @@ class Abilities:
     top: int = 0
     words: Words = "none"
     gaps: dict[str, str] = field(default_factory=dict[str, str])
+    draws: Draws = "many"
 
     @property
     def of_texts(self) -> Abilities:

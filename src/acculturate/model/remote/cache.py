@@ -1,7 +1,7 @@
 """What an endpoint answered, on disk: the same question is asked once, and answered again without a network.
 
 A file a question, named by the SHA-256 of all that was asked: base URL, the model with what its server says
-of it, path and body. A key is no part of it.
+of it, path and body, and how often it was asked before where answers are drawn. A key is no part of it.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ class AnswerCache:
     def __init__(self, identity: object, folder: Path | None = None) -> None:
         self._identity, self._folder = identity, folder or answers_folder()
 
-    def find(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the answer to a question; None where it is not known, or its file is damaged."""
+    def find(self, path: str, body: dict[str, Any], draw: int = 0) -> dict[str, Any] | None:
+        """Return the answer to a question that was asked so often before; None where none is on file."""
         try:
-            kept: Any = json.loads(self._file(path, body).read_text("utf-8"))
+            kept: Any = json.loads(self._file(path, body, draw).read_text("utf-8"))
             answer = kept["answer"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return cast("dict[str, Any]", answer) if isinstance(answer, dict) else None
 
-    def keep(self, path: str, body: dict[str, Any], answer: dict[str, Any]) -> None:
+    def keep(self, path: str, body: dict[str, Any], answer: dict[str, Any], draw: int = 0) -> None:
         """Write an answer down, with its question for those who read the files.
 
         Raises:
@@ -47,8 +47,8 @@ class AnswerCache:
         """
         asked = {key: value for key, value in body.items() if key != "prompt_embeds"}
         kept = {"asked": {"of": self._identity, "path": path, **asked}, "answer": answer}
-        write_text(self._file(path, body), json_text(kept))
+        write_text(self._file(path, body, draw), json_text(kept))
 
-    def _file(self, path: str, body: dict[str, Any]) -> Path:
-        key = fingerprint([self._identity, path, body])
+    def _file(self, path: str, body: dict[str, Any], draw: int) -> Path:
+        key = fingerprint([self._identity, path, body, *([draw] if draw else [])])
         return self._folder / key[:2] / f"{key}.json"

@@ -67,12 +67,13 @@ class CountingTransport(Transport):
         *,
         faults: int = 0,
         keep: bool = True,
+        draw: int = 0,
     ) -> T:
         """Count a request that is new, and make an answer up."""
         del faults, keep
-        if (key := fingerprint([path, body])) not in self._counted:
+        if (key := fingerprint([path, body, draw])) not in self._counted:
             self._counted.add(key)
-            if self.cache and self.cache.find(path, body):
+            if self.cache and self.cache.find(path, body, draw):
                 self.known += 1
             else:
                 self.sent += 1

@@ -12,11 +12,17 @@ from acculturate.errors import FailureError, UsageError
 from acculturate.formatting import suggestion
 from acculturate.model.answers import Chat
 from acculturate.model.prefix_tree import shared_length
-from acculturate.model.remote.abilities import Abilities, Words, keep_abilities, known_abilities
+from acculturate.model.remote.abilities import (
+    Abilities,
+    Draws,
+    Words,
+    keep_abilities,
+    known_abilities,
+)
 from acculturate.model.remote.address import Address
 from acculturate.model.remote.cache import AnswerCache
 from acculturate.model.remote.prompting import Engine, Shown, Style
-from acculturate.model.remote.readings import Reader, rendered_text, tokenize
+from acculturate.model.remote.readings import SAMPLES, Reader, rendered_text, tokenize
 from acculturate.model.remote.replies import (
     UnreadableError,
     choices,
@@ -113,7 +119,8 @@ class _Probe:
         style = self._find_style(engine, chat)
         top = next((count for count in _TOPS if self._shows(style, count)), 0)
         words = self._find_words(style)
-        found = Abilities(self.model, self.identity, style, top, words)
+        draws = "many" if top and words != "none" else self._find_draws(style)
+        found = Abilities(self.model, self.identity, style, top, words, draws=draws)
         gaps = {kind: self._find_gap(found, kind) for kind in _LISTS} if top else {}
         return replace(found, gaps=gaps)
 
@@ -181,6 +188,13 @@ class _Probe:
             )
 
         return max(("", " "), key=mass)
+
+    def _find_draws(self, style: Style) -> Draws:
+        """Return how answers are drawn: some endpoints refuse several at once, or a seed."""
+        body = style.body(self.model, _OPENING, 1, seed=0)
+        if self._works(style.path, body | {"n": SAMPLES}, choices):
+            return "many"
+        return "one" if self._works(style.path, body, choices) else "unseeded"
 
     def _find_words(self, style: Style) -> Words:
         if style.engine == "llamacpp":

@@ -33,6 +33,8 @@ from acculturate.survey.forms import Form
 _MOST_LIKELIEST = 1000
 """Likeliest tokens whose probabilities are compared on ordinary text, where an endpoint shows so many."""
 _LOWEST = -9999.0
+_LEAST_REST = 1e-6
+"""Probability that all tokens have at least that two answers do not both show."""
 _NOTHING = Shown("")
 _PROOF = "The capital of France is"
 _ELSEWHERE = 0.05
@@ -328,10 +330,10 @@ def coarse_divergence(p: dict[int, float], q: dict[int, float]) -> float:
     """
     both = sorted(p.keys() & q.keys())
     a, b = (np.exp([side[token] for token in both]) for side in (p, q))
-    rest = [max(1e-12, 1 - float(side.sum())) for side in (a, b)]
+    rest = [max(_LEAST_REST, 1 - float(side.sum())) for side in (a, b)]
     inside = sum(x * math.log(x / max(y, 1e-300)) for x, y in zip(a, b, strict=True) if x > 0)
-    # Where next to nothing is left over, it is rounding.
-    return float(inside + (rest[0] * math.log(rest[0] / rest[1]) if min(rest) > 1e-4 else 0.0))
+    # Where p has next to nothing left over, it is rounding.
+    return float(inside + (rest[0] * math.log(rest[0] / rest[1]) if rest[0] > 1e-4 else 0.0))
 
 
 def _left(shown: dict[int, float]) -> float:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, TypeVar
+from zlib import crc32
 
 import numpy as np
 from jaxtyping import Float
@@ -46,7 +47,6 @@ _PRIOR = 0.5
 """Answers that every option has beforehand, so that one which was never drawn is not impossible: Jeffreys'
 prior (Krichevsky & Trofimov, IEEE Transactions on Information Theory 27, 1981)."""
 _ANSWER_TOKENS = 16
-_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -132,10 +132,18 @@ class Reader:
             options["stop"] = list(stop)
         return self._ask(shown, max_tokens, _texts, **options)[0].removeprefix(shown.reply)
 
-    def _ask(self, shown: Shown, max_tokens: int, read: Callable[[Json], T], **options: Any) -> T:
+    def _ask(
+        self,
+        shown: Shown,
+        max_tokens: int,
+        read: Callable[[Json], T],
+        *,
+        draw: int = 0,
+        **options: Any,
+    ) -> T:
         style = self.abilities.style
         body = style.body(self.abilities.model, shown, max_tokens, **options)
-        return self.transport.post(style.path, body, read)
+        return self.transport.post(style.path, body, read, draw=draw)
 
     def _read_labels(self, form: Form) -> FormReading:
         style = self.abilities.style
@@ -205,12 +213,18 @@ class Reader:
     def _sample(self, form: Form) -> FormReading:
         """Draw answers and count them by option; one that cannot be read counts for none."""
         kinds, shown = Counter[str](), self.show(form)
+        # Forms have seeds of their own, so that what chance does to one it does not do to all.
+        seed = crc32(shown.text.encode()) % 2**31
         counts = np.full(len(form.options), _PRIOR)
         drawn = 0
         while drawn < SAMPLES:
-            texts = self._ask(shown, _ANSWER_TOKENS, _texts, n=SAMPLES - drawn, seed=_SEED + drawn)[
-                : SAMPLES - drawn
-            ]
+            left = SAMPLES - drawn
+            options = {
+                "many": {"n": left, "seed": seed + drawn},
+                "one": {"seed": seed + drawn},
+                "unseeded": {},
+            }[self.abilities.draws]
+            texts = self._ask(shown, _ANSWER_TOKENS, _texts, draw=drawn, **options)[:left]
             drawn += len(texts)
             for written in texts:
                 parsed = parse_answer(written.removeprefix(shown.reply), form)

@@ -36,12 +36,14 @@ T = TypeVar("T")
 Item = TypeVar("Item")
 Json = dict[str, Any]
 
-_BUSY = (408, 409, 425, 429, 500, 502, 503, 504)
+_BUSY = (408, 409, 425, 429)
+_NEVER = (501, 505)
+"""Faults of a server, of status 500 and above, that no second attempt mends."""
 _LARGEST = 64 * 2**20
 """Bytes of an answer that are read at most."""
 _SHORTEST_KEY = 12
 _TO_END = 1.0
-"""Time that threads have to end after an error [seconds]; those that wait for an answer take longer."""
+"""Time that threads have to end where no answer is waited for any more [seconds]."""
 _LETTERS_A_TOKEN = 4
 """About, where an endpoint does not count."""
 _KEPT = "What was answered is kept: the same command, a search with --resume, goes on from there."
@@ -110,6 +112,7 @@ class Transport:
         *,
         faults: int = 0,
         keep: bool = True,
+        draw: int = 0,
     ) -> T:
         """Ask, unless the answer is known.
 
@@ -119,6 +122,7 @@ class Transport:
             read: Reads the answer, or raises an error: such an answer is not kept.
             faults: Times that the server may fail at it, after which it does not serve this; any if 0.
             keep: Whether the answer is kept.
+            draw: Number of the draw where the same question is asked several times.
 
         Raises:
             UsageError: A limit is reached, or the key is not accepted.
@@ -126,7 +130,7 @@ class Transport:
             FailureError: There is no answer, after all attempts, or none that can be read.
         """
         cache = self.cache if keep else None
-        known = cache and cache.find(path, body)
+        known = cache and cache.find(path, body, draw)
         if known:
             try:
                 return read(known)
@@ -141,15 +145,15 @@ class Transport:
         self._check_model(answer, body)
         value = read(answer)
         if cache:
-            cache.keep(path, body, answer)
+            cache.keep(path, body, answer, draw)
         return value
 
     def each(self, ask: Callable[[Item], T], items: Sequence[Item]) -> list[T]:
         """Ask several things at once, and count each as done.
 
-        Errors end it; what is under way then is still answered and kept. Threads that ask are no reason for
-        the program to stay, but those that compute have a moment to end: torch aborts a program that ends
-        while a thread is in it.
+        Errors end it; unless the endpoint is gone, what is under way then is still answered and kept. After
+        Ctrl-C threads that ask are no reason for the program to stay, but those that compute have a moment to
+        end: torch aborts a program that ends while a thread is in it.
         """
         todo: SimpleQueue[int] = SimpleQueue()
         for index in range(len(items)):
@@ -174,6 +178,7 @@ class Transport:
         for thread in threads:
             thread.start()
         results: dict[int, T] = {}
+        patience = _TO_END
         try:
             while len(results) < len(items):
                 index, value, error = done.get()
@@ -181,9 +186,12 @@ class Transport:
                     raise error
                 results[index] = cast("T", value)
                 advance(1)
+        except AcculturateError as error:
+            patience = _TO_END if isinstance(error, UnreachableError) else self.patience.seconds
+            raise
         finally:
             over.set()
-            ends = time.monotonic() + _TO_END
+            ends = time.monotonic() + patience
             for thread in threads:
                 thread.join(max(0.0, ends - time.monotonic()))
         return [results[index] for index in range(len(items))]
@@ -296,7 +304,7 @@ class Transport:
             if status == 200:
                 raise _BusyError("gives an answer that is no JSON") from error
             answer = None
-        if status in _BUSY:
+        if status in _BUSY or (status >= 500 and status not in _NEVER):
             said = f" ({message})" if (message := _message(answer)) else ""
             reason = f"answers with status {status}{said}"
             raise _BusyError(reason, _retry_after(response.headers), status == 500)
