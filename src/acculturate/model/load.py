@@ -55,8 +55,6 @@ def load_model(
     if name == "fake":
         if chat == "template":
             raise UsageError("the fake model has no chat template", "Use --chat auto or none.")
-        if revision is not None:
-            raise UsageError("the fake model has no revisions", "Leave --revision out.")
         return FakeModel()
     if is_remote(name):
         from acculturate.model.remote.model import RemoteModel
