@@ -27,7 +27,7 @@ OPTIONS = {
     "measure": "--model --country --prompt --forms --language --labels --instrument --table --anchor "
     "--aggregate --variant --reading --respondents --seed --revision --dtype --device "
     "--trust-remote-code --json",
-    "tune": "--country --model --out --resume --budget --seed --optimizer --population --tokens "
+    "tune": "--country --model --out --resume --budget --seed --optimizer --population --step --tokens "
     "--placement --space --init --init-scale --init-text --init-run --max-divergence --min-valid-mass "
     "--divergence-weight --target-loss --stall --sample "
     "--forms --language --instrument --table --anchor --aggregate"

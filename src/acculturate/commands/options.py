@@ -46,7 +46,7 @@ ADVANCED = "Advanced"
 """Title of the options that a newcomer does not need."""
 
 _ADVANCED = (
-    *("population", "revision", "dtype", "chat", "trust_remote_code", "any_model"),
+    *("population", "step", "revision", "dtype", "chat", "trust_remote_code", "any_model"),
     *("embeddings", "dry_run", "max_requests", "max_tokens"),
 )
 _BASIC_SETTINGS = ("budget", "seed", "tokens", "max_divergence", "language")
