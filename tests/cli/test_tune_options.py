@@ -63,7 +63,7 @@ FILE_KEYS = ("pdi", "idv", "mas", "uai", "lto", "ivr")
     ("line", "words"),
     [
         ("tokns = 3", ("tokns", "Did you mean tokens?")),
-        ("stages = 2", ("stages", "Known here: country, ")),
+        ("elephants = 2", ("elephants", "Known here: country, ")),
         ('tokens = "8"', ("tokens is '8'", "whole number")),
         ("sample = 1", ("sample is 1", "true or false")),
         ('init = "nothing"', ("nothing", "gaussian, tokens, text, run")),
