@@ -153,6 +153,9 @@ def test_tradeoff_needs_two_runs(tmp_path):
     assert names(chart) == ["untouched", "a", "b"]
     assert [series.look.hollow for series in chart.series] == [True, False, False]
     assert chart.series[1].look != chart.series[2].look
+    survey = replace(runs[1].config.survey, instrument="toy")
+    other = replace(runs[1], config=replace(runs[1].config, survey=survey))
+    assert figures.tradeoff_chart([runs[0], other]) is None  # their losses share no scale
 
 
 def test_every_figure_can_be_drawn(tmp_path):

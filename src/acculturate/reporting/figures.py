@@ -240,7 +240,12 @@ def reach_chart(reach: Reach) -> Chart | None:
 
 
 def tradeoff_chart(runs: Sequence[RunRecords]) -> Chart | None:
-    """Return held-out loss against divergence, a mark a run; None for fewer than two that have both."""
+    """Return held-out loss against divergence, a mark a run.
+
+    None for fewer than two that have both, and for runs on different questionnaires: no scale is shared.
+    """
+    if len({run.config.survey.instrument for run in runs}) > 1:
+        return None
     untouched: list[Series] = []
     tuned: list[Series] = []
     for number, run in enumerate(runs):
