@@ -18,7 +18,7 @@ from acculturate.commands.options import Dtype, read_anchor, read_config, takes_
 from acculturate.formatting import slug
 from acculturate.model import Chat
 from acculturate.reporting.separation import separation
-from acculturate.search import Adam, Optimizer, by_name, takes
+from acculturate.search import Adam
 from acculturate.survey import instrument_names, table_names
 
 
@@ -66,7 +66,8 @@ def tune(
     settings["anchor"] = read_anchor(settings["anchor"])
     if len(targets) > 1:
         settings["together"] = settings["together"] or "product"
-    chosen = _make_optimizer(optimizer, settings["budget"], population=population, step=step)
+    own = {k: v for k, v in (("population", population), ("step", step)) if v is not None}
+    chosen = tuning.make_method(optimizer, optimizer, own).make(settings["budget"])
     resolved = ac.Settings(**settings).resolved(chosen)
     for target in targets:
         tuning.make_task(survey, target, resolved)
@@ -113,8 +114,3 @@ def _show(runs: Sequence[ac.Run], as_json: bool) -> None:
         display.show_lines([found.text] if found else [])
 
     display.print_result(as_json, together if len(runs) > 1 else values[0], show)
-
-
-def _make_optimizer(name: str, budget: int, **own: float | None) -> Optimizer:
-    given = {key: value for key, value in own.items() if value is not None}
-    return by_name(name, **given, **({"budget": budget} if takes(name, "budget") else {}))

@@ -89,12 +89,10 @@ def search_settings(
         losses = [
             result.held_out for result in collect(out, cells, ()) if result.held_out is not None
         ]
-        if len(losses) < len(
-            cells
-        ):  # later trials follow from its loss, which would be another once mended
+        # Later trials follow from its loss, which would be another one once the cells are mended.
+        if lacking := len(cells) - len(losses):
             raise FailureError(
-                f"{len(cells) - len(losses)} of {len(cells)} cells of trial {number} of the search could "
-                "not be run",
+                f"{lacking} of {len(cells)} cells of trial {number} of the search could not be run",
                 f"See failures.json in {out}: the same command runs them again, or narrow search.ranges.",
             )
         loss = float(np.mean(losses))
