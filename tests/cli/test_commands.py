@@ -319,6 +319,11 @@ def test_settings_reach_the_run(arguments: tuple[str, ...], cli: CommandLine):
     assert again.json["run"] == "run"
 
 
+def test_a_questionnaire_brings_its_table(cli: CommandLine):
+    measured = cli("measure", "-m", "fake", "-i", "inglehart-welzel", "-c", "China", "--json")
+    assert measured.json["table"] == "inglehart-welzel-2024"
+
+
 def test_a_table_and_a_survey_of_ones_own(cli: CommandLine):
     Path("mine.csv").write_text("country,planning,company\nToyland,80,20\n[red]<script>,10,90\n")
     own = ("--table", "mine.csv", "--instrument", "toy")

@@ -21,7 +21,7 @@ def compare(
     forms: Split = "all",
     labels: LabelKind = "words",
     instrument: str = "vsm13",
-    table: str = "hofstede-insights",
+    table: str | None = None,
     seed: Seed = 0,
     device: str = "auto",
     as_json: bool = False,

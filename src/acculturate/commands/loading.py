@@ -124,10 +124,13 @@ def load_table(name: str, instrument: Instrument | None = None) -> CountryTable:
     return table
 
 
-def load_survey(instrument: str, table: str) -> tuple[Instrument, CountryTable]:
-    """Load the instrument and the country table of the options."""
+def load_survey(instrument: str, table: str | None) -> tuple[Instrument, CountryTable]:
+    """Load the instrument and the country table of the options; without one, that of the instrument."""
+    from acculturate.metrics.measure import default_table
+
     survey = ac.load_instrument(instrument)
-    return survey, load_table(table, survey)
+    own = default_table(survey, None) if table is None else None
+    return survey, load_table(table or (own.key if own else "hofstede-insights"), survey)
 
 
 def read_scoring(survey: Instrument, settings: Mapping[str, Any]) -> Scoring:
@@ -137,7 +140,7 @@ def read_scoring(survey: Instrument, settings: Mapping[str, Any]) -> Scoring:
 
 
 def load_scored(
-    instrument: str, table: str, country: str | None, settings: Mapping[str, Any]
+    instrument: str, table: str | None, country: str | None, settings: Mapping[str, Any]
 ) -> tuple[Scoring, CountryTable, Country | None]:
     """Load the questionnaire of the options with its scoring, the country table, and the country.
 

@@ -28,7 +28,7 @@ def measure(
     forms: Split = "all",
     labels: LabelKind = "words",
     instrument: str = "vsm13",
-    table: str = "hofstede-insights",
+    table: str | None = None,
     seed: Seed = 0,
     out: Path | None = None,
     device: str = "auto",

@@ -35,7 +35,8 @@ SHARED = {
     "device": "Device that runs the model: auto, cpu, cuda, cuda:1, mps.",
     "trust_remote_code": "Let a hub repository run its own code here.",
     "instrument": "Questionnaire: its name, or a TOML file.",
-    "table": "Table of country scores: its name, or a CSV file of country,pdi,idv,... and a line a country.",
+    "table": "Table of country scores: its name, or a CSV file of country,pdi,idv,... and a line a country; "
+    "by default that of the questionnaire's dimensions.",
     "labels": "Labels of the answer options; ten options and more always get letters.",
     "embeddings": "Folder or name of the model that an endpoint serves, for soft prompts over prompt_embeds.",
     "as_json": "Print the result as JSON.",

@@ -30,7 +30,7 @@ def score(
     figure: Path | None = None,
     beside: list[Path] | None = None,
     instrument: str = "vsm13",
-    table: str = "hofstede-insights",
+    table: str | None = None,
     seed: Seed = 0,
     as_json: bool = False,
     **settings: Any,

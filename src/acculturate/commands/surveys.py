@@ -18,6 +18,7 @@ def countries(
 
     Options:
         name: Name or ISO code of one country; all if left out.
+        table: Table of country scores: its name, or a CSV file of country,pdi,idv,... and a line a country.
     """
     scores = load_table(table)
     shown = list(scores.countries) if name is None else [scores[name]]

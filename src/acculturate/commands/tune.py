@@ -32,7 +32,7 @@ def tune(
     config: Annotated[Path | None, typer.Option(callback=read_config, is_eager=True)] = None,  # noqa: ARG001
     optimizer: str = "adam",
     instrument: str = "vsm13",
-    table: str = "hofstede-insights",
+    table: str | None = None,
     device: str = "auto",
     as_json: bool = False,
     population: int | None = None,
@@ -94,7 +94,12 @@ def tune(
     _show(runs, as_json)
     if not as_json:
         own = (("--instrument", instrument, instrument_names()), ("--table", table, table_names()))
-        needed = [part for name, file, names in own if file not in names for part in (name, file)]
+        needed = [
+            part
+            for name, file, names in own
+            if file is not None and file not in names
+            for part in (name, file)
+        ]
         needed += ["--embeddings", embeddings] if embeddings else []
         needed += ["--trust-remote-code"] if trust_remote_code else []
         asking = shlex.join(
