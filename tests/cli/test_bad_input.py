@@ -69,9 +69,9 @@ HOSTILE = [
             ("tune", "-m", "fake", "-c", "us", "--sample", "--forms", "7"),
             ("7 tuning forms", "multiple of 24"),
         ),
-        (("tune", "-m", "fake", "-c", "us", "--space", "cube:3"), ("cube:3", "low-rank:2")),
+        (("tune", "-m", "fake", "-c", "us", "--space", "cube:3"), ("cube:3", "mixture:64")),
         (("tune", "-m", "fake", "-c", "us", "--space", "ball:1"), ("'ball:1' was removed", "full")),
-        (("tune", "-m", "fake", "-c", "us", "--space", "low-rank"), ("low-rank", "low-rank:2")),
+        (("tune", "-m", "fake", "-c", "us", "--space", "mixture"), ("mixture", "mixture:64")),
         (
             ("tune", "-m", "fake", "-c", "us", "--space", "mixture:8", "--init-scale", "0"),
             ("init scale of 0", "mixture:8"),
@@ -241,7 +241,6 @@ def test_a_prompt_of_another_model(cli: CommandLine):
     "option",
     [
         ("--tokens", 10**9),
-        ("--space", "low-rank:999999999"),
         ("--space", "mixture:999999999999"),
         ("--respondents", 10**9),
         ("--respondents", 10**400),

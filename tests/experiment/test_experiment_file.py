@@ -65,13 +65,13 @@ def test_questionnaire_and_table_have_defaults(
 def test_a_method_is_a_name_and_settings(tmp_path: Path):
     text = (
         PLAN
-        + '"long" = { optimizer = "cma-es", tokens = 16, space = "low-rank:2", population = 8 }\n'
+        + '"long" = { optimizer = "cma-es", tokens = 16, space = "mixture:2", population = 8 }\n'
     )
     prepared = prepare(plan(tmp_path, text))
     method = prepared.experiment.methods[-1]
     assert (method.label, method.optimizer, method.own) == ("long", "cma-es", {"population": 8})
     chosen = prepared.settings(method, 5)
-    assert (chosen.tokens, chosen.space, chosen.seed, chosen.budget) == (16, "low-rank:2", 5, 24)
+    assert (chosen.tokens, chosen.space, chosen.seed, chosen.budget) == (16, "mixture:2", 5, 24)
     assert prepared.settings(prepared.experiment.methods[0], 0).tokens == 2
 
 

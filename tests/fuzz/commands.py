@@ -43,7 +43,7 @@ placement = "front"
 naive = {}
 persona = {}
 random = { population = 10 }
-"de, 5" = { optimizer = "de", space = "low-rank:2", population = 5, F = [0.4, 0.9] }
+"de, 5" = { optimizer = "de", space = "mixture:2", population = 5, F = [0.4, 0.9] }
 adam = { max_divergence = 0.3 }
 """
 _QUIZ = """\

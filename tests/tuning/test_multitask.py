@@ -86,7 +86,7 @@ def test_the_gradient_is_that_of_the_mean_of_the_countries(sharing: Any):
 def test_a_new_country_starts_from_the_mean_part_and_is_searched_with_few_numbers(sharing: Any):
     known = shared(sharing)
     space = NewTask(known, 1.0)
-    first = space.first(2000, np.random.default_rng(0), from_base=True)
+    first = space.first(2000, np.random.default_rng(0))
     assert space.width == TOKENS + HIDDEN
     part = known.cols.mean(axis=0)[:, None] * known.rows.mean(axis=0)
     base = known.shared * part if sharing == "product" else known.shared + part
@@ -261,7 +261,7 @@ def test_what_cannot_be_tuned_together(tmp_path, tuned: Path):
     refused("1 different countries", out, countries=(TOYLAND,))
     refused("1 different countries", out, countries=(TOYLAND, TOYLAND))
     refused("0 different countries", out, countries=())
-    refused("one descent in the full space", out, space="low-rank:2")
+    refused("one descent in the full space", out, space="mixture:2")
     refused("one descent in the full space", out, stall=5)
     with pytest.raises(UsageError, match="already holds this multitask tuning"):
         together(tuned)

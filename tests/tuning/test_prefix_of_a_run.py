@@ -67,7 +67,7 @@ def test_it_is_evaluated_and_exported(run: Run, tmp_path: Path):
 def test_what_cannot_be_is_refused(tmp_path: Path):
     with pytest.raises(UsageError, match="fake takes no prefix"):
         tune(FakeModel(), TOY, TOYLAND, out=tmp_path / "a", placement="prefix")
-    for more in ({"optimizer": "de", "budget": 40}, {"space": "low-rank:2"}):
+    for more in ({"optimizer": "de", "budget": 40}, {"space": "mixture:2"}):
         with pytest.raises(UsageError, match="too many numbers"):
             tuned(tmp_path / "b", **more)
     assert not (tmp_path / "a").exists() and not (tmp_path / "b").exists()

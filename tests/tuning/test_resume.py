@@ -46,7 +46,7 @@ def test_stopped_after_every_generation(name: str, tmp_path):
 @pytest.mark.parametrize("name", ["adam", "gde3"])
 def test_newer_optimisers_under_limits_in_a_space(name: str, tmp_path):
     """With everything that they are told: gradients through a space, violation and divergence."""
-    settings = {"space": "low-rank:1", "max_divergence": 0.1, "divergence_weight": 5.0}
+    settings = {"space": "mixture:5", "max_divergence": 0.1, "divergence_weight": 5.0}
     assert resumes(tmp_path, name, 2, budget=60, sample=True, **settings) > 1
 
 

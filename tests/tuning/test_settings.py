@@ -27,7 +27,7 @@ from acculturate.tuning import Settings, allowed_values, setting_fields
         ({"init_scale": "much"}, "init_scale cannot be 'much'", "a number from 0 for --init-scale"),
         ({"sample": 1}, "sample cannot be 1", "true or false"),
         ({"language": 5}, "language cannot be 5", "a text"),
-        ({"objective": "best"}, "objective cannot be 'best'", "scores, shift, mean-shift or items"),
+        ({"objective": "items"}, "objective cannot be 'items'", "Use scores, shift or mean-shift"),
         (
             {"labels": "words,runes"},
             "labels cannot be 'words,runes'",

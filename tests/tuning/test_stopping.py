@@ -139,7 +139,7 @@ def test_time_spent_is_summed_over_sessions(tmp_path):
         ({"min_valid_mass": -0.1}, ("min valid mass -0.1",)),
         ({"divergence_weight": math.nan}, ("divergence weight nan",)),
         ({"space": "cube"}, ("'cube'",)),
-        ({"space": "low-rank"}, ("'low-rank'", "number")),
+        ({"space": "mixture"}, ("'mixture'", "number")),
         ({"space": "projection:500"}, ("'projection:500'", "removed")),
         ({"space": "mixture:4", "init": "tokens"}, ("mixture:4", "real tokens")),
         ({"space": "mixture:4", "init_scale": 0.0}, ("init scale of 0", "mixture:4")),

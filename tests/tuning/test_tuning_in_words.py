@@ -28,14 +28,14 @@ def test_a_search_in_words_from_the_scores_in_words_behind_the_first_token(
         optimizer=by_name(name, **own, **({} if name == "adam" else {"population": 6})),
         budget=12,
         labels="words",
-        objective="items",
+        objective="shift",
         placement="after-bos",
         init="in-context",
         tokens=5,
     )
     assert run.outcome.best_loss is not None
     config = (run.directory / "config.toml").read_text()
-    for line in ('labels = "words"', 'objective = "items"', 'init = "in-context"'):
+    for line in ('labels = "words"', 'objective = "shift"', 'init = "in-context"'):
         assert line in config
     if name == "adam":
         start = model.embed_text(in_context_line(TOYLAND, TOY.dimensions))[:5]

@@ -62,7 +62,7 @@ class SurveySettings:
         language: Of the held-out forms.
         languages: Of the tuning forms, joined with commas; None where it is the same.
         labels: Kinds of labels that forms were asked with, joined with commas.
-        objective: What was minimised: "scores", "shift", "mean-shift" or "items".
+        objective: What was minimised: "scores", "shift" or "mean-shift".
         sample: Forms drawn anew for every generation; None where every generation is asked the same.
         anchor: A name, or the constant of each dimension.
         variant: Variant of the scoring.

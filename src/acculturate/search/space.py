@@ -20,16 +20,17 @@ from acculturate.search.fitness import Vectors
 
 Prompts = Float[np.ndarray, "candidate token hidden"]
 
-SPACES = ("full", "low-rank", "mixture", "demonstrations", "multitask")
+SPACES = ("full", "mixture", "demonstrations", "multitask")
 """Names of spaces; behind a colon stands a number, as in "mixture:64", or for "multitask" a directory."""
 
 _WITHOUT_NUMBER = "full", "demonstrations"
-_EXAMPLES = "full, low-rank:2, mixture:64, demonstrations or multitask:DIRECTORY"
+_EXAMPLES = "full, mixture:64, demonstrations or multitask:DIRECTORY"
 
 REMOVED: Mapping[str, str] = {
     "ball": "full with --max-divergence",
     "convex": "mixture:N",
-    "projection": "mixture:64 or low-rank:N",
+    "low-rank": "mixture:N",
+    "projection": "mixture:N",
 }
 """Spaces of earlier versions, with what to use instead."""
 
@@ -53,14 +54,12 @@ class Space(ABC):
         self.spread = spread
         self.unit = 1.0
         self._middle = np.zeros(width)
-        self._offset = slice(width)  # entries that make the base where they are 0
 
     @final
-    def first(self, size: int, rng: np.random.Generator, *, from_base: bool = False) -> Vectors:
-        """Draw a first population, float32; with `from_base` its first candidate is the base itself."""
+    def first(self, size: int, rng: np.random.Generator) -> Vectors:
+        """Draw a first population, float32; its first candidate is the middle of the others."""
         noise = rng.normal(size=(size, self.width)) * self.spread
-        if from_base:
-            noise[0, self._offset] = 0
+        noise[0] = 0
         return (self._middle + noise).astype(np.float32)
 
     @final
@@ -206,38 +205,6 @@ def _between(
     inside = np.clip(numbers, 0, count - 1)
     low = np.minimum(inside.astype(int), count - 2)
     return low, inside - low
-
-
-@final
-class LowRank(Space):
-    """`base + U V`, with U `[token, rank]` and V `[rank, hidden]` in one vector.
-
-    Args:
-        base: The prompt of the zero vector.
-        rank: Of the offset.
-        spread: Standard deviation of the first offsets' entries.
-    """
-
-    def __init__(self, base: Float[np.ndarray, "token hidden"], rank: int, spread: float) -> None:
-        tokens, hidden = base.shape
-        # An entry of U V is a sum of `rank` products of two entries.
-        super().__init__(base, rank * (tokens + hidden), (spread / rank**0.5) ** 0.5)
-        self._rank = rank
-        self._offset = slice(rank * tokens)  # U alone: with V at 0 too there would be no gradient
-
-    def _prompts(self, vectors: Vectors) -> Prompts:
-        u, v = self._factors(vectors)
-        return self.base + u @ v
-
-    def _backward(self, vectors: Vectors, gradients: Prompts) -> Vectors:
-        u, v = self._factors(vectors)
-        parts = gradients @ v.transpose(0, 2, 1), u.transpose(0, 2, 1) @ gradients
-        return np.concatenate([part.reshape(len(vectors), -1) for part in parts], axis=1)
-
-    def _factors(self, vectors: Vectors) -> tuple[np.ndarray, np.ndarray]:
-        cut = self.base.shape[0] * self._rank
-        u = vectors[:, :cut].reshape(len(vectors), -1, self._rank)
-        return u, vectors[:, cut:].reshape(len(vectors), self._rank, -1)
 
 
 def read_name(name: str) -> tuple[str, int]:

@@ -2,7 +2,6 @@ from .aim import Aim as Aim
 from .baselines import in_context_line as in_context_line
 from .constraints import Constraints as Constraints
 from .country_search import Progress as Progress
-from .losses import AnswerLoss as AnswerLoss
 from .losses import ScoreLoss as ScoreLoss
 from .losses import questionnaires as questionnaires
 from .losses import questionnaires_of_all_frames as questionnaires_of_all_frames

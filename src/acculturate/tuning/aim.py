@@ -17,13 +17,7 @@ from acculturate.model.answers import Answering
 from acculturate.model.asking import ask_untouched
 from acculturate.survey.forms import Form
 from acculturate.survey.scoring import item_means, item_values
-from acculturate.tuning.losses import (
-    AnswerLoss,
-    Loss,
-    ScoreLoss,
-    questionnaires,
-    questionnaires_of_all_frames,
-)
+from acculturate.tuning.losses import ScoreLoss, questionnaires, questionnaires_of_all_frames
 from acculturate.tuning.task import Task
 
 _PARTS = {"shift": questionnaires, "mean-shift": questionnaires_of_all_frames}
@@ -41,8 +35,8 @@ class Losses:
     """
 
     forms: tuple[Form, ...]
-    of_means: Loss
-    minimised: Loss
+    of_means: ScoreLoss
+    minimised: ScoreLoss
 
 
 class Aim:
@@ -60,7 +54,7 @@ class Aim:
         """Return the losses of some forms.
 
         Both are the same where scores are to be reached. A shift is to be made by every questionnaire from
-        its own untouched scores, by those of all frames together, or by every answer from its own.
+        its own untouched scores, or by those of all frames together.
 
         Args:
             forms: The forms.
@@ -81,14 +75,7 @@ class Aim:
             own = [scoring.scores_of(untouched[None, p], [forms[i] for i in p])[0] for p in parts]
             return ScoreLoss(scoring, forms, parts, np.array(own) + self.shift)
 
-        of_means = loss_of(everything)
-        if goal in _PARTS:
-            return Losses(forms, of_means, loss_of(_PARTS[goal](forms)))
-        items = [item.id for item in scoring.instrument.items]
-        changes = self.changes[[items.index(form.item) for form in forms]]
-        most = [len(form.options) for form in forms]
-        goals = np.clip(untouched + changes, 1, most)
-        return Losses(forms, of_means, AnswerLoss(scoring, forms, goals))
+        return Losses(forms, loss_of(everything), loss_of(_PARTS[goal](forms)))
 
     @cached_property
     def shift(self) -> Float[np.ndarray, " dimension"]:

@@ -3,14 +3,13 @@
 Forms of one language, set of answers, frame and option order are a questionnaire: the survey as one
 respondent would see it. The loss of the mean scores over all forms lets errors of different questionnaires
 cancel, a preference for the first option in one order against the same preference in the other. The mean of
-the questionnaires' losses does not, nor does a loss of every single answer.
+the questionnaires' losses does not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -19,24 +18,6 @@ from acculturate.survey.forms import Form
 from acculturate.survey.scoring import Scoring
 
 Members = Int[np.ndarray, " _"]
-
-_ROUNDED = 0.1
-"""Steps of a scale within which the loss of an answer is rather a square than an absolute difference."""
-
-
-@runtime_checkable
-class Loss(Protocol):
-    """A loss of the answers to some forms."""
-
-    def value(
-        self, answers: Float[np.ndarray, "candidate form"]
-    ) -> Float[np.ndarray, " candidate"]:
-        """Return the loss of every candidate's answers."""
-        ...
-
-    def gradient(self, answers: Float[np.ndarray, "one form"]) -> Float[np.ndarray, " form"]:
-        """Return the derivatives of one candidate's loss in each form's answer."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -58,7 +39,7 @@ class ScoreLoss:
     def value(
         self, answers: Float[np.ndarray, "candidate form"]
     ) -> Float[np.ndarray, " candidate"]:
-        """See `Loss.value`."""
+        """Return the loss of every candidate's answers."""
         return np.mean(
             [
                 self.scoring.loss(self._scores(answers, part), goal)
@@ -68,7 +49,7 @@ class ScoreLoss:
         )
 
     def gradient(self, answers: Float[np.ndarray, "one form"]) -> Float[np.ndarray, " form"]:
-        """See `Loss.gradient`."""
+        """Return the derivatives of one candidate's loss in each form's answer."""
         items = [item.id for item in self.scoring.instrument.items]
         gradient = np.zeros(len(self.forms))
         for part, goal in zip(self.parts, self.goals, strict=True):
@@ -83,47 +64,6 @@ class ScoreLoss:
         self, answers: Float[np.ndarray, "candidate form"], part: Members
     ) -> Float[np.ndarray, "candidate dimension"]:
         return self.scoring.scores_of(answers[:, part], [self.forms[place] for place in part])
-
-
-class AnswerLoss:
-    """The distance of every answer from one of its own to give, in points of a score.
-
-    An item's mean distance counts as much as it could move the scores, all of it in one direction: where
-    the distances of a dimension's items add up, the loss is that of the scores, mean over dimensions. The
-    absolute distance is rounded off near zero (pseudo-Huber: Charbonnier et al. 1997, IEEE Trans. Image
-    Process. 6), so that a descent settles.
-
-    Args:
-        scoring: Gives the weights; an item that weighs nowhere costs nothing.
-        forms: The forms that are asked.
-        goals: The answer to each form to reach.
-    """
-
-    def __init__(
-        self, scoring: Scoring, forms: Sequence[Form], goals: Float[np.ndarray, " form"]
-    ) -> None:
-        points = dict(
-            zip(
-                [item.id for item in scoring.instrument.items],
-                np.abs(scoring.weights).mean(axis=0).tolist(),
-                strict=True,
-            )
-        )
-        asked = [form.item for form in forms]
-        self._goals = goals
-        self._points = np.array([points[item] / asked.count(item) for item in asked])
-
-    def value(
-        self, answers: Float[np.ndarray, "candidate form"]
-    ) -> Float[np.ndarray, " candidate"]:
-        """See `Loss.value`."""
-        distances = np.hypot(answers - self._goals, _ROUNDED) - _ROUNDED
-        return (distances * self._points).sum(axis=1)
-
-    def gradient(self, answers: Float[np.ndarray, "one form"]) -> Float[np.ndarray, " form"]:
-        """See `Loss.gradient`."""
-        distance = answers[0] - self._goals
-        return self._points * distance / np.hypot(distance, _ROUNDED)
 
 
 def questionnaires(forms: Sequence[Form]) -> tuple[Members, ...]:

@@ -17,7 +17,7 @@ class Method:
     """An optimiser with settings that differ from the others'.
 
     Attributes:
-        label: As it was written, such as "de/rand/1,space=low-rank:2,F=0.7".
+        label: As it was written, such as "de/rand/1,space=mixture:64,F=0.7".
         optimizer: Name of the optimiser.
         own: Settings of the optimiser.
         settings: Fields of `Settings`.

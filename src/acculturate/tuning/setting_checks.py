@@ -78,8 +78,7 @@ def check_settings(settings: Settings, optimizer: Optimizer) -> None:
         )
     single = optimizer.population_size == 1 and settings.init != "gaussian"
     if settings.init_scale == 0 and (of_real_tokens or not (single or settings.init == "tokens")):
-        own = of_real_tokens or kind in OWN_STARTS
-        which = f"the space {settings.space}" if own else f"init {settings.init!r}"
+        which = f"init {settings.init!r}" if kind == "full" else f"the space {settings.space}"
         raise UsageError(
             f"an init scale of 0 makes all candidates of {which} alike",
             "Use a positive number, such as 1.",

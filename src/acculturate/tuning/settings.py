@@ -67,7 +67,7 @@ _OptionalCount = Annotated[int | None, Field(ge=1)]
 
 _LABELS: dict[str, Any] = {"enum": [*get_args(LabelKind), "several, such as words,digits"]}
 
-Objective = Literal["scores", "shift", "mean-shift", "items"]
+Objective = Literal["scores", "shift", "mean-shift"]
 
 
 def _split(names: str) -> tuple[str, ...]:
@@ -103,10 +103,10 @@ class Settings:
     """Place of the soft prompt in the model's context; prefix is after-bos with keys and values of its own in
     every layer, tuned by gradients."""
     space: str | None = None
-    """Space that is searched: full, low-rank:N, mixture:N, demonstrations (the survey's questions in front of
-    every form, with a number an answer), or multitask:DIRECTORY, the part of a new country beside what the
-    countries of that directory share; by default full with gradients or an init other than in-context, else
-    demonstrations, and mixture:64 where tokens or init is set."""
+    """Space that is searched: full, mixture:N, demonstrations (the survey's questions in front of every form,
+    with a number an answer), or multitask:DIRECTORY, the part of a new country beside what the countries of
+    that directory share; by default full with gradients or an init other than in-context, else demonstrations,
+    and mixture:64 where tokens or init is set."""
     together: Sharing | None = None
     """Part of each country where several are tuned together: a shared prompt times it (product) or plus it
     (sum); by default product."""
@@ -172,8 +172,7 @@ class Settings:
     objective: Objective | None = None
     """Loss that is minimised: scores, of the mean scores over all forms; shift, of the shift to the target,
     made by every questionnaire (frame, order, set of words) from its own untouched scores; mean-shift, made by
-    every order and set of words on the mean of its frames; items, of every answer, moved from its own untouched
-    one by the smallest changes of items that make the shift; by default shift, mean-shift in the space
+    every order and set of words on the mean of its frames; by default shift, mean-shift in the space
     demonstrations, and scores with other readings than expected."""
     labels: Annotated[str, AfterValidator(_check_labels), Field(json_schema_extra=_LABELS)] = (
         "words"

@@ -14,16 +14,7 @@ from acculturate.model.prompt_checks import check_prompt
 from acculturate.model.soft_prompt import Prompts
 from acculturate.model.start import start_population
 from acculturate.runs import load_multitask, load_prompt
-from acculturate.search import (
-    Full,
-    LowRank,
-    Mixture,
-    NewTask,
-    Scaled,
-    SharedPrompt,
-    Space,
-    read_name,
-)
+from acculturate.search import Full, Mixture, NewTask, Scaled, SharedPrompt, Space, read_name
 from acculturate.tuning.baselines import in_context_line
 from acculturate.tuning.settings import Settings
 from acculturate.tuning.shown_answers import space_of_shown_answers
@@ -57,40 +48,33 @@ def start_search(
     kind, number = read_name(settings.space)
     if settings.shared_directory is not None:
         space = NewTask(_known_tasks(settings, model), settings.init_scale)
-        return space, space.first(size, rng, from_base=True)
+        return space, space.first(size, rng)
     if kind == "demonstrations":
         space = space_of_shown_answers(measured or model, task, settings.init_scale)
-        return space, space.first(size, rng, from_base=True)
-    zeros = np.zeros((settings.token_count, model.hidden_size))
+        return space, space.first(size, rng)
     real = model.embed_random_tokens(number, rng) if kind == "mixture" else None
     init, text = settings.init, settings.init_text
     assert init is not None
     if init == "in-context":
         init, text = "text", in_context_line(task.target, task.scoring.dimensions)
-    # In a low-rank space it is the space that spreads the candidates, around one start.
-    scale = 0.0 if (kind, init) == ("low-rank", "tokens") else settings.init_scale
     prompts = start_population(
         model,
         size,
         settings.token_count,
         rng,
         init=init,
-        scale=scale,
+        scale=settings.init_scale,
         text=text,
         prompt=_prompt_of_run(settings, model),
     )
     if settings.placement == "prefix":
         return _prefix_around(model, prompts)
+    if real is not None:
+        space = Mixture(prompts[0], real, settings.init_scale)
+        return space, space.first(size, rng)
     # A start without noise leaves the space its size: that of the embeddings.
     spread = (settings.init_scale or 1.0) * model.embedding_scale()
-    if kind == "full":
-        return Full(zeros, spread), prompts.reshape(size, -1)
-    # The first candidate is the start itself; Gaussian ones are around zero.
-    base = zeros if settings.init == "gaussian" else prompts[0]
-    space = (
-        LowRank(base, number, spread) if real is None else Mixture(base, real, settings.init_scale)
-    )
-    return space, space.first(size, rng, from_base=settings.init != "gaussian")
+    return Full(np.zeros_like(prompts[0]), spread), prompts.reshape(size, -1)
 
 
 def _prefix_around(
