@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -204,9 +205,7 @@ def show_run(run: Run) -> None:
     done, (header, rows) = run.outcome, run.summary.texts()
     below = [f"{done.evaluations} evaluations in {seconds_text(done.seconds)}; {done.stop_reason}."]
     if done.violation:
-        below.append(
-            f"No candidate was within the divergence limit; the best is {done.violation:.2f} past it."
-        )
+        below.append(f"The soft prompt is past the limits of its search, by {done.violation:.2f}.")
     if done.more_budget:
         below.append(done.more_budget)
     if found := verdict(read_run(run.directory)):
@@ -265,7 +264,8 @@ def _show_benchmark(run: RunRecords, result: Result) -> None:
     text = partial(loss_text, digits=3) if opinions else partial(share_text, digits=1)
 
     def span(part: MethodScore | Change | None) -> str:
-        return f"{text(part.low)} to {text(part.high)}" if part else MISSING
+        known = part is not None and math.isfinite(part.low + part.high)
+        return f"{text(part.low)} to {text(part.high)}" if part and known else MISSING
 
     rows: list[Sequence[str]] = []
     for row in result.rows:
@@ -339,7 +339,7 @@ def show_forms(forms: Sequence[Form]) -> None:
     """Print forms as a model reads them, one after the other."""
     for form in forms:
         print(
-            f"--- {form.item} wording {form.wording} frame {form.frame} {form.language} "
+            f"--- {form.item} wording {form.wording + 1} frame {form.frame} {form.language} "
             f"{form.order} {form.split}\n{form.text}\n{form.cue}"
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -49,7 +50,8 @@ def csv_text(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
 
 def latex_text(text: str) -> str:
     """Return text that means nothing to LaTeX."""
-    return "".join(_LATEX.get(letter, letter) for letter in " ".join(text.split()))
+    shown = re.sub(r"[ \t\r\n]+", " ", text).strip()
+    return "".join(_LATEX.get(letter, letter) for letter in shown)
 
 
 def latex_table(

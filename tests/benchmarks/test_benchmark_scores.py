@@ -110,6 +110,23 @@ def test_weights_count():
     assert test.gain == -0.5
 
 
+def test_the_test_of_a_weighted_gain_is_of_that_gain():
+    weights = (10.0, 10.0, *[1.0] * 10)
+    questions = tuple(
+        Question(str(k), "?", ("a", "b"), (True, False), "China", weight)
+        for k, weight in enumerate(weights)
+    )
+    found = QuestionSet(ORIGIN, "choice", questions)
+    answered = {
+        "naive": one_hot(*[1] * 2, *[0] * 10, width=2),
+        "tuned": one_hot(*[0] * 2, *[1] * 10, width=2),
+    }
+    _, (test,) = score_questions(found, answered, "China", 0)
+    assert test.gain == pytest.approx(1 / 3)
+    assert (test.gained, test.lost) == (2, 10)
+    assert test.p > 0.1, "McNemar's, which counts the questions alike, has 0.04"
+
+
 distribution = st.lists(st.floats(0, 1), min_size=3, max_size=3).filter(lambda v: sum(v) > 0.1)
 
 

@@ -14,7 +14,7 @@ import pytest
 from experiment_runs import ODD, PLAN, TOYLAND, Failing, plan, run, tables
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.experiment import Cell, run_experiment
+from acculturate.experiment import Cell, load_experiment, run_experiment
 from acculturate.model import Answers, Backward, FakeModel, Query
 
 
@@ -132,6 +132,14 @@ def test_another_file_is_refused_with_the_difference(finished: Path):
         run(folder, text=PLAN.replace("budget = 24", "budget = 30"))
     with pytest.raises(UsageError, match=r"countries is .* there and .* here"):
         run(folder, text=PLAN.replace(f'["{TOYLAND}", ', "["))
+
+
+def test_cells_of_another_table_are_not_mixed_in(tmp_path: Path):
+    run(tmp_path)
+    file, table = tmp_path / "small.toml", tmp_path / "toy.csv"
+    table.write_text(table.read_text().replace("Toyland,80,20", "Toyland,20,90"))
+    with pytest.raises(UsageError, match="the scores of Toyland in toy changed since"):
+        run_experiment(load_experiment(file), tmp_path / "out")
 
 
 def test_seeds_countries_and_methods_are_added_without_doing_anything_again(

@@ -251,3 +251,14 @@ def test_of_a_selection_the_first_forms_are_kept_and_balanced(vsm13, count: int)
     kept = limit_forms(chosen)
     assert set(kept) <= set(chosen)
     assert set(Counter((form.item, form.order) for form in kept).values()) == {min(count // 48, 5)}
+
+
+def test_questions_alone_are_no_new_frames(vsm13):
+    """A language without frames for answers in words asks bare questions in both splits."""
+    text = vsm13.languages["en"]
+    frames = tuple(replace(frame, words_template=None) for frame in text.frames)
+    bare = replace(vsm13, languages={"en": replace(text, frames=frames)})
+    sets = form_sets(bare, balanced_forms(bare, "tuning", labels="words"), "en")
+    labels = {each.key: each.label for each in sets}
+    assert not labels.keys() & {"wordings", "frames"}
+    assert labels["held-out"] == "New wordings"

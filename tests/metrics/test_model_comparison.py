@@ -64,6 +64,11 @@ def test_what_cannot_be_compared(vsm13: Instrument):
     modal = ac.measure(model, vsm13, reading="modal")
     with pytest.raises(ac.UsageError, match="not read and scored alike"):
         ac.compare_profiles(words, modal, vsm13)
+    china, summed = ac.load_countries()["China"], ac.Scoring(vsm13, aggregate="sum")
+    by_sum = ac.measure(model, vsm13, target=china, scoring=summed)
+    with pytest.raises(ac.UsageError, match="losses of fake and fake are of another kind"):
+        ac.compare_profiles(by_sum, by_sum, vsm13, target=china)
+    assert ac.compare_profiles(by_sum, by_sum, vsm13, target=china, scoring=summed)
 
 
 def test_in_a_notebook(vsm13: Instrument):

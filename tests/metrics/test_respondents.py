@@ -16,6 +16,7 @@ from acculturate.metrics.respondents import (
     EDUCATIONS,
     OCCUPATIONS,
     SEXES,
+    RespondentAnswers,
     interview,
     persona_lines,
     score_samples,
@@ -136,6 +137,19 @@ def test_the_interval_over_respondents_covers_repeated_surveys(question, forms, 
     assert 0.92 <= coverage(people) <= 0.98
     # Other forms are what the wider interval is for; over the same forms it covers more.
     assert coverage(both) >= coverage(people)
+
+
+def test_a_pull_to_a_place_is_no_sampling_of_respondents(question, forms):
+    """The design asks both orders equally often, so that the answers below always have the same mean."""
+    items = question.scoring.instrument.items
+    asked = np.array([[i for i, f in enumerate(forms) if f.item == item.id] for item in items])
+    asked = np.tile(asked, 20)[:, : 4 * (asked.shape[1] // 2)].T
+    answers = np.array(
+        [[1.0 if forms[i].order == "forward" else 4.0 for i in row] for row in asked]
+    )
+    answered = RespondentAnswers(tuple(forms), asked, answers, answers)
+    over_respondents, _ = score_samples(answered, question.scoring, np.random.default_rng(0))
+    np.testing.assert_allclose(np.ptp(over_respondents, axis=0), 0, atol=1e-9)
 
 
 @pytest.mark.parametrize(("ways", "least", "most"), [(2, 0.86, 0.95), (9, 0.91, 0.98)])

@@ -27,7 +27,15 @@ def test_runs_that_lie_far_apart_make_a_wide_interval():
     assert low == pytest.approx(5.0, abs=1.1)
     assert high == pytest.approx(15.0, abs=1.1)
     alike = seed_spread("A", "forms", list("wxyz"), [20.0] * 4, [10.0] * 4, close)
-    assert np.ptp(alike.interval) < 0.4
+    assert np.ptp(alike.interval) < 0.5
+
+
+def test_what_all_runs_share_does_not_shrink_with_their_number():
+    samples = np.random.default_rng(0).normal(10, 3, 500)
+    made = seed_spread("A", "forms", list("vwxyz"), [20.0] * 5, [10.0] * 5, [samples.tolist()] * 5)
+    assert np.ptp(made.interval) == pytest.approx(
+        np.ptp(np.quantile(samples, [0.025, 0.975])), rel=0.1
+    )
 
 
 def test_one_run_or_no_samples_has_no_interval():

@@ -83,6 +83,12 @@ def test_weights_are_those_of_the_drawn_members() -> None:
     assert (weights[:, 2] == 1).all()
 
 
+def test_strata_count_by_their_size() -> None:
+    values = np.array([0.0, 0.0, 0.0, 0.0, 10.0, 10.0])
+    samples = bootstrap_means(values, [[[0, 1, 2, 3], [4, 5]]], 5, np.random.default_rng(0))
+    np.testing.assert_allclose(samples, values.mean())
+
+
 def test_a_column_of_several_strata_is_the_mean_of_their_means() -> None:
     values = np.array([0.0, 0.0, 10.0, 20.0])
     samples = bootstrap_means(values, [[[0, 1], [2, 3]]], SAMPLES, np.random.default_rng(0))

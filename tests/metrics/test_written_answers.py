@@ -57,6 +57,11 @@ def test_words_are_read_behind_any_quotation_mark_and_in_any_alphabet():
     for text in ("Regelmäßig", "„Regelmäßig“.", "REGELMÄSSIG", "「Regelmäßig」"):
         assert parse_answer(text, german).option == german.options[1]
     assert parse_answer("Immerhin", german).kind == "unparsable"
+    other = replace(words, labels=("دائمًا", "总是", "बहुत कम", "Rarely", "Never"))
+    for place, text in enumerate(("دائماً", "总是这样", "बहुत कम।")):
+        assert parse_answer(text, other).option == other.options[place]
+    assert parse_answer("دائما", other).option == other.options[0]
+    assert parse_answer("बहुत कमी", other).kind == "unparsable", "the word goes on"
 
 
 def test_letters_are_read_as_they_are_shown():

@@ -104,7 +104,7 @@ def test_a_line_keeps_its_number_below_a_separator_line(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "code", ["-99", "-99.0", "-9", "999", "-999", "9999", "#NULL!", "NA", ".", "-"]
+    "code", ["-99", "-99.0", "-9", "-1", "999", "-999", "9999", "#NULL!", "NA", ".", "-"]
 )
 def test_codes_are_missing_scores_and_said(tmp_path: Path, code: str):
     table = load(tmp_path, f"country,pdi,idv,mas,uai,lto,ivr\nGermany,35,67,66,65,{code},40\n")

@@ -19,9 +19,17 @@ from acculturate.benchmarks.result import Change, MethodScore, Part, Test
 
 INTERVAL = "Wilson score interval"
 TEST = "exact McNemar test (two-sided binomial)"
+WEIGHTED_TEST = "paired bootstrap over questions (two-sided)"
+"""The test where some questions count more than others, which McNemar's does not know."""
 NO_OPTION = -1
 
 _Members = Bool[np.ndarray, " question"]
+
+
+def test_of(benchmark: QuestionSet) -> str:
+    """Return the name of the test of a gain."""
+    weights = {question.weight for question in benchmark.questions}
+    return TEST if len(weights) == 1 else WEIGHTED_TEST
 
 
 def likeliest(shares: Shares) -> Int[np.ndarray, " row"]:
@@ -69,10 +77,14 @@ def score_questions(
 
         def change(members: _Members) -> Change:
             values = np.where(members, difference, np.nan)
-            interval = statistics.known_interval(statistics.resampled_means(drawn, values))
+            samples = statistics.resampled_means(drawn, values)
+            interval = statistics.known_interval(samples)
             gained, lost = (int((difference[members] == sign).sum()) for sign in (1, -1))
             gain = float(np.average(difference[members], weights=weights[members]))
-            return Change(gain, *interval, statistics.mcnemar(gained, lost), gained, lost)
+            p: float | None = statistics.mcnemar(gained, lost)
+            if test_of(benchmark) == WEIGHTED_TEST:
+                p = statistics.bootstrap_p(samples, int(members.sum()))
+            return Change(gain, *interval, p, gained, lost)
 
         return groups.test(against, change)
 

@@ -149,7 +149,7 @@ class Sheet:
             chance, left_out = None, benchmark.left_out
         else:
             rows, tests = accuracy.score_questions(benchmark, answered, country, seed)
-            kind, ways = benchmark.kind, (accuracy.INTERVAL, accuracy.TEST)
+            kind, ways = benchmark.kind, (accuracy.INTERVAL, accuracy.test_of(benchmark))
             chance, left_out = accuracy.chance(benchmark), {}
         origin = benchmark.origin
         return Result(

@@ -129,8 +129,10 @@ def load_survey(instrument: str, table: str | None) -> tuple[Instrument, Country
     from acculturate.metrics.measure import default_table
 
     survey = ac.load_instrument(instrument)
-    own = default_table(survey, None) if table is None else None
-    return survey, load_table(table or (own.key if own else "hofstede-insights"), survey)
+    if table is None:
+        own = default_table(survey, None)
+        table = own.key if own else "hofstede-insights"
+    return survey, load_table(table, survey)
 
 
 def read_scoring(survey: Instrument, settings: Mapping[str, Any]) -> Scoring:

@@ -134,7 +134,7 @@ def export(
     answering = load(name, revision, "float32", device, trust_remote_code, config.chat)
     language_model = cast("LanguageModel", answering)
     if together:
-        path = export_multitask(run, language_model, out)
+        path = export_multitask(run, language_model, out, any_model=any_model)
     else:
         path = ac.export_prompt(run, language_model, out, format=format, any_model=any_model)
     display.print_result(as_json, {"folder": str(path), "format": format}, lambda: print(path))

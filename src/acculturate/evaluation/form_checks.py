@@ -75,16 +75,19 @@ class FormChecks:
     def held_out(self) -> None:
         """Compare losses, and the shift of scores with the wanted one, in every way of asking."""
         record = self.memo.read_record("held_out", HeldOut)
-        kept: dict[str, list[HeldOutRow]] = {}
-        for row in record.rows if record else ():
-            kept.setdefault(row.fingerprint, []).append(row)
         self.memo.forget("asked")
         wanted = self._wanted(record)
         since = None if wanted is None else wanted.tolist()
+        sets = {
+            self.fingerprint("row", each.key, form_fingerprint(each.forms), since): each
+            for each in (*self._sets.values(), *self._unasked)
+        }
+        kept: dict[str, list[HeldOutRow]] = {}
+        for row in record.rows if record else ():
+            if row.fingerprint in sets:
+                kept.setdefault(row.fingerprint, []).append(row)
         rows: list[HeldOutRow] = []
-        for form_set in (*self._sets.values(), *self._unasked):
-            forms = form_fingerprint(form_set.forms)
-            inputs = self.fingerprint("row", form_set.key, forms, since)
+        for inputs, form_set in sets.items():
             if inputs not in kept and form_set.key in self._sets:
                 with self.memo.attempt(f"asked:{form_set.key}", form_set.label.removeprefix("…")):
                     kept[inputs] = list(self._rows(form_set, inputs, wanted))

@@ -187,11 +187,15 @@ def _held_out(measured: Sequence[Measured], looks: Looks) -> Chart:
 
 
 def _benchmark(key: str, number: int, measured: Sequence[Measured], looks: Looks) -> Chart:
-    def percent(cell: Measured) -> float | None:
-        return 100 * cell.benchmarks[key].score if key in cell.benchmarks else None
+    similarity = any(cell.benchmarks[key].similarity for cell in measured if key in cell.benchmarks)
 
-    axes = _HELD_OUT, (f"right answers in {short(key, 30)}, %", percent)
-    title = f"Accuracy in {short(key)} against held-out loss"
+    def score(cell: Measured) -> float | None:
+        known = cell.benchmarks.get(key)
+        return known and known.score * (1 if similarity else 100)
+
+    what, unit = ("similarity of opinions", "") if similarity else ("right answers", ", %")
+    axes = _HELD_OUT, (f"{what} in {short(key, 30)}{unit}", score)
+    title = f"{what.capitalize()} in {short(key)} against held-out loss"
     chart = _scatter(f"benchmark-{number}", title, axes, measured, looks)
     return replace(chart, zoomed=True)
 

@@ -121,7 +121,7 @@ def publish(
         (head, *(f"{each.head} {each.text}" for each in found)),
         out / "report.html",
         out / "results.csv",
-        {cell.title: why.error for cell, why in failures.items()},
+        {str(cell.folder): why.error for cell, why in failures.items()},
         len(cells) - complete + sum(not is_complete(cell, out) for cell in trial_cells),
     )
 

@@ -55,11 +55,13 @@ class Score:
 
     Attributes:
         score: The number.
+        similarity: Whether it is a similarity of opinions.
         interval: Its interval, or None.
         source: The file it was read from, in the experiment's directory.
     """
 
     score: float
+    similarity: bool
     interval: Interval | None
     source: Path
 
@@ -225,8 +227,8 @@ def benchmark_scores(runs: Mapping[Cell, RunRecords], method: str) -> dict[str, 
             file = cell.folder / "evaluation" / "benchmarks" / f"{result.benchmark}.json"
             for row in result.rows:
                 if row.method == method and math.isfinite(row.score):
-                    known = math.isfinite(row.low + row.high)
-                    score = Score(row.score, (row.low, row.high) if known else None, file)
+                    ends = (row.low, row.high) if math.isfinite(row.low + row.high) else None
+                    score = Score(row.score, result.kind == "opinions", ends, file)
                     scores.setdefault(result.benchmark, score)
     return scores
 

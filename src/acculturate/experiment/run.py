@@ -28,6 +28,7 @@ from acculturate.experiment.worker import (
     Execute,
     Job,
     ProgressListener,
+    check_inputs,
     is_complete,
     lacks_checks,
 )
@@ -67,7 +68,8 @@ def run_experiment(
         Where everything is and what it says. Cells that failed twice are named in it and stop nothing.
 
     Raises:
-        UsageError: Something cannot be run, or the directory holds another experiment.
+        UsageError: Something cannot be run, or the directory holds another experiment, or cells that were
+            made with other scores of a country or another questionnaire.
         FailureError: The disk is full, or a file is damaged.
         KeyboardInterrupt: Ctrl-C; the same call goes on.
     """
@@ -81,7 +83,7 @@ def run_experiment(
     with open_directory(folder, PLAN, "experiment", settings, additions):
         try:
             with _executor(worker, ray, heard) as execute:
-                run = partial(_run_missing, folder, execute, heard, failures)
+                run = partial(_run_missing, prepared, folder, execute, heard, failures)
                 run([(cell, prepared.method(cell)) for cell in prepared.cells])
                 search_settings(prepared, folder, run, trials)
         except (KeyboardInterrupt, AcculturateError):
@@ -124,6 +126,7 @@ def _contains(larger: Any, smaller: Any) -> bool:
 
 
 def _run_missing(
+    prepared: PreparedExperiment,
     out: Path,
     execute: Execute,
     listener: ProgressListener,
@@ -134,6 +137,7 @@ def _run_missing(
     done = (cell for cell, _ in jobs if is_complete(cell, out))
     complete = [cell for cell in done if not lacks_checks(cell, out)]
     for cell in complete:
+        check_inputs(prepared, cell, out)
         listener.on_end(cell, None, True)
     for cell, failure in execute([job for job in jobs if job[0] not in complete]):
         if failure is not None:

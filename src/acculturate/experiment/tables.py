@@ -29,11 +29,13 @@ class Value:
         value: A mean over seeds, or the single number; None where it was not measured.
         interval: Over seeds; of a baseline, over forms. None where there is none.
         digits: Decimals to show.
+        unit: Unit to show behind the number.
     """
 
     value: float | None
     interval: Interval | None = None
     digits: int = 1
+    unit: str = ""
 
     @property
     def text(self) -> str:
@@ -57,7 +59,8 @@ class Line:
         tokens: Tokens in front of a question.
         shifts: Attained shift on the held-out forms, its correlation with the wanted one, and the carry-over,
             where they count.
-        benchmarks: Right answers in percent, in the order of `PaperTable.benchmarks`.
+        benchmarks: Right answers in percent, or similarities of opinions, in the order of
+            `PaperTable.benchmarks`.
         members: Its cells, one a seed.
         best: Whether its held-out loss is the country's smallest.
     """
@@ -183,11 +186,13 @@ def _line(
             return Value(known[0] if known else None, interval, digits)
         return Value(*_over_seeds(known), digits)
 
-    def percent(key: str) -> Value:
+    def benchmark(key: str) -> Value:
         scores = [cell.benchmarks.get(key) for cell in members]
-        share = value([each and each.score for each in scores], scores[0] and scores[0].interval)
+        share = value([each and each.score for each in scores], scores[0] and scores[0].interval, 2)
+        if share.value is None or any(each and each.similarity for each in scores):
+            return share
         ends = share.interval and (100 * share.interval[0], 100 * share.interval[1])
-        return Value(None if share.value is None else 100 * share.value, ends, 1)
+        return Value(100 * share.value, ends, 1, "\xa0%")
 
     def shift(name: str, ends: str) -> Value:
         found = [cell.shift(HEADLINE) for cell in members]
@@ -209,7 +214,7 @@ def _line(
         divergence=value([cell.row.divergence for cell in members]),
         tokens=Value(first.row.tokens, digits=0),
         shifts=(*shifts, ratio) if shifted else (),
-        benchmarks=tuple(percent(key) for key in benchmarks),
+        benchmarks=tuple(benchmark(key) for key in benchmarks),
         members=tuple(members),
     )
 

@@ -30,9 +30,9 @@ from acculturate.metrics.measure import Treatment
 from acculturate.metrics.scenarios import load_scenarios
 from acculturate.model.answers import AnswerModel
 from acculturate.model.asking import provenance
-from acculturate.record_files import write_record
+from acculturate.record_files import read_record, write_record
 from acculturate.reporting.report import write_report
-from acculturate.runs import DONE, REFUSED, Memo, Run
+from acculturate.runs import DONE, REFUSED, Evaluation, Memo, Run, read_provenance
 from acculturate.runs import SUMMARY as RESULT_TABLE
 from acculturate.tuning import (
     TREATMENTS,
@@ -199,6 +199,8 @@ class CellWorker:
         method = self.out / cell.base / "together" / slug(cell.table) / slug(cell.method)
         method.mkdir(parents=True, exist_ok=True)
         with lock_folder(method, wait=True):
+            if all((self.out / each.folder / DONE).is_file() for each in cells):
+                return Run.load(self.out / cell.folder)  # others may be evaluating theirs
             runs = tune_together(
                 model,
                 self.prepared.instrument,
@@ -214,6 +216,29 @@ def is_complete(cell: Cell, out: Path) -> bool:
     """Return whether the files that a cell ends with are there."""
     last = (SUMMARY,) if cell.method == BASELINE_CELL else (RESULT_TABLE, DONE, _DONE)
     return all((out / cell.folder / name).is_file() for name in last)
+
+
+def check_inputs(prepared: PreparedExperiment, cell: Cell, out: Path) -> None:
+    """Refuse a complete cell whose target or questionnaire is no longer what it was made with.
+
+    Raises:
+        UsageError: Its country's scores, or the questionnaire of its run, have changed.
+        FailureError: One of its files is damaged.
+    """
+    folder, scores = out / cell.folder, prepared.target(cell).scores
+    table = read_record(Evaluation, folder / (SUMMARY if cell.seed is None else RESULT_TABLE))
+    changed = ""
+    if any(scores.get(key) != score for key, score in table.target.scores.items()):
+        changed = f"the scores of {cell.country} in {cell.table}"
+    elif cell.seed is not None:
+        made_with = read_provenance(folder).instrument.fingerprint
+        if made_with != prepared.instrument.fingerprint:
+            changed = f"the questionnaire {prepared.instrument.key}"
+    if changed:
+        raise UsageError(
+            f"{changed} changed since {folder} was made",
+            "Bring back the file that it was made with, or give another --out.",
+        )
 
 
 def lacks_checks(cell: Cell, out: Path) -> bool:

@@ -46,6 +46,8 @@ def model_card(format: str, noun: str, folder: str, export: Export, written: Wri
         written: What the format wrote, and its proof.
     """
     prompt, model, run = export.prompt, export.model, export.run
+    if run and not prompt.model and run.config.model.name != model.name:
+        run = None  # its results are another model's
     evaluation, record = (run.evaluation, run.provenance) if run else (None, None)
     embedded = model.name == "embedded"
     return render(
@@ -55,6 +57,7 @@ def model_card(format: str, noun: str, folder: str, export: Export, written: Wri
         prompt=prompt,
         name=model.name,
         base=export.base,
+        revision=export.revision,
         local_base=Path(export.base).exists(),
         carried_base=is_converted(model),
         embedded=embedded,

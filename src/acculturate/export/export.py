@@ -79,7 +79,7 @@ def export_prompt(
     run = None if isinstance(source, SoftPrompt) else read_run(Path(source))
     prompt = source if isinstance(source, SoftPrompt) else load_prompt(source, any_model=any_model)
     asked = tuple(default_forms() if forms is None else forms)
-    target, writer = Path(out), _FORMATS[format]()
+    target, writer = Path(out).resolve(), _FORMATS[format]()
     check_export(prompt, model, target, asked, writer)
     if run is None:
         check_prompt(prompt, model)

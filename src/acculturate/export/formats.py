@@ -44,6 +44,13 @@ class Export:
         """The name under which others know the model."""
         return _EMBEDDED_BASE if self.model.name == "embedded" else self.model.name
 
+    @property
+    def revision(self) -> str | None:
+        """The revision that the run recorded, where its model is this one."""
+        recorded = None if self.run is None else self.run.config.model
+        same = recorded is not None and recorded.name == self.base
+        return recorded.revision or None if recorded and same else None
+
 
 @dataclass(frozen=True)
 class Written:

@@ -35,6 +35,7 @@ def export_multitask(
     out: Path | str,
     *,
     forms: Sequence[Form] | None = None,
+    any_model: bool = False,
 ) -> Path:
     """Write what countries share as one PEFT adapter, and prove every country's answers through PEFT.
 
@@ -43,6 +44,7 @@ def export_multitask(
         model: The model that they were tuned on; the proof is computed in float32.
         out: The folder to write; must not exist, or be empty.
         forms: What the proof asks, answered by labels; four VSM 2013 forms if None.
+        any_model: Whether to give the soft prompts to another model.
 
     Returns:
         The folder.
@@ -52,7 +54,7 @@ def export_multitask(
             have, or the folder is taken.
         FailureError: What was written does not give the same answers, or cannot be written.
     """
-    known, target, writer = load_multitask(Path(directory)), Path(out), PeftAdapter()
+    known, target, writer = load_multitask(Path(directory)), Path(out).resolve(), PeftAdapter()
     asked = tuple(default_forms() if forms is None else forms)
     if known.parts.sharing != "product":
         raise UsageError(
@@ -61,7 +63,8 @@ def export_multitask(
         )
     for prompt in known.prompts:
         check_export(prompt, model, target, asked, writer)
-    check_prompt(known.prompts[0], model)
+    if not any_model:
+        check_prompt(known.prompts[0], model)
     writer.check(model)
     with writing(target, "adapter") as folder:
         with computing_in_float32(model) as exact:

@@ -49,7 +49,7 @@ class PeftAdapter:
             **shape,
             num_transformer_submodules=1,
             base_model_name_or_path=export.base,
-            revision=_revision(export),
+            revision=export.revision,
             inference_mode=True,
         )
         config.save_pretrained(str(folder))
@@ -156,10 +156,3 @@ def import_peft() -> Any:
             "the export needs the package peft, which is not installed",
             "pip install 'acculturate[peft]'",
         ) from error
-
-
-def _revision(export: Export) -> str | None:
-    """Return the revision that the run recorded, where its model is this one."""
-    recorded = None if export.run is None else export.run.config.model
-    same = recorded is not None and recorded.name == export.base
-    return recorded.revision or None if recorded and same else None

@@ -46,6 +46,7 @@ class PromptEmbeds:
         client = render(
             "client.py.j2",
             model=export.model.name,
+            revision=export.revision,
             through_acculturate=is_converted(export.model),
             leading=list(export.model.leading),
             placement=export.prompt.placement,

@@ -123,14 +123,17 @@ def _new_in_one_thing(instrument: Instrument, language: str, labels: LabelKind) 
     """Return the sets of one kind of labels: as tuned, new in one thing, and in several."""
     text = instrument.language(language)
     new_wordings = bool(text.held_out_wordings)
+    new_frames = labels != "words" or text.has_new_words_frames
     new_words = labels == "words" and text.word_sets_of("tuning") != text.word_sets_of("held-out")
-    both = "New wordings and frames" if new_wordings else "New frames"
+    new = (("wordings", new_wordings), ("frames", new_frames))
+    named = " and ".join(name for name, known in new if known)
+    headline = f"New {named}" if named else "Held-out forms, with nothing new"
     ways: list[tuple[str, str, Split, Split, WordSets, bool]] = [
         (TUNING, "Tuning wordings and frames", "tuning", "tuning", "first", True),
-        ("wordings", "New wordings", "held-out", "tuning", "first", new_wordings),
-        ("frames", "New frames", "tuning", "held-out", "first", new_wordings),
+        ("wordings", "New wordings", "held-out", "tuning", "first", new_wordings and new_frames),
+        ("frames", "New frames", "tuning", "held-out", "first", new_wordings and new_frames),
         (NEW_WORDS, "New option words", "tuning", "tuning", "held-out", new_words),
-        (HEADLINE, both, "held-out", "held-out", "first", True),
+        (HEADLINE, headline, "held-out", "held-out", "first", True),
         ("all-new", "New in everything", "held-out", "held-out", "held-out", new_words),
     ]
     return [

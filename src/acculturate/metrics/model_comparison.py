@@ -163,8 +163,15 @@ def compare_profiles(
     loss = None
     if target is not None:
         vector = target.vector(instrument)
+        losses = scoring.loss(scores, vector)
+        own = [each.loss for each in (first, second)]
+        if not all(a is None or np.isclose(a, b) for a, b in zip(own, losses, strict=True)):
+            raise UsageError(
+                f"the losses of {first.model} and {second.model} are of another kind or country",
+                "Measure both with the scoring and the target that you pass.",
+            )
         drawn = None
         if paired is not None:
             drawn = scoring.loss(paired[1], vector) - scoring.loss(paired[0], vector)
-        loss = quantity(scoring.loss(scores, vector), drawn)
+        loss = quantity(losses, drawn)
     return ModelComparison(first, second, differences, loss)

@@ -5,7 +5,7 @@ In: nothing; filled by `acculturate.rating`. Out: `Rated`, the record that repor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from acculturate.metrics.statistics import Quantity
 
@@ -32,6 +32,21 @@ class Wins:
     typical: Quantity
     better: Quantity
     needed: int | None
+
+    def turned(self) -> Wins:
+        """Return the wins of the other over the one."""
+        return replace(
+            self,
+            variant=self.against,
+            against=self.variant,
+            typical=_rest(self.typical),
+            better=_rest(self.better),
+        )
+
+
+def _rest(share: Quantity) -> Quantity:
+    ends = share.interval
+    return Quantity(1 - share.value, None if ends is None else (1 - ends[1], 1 - ends[0]))
 
 
 @dataclass(frozen=True)

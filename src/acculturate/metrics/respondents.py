@@ -210,7 +210,7 @@ def score_samples(
         `SAMPLES` score vectors of each kind.
     """
     weights = bootstrap_weights([range(len(answered.answers))], SAMPLES, rng)
-    over_respondents = scoring.scores(weights @ answered.answers)
+    over_respondents = scoring.scores(weights @ _without_orders(answered))
     forms: list[Form] = []
     means: list[float] = []
     for asked, expected in zip(answered.asked.T, answered.expected.T, strict=True):
@@ -218,9 +218,25 @@ def score_samples(
             forms.append(answered.forms[index])
             means.append(float(expected[asked == index].mean()))
     values, columns = np.array(means), strata(forms, scoring.instrument)
-    centres = [np.mean([values[members].mean() for members in orders]) for orders in columns]
+    centres = [
+        values[[index for members in orders for index in members]].mean() for orders in columns
+    ]
     shifts = bootstrap_means(values, columns, SAMPLES, rng) - centres
     return over_respondents, over_respondents + shifts @ scoring.weights.T
+
+
+def _without_orders(answered: RespondentAnswers) -> Float[np.ndarray, "respondent item"]:
+    """Return the answers with each item's mean in every option order.
+
+    The design balances the orders: what tells them apart is no sampling of respondents.
+    """
+    answers = answered.answers.copy()
+    for column, asked in zip(answers.T, answered.asked.T, strict=True):
+        mean, orders = column.mean(), [answered.forms[index].options for index in asked]
+        for order in set(orders):
+            members = [place for place, shown in enumerate(orders) if shown == order]
+            column[members] += mean - column[members].mean()
+    return answers
 
 
 def _balanced(levels: int, count: int, rng: np.random.Generator) -> Int[np.ndarray, " _"]:

@@ -45,8 +45,8 @@ class SeedSpread:
         runs: Their names.
         naive: Mean loss of the untouched model.
         tuned: Mean loss of the tuned ones.
-        interval: 95% interval of `tuned`: runs drawn with replacement, for each a bootstrap sample
-            of its own; None where a run has no samples.
+        interval: 95% interval of `tuned`: runs drawn with replacement, all in the same bootstrap sample, as
+            they share what they were asked; None where a run has no samples.
         least: The least loss of a run.
         most: The largest.
     """
@@ -89,7 +89,6 @@ def seed_spread(
     naive: Sequence[float],
     tuned: Sequence[float],
     samples: Sequence[Sequence[float]],
-    seed: int = 0,
 ) -> SeedSpread:
     """Summarise the runs of one country.
 
@@ -99,18 +98,24 @@ def seed_spread(
         names: Of the runs, at least one.
         naive: Each one's loss of the untouched model.
         tuned: Each one's loss of the tuned model.
-        samples: Each one's bootstrap losses of the tuned model; empty where it has none.
-        seed: Of the draws.
+        samples: Each one's bootstrap losses of the tuned model, in the same order of draws where they were
+            asked the same; empty where it has none.
     """
     interval: Interval | None = None
     if len(names) > 1 and all(map(len, samples)):
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(0)
         arrays = [np.array(values, np.float64) for values in samples]
         # One run fewer than there are, as with forms: see `bootstrap_weights`.
         drawn = rng.integers(len(arrays), size=(SAMPLES, len(arrays) - 1))
         # Drawing forms anew adds noise, and noise adds to a distance: that is not the runs' own spread.
-        centred = [array - array.mean() + loss for array, loss in zip(arrays, tuned, strict=True)]
-        means = np.array([np.mean([rng.choice(centred[run]) for run in row]) for row in drawn])
-        interval = interval_of(means)
+        shared = min(map(len, arrays))
+        centred = np.array(
+            [
+                array[:shared] - array.mean() + loss
+                for array, loss in zip(arrays, tuned, strict=True)
+            ]
+        )
+        sample = rng.integers(shared, size=(SAMPLES, 1))
+        interval = interval_of(centred[drawn, sample].mean(axis=1))
     means = (float(np.mean(naive)), float(np.mean(tuned)))
     return SeedSpread(country, over, tuple(names), *means, interval, min(tuned), max(tuned))

@@ -5,7 +5,7 @@ In: answers of a candidate. Out: `ScoredAnswers`; bootstrap scores over the form
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,10 +110,8 @@ def score_intervals(
 
 
 def strata(forms: Sequence[Form], instrument: Instrument) -> list[list[list[int]]]:
-    """Return the indices of the forms of each item in each of its option orders."""
-    by_item: dict[str, dict[tuple[int, ...], list[int]]] = {
-        item.id: {} for item in instrument.items
-    }
+    """Return the indices of the forms of each item in each of its option orders and kinds of labels."""
+    by_item: dict[str, dict[Hashable, list[int]]] = {item.id: {} for item in instrument.items}
     for index, form in enumerate(forms):
-        by_item[form.item].setdefault(form.options, []).append(index)
+        by_item[form.item].setdefault((form.label_kind, form.options), []).append(index)
     return [list(orders.values()) for orders in by_item.values()]

@@ -31,7 +31,8 @@ class Separation:
         ranks = ", ".join(map(str, self.ranks))
         return (
             f"Countries are {self.spread:.2f} times as far apart as their targets; {nearest} of "
-            f"{len(self.ranks)} are nearest to their own (ranks {ranks})."
+            f"{len(self.ranks)} are nearest to their own (ranks {ranks}), by the untouched scores on the "
+            "measured tuning forms."
         )
 
 

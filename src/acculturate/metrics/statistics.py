@@ -59,7 +59,7 @@ def bootstrap_means(
 
     Args:
         values: One value a member.
-        columns: The strata of each column; its mean is that of its strata's means, NaN without any.
+        columns: The strata of each column; each counts by its size. A column without any has NaN.
         samples: Bootstrap samples.
         rng: Draws them.
     """
@@ -68,7 +68,9 @@ def bootstrap_means(
     for column, strata in enumerate(columns):
         members = [index for stratum in strata for index in stratum]
         if members:
-            means[:, column] = weights[:, members] @ values[members] / len(strata)
+            sizes = np.array([len(stratum) for stratum in strata for _ in stratum])
+            counted = values[members] * (sizes * len(strata) / len(members))
+            means[:, column] = weights[:, members] @ counted / len(strata)
     return means
 
 

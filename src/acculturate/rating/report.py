@@ -261,8 +261,13 @@ def _write_to_runs(opened: OpenedRating, results: Results) -> dict[str, str]:
 
 def _rated(opened: OpenedRating, results: Results, variant: Variant) -> Rated | None:
     """Return a run's record; None where none of its answers was judged."""
-    wins = tuple(wins for wins in results.wins if wins.variant == variant.name)
-    marked, naive = results.marked.get(variant.name), results.marked.get(NAIVE)
+    name = variant.name
+    wins = tuple(
+        wins if wins.variant == name else wins.turned()
+        for wins in results.wins
+        if name in (wins.variant, wins.against)
+    )
+    marked, naive = results.marked.get(name), results.marked.get(NAIVE)
     if not wins or marked is None or naive is None:
         return None
     return Rated(

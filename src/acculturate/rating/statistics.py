@@ -102,7 +102,8 @@ class Agreement:
 
     Attributes:
         aspect: What was judged.
-        raw: Share of two judgements of the same pair by different raters that are the same.
+        raw: Share of two judgements of the same pair by different raters that are the same; a pair counts as
+            often as it has raters.
         alpha: Krippendorff's alpha, nominal; None where all judgements are the same.
         pairs: Pairs that two raters judged, at least.
         self_raw: Share of repeated pairs that a rater judged alike; None without any.

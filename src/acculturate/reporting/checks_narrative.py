@@ -56,7 +56,9 @@ def other_ways(run: RunRecords) -> str | None:
     least = min(others, key=lambda row: row.gain)
     label = short(least.label).removeprefix("…")
     name = label[:1].lower() + label[1:]  # a language keeps its capital
-    change = f"{'fell' if least.gain > 0 else 'rose'} by {run.text(abs(least.gain))}"
+    change = "fell" if least.gain > 0 else "rose"
+    amount = run.text(abs(least.gain))
+    change = f"{change} by {amount}" if float(amount) else "stayed what it was"
     return (
         f"Asked in {len(others)} other ways, the loss is lower than untouched in "
         f"{sum(row.gain > 0 for row in others)}. The least gain is "
@@ -202,12 +204,13 @@ def _in_survey(check: SurveyCheck, searched: bool) -> str:
         chance = ", and other forms could undo that"
         if check.gain_interval[0] > 0 or check.gain_interval[1] < 0:
             chance = ", more than other forms would explain"
+    after, before = (loss_text(state.loss, digits) for state in (check.tuned, check.naive))
+    moved = f": it moved {'towards' if check.gain > 0 else 'away from'} it{chance}"
+    moved = "" if after == before else moved
     where = f"In {title}" if searched else f"In a survey that the search knew nothing of ({title})"
     return (
         f"{where}, the tuned model is "
-        f"{loss_text(check.tuned.loss, digits)} from {short(check.country)} instead of "
-        f"{loss_text(check.naive.loss, digits)} untouched: it moved "
-        f"{'towards' if check.gain > 0 else 'away from'} it{chance}."
+        f"{after} from {short(check.country)} instead of {before} untouched{moved}."
     )
 
 

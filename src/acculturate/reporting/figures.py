@@ -242,9 +242,10 @@ def reach_chart(reach: Reach) -> Chart | None:
 def tradeoff_chart(runs: Sequence[RunRecords]) -> Chart | None:
     """Return held-out loss against divergence, a mark a run.
 
-    None for fewer than two that have both, and for runs on different questionnaires: no scale is shared.
+    None for fewer than two that have both, and for runs on different questionnaires or losses, which share
+    no scale.
     """
-    if len({run.config.survey.instrument for run in runs}) > 1:
+    if len({(run.config.survey.instrument, run.config.survey.aggregate) for run in runs}) > 1:
         return None
     untouched: list[Series] = []
     tuned: list[Series] = []

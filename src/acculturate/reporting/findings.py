@@ -52,6 +52,7 @@ def findings(run: RunRecords) -> tuple[Finding, ...]:
         _constant_answer_finding(evaluation, tuned),
         _cheaper_way_finding(evaluation, tuned),
         _nearest_country_finding(run, evaluation),
+        _limits_finding(run),
         _writing_finding(run, naive, tuned),
         _answering_finding(run, tuned),
     )
@@ -215,6 +216,13 @@ def _nearest_country_finding(run: RunRecords, evaluation: Evaluation) -> Finding
     )
 
 
+def _limits_finding(run: RunRecords) -> Finding | None:
+    if run.done is None or not run.done.violation:
+        return None
+    text = f"By {run.done.violation:.2f}, nats a token and shares of valid answers taken together."
+    return Finding("bad", "The soft prompt is past the limits of its search.", text)
+
+
 def _writing_finding(run: RunRecords, naive: Method, tuned: Method) -> Finding | None:
     if tuned.divergence is None:
         return None
@@ -229,7 +237,7 @@ def _writing_finding(run: RunRecords, naive: Method, tuned: Method) -> Finding |
         return Finding(
             "bad",
             "It is over its limit.",
-            f"{numbers}; the limit was {divergence_text(limit)}. The search found nothing within it.",
+            f"{numbers}; the limit was {divergence_text(limit)}.",
         )
     words = writer_words(tuned.divergence)
     tone: Tone = "bad" if tuned.divergence >= _BREAKING_DIVERGENCE else "caution"

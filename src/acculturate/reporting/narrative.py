@@ -66,8 +66,8 @@ def leader(run: RunRecords) -> str:
 def search_caption(run: RunRecords, bands: Collection[object]) -> str:
     """Say what the figure of a search shows; `bands` are its series of whole generations."""
     line = f"Thick line: the {leader(run)}"
-    if run.config.search.max_divergence is not None:
-        line += ", dotted where nothing was within the divergence limit yet"
+    if any(generation.best_violation for generation in run.history):
+        line += ", dotted where nothing was within the limits yet"
     parts = [f"{line}."]
     if run.sampled:
         parts.append("Every step asks other forms, so the line rises and falls with these too.")

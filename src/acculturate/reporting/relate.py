@@ -148,14 +148,14 @@ def relate(directories: Sequence[str | Path], seed: Seed = 0) -> Related:
             "Ask them first: `acculturate evaluate RUN`, or with --on BENCHMARK.",
         )
     groups = _groups([runs[number] for number in kept])
-    points_of: dict[tuple[str, int], list[Point]] = {}
+    points_of: dict[tuple[str, int, int], list[Point]] = {}
     for (number, asked), group in zip(kept.items(), groups, strict=True):
         for each in asked:
             point = _point(runs[number], group, each)
-            points_of.setdefault((each.name, each.questions), []).append(point)
+            points_of.setdefault((each.name, each.questions, each.orders), []).append(point)
     benchmarks = tuple(
         Benchmark(name, questions, tuple(points), _relations(points, seed, index))
-        for index, ((name, questions), points) in enumerate(sorted(points_of.items()))
+        for index, ((name, questions, _), points) in enumerate(sorted(points_of.items()))
     )
     return Related(benchmarks, left_out, seed)
 
@@ -166,6 +166,7 @@ class _Asked:
 
     name: str
     questions: int
+    orders: int
     tuned: dict[str, float]
     naive: dict[str, float]
     interval: Interval | None
@@ -177,17 +178,17 @@ def _asked(run: RunRecords) -> Iterator[_Asked]:
         tuned, naive, row = _scores(result, "tuned"), _scores(result, "naive"), result.row("tuned")
         if row and "all" in tuned and "all" in naive:
             ends = (row.low, row.high) if np.isfinite(row.low + row.high) else None
-            yield _Asked(result.benchmark, result.questions, tuned, naive, ends)
+            yield _Asked(result.benchmark, result.questions, result.orders, tuned, naive, ends)
     choices = run.checks.behaviour.row("words") if run.checks.behaviour else None
     if choices and choices.counts and choices.towards:
         towards = choices.towards
         scores = {"towards": towards.value}, {"towards": 0.0}
-        yield _Asked(BEHAVIOUR, choices.situations, *scores, towards.interval)
+        yield _Asked(BEHAVIOUR, choices.situations, 1, *scores, towards.interval)
     rated = run.checks.ratings
     wins = rated.against("naive") if rated else None
     if rated and wins:
         scores = {"wins": wins.typical.value}, {"wins": 0.5}
-        yield _Asked(RATINGS, rated.questions, *scores, wins.typical.interval)
+        yield _Asked(RATINGS, rated.questions, 1, *scores, wins.typical.interval)
 
 
 def _point(run: RunRecords, group: str, asked: _Asked) -> Point:
@@ -220,7 +221,11 @@ def _losses(run: RunRecords, method: str) -> dict[str, float]:
 def _groups(runs: Sequence[RunRecords]) -> list[str]:
     """Return each run's country, and whatever else makes losses incomparable and is not the same in all."""
     facts = [
-        (survey.country, run.config.model.name, survey.instrument, survey.table, survey.aggregate)
+        (
+            *(survey.country, run.config.model.name, survey.instrument, survey.table),
+            *(survey.aggregate, str(survey.anchor), survey.variant or "", survey.reading),
+            *(survey.language, survey.labels),
+        )
         for run in runs
         for survey in [run.config.survey]
     ]

@@ -112,7 +112,7 @@ def _scoring_of(run: RunRecords, check: Specificity) -> tuple[object, ...]:
     return run.config.survey.instrument, check.table, survey
 
 
-_SCORING = ("anchor", "aggregate", "variant", "reading", "language")
+_SCORING = ("anchor", "aggregate", "variant", "reading", "language", "labels")
 
 
 def _spread_words(spread: SeedSpread, digits: int) -> str:

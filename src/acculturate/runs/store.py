@@ -137,7 +137,12 @@ def load_prompt(path: str | Path, *, any_model: bool = False) -> SoftPrompt:
         UsageError: There is no such file, or it is not a soft prompt.
         FailureError: It is damaged.
     """
-    file = Path(path) / BEST if Path(path).is_dir() else path
+    file = Path(path) / BEST if Path(path).is_dir() else Path(path)
+    if (Path(path) / CONFIG).is_file() and not file.is_file():
+        raise UsageError(
+            f"the run in {path} has no soft prompt, {BEST}",
+            "Repeat its tune command with --resume first.",
+        )
     return SoftPrompt.load(file, any_model=any_model)
 
 

@@ -23,8 +23,8 @@ MISSING = (
     *("#null!", "#n/a", "#div/0!", "#value!"),
 )
 """Cells, in lower case, that mean: nothing is known."""
-CODES = (-9999.0, -999.0, -99.0, -9.0, 999.0, 9999.0)
-"""Numbers that statistics programs write where nothing is known."""
+CODES = (-9999.0, -999.0, -99.0, -9.0, -1.0, 999.0, 9999.0)
+"""Numbers that statistics programs and publishers write where nothing is known."""
 
 COUNTRY = (
     *("country", "country name", "country or region", "countries", "nation", "entity", "economy"),

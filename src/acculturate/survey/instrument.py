@@ -300,6 +300,11 @@ def _warnings(languages: Mapping[str, LanguageText]) -> Iterator[str]:
             f"Only one wording of each item ({', '.join(single)}): held-out forms differ "
             "from tuning forms in their frame alone."
         )
+    if same := [code for code, text in languages.items() if not text.has_new_words_frames]:
+        yield (
+            f"Held-out forms in words ({', '.join(same)}) stand in the frames of the tuning forms: give "
+            "frames of both splits words of their own."
+        )
 
 
 def instrument_template(key: str, *languages: str) -> str:

@@ -105,6 +105,15 @@ class LanguageText:
         own = tuple(frame for frame in with_words if frame.held_out == held_out)
         return own or (_BARE_FRAMES[held_out],)
 
+    @property
+    def has_new_words_frames(self) -> bool:
+        """Whether held-out questions for answers in words stand in other frames than tuning ones."""
+        tuning, held_out = (
+            {frame.words_template for frame in self.words_frames_of(split)}
+            for split in ("tuning", "held-out")
+        )
+        return not tuning & held_out
+
     def word_sets_of(self, which: WordSets) -> tuple[int, ...]:
         """Return the indices of sets of words; the splits share none unless there is only one."""
         if which == "first":

@@ -7,6 +7,7 @@ cannot be read, which is counted and never turned into a number.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,6 +41,9 @@ REFUSALS = (
 """Beginnings that count as a refusal, in lower case and with a straight apostrophe: English alone. A refusal
 in another language counts as unparsable."""
 
+_VOWELS = re.compile("[\u064b-\u0652]")
+"""Short vowels of Arabic, which may be written or not, and at a word's end before or behind its alef."""
+
 _OPENING = "([*\"'" + "“‘«„（［【「『" + "\u200b\u200e\u200f\ufeff"
 _CLOSING = ")]*\"'.:,;!–—-" + "”’»“）］】」』。．、：，；！।॥،؛۔" + "\u200b\u200e\u200f\ufeff"
 """Signs around a label or an answer's words, those of the languages that questionnaires come in too, and marks
@@ -72,11 +76,11 @@ def parse_answer(text: str, form: Form) -> Parsed:
     """
     line = text.strip().split("\n")[0].strip()
     if form.word_set is not None:
-        said = line.lstrip(_OPENING).casefold()
+        said = _plain(line.lstrip(_OPENING))
         begun = [
             (len(words), option)
-            for words, option in zip(map(str.casefold, form.labels), form.options, strict=True)
-            if said.startswith(words) and not said[len(words) :][:1].isalnum()
+            for words, option in zip(map(_plain, form.labels), form.options, strict=True)
+            if said.startswith(words) and not _goes_on(words, said[len(words) :])
         ]
         if begun:
             return Parsed("valid", max(begun)[1])
@@ -93,6 +97,17 @@ def parse_answer(text: str, form: Form) -> Parsed:
 def is_refusal(text: str) -> bool:
     """Return whether a text begins as an English refusal does."""
     return text.strip().replace("’", "'").casefold().startswith(REFUSALS)
+
+
+def _plain(text: str) -> str:
+    return _VOWELS.sub("", text.casefold())
+
+
+def _goes_on(words: str, rest: str) -> bool:
+    """Return whether the last word is longer than that; Chinese writes words without spaces."""
+    if "\u3400" <= words[-1:] <= "\u9fff":
+        return False
+    return bool(rest) and unicodedata.category(rest[0])[0] in "LMN"
 
 
 def _words(form: Form, label: str) -> str:

@@ -122,11 +122,11 @@ def tune_together(
             held.enter_context(open_run(folder, task.config(about, optimizer), resume=True))
             for folder, task in zip(folders, tasks, strict=True)
         ]
+        tasks = [
+            begin_run(model, about, task, directory, command)
+            for task, directory in zip(tasks, directories, strict=True)
+        ]
         if not all(directory.finished for directory in directories):
-            tasks = [
-                begin_run(model, about, task, directory, command)
-                for task, directory in zip(tasks, directories, strict=True)
-            ]
             loop = TogetherLoop(model, tasks, optimizer, shared, directories)
             loop.check_content()
             with progress.task("tuning together", loop.size):

@@ -46,7 +46,7 @@ _SAME_ON_RESUME: dict[str, Callable[[Provenance], object]] = {
 def begin_run(
     model: AnswerModel, about: Mapping[str, str], task: Task, directory: RunDirectory, command: str
 ) -> Task:
-    """Write down what a new run is made of, or check that a resumed one is; its task with its guard.
+    """Write down what a new run is made of, or check that one there is; its task, with a guard to go on.
 
     Args:
         model: The model.
@@ -66,6 +66,8 @@ def begin_run(
     asked = task.scoring, task.forms, task.held_out, guard
     record = record_provenance(dict(about), task.target, task.table, *asked, command)
     _begin_or_compare(directory, record)
+    if directory.finished:
+        return task
     return replace(
         task,
         guard=open_guard(directory.path, model, task.scoring.instrument, task.settings),

@@ -105,8 +105,8 @@ def tune(
     task = make_task(instrument, target, chosen.resolved(optimizer), table)
     about = provenance(model)
     with open_run(out, task.config(about, optimizer), resume=resume) as directory:
+        task = begin_run(model, about, task, directory, command)
         if not directory.finished:
-            task = begin_run(model, about, task, directory, command)
             _run(model, about, task, optimizer, directory, on_generation)
         (directory.path / ANSWERS).unlink(missing_ok=True)
         return Run.load(directory.path)
