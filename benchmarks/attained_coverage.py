@@ -20,9 +20,10 @@ from rich.console import Console
 from rich.table import Table
 
 from acculturate.metrics import Comparison, ComparisonSettings, attained_shift, compare
-from acculturate.metrics.held_out import HEADLINE, TUNING, carry_over_of, limit_forms, make_row
+from acculturate.metrics.held_out import HEADLINE, TUNING, carry_over_of, make_row
 from acculturate.model import FakeModel, SoftPrompt
 from acculturate.survey import Form, Scoring, all_forms, load_instrument
+from acculturate.survey.selection import limit_forms
 
 POPULATION = 300
 """Sets of forms that the shift of all of them is taken from."""

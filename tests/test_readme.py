@@ -10,8 +10,8 @@ from typer.main import get_command
 
 import acculturate as ac
 from acculturate.cli import app
-from acculturate.metrics.held_out import limit_forms
 from acculturate.survey import crossed_forms
+from acculturate.survey.selection import limit_forms
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

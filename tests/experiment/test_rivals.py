@@ -10,7 +10,7 @@ from experiment_runs import PLAN, run
 from acculturate.errors import UsageError
 from acculturate.experiment import load_experiment
 from acculturate.metrics.behaviour import Behaviour
-from acculturate.metrics.measure import ask_state
+from acculturate.metrics.treatments import ask_state
 from acculturate.model import FakeModel, SoftPrompt
 from acculturate.record_files import read_record
 from acculturate.survey import Country, Line, load_countries, load_instrument

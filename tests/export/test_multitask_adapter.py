@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.export import export_multitask, proof
-from acculturate.metrics.measure import ask_state
+from acculturate.metrics.treatments import ask_state
 from acculturate.runs import MULTITASK, MultitaskPrompt, load_multitask
 from acculturate.search import SharedPrompt
 from tiny_models import tiny_model, tiny_network

@@ -13,9 +13,9 @@ from acculturate.metrics import (
     compare_answers,
 )
 from acculturate.metrics.content import content
-from acculturate.metrics.held_out import limit_forms
 from acculturate.model import Answers, FakeModel, SoftPrompt
 from acculturate.survey import Scoring, all_forms, balanced_forms, load_countries
+from acculturate.survey.selection import limit_forms
 from attained_coverage import carry_over_coverage, coverage
 
 WANTED = np.array([30.0, -10.0, 0.0, 20.0])

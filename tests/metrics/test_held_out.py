@@ -17,10 +17,11 @@ from acculturate.metrics import (
     rank_target,
     rows_by_order,
 )
-from acculturate.metrics.held_out import HEADLINE, TUNING, limit_forms, make_row
+from acculturate.metrics.held_out import HEADLINE, TUNING, make_row
 from acculturate.metrics.measure import measure
 from acculturate.model import Answers, FakeModel, SoftPrompt
 from acculturate.survey import Scoring, all_forms, balanced_forms, crossed_forms, load_countries
+from acculturate.survey.selection import limit_forms
 
 
 @pytest.fixture(scope="module")

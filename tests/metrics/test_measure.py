@@ -11,7 +11,7 @@ import acculturate
 from acculturate.display import show_profile
 from acculturate.errors import UsageError
 from acculturate.metrics import Profile, profile
-from acculturate.metrics.measure import choose_forms, default_table, measure
+from acculturate.metrics.measure import measure
 from acculturate.metrics.scores import nearest_countries
 from acculturate.model import Answers, FakeModel, Query, SoftPrompt
 from acculturate.survey import (
@@ -24,6 +24,8 @@ from acculturate.survey import (
     balanced_forms,
     load_countries,
 )
+from acculturate.survey.countries import default_table
+from acculturate.survey.selection import choose_forms
 
 PUBLISHED = {"pdi": 40, "idv": 91, "mas": 62, "uai": 46, "lto": 26, "ivr": 68}
 

@@ -8,7 +8,7 @@ import torch
 
 from acculturate.errors import UsageError
 from acculturate.metrics.guard import read_guard
-from acculturate.metrics.measure import ask_state
+from acculturate.metrics.treatments import ask_state
 from acculturate.model import LanguageModel, Query, SteerableModel, SteeringVector, ask
 from acculturate.survey import Country, Line, all_forms, load_instrument
 from acculturate.tuning import Settings, find_steering, make_task

@@ -23,7 +23,6 @@ from tuning_runs import (
 )
 
 from acculturate.errors import FailureError, UsageError
-from acculturate.metrics.held_out import limit_forms
 from acculturate.model import Answers, FakeModel, Query, ask_untouched
 from acculturate.search import Adam
 from acculturate.survey import (
@@ -36,6 +35,7 @@ from acculturate.survey import (
     load_countries,
     load_instrument,
 )
+from acculturate.survey.selection import limit_forms
 from acculturate.tuning import (
     Aim,
     Objective,

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from acculturate.benchmarks.questions import Benchmark, OpinionSet, QuestionSet
 from acculturate.errors import UsageError
-from acculturate.metrics.measure import ask_state
+from acculturate.metrics.treatments import ask_state
 from acculturate.metrics.written_answers import MAX_TOKENS
 from acculturate.model import AnswerModel, GeneratingModel, SoftPrompt, one_each
 from acculturate.model.prefix_tree import shared_length

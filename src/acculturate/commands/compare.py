@@ -41,7 +41,7 @@ def compare(
         forms: Forms to ask: all, those for tuning, or those held out from it.
         seed: Random seed for the bootstrap over forms and for reading sampled.
     """
-    from acculturate.metrics.measure import choose_forms
+    from acculturate.survey.selection import choose_forms
 
     scoring, _, target = load_scored(instrument, table, country, settings)
     survey = scoring.instrument

@@ -126,7 +126,7 @@ def load_table(name: str, instrument: Instrument | None = None) -> CountryTable:
 
 def load_survey(instrument: str, table: str | None) -> tuple[Instrument, CountryTable]:
     """Load the instrument and the country table of the options; without one, that of the instrument."""
-    from acculturate.metrics.measure import default_table
+    from acculturate.survey.countries import default_table
 
     survey = ac.load_instrument(instrument)
     if table is None:

@@ -60,8 +60,8 @@ def measure(
         max_requests: Requests to an endpoint at most; what was answered is kept.
         max_tokens: Tokens of these requests and their answers at most.
     """
-    from acculturate.metrics.measure import choose_forms
     from acculturate.runs import load_prompt, read_config
+    from acculturate.survey.selection import choose_forms
 
     if out is not None and out.exists() and not out.is_dir():
         raise UsageError(f"{out} is no folder", "Give --out a folder for the profile's files.")

@@ -19,15 +19,7 @@ from acculturate.evaluation.form_checks import FormChecks
 from acculturate.evaluation.inputs import RunInputs, read_inputs
 from acculturate.io import lock_folder
 from acculturate.metrics.extremes import Extremes, measure_extremes
-from acculturate.metrics.held_out import (
-    HEADLINE,
-    TUNING,
-    FormSet,
-    form_sets,
-    language_name,
-    limit_forms,
-    other_languages,
-)
+from acculturate.metrics.held_out import HEADLINE, TUNING, FormSet, form_sets, other_languages
 from acculturate.metrics.respondents import LANGUAGE, Respondents, survey_respondents
 from acculturate.metrics.responsiveness import measure_responsiveness
 from acculturate.metrics.scenarios import Scenarios, load_scenarios
@@ -49,8 +41,10 @@ from acculturate.survey import (
     balanced_forms,
 )
 from acculturate.survey import fingerprint as form_fingerprint
+from acculturate.survey.language import language_name
 from acculturate.survey.parsing import REFUSALS
 from acculturate.survey.scoring import MOST_RESPONDENTS
+from acculturate.survey.selection import limit_forms
 
 
 @dataclass(frozen=True)

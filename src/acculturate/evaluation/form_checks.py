@@ -18,25 +18,20 @@ from jaxtyping import Float
 from acculturate.evaluation.inputs import RunInputs
 from acculturate.io import fingerprint
 from acculturate.metrics.comparison import Comparison, compare
-from acculturate.metrics.held_out import (
-    HEADLINE,
-    FormSet,
-    make_row,
-    rows_by_order,
-    survey_forms,
-)
-from acculturate.metrics.measure import Treatment
+from acculturate.metrics.held_out import HEADLINE, FormSet, FormSetResult, make_row, rows_by_order
 from acculturate.metrics.other_surveys import SurveyCheck, check_with, other_surveys
 from acculturate.metrics.scores import score_answers
 from acculturate.metrics.specificity import rank_target
+from acculturate.metrics.treatments import Treatment
 from acculturate.model.answers import AnswerModel, Answers
 from acculturate.model.asking import ask_untouched
 from acculturate.model.soft_prompt import SoftPrompt
 from acculturate.model.steering import SteeringVector
 from acculturate.progress import Task, task
-from acculturate.runs import HeldOut, HeldOutRow, Memo, OtherSurveys
+from acculturate.runs import HeldOut, Memo, OtherSurveys
 from acculturate.survey import Form
 from acculturate.survey import fingerprint as form_fingerprint
+from acculturate.survey.selection import survey_forms
 
 FORMAT = 4
 """Raised when a file's numbers come to mean something else, so that old ones are made again."""
@@ -82,11 +77,11 @@ class FormChecks:
             self.fingerprint("row", each.key, form_fingerprint(each.forms), since): each
             for each in (*self._sets.values(), *self._unasked)
         }
-        kept: dict[str, list[HeldOutRow]] = {}
+        kept: dict[str, list[FormSetResult]] = {}
         for row in record.rows if record else ():
             if row.fingerprint in sets:
                 kept.setdefault(row.fingerprint, []).append(row)
-        rows: list[HeldOutRow] = []
+        rows: list[FormSetResult] = []
         for inputs, form_set in sets.items():
             if inputs not in kept and form_set.key in self._sets:
                 with self.memo.attempt(f"asked:{form_set.key}", form_set.label.removeprefix("…")):
@@ -160,16 +155,18 @@ class FormChecks:
         """The hash of all that the wanted shift depends on."""
         return self.fingerprint("wanted", form_fingerprint(self._survey_forms))
 
-    def _rows(self, form_set: FormSet, inputs: str, wanted: Shift | None) -> Iterator[HeldOutRow]:
+    def _rows(
+        self, form_set: FormSet, inputs: str, wanted: Shift | None
+    ) -> Iterator[FormSetResult]:
         """Yield the row of a set of forms; the headline's also has rows by option order."""
         comparison = self.comparison(form_set.key)
         rows = [make_row(form_set.key, form_set.label, comparison, wanted)]
         if form_set.key == HEADLINE:
             rows += rows_by_order(comparison, wanted)
         for row in rows:
-            yield HeldOutRow(**vars(row), fingerprint=inputs)
+            yield replace(row, fingerprint=inputs)
 
-    def _write_rows(self, rows: tuple[HeldOutRow, ...], wanted: Shift | None) -> None:
+    def _write_rows(self, rows: tuple[FormSetResult, ...], wanted: Shift | None) -> None:
         record = HeldOut.of(rows)
         if wanted is not None:
             by_key = self._inputs.settings.scoring.by_key(wanted)

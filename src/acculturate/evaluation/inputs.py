@@ -11,7 +11,6 @@ from typing import cast
 
 from acculturate.errors import FailureError, UsageError
 from acculturate.metrics.comparison import ComparisonSettings
-from acculturate.metrics.held_out import labels_of
 from acculturate.model.answers import AnswerModel
 from acculturate.runs import Run, SurveySettings, check_model, read_config, read_provenance
 from acculturate.survey import (
@@ -29,6 +28,7 @@ from acculturate.survey import (
     table_names,
 )
 from acculturate.survey import fingerprint as form_fingerprint
+from acculturate.survey.selection import labels_of
 
 
 @dataclass(frozen=True)

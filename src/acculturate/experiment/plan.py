@@ -19,10 +19,10 @@ from acculturate.arguments import checked
 from acculturate.errors import UsageError
 from acculturate.formatting import suggestion, visible
 from acculturate.io import is_path, parse_toml, read_bytes
-from acculturate.metrics.measure import default_table
 from acculturate.model.answers import AnswerModel, Chat
 from acculturate.model.load import is_remote, load_model
 from acculturate.schema import Flag, Section, Text, Whole, fault, validated
+from acculturate.survey.countries import default_table
 from acculturate.survey.instrument import load_instrument
 from acculturate.tuning import TREATMENTS, Method, Settings, make_method, setting_fields
 

@@ -26,8 +26,8 @@ from acculturate.io import disk_is_full, json_text, lock_folder, write_text
 from acculturate.metrics.behaviour import Behaviour, BehaviourSettings, measure_choices
 from acculturate.metrics.comparison import ComparisonSettings
 from acculturate.metrics.held_out import form_sets
-from acculturate.metrics.measure import Treatment
 from acculturate.metrics.scenarios import load_scenarios
+from acculturate.metrics.treatments import Treatment
 from acculturate.model.answers import AnswerModel
 from acculturate.model.asking import provenance
 from acculturate.record_files import read_record, write_record

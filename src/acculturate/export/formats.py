@@ -54,7 +54,7 @@ class Export:
 
 @dataclass(frozen=True)
 class Written:
-    """What a format wrote.
+    """The result of a format: its proof and the facts for its card.
 
     Attributes:
         proof: Result of its proof.

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 
 from acculturate.errors import FailureError
-from acculturate.metrics.measure import ask_state
+from acculturate.metrics.treatments import ask_state
 from acculturate.model.encoding import EncodedForm
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.soft_prompt import SoftPrompt

@@ -17,7 +17,6 @@ from jaxtyping import Float
 from acculturate.errors import UsageError
 from acculturate.metrics.attained import correlations
 from acculturate.metrics.content import ENOUGH
-from acculturate.metrics.measure import Treatment, ask_state
 from acculturate.metrics.scenarios import (
     Judge,
     Scenarios,
@@ -27,6 +26,7 @@ from acculturate.metrics.scenarios import (
 )
 from acculturate.metrics.side_effects import Reply
 from acculturate.metrics.statistics import Quantity, bootstrap_weights, interval_of
+from acculturate.metrics.treatments import Treatment, ask_state
 from acculturate.model import AnswerModel, ProseModel, SoftPrompt, one_each
 from acculturate.progress import task
 from acculturate.record_files import Interval, Numbers
@@ -113,7 +113,7 @@ class JudgeCheck:
 
     @property
     def works(self) -> bool:
-        """Whether it does better than chance."""
+        """True where it does better than chance."""
         return self.interval[0] > 0.5
 
 

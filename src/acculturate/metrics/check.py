@@ -1,4 +1,4 @@
-"""Is a model fit to be measured, and by which reading: content and responsiveness side by side.
+"""The fitness of a model to be measured, reading by reading: content and responsiveness side by side.
 
 In: a model, an instrument, kinds of labels. Out: a `Check`, with its verdict in one sentence.
 """
@@ -12,17 +12,18 @@ from typing import Any, get_args
 from acculturate.arguments import checked
 from acculturate.errors import AcculturateError, UsageError
 from acculturate.metrics.content import Content
-from acculturate.metrics.measure import choose_forms, measure
+from acculturate.metrics.measure import measure
 from acculturate.metrics.responsiveness import Responsiveness, measure_responsiveness
 from acculturate.model import AnswerModel
 from acculturate.survey import Instrument, LabelKind
+from acculturate.survey.selection import choose_forms
 
 KINDS: tuple[LabelKind, ...] = get_args(LabelKind)
 
 
 @dataclass(frozen=True)
 class CheckedReading:
-    """What a model's answers by one kind of labels are worth.
+    """Content and responsiveness of a model's answers by one kind of labels.
 
     Attributes:
         content: Share of the answers that is about the questions; None where it cannot be told.
@@ -46,7 +47,7 @@ class CheckedReading:
 
 @dataclass(frozen=True)
 class Check:
-    """What a model's answers are worth, reading by reading.
+    """Content and responsiveness of a model, reading by reading.
 
     Attributes:
         model: The model's name.

@@ -14,9 +14,10 @@ from jaxtyping import Float
 
 from acculturate.metrics.attained import AttainedShift, attained_shift
 from acculturate.metrics.content import content
-from acculturate.metrics.measure import RESPONDENTS, Treatment, ask_state
+from acculturate.metrics.measure import RESPONDENTS
 from acculturate.metrics.scores import score_answers, score_intervals
 from acculturate.metrics.statistics import Interval, interval_around, loss_interval
+from acculturate.metrics.treatments import Treatment, ask_state
 from acculturate.model import AnswerModel, Answers
 from acculturate.record_files import (
     InfIfNull,

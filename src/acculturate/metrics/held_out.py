@@ -6,7 +6,6 @@ the gain and the attained shift, each with its interval. Which forms are asked i
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,10 +16,9 @@ from acculturate.metrics.attained import carry_over, projections
 from acculturate.metrics.comparison import Comparison, StatePair
 from acculturate.metrics.statistics import Quantity
 from acculturate.record_files import NanIfNull
-from acculturate.survey import Form, Instrument, LabelKind, crossed_forms, draw_forms
-from acculturate.survey.forms import ORDERS
-from acculturate.survey.language import Split, WordSets
-from acculturate.survey.selection import is_whole
+from acculturate.survey import Form, Instrument, LabelKind, crossed_forms
+from acculturate.survey.language import Split, WordSets, language_name
+from acculturate.survey.selection import first_of_each, labels_of, limit_forms, survey_forms
 
 TUNING = "tuning"
 """Key of the row of the forms that a run was tuned on."""
@@ -28,14 +26,10 @@ HEADLINE = "held-out"
 """Key of the row that a result is quoted by: held-out wordings, where there are any, in held-out frames."""
 NEW_WORDS = "option-words"
 """Key of the row of answers in option words that are new and nothing else is."""
-FORMS_AN_ITEM = 4
-"""Forms of an item that a row asks at most, or each wording once, where there are more: two in each option
-order, the fewest with an interval."""
 KEPT_SAMPLES = 200
 """Bootstrap samples that a file keeps."""
 
 _LABEL_NAMES = {"digits": "…options numbered", "letters": "…options lettered"}
-LANGUAGES = {"ar": "Arabic", "en": "English", "es": "Spanish", "hi": "Hindi", "zh": "Chinese"}
 
 
 @dataclass(frozen=True)
@@ -65,12 +59,14 @@ class FormSetResult(StatePair):
         forms: Number of forms asked of each.
         samples: Thinned bootstrap samples: "naive" and "tuned", losses on the headline's forms; "attained", the
             attained shift on these and on the tuning forms.
+        fingerprint: SHA-256 of all that it depends on, in a file.
     """
 
     key: str
     label: str
     forms: int
     samples: dict[str, tuple[NanIfNull, ...]] = field(default_factory=dict)
+    fingerprint: str = ""
 
 
 def form_sets(
@@ -107,16 +103,6 @@ def form_sets(
         pool = crossed_forms(instrument, "held-out", "held-out", code, own)
         sets.append(FormSet(code, f"…in {language_name(code)}", limit_forms(pool)))
     return tuple(sets)
-
-
-def survey_forms(instrument: Instrument, tuning: Sequence[Form], language: str) -> tuple[Form, ...]:
-    """Return the tuning forms in the survey's own option words, of which a search in words sees several sets.
-
-    The wanted shift is counted from all of them: the untouched scores hang on the wording.
-    """
-    if {(form.language, form.label_kind) for form in tuning} == {(language, "words")}:
-        return crossed_forms(instrument, "tuning", "tuning", language, "words")
-    return tuple(form for form in tuning if not form.word_set)
 
 
 def _new_in_one_thing(instrument: Instrument, language: str, labels: LabelKind) -> list[FormSet]:
@@ -159,16 +145,10 @@ def _by_other_labels(instrument: Instrument, language: str, own: LabelKind) -> l
     if own == "words":
         sets.append(FormSet(listed, _LABEL_NAMES[listed], limit_forms(plain)))
     if {form.options for form in mixed} - {form.options for form in plain}:
-        sets.append(FormSet("shuffled", "…options shuffled", _first_of_each(mixed)))
+        sets.append(FormSet("shuffled", "…options shuffled", first_of_each(mixed)))
     if any(a.labels != b.labels for a, b in zip(plain, relabelled, strict=True)):
         sets.append(FormSet(other, _LABEL_NAMES[other], limit_forms(relabelled)))
     return sets
-
-
-def labels_of(forms: Sequence[Form]) -> LabelKind:
-    """Return the labels that a run is asked by elsewhere: words, where any of its forms has them."""
-    kinds = {form.label_kind for form in forms}
-    return next(kind for kind in ("words", "digits", "letters") if kind in kinds)
 
 
 def other_languages(
@@ -232,34 +212,3 @@ def _thinned(samples: Float[np.ndarray, " sample"]) -> tuple[float, ...]:
 def thin(samples: Float[np.ndarray, "*state sample"]) -> Float[np.ndarray, "*state kept"]:
     """Return `KEPT_SAMPLES` of the bootstrap samples, rounded."""
     return np.round(samples[..., :: max(1, samples.shape[-1] // KEPT_SAMPLES)], 6)
-
-
-def limit_forms(pool: Sequence[Form]) -> tuple[Form, ...]:
-    """Return as many of a pool as an interval and its content need, balanced; always the same."""
-    items = len({form.item for form in pool})
-    wordings = len({form.wording for form in pool})
-    each = max(FORMS_AN_ITEM, wordings + wordings % len(ORDERS))
-    if len(pool) <= items * each:
-        return tuple(pool)
-    if not is_whole(pool):  # a selection, whose first forms are balanced themselves
-        return _first_of_each(pool, each)
-    return draw_forms(pool, items * each, np.random.default_rng(0))
-
-
-def language_name(code: str) -> str:
-    """Return a language's name in English, or its code."""
-    return LANGUAGES.get(code, code)
-
-
-def _first_of_each(pool: Sequence[Form], each: int = FORMS_AN_ITEM) -> tuple[Form, ...]:
-    """Return the first forms of each item, as many from each order it is shown in."""
-    orders = {form.item: set[tuple[int, ...]]() for form in pool}
-    for form in pool:
-        orders[form.item].add(form.options)
-    taken: Counter[tuple[str, tuple[int, ...]]] = Counter()
-    kept: list[Form] = []
-    for form in pool:
-        taken[form.item, form.options] += 1
-        if taken[form.item, form.options] <= each // len(orders[form.item]):
-            kept.append(form)
-    return tuple(kept)

@@ -21,30 +21,24 @@ from acculturate.metrics.content import Content, content
 from acculturate.metrics.responsiveness import Responsiveness
 from acculturate.metrics.scores import nearest_countries, score_answers, score_intervals
 from acculturate.metrics.statistics import Interval, loss_interval
+from acculturate.metrics.treatments import ask_state
 from acculturate.model import (
-    Answering,
     AnswerModel,
     Answers,
-    Query,
     SoftPrompt,
-    SteeringVector,
-    ask,
     check_prompt,
 )
 from acculturate.progress import task
 from acculturate.survey import (
-    Context,
     Country,
     CountryTable,
     Form,
     Instrument,
-    LabelKind,
     Reading,
     Scoring,
-    all_forms,
-    load_countries,
-    table_names,
 )
+from acculturate.survey.countries import default_table
+from acculturate.survey.selection import choose_forms
 from acculturate.tables import data_frame, html_table
 
 if TYPE_CHECKING:
@@ -54,9 +48,6 @@ NEAREST = 5
 RESPONDENTS = 100
 
 FormChoice = Literal["all", "tuning", "held-out"]
-
-Treatment = SoftPrompt | SteeringVector | Context
-"""A way to move a model's answers without touching a weight."""
 
 
 @dataclass(frozen=True)
@@ -247,55 +238,6 @@ def _check_forms(forms: Sequence[Form], instrument: Instrument, scoring: Scoring
             f"forms ask {', '.join(sorted(foreign)) or 'nothing'}, no item of {instrument.key}",
             'Pass forms of it, such as balanced_forms(instrument, "tuning").',
         )
-
-
-def ask_state(
-    model: Answering,
-    treatment: Treatment | None,
-    forms: Sequence[Form],
-    *,
-    valid_mass: bool = False,
-    calibrated: bool = True,
-    pool: Sequence[Form] = (),
-) -> Answers:
-    """Ask the model forms under a treatment, or untouched; the rest is as in `Query`."""
-    query = Query(forms, valid_mass=valid_mass, calibrated=calibrated, pool=pool)
-    if treatment is None:
-        return ask(model, None, query)
-    query, prompts = replace(query, forms=treatment.before(query.forms)), None
-    if isinstance(treatment, SoftPrompt):
-        query, prompts = replace(query, placement=treatment.placement), treatment.embeddings[None]
-    elif isinstance(treatment, SteeringVector):
-        query = replace(query, steering=treatment)
-    return replace(ask(model, prompts, query), forms=tuple(forms))
-
-
-def choose_forms(
-    instrument: Instrument, choice: str, language: str = "en", labels: LabelKind = "words"
-) -> tuple[Form, ...]:
-    """Return all forms of a language, or those of one split.
-
-    Raises:
-        UsageError: There is no such choice, language or kind of labels.
-    """
-    if choice not in ("all", "tuning", "held-out"):
-        raise UsageError(f"no forms called {choice!r}", "Use all, tuning or held-out.")
-    pool = all_forms(instrument, (language,), labels=labels)
-    return tuple(form for form in pool if choice in ("all", form.split))
-
-
-def default_table(instrument: Instrument, target: Country | None) -> CountryTable | None:
-    """Return the target's table, or else one of the instrument's dimensions, first of all hofstede-insights.
-
-    None where there is none such among those that come with the package.
-    """
-    keys = ("hofstede-insights", *table_names()) if target is None else (target.table,)
-    for key in keys:
-        if key in table_names():
-            table = load_countries(key)
-            if {d.key for d in instrument.dimensions} <= set(table.dimensions):
-                return table
-    return None
 
 
 def profile(

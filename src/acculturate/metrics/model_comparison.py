@@ -68,7 +68,7 @@ class ModelComparison:
 
     @property
     def sentences(self) -> list[str]:
-        """What a reader has to know beside the table: content, and the difference of losses."""
+        """The sentences beside the table: content, and the difference of losses."""
         lines: list[str] = []
         for each in (self.first, self.second):
             content = each.content

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from acculturate.errors import UsageError
 from acculturate.metrics.comparison import ComparisonSettings, StatePair, compare
-from acculturate.metrics.held_out import limit_forms
-from acculturate.metrics.measure import Treatment
+from acculturate.metrics.treatments import Treatment
 from acculturate.model import AnswerModel
 from acculturate.record_files import Numbers
 from acculturate.survey import (
@@ -25,6 +24,7 @@ from acculturate.survey import (
     load_countries,
     load_instrument,
 )
+from acculturate.survey.selection import limit_forms
 
 SURVEYS = (("inglehart-welzel", "inglehart-welzel-2024"), ("vsm13", "hofstede-insights"))
 """Questionnaires that can check each other, each with its table."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from acculturate.metrics.measure import NEAREST, default_table
+from acculturate.metrics.measure import NEAREST
 from acculturate.metrics.scores import SAMPLES, nearest_countries
 from acculturate.metrics.statistics import (
     Interval,
@@ -22,6 +22,7 @@ from acculturate.metrics.statistics import (
     weighted_means,
 )
 from acculturate.survey import CountryTable, Instrument, Respondents, Scoring, read_respondents
+from acculturate.survey.countries import default_table
 
 FEWEST, ENOUGH = 20, 50
 """Respondents a country that the manual of VSM 2013 (Hofstede and Minkov) calls the least and the ideal."""

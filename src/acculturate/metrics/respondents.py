@@ -16,7 +16,6 @@ from jaxtyping import Float, Int
 
 from acculturate.metrics.comparison import ComparisonSettings
 from acculturate.metrics.held_out import thin
-from acculturate.metrics.measure import ask_state
 from acculturate.metrics.scores import SAMPLES, score_intervals, strata
 from acculturate.metrics.statistics import (
     bootstrap_means,
@@ -24,6 +23,7 @@ from acculturate.metrics.statistics import (
     interval_around,
     loss_interval,
 )
+from acculturate.metrics.treatments import ask_state
 from acculturate.model import AnswerModel, SoftPrompt
 from acculturate.record_files import InfIfNull, Intervals, NanIfNull, NanInterval, Numbers
 from acculturate.survey import Form, Scoring, with_line

@@ -41,7 +41,7 @@ FORMS_AN_ITEM = 4
 
 @dataclass(frozen=True)
 class Reaction:
-    """What it does to scores to tell a model to be at the high end of a dimension instead of the low end.
+    """The change of scores when a model is told to be at the high end of a dimension instead of the low end.
 
     Attributes:
         points: Difference of the dimension's own score, high less low.
@@ -62,7 +62,7 @@ class Reaction:
 
 @dataclass(frozen=True)
 class Responsiveness:
-    """How far a model answers as it is told to.
+    """The extent to which a model answers as it is told to.
 
     Attributes:
         value: Mean over dimensions of `share` less `others`, within 0 and 1. 0 for a model that does not

@@ -14,13 +14,13 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.errors import UsageError
-from acculturate.metrics.held_out import language_name
 from acculturate.metrics.prose import Prose, is_readable, measure_prose, repetition, words
 from acculturate.metrics.statistics import Quantity, bootstrap_weights, percentile_interval
 from acculturate.metrics.texts import HELD_OUT_PASSAGES, QUESTIONS, SENTENCES
 from acculturate.model import Exchange, Passage, ProseModel, SoftPrompt, TextReading, one_each
 from acculturate.progress import task
 from acculturate.record_files import NanIfNull
+from acculturate.survey.language import language_name
 
 SAMPLES = 1000
 MAX_TOKENS = 60
@@ -117,7 +117,7 @@ class WritingCheck:
 
     @property
     def worse(self) -> bool:
-        """Whether the tuned model has less of it, beyond what other questions would explain."""
+        """True where the tuned model has less of it, beyond what other questions would explain."""
         return self.difference.interval is not None and self.difference.interval[1] < 0
 
 

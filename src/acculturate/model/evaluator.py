@@ -1,4 +1,4 @@
-"""THE HOT PATH: many soft prompts x all forms -> Answers.
+"""Evaluation of a population, the hot path: many soft prompts x all forms -> Answers.
 
 Nearly all time goes here. A candidate costs one packed row (see `plan.py`): the forms' tokens merged by
 their shared beginnings, the guard texts among them, no padding, no attention between unrelated forms, and
@@ -79,7 +79,7 @@ class PopulationEvaluator:
 
     @property
     def path(self) -> Path:
-        """How sequences run through this model, which is proved when it is first asked."""
+        """The forward pass of this model's sequences, which is proved when it is first asked."""
         return self._forward.path
 
     def verify(self) -> None:

@@ -69,7 +69,7 @@ class Forward:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """What turns final states into logits."""
+        """The layer that turns final states into logits."""
         if self._vocabulary is None:
             self._vocabulary = Vocabulary(self._network) if self.path == "merged" else OwnLogits()
         return self._vocabulary

@@ -77,7 +77,7 @@ class LanguageModel:
 
     @property
     def path(self) -> Path:
-        """How forms run through this model, which is proved when it is first asked."""
+        """The forward pass of this model's forms, which is proved when it is first asked."""
         return self._evaluator.path
 
     @property

@@ -1,4 +1,4 @@
-"""Whether a soft prompt fits a model: it takes soft prompts, of this width, and this one was made for it.
+"""Checks that a soft prompt fits a model: it takes soft prompts, of this width, and this one was made for it.
 
 In: a soft prompt or its width, and a model. Out: nothing, or an error with the next step.
 """

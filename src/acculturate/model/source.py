@@ -1,4 +1,4 @@
-"""Where a model's files are: a folder, a GGUF file, the embedded model's cache or the hub, asked once."""
+"""The place of a model's files: a folder, a GGUF file, the embedded model's cache or the hub, asked once."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class OpenedRating:
 
 @dataclass(frozen=True)
 class Reported:
-    """What was made of a rating.
+    """The files and sentences of a rating's report.
 
     Attributes:
         country: As in `OpenedRating`.

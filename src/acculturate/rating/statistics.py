@@ -1,4 +1,4 @@
-"""What judgements of pairs come to.
+"""Statistics of judgements of pairs.
 
 In: judgements whose variants are known. Out: `Results`: shares of wins, Bradley-Terry strengths, agreement,
 biases, and how many judgements a difference would need. Raters and questions are both samples: intervals draw
@@ -63,7 +63,7 @@ class Judgement:
 
     @property
     def floor(self) -> bool:
-        """Whether both answers are the untouched model's."""
+        """True where both answers are the untouched model's."""
         return {self.first, self.second} == {NAIVE, AGAIN}
 
     def score(self, aspect: Aspect) -> float:

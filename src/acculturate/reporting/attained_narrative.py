@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from acculturate.formatting import LEVEL, interval_text, loss_text, share_text, short
 from acculturate.metrics.attained import AttainedShift
-from acculturate.metrics.held_out import HEADLINE, NEW_WORDS, TUNING
-from acculturate.runs import HeldOutRow, RunRecords
+from acculturate.metrics.held_out import HEADLINE, NEW_WORDS, TUNING, FormSetResult
+from acculturate.runs import RunRecords
 
 
 def carry_over(run: RunRecords) -> str | None:
@@ -75,7 +75,7 @@ def _shift_words(shift: AttainedShift) -> str:
     return loss_text(shift.attained, 2) + (f" ({inside})" if inside else "")
 
 
-def _name(row: HeldOutRow) -> str:
+def _name(row: FormSetResult) -> str:
     """Return a row's label for the middle of a sentence; a language keeps its capital."""
     label = short(row.label).removeprefix("…")
     return f"“{label[:1].lower()}{label[1:]}”"

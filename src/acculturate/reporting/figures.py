@@ -151,7 +151,7 @@ def level_lines(levels: Mapping[str, float | None], text: Text, end: float) -> t
 
 def _end(run: RunRecords) -> float:
     """Return the evaluations of a run, or its budget while it goes on."""
-    budget = run.config.search.budget or 0 if run.done is None else 0
+    budget = run.config.search.budget if run.done is None else 0
     return float(max(budget, *(line.evaluations for line in run.history[-1:]), 1))
 
 

@@ -159,7 +159,7 @@ def _cost_sentence(naive: Method, tuned: Method) -> str:
 
 
 def _unfinished_headline(run: RunRecords) -> str:
-    of_budget = f" of {run.config.search.budget}" if run.config.search.budget else ""
+    of_budget = f" of {run.config.search.budget}"
     if not run.history:
         return "This run was stopped before its first candidates were evaluated."
     first, last = run.history[0], run.history[-1]

@@ -10,8 +10,8 @@ import math
 from acculturate.charts import Chart, Look, Row, Series, lane, merge
 from acculturate.formatting import LEVEL, interval_text, loss_text, short
 from acculturate.metrics.attained import AttainedShift
-from acculturate.metrics.held_out import TUNING
-from acculturate.runs import HeldOutRow, RunRecords
+from acculturate.metrics.held_out import TUNING, FormSetResult
+from acculturate.runs import RunRecords
 
 _SEEN, _NEW, _NOTHING = Look("blue", "o"), Look("vermilion", "D"), Look("grey", "s", hollow=True)
 _ALL, _NONE = Look("ink", line="-"), Look("grey", line="-", width=0.8)
@@ -50,13 +50,13 @@ def ways_chart(run: RunRecords) -> Chart | None:
     )
 
 
-def _look(row: HeldOutRow, shift: AttainedShift) -> tuple[str, Look]:
+def _look(row: FormSetResult, shift: AttainedShift) -> tuple[str, Look]:
     if not shift.counts:
         return "does not count: not about the question", _NOTHING
     return ("as it was tuned", _SEEN) if row.key == TUNING else ("asked in other ways", _NEW)
 
 
-def _name(row: HeldOutRow) -> str:
+def _name(row: FormSetResult) -> str:
     label = short(row.label, 40).removeprefix("…")
     return label[:1].upper() + label[1:]
 
@@ -67,6 +67,6 @@ def _note(shift: AttainedShift) -> str:
     return loss_text(shift.attained, 2)
 
 
-def _text(row: HeldOutRow, shift: AttainedShift) -> str:
+def _text(row: FormSetResult, shift: AttainedShift) -> str:
     ends = f" ({LEVEL}: {interval_text(shift.interval, 2)})" if shift.interval else ""
     return f"{_name(row)} {loss_text(shift.attained, 2)}{ends}"

@@ -1,7 +1,6 @@
 from . import inputs as inputs
 from .checks import Checks as Checks
 from .checks import HeldOut as HeldOut
-from .checks import HeldOutRow as HeldOutRow
 from .checks import OtherSurveys as OtherSurveys
 from .checks import Refusal as Refusal
 from .directory import FILES as FILES
@@ -13,6 +12,7 @@ from .inputs import Lessons as Lessons
 from .inputs import OwnAnswers as OwnAnswers
 from .inputs import Provenance as Provenance
 from .inputs import SurveySettings as SurveySettings
+from .memo import Memo as Memo
 from .multitask import MultitaskPrompt as MultitaskPrompt
 from .multitask import load_multitask as load_multitask
 from .multitask import multitask_tensors as multitask_tensors
@@ -49,7 +49,6 @@ from .store import SETTINGS as SETTINGS
 from .store import STATE as STATE
 from .store import SUMMARY as SUMMARY
 from .store import TEACHER as TEACHER
-from .store import Memo as Memo
 from .store import Run as Run
 from .store import check_model as check_model
 from .store import load_prompt as load_prompt

@@ -24,17 +24,6 @@ from acculturate.runs.inputs import OptionalNumber
 
 
 @dataclass(frozen=True)
-class HeldOutRow(FormSetResult):
-    """A way of asking in evaluation/held_out.json.
-
-    Attributes:
-        fingerprint: SHA-256 of all that it depends on.
-    """
-
-    fingerprint: str = ""
-
-
-@dataclass(frozen=True)
 class HeldOut:
     """The run asked in every other way: evaluation/held_out.json.
 
@@ -48,14 +37,14 @@ class HeldOut:
         fingerprint: SHA-256 of all that the wanted shift depends on.
     """
 
-    rows: tuple[HeldOutRow, ...]
+    rows: tuple[FormSetResult, ...]
     carry_over: OptionalNumber = None
     carry_over_interval: OptionalInterval = None
     wanted: Numbers = field(default_factory=dict)
     fingerprint: str = ""
 
     @classmethod
-    def of(cls, rows: tuple[HeldOutRow, ...]) -> HeldOut:
+    def of(cls, rows: tuple[FormSetResult, ...]) -> HeldOut:
         """Return rows with their carry-over."""
         carried = carry_over_of(rows)
         return cls(rows, carried and carried.value, carried and carried.interval)
@@ -120,7 +109,7 @@ class Checks:
         refused: What could not be asked, and why.
     """
 
-    rows: tuple[HeldOutRow, ...] = ()
+    rows: tuple[FormSetResult, ...] = ()
     carry_over: OptionalNumber = None
     carry_over_interval: OptionalInterval = None
     responsiveness: Responsiveness | None = None
@@ -136,7 +125,7 @@ class Checks:
     side_effects: SideEffects | None = None
     refused: tuple[Refusal, ...] = ()
 
-    def row(self, key: str) -> HeldOutRow | None:
+    def row(self, key: str) -> FormSetResult | None:
         """Return the row of a way of asking, or None where it was not asked."""
         return next((row for row in self.rows if row.key == key), None)
 

@@ -1,4 +1,4 @@
-"""What countries that were tuned together share: one prompt and the part of each, in a file.
+"""The file of countries that were tuned together: one shared prompt and the part of each.
 
 In: a directory of such a tuning. Out: a `MultitaskPrompt`. The tensors have the names and shapes of PEFT's
 multitask prompt tuning.

@@ -50,7 +50,7 @@ class RunRecords:
 
     @property
     def sampled(self) -> bool:
-        """Whether every generation of the search was asked other forms."""
+        """True where every generation of the search was asked other forms."""
         return self.config.survey.sample is not None
 
     def method(self, key: str) -> Method | None:

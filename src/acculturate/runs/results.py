@@ -94,7 +94,7 @@ class UntouchedContent:
 
     @property
     def warning(self) -> str | None:
-        """Where there is too little of it, that, and the reading that does better; None elsewhere."""
+        """The warning where there is too little of it, with the reading that does better; None elsewhere."""
         said = self.asked and self.asked.warn_of(
             "The untouched model's answers to the tuning forms"
         )

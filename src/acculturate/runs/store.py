@@ -7,18 +7,15 @@ Knows nothing of how a report looks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from acculturate import progress
 from acculturate.arguments import checked
 from acculturate.benchmarks import Result
-from acculturate.errors import AcculturateError, FailureError, UsageError, WriteError
+from acculturate.errors import FailureError, UsageError
 from acculturate.formatting import loss_text
-from acculturate.io import disk_is_full, fingerprint
+from acculturate.io import fingerprint
 from acculturate.metrics.behaviour import Behaviour
 from acculturate.metrics.extremes import Extremes
 from acculturate.metrics.ratings import Rated
@@ -37,9 +34,8 @@ from acculturate.record_files import (
     read_record,
     read_records,
     read_toml,
-    write_record,
 )
-from acculturate.runs.checks import Checks, HeldOut, OtherSurveys, Refusal, Refusals
+from acculturate.runs.checks import Checks, HeldOut, OtherSurveys, Refusals
 from acculturate.runs.inputs import FORMAT, Config, Provenance, flat
 from acculturate.runs.records import RunRecords
 from acculturate.runs.results import Done, Evaluation, FrontierPoints, Generation, UntouchedContent
@@ -60,7 +56,7 @@ ANSWERS = "evaluation/answers.npz"
 BENCHMARKS = "evaluation/benchmarks"
 RATED = "ratings"
 """Name of the file of judgements by people under evaluation/, which `acculturate rate report` makes."""
-_KINDS: dict[str, type] = {
+KINDS: dict[str, type] = {
     "held_out": HeldOut,
     "responsiveness": Responsiveness,
     "specificity": Specificity,
@@ -71,7 +67,7 @@ _KINDS: dict[str, type] = {
     "respondents": Respondents,
     "fluency": SideEffects,
 }
-CHECKS = tuple(_KINDS)[:-1]
+CHECKS = tuple(KINDS)[:-1]
 """Names of the files that `evaluate` makes under evaluation/, without their ending."""
 REFUSED = "refused"
 """Name of the file of what could not be asked, likewise."""
@@ -155,17 +151,17 @@ def read_run(directory: str | Path) -> RunRecords:
     """
     path = Path(directory)
     _check_run(path)
-    frontier = _read_if_there(FrontierPoints, path / FRONTIER)
+    frontier = read_if_there(FrontierPoints, path / FRONTIER)
     return RunRecords(
         path=path,
         config=read_config(path),
         provenance=read_provenance(path) if (path / PROVENANCE).exists() else None,
         history=read_records(Generation, path / HISTORY),
-        evaluation=_read_if_there(Evaluation, path / SUMMARY),
-        done=_read_if_there(Done, path / DONE),
+        evaluation=read_if_there(Evaluation, path / SUMMARY),
+        done=read_if_there(Done, path / DONE),
         checks=read_checks(path / "evaluation"),
         frontier=frontier.points if frontier else (),
-        content=_read_if_there(UntouchedContent, path / CONTENT),
+        content=read_if_there(UntouchedContent, path / CONTENT),
     )
 
 
@@ -207,7 +203,7 @@ def read_checks(folder: Path) -> Checks:
     """
 
     def part(kind: type[T], name: str) -> T | None:
-        return _read_if_there(kind, folder / f"{name}.json")
+        return read_if_there(kind, folder / f"{name}.json")
 
     try:
         held_out, others = part(HeldOut, "held_out"), part(OtherSurveys, "other_surveys")
@@ -278,113 +274,6 @@ def check_model(directory: Path, prompt: SoftPrompt, model: AnswerModel) -> str:
     return fingerprint([here, "template"]) if in_template else here
 
 
-class Memo:
-    """The files under evaluation/: what one holds for the same fingerprints is not asked again.
-
-    Each check fails alone: `attempt` keeps its error by name and reason in refused.json, where the report
-    finds it, and the next call tries it again.
-
-    Args:
-        folder: The files' folder.
-
-    Attributes:
-        computed: Names of the files that were made anew.
-        refused: What failed since.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._unexpected: Exception | None = None
-        self.computed: list[str] = []
-        self.refused: list[Refusal] = []
-
-    @contextmanager
-    def attempt(self, key: str, label: str) -> Generator[None]:
-        """Let the body fail alone.
-
-        An error that is not ours is kept too, and is raised by `finish`, after everything else.
-
-        Args:
-            key: See `Refusal`.
-            label: In words.
-
-        Raises:
-            WriteError: A file cannot be written, so that nothing could be kept.
-        """
-        self.forget(key)
-        try:
-            yield
-        except WriteError:
-            raise
-        except Exception as error:
-            if disk_is_full(error):
-                raise
-            reason = str(error)
-            if not isinstance(error, AcculturateError):
-                reason = f"{type(error).__name__}: {reason}"
-                self._unexpected = self._unexpected or error
-            refusal = Refusal(key, label, reason)
-            self.refused.append(refusal)
-            self._write_refusals((*self._refusals(), refusal))
-            progress.say(f"not asked: {label}: {reason}")
-
-    def forget(self, key: str) -> None:
-        """Forget earlier refusals of a key, and of its parts: "a:b" is one of "a"."""
-        known = self._refusals()
-        self._write_refusals([r for r in known if r.key != key and not r.key.startswith(f"{key}:")])
-
-    def finish(self) -> None:
-        """Raise the first error that was not ours."""
-        if self._unexpected is not None:
-            raise self._unexpected
-
-    def _refusals(self) -> tuple[Refusal, ...]:
-        record = self.read_record(REFUSED, Refusals)
-        return record.refusals if record else ()
-
-    def _write_refusals(self, refusals: Sequence[Refusal]) -> None:
-        if refusals:
-            self.write(REFUSED, Refusals(tuple(refusals)))
-        else:
-            (self._folder / f"{REFUSED}.json").unlink(missing_ok=True)
-
-    def read(self, name: str) -> dict[str, Any] | None:
-        """Return the content of a file, or None where there is none that holds its record."""
-        return self.read_record(name, dict) if self.read_record(name, _KINDS[name]) else None
-
-    def read_record(self, name: str, kind: type[T]) -> T | None:
-        """Return the record of a file, or None where there is none that can be read."""
-        try:
-            return _read_if_there(kind, self._folder / f"{name}.json")
-        except FailureError:
-            return None
-
-    def write(self, name: str, record: Any, **fingerprints: str | None) -> None:
-        """Write a file, unless it is there already, byte for byte."""
-        write_record(self._folder / f"{name}.json", record, **fingerprints)
-
-    def once(self, name: str, make: Callable[[], Any], **fingerprints: str | None) -> None:
-        """Make a file, unless it is there with these fingerprints.
-
-        Args:
-            name: Of the file, without its ending.
-            make: Returns the record.
-            fingerprints: SHA-256 of all that the record depends on, by key; None where anything will do.
-        """
-        there = self.read(name) or {}
-        if not all(mark is None or there.get(key) == mark for key, mark in fingerprints.items()):
-            refused = len(self.refused)
-            record = make()
-            # Without its fingerprints a record that lacks a part is made again next time.
-            self.write(name, record, **(fingerprints if len(self.refused) == refused else {}))
-            self.note(name)
-
-    def note(self, name: str) -> None:
-        """Note that a file was made anew."""
-        if name not in self.computed:
-            self.computed.append(name)
-
-
 def _check_run(path: Path) -> None:
     if not (path / CONFIG).is_file():
         why = "it holds no config.toml" if path.is_dir() else "there is no such directory"
@@ -400,5 +289,6 @@ def _check_run(path: Path) -> None:
         raise UsageError(f"no run in {path}: {why}", hint)
 
 
-def _read_if_there(kind: type[T], path: Path) -> T | None:
+def read_if_there(kind: type[T], path: Path) -> T | None:
+    """Read a record, or return None where there is no such file."""
     return read_record(kind, path) if path.exists() else None

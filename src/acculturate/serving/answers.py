@@ -1,4 +1,4 @@
-"""What the engine wrote as OpenAI's API words it, whole or piece by piece."""
+"""Answers of the engine as OpenAI's API words them, whole or piece by piece."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _CONTEXT = 8
 
 @dataclass(frozen=True)
 class Piece:
-    """What was written since the last piece.
+    """The text written since the last piece.
 
     Attributes:
         text: The text.

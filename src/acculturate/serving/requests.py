@@ -39,7 +39,7 @@ class StreamOptions(BaseModel):
 
 
 class Sampled(BaseModel):
-    """What both kinds of request have."""
+    """The fields that both kinds of request have."""
 
     model_config = ConfigDict(extra="forbid")
     model: str

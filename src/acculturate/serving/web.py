@@ -1,4 +1,4 @@
-"""What every web server of ours has: errors as OpenAI words them, a guard in front, and a port of its own.
+"""The common parts of our web servers: errors as OpenAI words them, access control, and a free port.
 
 The guard keeps out requests for another host (DNS rebinding), requests that another site's page sends, and,
 where there is a key, requests without it: as a bearer token, as OpenAI's clients send it, or as the password of
@@ -104,7 +104,7 @@ error_handlers: dict[Any, Callable[[Request, Any], JSONResponse]] = {
 
 
 class Guard:
-    """What stands in front of an app: ASGI middleware.
+    """Access control in front of an app: ASGI middleware.
 
     Args:
         app: The app.

@@ -231,6 +231,20 @@ def load_countries(name_or_path: str | Path = "hofstede-insights") -> CountryTab
     return _read_file(Path(name_or_path))
 
 
+def default_table(instrument: Instrument, target: Country | None) -> CountryTable | None:
+    """Return the target's table, or else one of the instrument's dimensions, first of all hofstede-insights.
+
+    None where there is none such among those that come with the package.
+    """
+    keys = ("hofstede-insights", *table_names()) if target is None else (target.table,)
+    for key in keys:
+        if key in table_names():
+            table = load_countries(key)
+            if {d.key for d in instrument.dimensions} <= set(table.dimensions):
+                return table
+    return None
+
+
 @cache
 def _built_in(key: str) -> CountryTable:
     values = tomllib.loads((DATA / f"{key}.toml").read_text("utf-8"))

@@ -51,7 +51,7 @@ _NO_SCORE = re.compile(
 
 @dataclass(frozen=True)
 class ScoreFile:
-    """What a file says.
+    """The contents of a file of country scores.
 
     Attributes:
         where: The file, for messages.

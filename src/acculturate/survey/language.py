@@ -19,6 +19,9 @@ WordSets = Literal["first", "tuning", "held-out"]
 Direction = Literal["ltr", "rtl"]
 
 
+LANGUAGES = {"ar": "Arabic", "en": "English", "es": "Spanish", "hi": "Hindi", "zh": "Chinese"}
+
+
 @dataclass(frozen=True)
 class Frame:
     """The text around a question.
@@ -107,7 +110,7 @@ class LanguageText:
 
     @property
     def has_new_words_frames(self) -> bool:
-        """Whether held-out questions for answers in words stand in other frames than tuning ones."""
+        """True where held-out questions for answers in words stand in other frames than tuning ones."""
         tuning, held_out = (
             {frame.words_template for frame in self.words_frames_of(split)}
             for split in ("tuning", "held-out")
@@ -323,3 +326,8 @@ def _check_keys(given: Mapping[str, object], needed: Sequence[str], *at: str) ->
     for key in needed:
         if key not in given:
             raise fault("is missing", f"Add it; present here: {', '.join(given)}.", *at, key)
+
+
+def language_name(code: str) -> str:
+    """Return a language's name in English, or its code."""
+    return LANGUAGES.get(code, code)

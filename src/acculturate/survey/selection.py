@@ -6,6 +6,7 @@ In: a pool of forms. Out: some of them, which ask every item equally often in th
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,11 +15,15 @@ import numpy as np
 
 from acculturate.arguments import checked
 from acculturate.errors import UsageError
-from acculturate.survey.forms import ORDERS, Form, LabelKind, all_forms
+from acculturate.survey.forms import ORDERS, Form, LabelKind, all_forms, crossed_forms
 from acculturate.survey.instrument import Instrument
 from acculturate.survey.language import Split
 
 T = TypeVar("T")
+
+FORMS_AN_ITEM = 4
+"""Forms of an item that a row asks at most, or each wording once, where there are more: two in each option
+order, the fewest with an interval."""
 
 
 @checked
@@ -106,6 +111,62 @@ def draw_forms(pool: Sequence[Form], count: int, rng: np.random.Generator) -> tu
     """
     grids = _grids(pool, rng)
     return _select(grids, count, rng.permutation(len(grids)).tolist())
+
+
+def limit_forms(pool: Sequence[Form]) -> tuple[Form, ...]:
+    """Return as many of a pool as an interval and its content need, balanced; always the same."""
+    items = len({form.item for form in pool})
+    wordings = len({form.wording for form in pool})
+    each = max(FORMS_AN_ITEM, wordings + wordings % len(ORDERS))
+    if len(pool) <= items * each:
+        return tuple(pool)
+    if not is_whole(pool):  # a selection, whose first forms are balanced themselves
+        return first_of_each(pool, each)
+    return draw_forms(pool, items * each, np.random.default_rng(0))
+
+
+def first_of_each(pool: Sequence[Form], each: int = FORMS_AN_ITEM) -> tuple[Form, ...]:
+    """Return the first forms of each item, as many from each order it is shown in."""
+    orders = {form.item: set[tuple[int, ...]]() for form in pool}
+    for form in pool:
+        orders[form.item].add(form.options)
+    taken: Counter[tuple[str, tuple[int, ...]]] = Counter()
+    kept: list[Form] = []
+    for form in pool:
+        taken[form.item, form.options] += 1
+        if taken[form.item, form.options] <= each // len(orders[form.item]):
+            kept.append(form)
+    return tuple(kept)
+
+
+def choose_forms(
+    instrument: Instrument, choice: str, language: str = "en", labels: LabelKind = "words"
+) -> tuple[Form, ...]:
+    """Return all forms of a language, or those of one split.
+
+    Raises:
+        UsageError: There is no such choice, language or kind of labels.
+    """
+    if choice not in ("all", "tuning", "held-out"):
+        raise UsageError(f"no forms called {choice!r}", "Use all, tuning or held-out.")
+    pool = all_forms(instrument, (language,), labels=labels)
+    return tuple(form for form in pool if choice in ("all", form.split))
+
+
+def survey_forms(instrument: Instrument, tuning: Sequence[Form], language: str) -> tuple[Form, ...]:
+    """Return the tuning forms in the survey's own option words, of which a search in words sees several sets.
+
+    The wanted shift is counted from all of them: the untouched scores hang on the wording.
+    """
+    if {(form.language, form.label_kind) for form in tuning} == {(language, "words")}:
+        return crossed_forms(instrument, "tuning", "tuning", language, "words")
+    return tuple(form for form in tuning if not form.word_set)
+
+
+def labels_of(forms: Sequence[Form]) -> LabelKind:
+    """Return the labels that a run is asked by elsewhere: words, where any of its forms has them."""
+    kinds = {form.label_kind for form in forms}
+    return next(kind for kind in ("words", "digits", "letters") if kind in kinds)
 
 
 def is_whole(pool: Sequence[Form]) -> bool:

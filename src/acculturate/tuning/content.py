@@ -9,13 +9,13 @@ from typing import get_args
 
 from acculturate.errors import AcculturateError
 from acculturate.metrics.content import Content, content
-from acculturate.metrics.held_out import limit_forms
 from acculturate.model.answers import Answering
 from acculturate.model.asking import ask_untouched
 from acculturate.record_files import read_record
 from acculturate.runs import CONTENT, RunDirectory, UntouchedContent
 from acculturate.survey.forms import Form, LabelKind, all_forms
 from acculturate.survey.scoring import item_values
+from acculturate.survey.selection import limit_forms
 from acculturate.tuning.task import Task
 
 

@@ -21,7 +21,6 @@ from acculturate.arguments import checked
 from acculturate.errors import UsageError
 from acculturate.formatting import slug
 from acculturate.io import LOCK
-from acculturate.metrics.measure import default_table
 from acculturate.model.answers import AnswerModel, DifferentiableModel
 from acculturate.model.asking import provenance
 from acculturate.model.prompt_checks import check_embeddings
@@ -39,7 +38,7 @@ from acculturate.runs import (
     read_history,
 )
 from acculturate.search import COST_OF_A_GRADIENT, Adam, Fitness, SharedPrompt, Together
-from acculturate.survey.countries import Country, CountryTable
+from acculturate.survey.countries import Country, CountryTable, default_table
 from acculturate.survey.instrument import Instrument
 from acculturate.tuning.content import check_content
 from acculturate.tuning.country_search import CountrySearch, Progress, StopReason

@@ -1,4 +1,4 @@
-"""What a model was asked untouched, and for the result of a run, in a file: once, whatever interrupts the run.
+"""A model that keeps its answers, untouched and of a result, in a file: an interrupted run asks none twice.
 
 In: questions. Out: answers, bit for bit those that the model gave first.
 """

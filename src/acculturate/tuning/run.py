@@ -13,7 +13,6 @@ from typing import Any
 from acculturate import progress
 from acculturate.arguments import checked
 from acculturate.errors import UsageError
-from acculturate.metrics.measure import default_table
 from acculturate.model.answers import AnswerModel, DifferentiableModel
 from acculturate.model.asking import provenance
 from acculturate.model.prompt_checks import check_embeddings, width_of
@@ -32,7 +31,7 @@ from acculturate.search import (
     Adam,
     Optimizer,
 )
-from acculturate.survey.countries import Country, CountryTable
+from acculturate.survey.countries import Country, CountryTable, default_table
 from acculturate.survey.instrument import Instrument
 from acculturate.tuning.content import check_content
 from acculturate.tuning.country_search import Progress

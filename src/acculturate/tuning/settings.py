@@ -295,12 +295,12 @@ class Settings:
 
     @property
     def has_start(self) -> bool:
-        """Whether the search starts from something of the user's own, such as a text or a run."""
+        """True where the search starts from something of the user's own, such as a text or a run."""
         return self.init not in (None, "in-context") or bool(self.init_text or self.init_run)
 
     @property
     def compares_losses(self) -> bool:
-        """Whether losses of different generations are compared with one another or a number."""
+        """True where losses of different generations are compared with one another or a number."""
         return self.stall is not None or self.target_loss is not None
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from acculturate import progress
 from acculturate.errors import UsageError
-from acculturate.metrics.measure import ask_state
+from acculturate.metrics.treatments import ask_state
 from acculturate.model.answers import Answering, SteerableModel
 from acculturate.model.steering import SteeringVector
 from acculturate.survey.context import Line

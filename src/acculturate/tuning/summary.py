@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from acculturate import progress
-from acculturate.metrics.measure import Profile, Treatment, ask_state, profile
+from acculturate.metrics.measure import Profile, profile
 from acculturate.metrics.texts import OPENINGS
+from acculturate.metrics.treatments import Treatment, ask_state
 from acculturate.model.answers import Answering, Answers
 from acculturate.model.asking import ask
 from acculturate.model.prompt_checks import has_embeddings

@@ -15,7 +15,6 @@ from jaxtyping import Float
 
 from acculturate.errors import UsageError
 from acculturate.metrics.guard import Guard, make_guard
-from acculturate.metrics.held_out import limit_forms, survey_forms
 from acculturate.metrics.other_surveys import load_with_table
 from acculturate.model.answers import Answers, Query
 from acculturate.runs import Lessons
@@ -24,7 +23,7 @@ from acculturate.survey.countries import Country, CountryTable
 from acculturate.survey.forms import ORDERS, Form, all_forms, crossed_forms, with_line
 from acculturate.survey.instrument import Instrument
 from acculturate.survey.scoring import Scoring, item_values
-from acculturate.survey.selection import draw_forms, select_forms
+from acculturate.survey.selection import draw_forms, limit_forms, select_forms, survey_forms
 from acculturate.tuning.baselines import persona_line
 from acculturate.tuning.losses import questionnaires
 from acculturate.tuning.settings import Settings

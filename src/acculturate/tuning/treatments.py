@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from acculturate.metrics.measure import Treatment
+from acculturate.metrics.treatments import Treatment
 from acculturate.model.answers import Answering
 from acculturate.survey.context import Demonstrations, Line
 from acculturate.tuning.aim import Aim

@@ -1,4 +1,4 @@
-"""What an endpoint can do: chat or plain text, how many of the likeliest tokens it shows, and more.
+"""The abilities of an endpoint: chat or plain text, how many of the likeliest tokens it shows, and more.
 
 It is found out once (`probing.py`) and written down.
 """
@@ -59,7 +59,7 @@ class Abilities:
 
     @property
     def sentence(self) -> str:
-        """What was found out, in words."""
+        """The abilities in words."""
         way = "a chat" if self.style.chat else "text to go on with"
         cue = "" if self.style.continues else ", whose replies cannot be begun for it"
         labels = (

@@ -1,4 +1,4 @@
-"""What an endpoint answered, on disk: the same question is asked once, and answered again without a network.
+"""A cache of an endpoint's answers on disk: a question is asked once, and answered again without a network.
 
 A file a question, named by the SHA-256 of all that was asked: base URL, the model with what its server says
 of it, path and body, and how often it was asked before where answers are drawn. A key is no part of it.

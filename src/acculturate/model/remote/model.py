@@ -39,7 +39,7 @@ _MUCH = 0.01
 
 @dataclass
 class Tally:
-    """What became of the answers.
+    """Counts of the answers by what could be read from them.
 
     Attributes:
         forms: Forms asked.
@@ -62,7 +62,7 @@ class Tally:
 
     @property
     def sentences(self) -> list[str]:
-        """What a reader has to know, in words; none where all is well."""
+        """The sentences for a reader; none where all is well."""
         told: list[str] = []
         if self.largest_bound >= _MUCH:
             told.append(
