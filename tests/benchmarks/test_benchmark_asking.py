@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from acculturate.benchmarks import Method, OpinionSet, QuestionSet, ask, load_benchmark
+from acculturate.benchmarks import OpinionSet, Prompting, QuestionSet, ask, load_benchmark
 from acculturate.benchmarks.asking import rounds, with_method
 from acculturate.benchmarks.questions import Opinion, Origin, Question
 from acculturate.model import Query, SoftPrompt
@@ -34,7 +34,7 @@ def test_what_a_model_is_shown():
     assert judged.text.endswith("Question: What is {drunk}?\nProposed answer: tea")
     assert judged.labels == ("True", "False")
     line = "Answer as a person from China would."
-    assert with_method([first], Method("persona", line=line))[0].text == f"{line}\n{first.text}"
+    assert with_method([first], Prompting("persona", line=line))[0].text == f"{line}\n{first.text}"
 
 
 @pytest.mark.parametrize("benchmark", [CHOICE, JUDGED])

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from acculturate.errors import UsageError
-from acculturate.serving import ApiError, Guard, error_handlers, open_socket
+from acculturate.serving import AccessControl, ApiError, error_handlers, open_socket
 from acculturate.serving.web import check_key
 
 
@@ -33,7 +33,7 @@ def app(**options: object) -> Starlette:
     ]
     return Starlette(
         routes=routes,
-        middleware=[Middleware(Guard, **options)],
+        middleware=[Middleware(AccessControl, **options)],
         exception_handlers=error_handlers,
         max_body_size=100,
     )

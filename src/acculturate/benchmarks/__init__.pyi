@@ -1,13 +1,13 @@
-from .asking import Method as Method
+from .asking import Prompting as Prompting
 from .asking import Shares as Shares
 from .asking import ask as ask
 from .catalogue import benchmark_names as benchmark_names
 from .catalogue import comes_from_hub as comes_from_hub
 from .catalogue import load_benchmark as load_benchmark
 from .catalogue import load_benchmarks as load_benchmarks
+from .exam import AskedBenchmark as AskedBenchmark
 from .exam import Exam as Exam
 from .exam import Known as Known
-from .exam import Sheet as Sheet
 from .questions import OpinionSet as OpinionSet
 from .questions import QuestionSet as QuestionSet
 from .result import Change as Change

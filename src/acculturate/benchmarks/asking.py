@@ -38,7 +38,7 @@ _WRITTEN = 512
 
 
 @dataclass(frozen=True)
-class Method:
+class Prompting:
     """One way of making the model answer.
 
     Attributes:
@@ -66,7 +66,7 @@ def rounds(benchmark: Benchmark, orders: int, seed: int) -> tuple[tuple[Form, ..
     return tuple(tuple(_forms(benchmark, np.random.default_rng(stream))) for stream in streams)
 
 
-def with_method(forms: Sequence[Form], method: Method) -> tuple[Form, ...]:
+def with_method(forms: Sequence[Form], method: Prompting) -> tuple[Form, ...]:
     """Return the forms as a method puts them: with its line in front, if it has one."""
     return tuple(forms) if method.line is None else with_line(forms, method.line)
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from acculturate.benchmarks import accuracy, similarity
-from acculturate.benchmarks.asking import Method, ReadOut, ask, rounds, with_method
+from acculturate.benchmarks.asking import Prompting, ReadOut, ask, rounds, with_method
 from acculturate.benchmarks.questions import Benchmark, OpinionSet, QuestionSet
 from acculturate.benchmarks.result import Result
 from acculturate.errors import AcculturateError, UsageError
@@ -63,10 +63,10 @@ class Exam:
                 f"Give a number of random orders up to {MOST_ORDERS}, or 0 for the file's own.",
             )
 
-    def sheets(self) -> tuple[Sheet, ...]:
+    def sheets(self) -> tuple[AskedBenchmark, ...]:
         """Return what is asked and shown one by one."""
         return tuple(
-            Sheet(self, benchmark, how)
+            AskedBenchmark(self, benchmark, how)
             for benchmark in self.benchmarks
             for how in get_args(ReadOut)
             if how == "probability" or (self.written and isinstance(benchmark, QuestionSet))
@@ -74,7 +74,7 @@ class Exam:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class AskedBenchmark:
     """One benchmark, asked in one way.
 
     Attributes:
@@ -103,7 +103,7 @@ class Sheet:
         self,
         model: AnswerModel,
         weights_hash: str,
-        methods: Sequence[Method],
+        methods: Sequence[Prompting],
         known: Known,
         keep: Callable[[str], None],
     ) -> dict[str, str]:

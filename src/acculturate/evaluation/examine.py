@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from acculturate.arguments import checked
-from acculturate.benchmarks import Exam, Known, Method, Result, Shares, Sheet
+from acculturate.benchmarks import AskedBenchmark, Exam, Known, Prompting, Result, Shares
 from acculturate.errors import FailureError
 from acculturate.io import lock_folder, remove_leftovers, write_bytes
 from acculturate.model.answers import AnswerModel
@@ -92,7 +92,7 @@ def examine(
     return Examined(loaded.directory, tuple(results), tuple(computed), tuple(memo.refused))
 
 
-def _methods(run: Run) -> tuple[Method, ...]:
+def _methods(run: Run) -> tuple[Prompting, ...]:
     """Return the untouched model, the run's own baselines in words, and the tuned one, in this order."""
     lines = run.summary.baselines
     if not {"persona", "in_context"} <= set(lines):
@@ -101,19 +101,19 @@ def _methods(run: Run) -> tuple[Method, ...]:
             "Restore it from a copy, or tune again with another --out.",
         )
     return (
-        Method("naive"),
-        Method("persona", line=lines["persona"]),
-        Method("in-context", line=lines["in_context"]),
-        Method("tuned", prompt=run.soft_prompt),
+        Prompting("naive"),
+        Prompting("persona", line=lines["persona"]),
+        Prompting("in-context", line=lines["in_context"]),
+        Prompting("tuned", prompt=run.soft_prompt),
     )
 
 
 def _answers(
-    sheet: Sheet,
+    sheet: AskedBenchmark,
     path: Path,
     model: AnswerModel,
     weights_hash: str,
-    methods: tuple[Method, ...],
+    methods: tuple[Prompting, ...],
     known: Known,
 ) -> tuple[bool, dict[str, str]]:
     """Ask what neither the run nor this session knows; return whether there was any, and the marks."""

@@ -31,7 +31,7 @@ from acculturate.rating.folder import Pair, read_pairs
 from acculturate.rating.log import Event, Marked, Rating, RatingLog, Side, last_ratings
 from acculturate.rating.schedule import schedule
 from acculturate.schema import Section, validated
-from acculturate.serving.web import ApiError, Guard, error_handlers, file_routes
+from acculturate.serving.web import AccessControl, ApiError, error_handlers, file_routes
 
 MOST_RATERS = 2000
 MAX_BODY = 20_000
@@ -165,7 +165,7 @@ def open_app(folder: Path, host: str = "127.0.0.1", key: str | None = None) -> G
     Args:
         folder: Folder of the rating.
         host: Address that it will listen on.
-        key: See `Guard`.
+        key: See `AccessControl`.
 
     Raises:
         UsageError: There are no pairs, or another server holds the folder.
@@ -181,7 +181,7 @@ def open_app(folder: Path, host: str = "127.0.0.1", key: str | None = None) -> G
         ]
         yield Starlette(
             routes=routes,
-            middleware=[Middleware(Guard, host=host, key=key)],
+            middleware=[Middleware(AccessControl, host=host, key=key)],
             exception_handlers=error_handlers,
             max_body_size=MAX_BODY,
         )

@@ -42,7 +42,7 @@ class Best:
 
 @final
 @dataclass(frozen=True)
-class Progress:
+class SavedProgress:
     """All of a search but what its algorithm learns.
 
     Attributes:
@@ -197,7 +197,7 @@ class Optimizer(ABC):
         Raises:
             RuntimeError: The search was not started.
         """
-        progress = dump(Progress(self._identity(), self._rng, self._pending, self._best))
+        progress = dump(SavedProgress(self._identity(), self._rng, self._pending, self._best))
         return progress if self._best is None else progress | dump(self._state)
 
     @final
@@ -213,7 +213,7 @@ class Optimizer(ABC):
         """
         self._check_not_started()
         lengths: dict[str, int] = {}
-        saved = load(Progress, state, lengths)
+        saved = load(SavedProgress, state, lengths)
         if _BUDGET.sub("", saved.optimizer) != _BUDGET.sub("", self._identity()):
             raise UsageError(
                 f"the saved search is {saved.optimizer}, this one is {self._identity()}",

@@ -10,8 +10,8 @@ from .page import page_routes as page_routes
 from .variants import Variant as Variant
 from .variants import load_variants as load_variants
 from .web import API_KEY as API_KEY
+from .web import AccessControl as AccessControl
 from .web import ApiError as ApiError
-from .web import Guard as Guard
 from .web import error_handlers as error_handlers
 from .web import open_socket as open_socket
 from .web import run_app as run_app

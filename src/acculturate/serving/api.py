@@ -24,10 +24,10 @@ from acculturate.errors import AcculturateError, UsageError
 from acculturate.model import EncodedForm, LanguageModel, load_embeddings
 from acculturate.serving.answers import Answer, ChatAnswer, CompletionAnswer
 from acculturate.serving.conversation import chat_job, seed_of
-from acculturate.serving.engine import Engine, Full, Job, Piece, ShuttingDownError
+from acculturate.serving.engine import Engine, Job, Piece, QueueFullError, ShuttingDownError
 from acculturate.serving.requests import ChatRequest, CompletionRequest, Sampled, read_body
 from acculturate.serving.variants import Variant
-from acculturate.serving.web import MAX_BODY, ApiError, Guard, error_handlers
+from acculturate.serving.web import MAX_BODY, AccessControl, ApiError, error_handlers
 
 _CHAT_TOKENS = 256
 """Tokens of a reply, at most, where a request does not say."""
@@ -265,7 +265,7 @@ class Api:
             job.deliver = lambda piece, index=index: deliver(index, piece)
         try:
             self._engine.submit(jobs)
-        except Full as error:
+        except QueueFullError as error:
             raise ApiError(
                 429,
                 "too many texts wait already: try again in a moment",
@@ -356,7 +356,7 @@ def build_app(
     Args:
         model: The model.
         variants: Its variants by name, as `load_variants` gives them.
-        host: Address that it is served on; see `Guard`.
+        host: Address that it is served on; see `AccessControl`.
         key: Key that requests need, if any.
         routes: Further endpoints.
 
@@ -374,7 +374,7 @@ def build_app(
 
     return Starlette(
         routes=[*Api(engine, model, variants).routes, *routes],
-        middleware=[Middleware(Guard, host=host, key=key)],
+        middleware=[Middleware(AccessControl, host=host, key=key)],
         exception_handlers=error_handlers,
         lifespan=lifespan,
         max_body_size=MAX_BODY,

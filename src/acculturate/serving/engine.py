@@ -105,7 +105,7 @@ class Job:
         return (*self.tokens[: self.line[0]], *self.tokens[self.line[1] :])
 
 
-class Full(Exception):
+class QueueFullError(Exception):
     """No place to wait in is left."""
 
 
@@ -169,13 +169,13 @@ class Engine:
         """Let jobs wait for places: all of them, or none.
 
         Raises:
-            Full: There is no room for them.
+            QueueFullError: There is no room for them.
         """
         with self._changed:
             free = self._decoder.rows - len(self._places)
             self._waiting = deque(job for job in self._waiting if not job.cancelled)
             if self._closing or len(self._waiting) + len(jobs) > self.most + free:
-                raise Full
+                raise QueueFullError
             self._waiting.extend(jobs)
             self._changed.notify()
 

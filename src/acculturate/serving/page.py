@@ -55,7 +55,7 @@ class DimensionScore:
 
 
 @dataclass(frozen=True)
-class Profile:
+class VariantProfile:
     """A variant as the survey sees it.
 
     Attributes:
@@ -77,7 +77,7 @@ class Profile:
     dimensions: tuple[DimensionScore, ...]
 
 
-def make_profiles(variants: Iterable[Variant], runs: Sequence[Run]) -> dict[str, Profile]:
+def make_profiles(variants: Iterable[Variant], runs: Sequence[Run]) -> dict[str, VariantProfile]:
     """Return the profile of every variant by its name: untouched, then each persona and its runs.
 
     Untouched and personas have the scores of the first run; the untouched model has targets where all runs
@@ -88,9 +88,12 @@ def make_profiles(variants: Iterable[Variant], runs: Sequence[Run]) -> dict[str,
         runs: The runs that they are from.
     """
     if not runs:
-        return {each.name: Profile("Untouched", "", None, (0, 1), 0, None, ()) for each in variants}
+        return {
+            each.name: VariantProfile("Untouched", "", None, (0, 1), 0, None, ())
+            for each in variants
+        }
     countries = list(dict.fromkeys(run.summary.target.country for run in runs))
-    profiles: list[tuple[int, int, str, Profile]] = []
+    profiles: list[tuple[int, int, str, VariantProfile]] = []
     for variant in variants:
         own = [run for run in runs if run.directory == variant.run]
         alike = [run for run in runs if run.summary.target.country == variant.country]
@@ -102,7 +105,7 @@ def make_profiles(variants: Iterable[Variant], runs: Sequence[Run]) -> dict[str,
     return {name: profile for _, _, name, profile in sorted(profiles, key=itemgetter(0, 1))}
 
 
-def page_routes(profiles: Mapping[str, Profile]) -> list[Route]:
+def page_routes(profiles: Mapping[str, VariantProfile]) -> list[Route]:
     """Return the routes of the page, its files and `/profiles`."""
 
     def send_profiles(_: Request) -> Response:
@@ -111,7 +114,7 @@ def page_routes(profiles: Mapping[str, Profile]) -> list[Route]:
     return [*file_routes(_FILES), Route("/profiles", send_profiles)]
 
 
-def _profile(made: Evaluation, kind: int, country: str | None) -> Profile:
+def _profile(made: Evaluation, kind: int, country: str | None) -> VariantProfile:
     """Return a profile from a run's results; without a country, without targets."""
     method, title = _KINDS[kind]
     scores, intervals, warning = _held_out(made.method(method))
@@ -130,7 +133,7 @@ def _profile(made: Evaluation, kind: int, country: str | None) -> Profile:
         )
         for dimension in made.dimensions
     ]
-    return Profile(
+    return VariantProfile(
         title=title.format(short(country or "")),
         line=made.baselines.get("persona", "") if method == "persona" else "",
         country=country and short(country),

@@ -103,7 +103,7 @@ error_handlers: dict[Any, Callable[[Request, Any], JSONResponse]] = {
 """Of a Starlette app, so that every error is worded alike."""
 
 
-class Guard:
+class AccessControl:
     """Access control in front of an app: ASGI middleware.
 
     Args:
