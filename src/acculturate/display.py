@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.table import Table
 
 from acculturate.formatting import (
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from acculturate.survey import Country, CountryTable, Form, Instrument
 
 
+_MARGIN = 3
+"""Width of a column beyond its text: a space on either side, and a line."""
+
+
 def show_table(
     title: str,
     header: Sequence[str],
@@ -44,7 +49,7 @@ def show_table(
     caption: str | None = None,
     below: Iterable[str] = (),
 ) -> None:
-    """Print a table.
+    """Print a table, in several where one would be wider than the terminal.
 
     Args:
         title: Its title.
@@ -54,13 +59,38 @@ def show_table(
         caption: A line in small print, such as the source.
         below: Lines that follow the table.
     """
-    table = Table(title=title, caption=caption)
-    for index, name in enumerate(header):
-        table.add_column(name, justify="left" if index < left else "right")
-    for row in rows:
-        table.add_row(*map(str, row))
-    open_console().print(table)
+    console, cells = open_console(), [[*map(str, row)] for row in rows]
+    columns = [*zip(header, *cells, strict=True)]
+    widths = [_width(word for cell in column for word in cell.split()) for column in columns]
+    for part in _fitting(widths, left, console.width):
+        is_tight = 1 + sum(_width(columns[index]) for index in part) > console.width
+        table = Table(title=title, caption=caption)
+        for index in part:
+            is_number = index >= left
+            width = widths[index] - _MARGIN if is_tight and is_number else None
+            justify = "right" if is_number else "left"
+            table.add_column(header[index], justify=justify, width=width)
+        for row in cells:
+            table.add_row(*(row[index] for index in part))
+        console.print(table)
     show_lines(below)
+
+
+def _width(texts: Iterable[str]) -> int:
+    """Return the width of a column that breaks none of some texts."""
+    return _MARGIN + max(map(cell_len, texts), default=0)
+
+
+def _fitting(widths: Sequence[int], left: int, width: int) -> Iterator[list[int]]:
+    """Yield the columns of each table that fits, the ones of words first in all of them."""
+    words, part = [*range(min(left, len(widths)))], list[int]()
+    for index in range(len(words), len(widths)):
+        taken = 1 + sum(widths[each] for each in (*words, *part, index))
+        if part and taken > width:
+            yield words + part
+            part = []
+        part.append(index)
+    yield words + part
 
 
 def show_lines(lines: Iterable[str]) -> None:
@@ -91,12 +121,13 @@ def show_cells(cells: Sequence[PlannedCell], trials: int) -> None:
 
 
 def show_experiment(published: Published) -> None:
-    """Show the table of an experiment, and where everything is."""
+    """Show the table of an experiment without its intervals, and where everything is."""
     rows = [
-        ("" if country == before else country, *texts)
-        for (before, *_), (country, *texts) in pairwise([("",), *published.table.lines])
+        ("" if country == before else country, method, *(text.partition(" [")[0] for text in texts))
+        for (before, *_), (country, method, *texts) in pairwise([("", ""), *published.table.lines])
     ]
-    files = f"report: {published.report!s}", f"results: {published.results!s}"
+    intervals = f"with intervals: {published.report.with_name('table.md')!s}"
+    files = f"report: {published.report!s}", f"results: {published.results!s}", intervals
     below = [*_listed(published.sentences), *files]
     show_table(published.title, published.table.header, rows, left=2, below=below)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cli_runs import CommandLine, Result
 
+from acculturate.display import show_table
 from acculturate.formatting import visible
 from acculturate.survey.instrument import DATA
 
@@ -95,3 +96,18 @@ def test_json_keeps_the_very_names(files: CommandLine):
     shown = harmless(files("countries", "-t", "evil.csv", "--json"))
     assert "\\u202e" in shown.out
     assert shown.json["countries"][0]["name"].startswith("Å\x1b]0;pwned")
+
+
+def test_a_table_wider_than_the_terminal_is_printed_in_parts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    header = ("country", "method", *(f"a long measure {k}" for k in range(12)))
+    rows = [("United States", "in-context", *["[12.3, 45.6]"] * 12)]
+    for columns, parts in (("80", 3), ("400", 1)):
+        monkeypatch.setenv("COLUMNS", columns)
+        show_table("losses", header, rows, left=2)
+        shown = capsys.readouterr().out
+        assert shown.count("losses") == shown.count("in-context") == parts
+        assert "…" not in shown
+        assert all(len(line) <= int(columns) for line in shown.splitlines())
+        assert shown.count("[12.3,") == 12
