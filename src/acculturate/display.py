@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 _MARGIN = 3
 """Width of a column beyond its text: a space on either side, and a line."""
+_LONGEST = 40
+"""Width of a column's text up to which it is not broken."""
 
 
 def show_table(
@@ -61,7 +63,10 @@ def show_table(
     """
     console, cells = open_console(), [[*map(str, row)] for row in rows]
     columns = [*zip(header, *cells, strict=True)]
-    widths = [_width(word for cell in column for word in cell.split()) for column in columns]
+    widths = [
+        _width((*name.split(), *(numbers if at >= left else " ".join(numbers).split())))
+        for at, (name, *numbers) in enumerate(columns)
+    ]
     for part in _fitting(widths, left, console.width):
         is_tight = 1 + sum(_width(columns[index]) for index in part) > console.width
         table = Table(title=title, caption=caption)
@@ -77,8 +82,8 @@ def show_table(
 
 
 def _width(texts: Iterable[str]) -> int:
-    """Return the width of a column that breaks none of some texts."""
-    return _MARGIN + max(map(cell_len, texts), default=0)
+    """Return the width of a column that breaks none of some texts, a long one aside."""
+    return _MARGIN + min(_LONGEST, max(map(cell_len, texts), default=0))
 
 
 def _fitting(widths: Sequence[int], left: int, width: int) -> Iterator[list[int]]:

@@ -103,7 +103,7 @@ def test_a_table_wider_than_the_terminal_is_printed_in_parts(
 ):
     header = ("country", "method", *(f"a long measure {k}" for k in range(12)))
     rows = [("United States", "in-context", *["[12.3, 45.6]"] * 12)]
-    for columns, parts in (("80", 3), ("400", 1)):
+    for columns, parts in (("80", 4), ("400", 1)):
         monkeypatch.setenv("COLUMNS", columns)
         show_table("losses", header, rows, left=2)
         shown = capsys.readouterr().out
