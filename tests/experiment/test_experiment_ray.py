@@ -111,7 +111,8 @@ def test_workers_load_the_model_of_their_cells(tmp_path: Path):
 def test_a_cell_that_fails_in_a_worker_says_why(tmp_path: Path):
     log = Log()
     found = run_in_ray(tmp_path, model=Picky, listener=log)
-    assert sorted(found.failed) == sorted(cell.title for cell in log.ended if cell.method == "adam")
+    ended = [str(cell.folder) for cell in log.ended if cell.method == "adam"]
+    assert sorted(found.failed) == sorted(ended)
     assert set(found.failed.values()) == {"no gradients today"}
     assert len(log.retried) == len(found.failed) == 4
 

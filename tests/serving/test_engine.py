@@ -14,7 +14,7 @@ from serving_apps import server, tiny_chat_model, tiny_variants
 from acculturate.errors import FailureError
 from acculturate.model import Decoder, LanguageModel
 from acculturate.serving import Engine, Job, Piece, build_app
-from acculturate.serving.engine import Full
+from acculturate.serving.engine import QueueFullError
 from acculturate.serving.writing import Writing
 
 NAMES = ["tiny", "tiny+china", "tiny+spain", "tiny+late", "tiny+persona:china"]
@@ -114,12 +114,12 @@ def test_too_many_texts_wait(slowed: threading.Event) -> None:
     ended = []
     jobs = [Job((0, 5), deliver=lambda p: ended.append(getattr(p, "end", p))) for _ in range(5)]
     engine.submit(jobs)
-    with pytest.raises(Full):
+    with pytest.raises(QueueFullError):
         engine.submit([Job((0, 5)) for _ in range(4)])
     slowed.set()
     wait_for(lambda: sum(end is not None for end in ended) == 5)
     engine.close()
-    with pytest.raises(Full):
+    with pytest.raises(QueueFullError):
         engine.submit(jobs[:1])
 
 
