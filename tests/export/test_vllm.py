@@ -44,3 +44,14 @@ def test_the_client_builds_the_whole_prompt(tmp_path, toy_forms, name, placement
     assert len(source.split("__main__")[0].splitlines()) <= 24
     assert f"LEADING = {json.dumps(name)}, [0]" in source
     assert "--enable-prompt-embeds" in (out / "README.md").read_text()
+
+
+def test_into_the_folder_one_stands_in(tmp_path, toy_forms, monkeypatch):
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    model = tiny_model("llama")
+    out = export_prompt(soft_prompt(model, "front"), model, ".", format="vllm", forms=toy_forms)
+    assert (folder / "client.py").is_file()
+    assert (folder / out).name == "empty"
+    assert "empty/client.py" in (folder / "README.md").read_text()

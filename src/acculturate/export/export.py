@@ -79,7 +79,7 @@ def export_prompt(
     run = None if isinstance(source, SoftPrompt) else read_run(Path(source))
     prompt = source if isinstance(source, SoftPrompt) else load_prompt(source, any_model=any_model)
     asked = tuple(default_forms() if forms is None else forms)
-    target, writer = Path(out).resolve(), _FORMATS[format]()
+    target, writer = Path(out), _FORMATS[format]()
     check_export(prompt, model, target, asked, writer)
     if run is None:
         check_prompt(prompt, model)
@@ -91,7 +91,8 @@ def export_prompt(
             export = Export(prompt, exact, asked, run)
             written = writer.write(folder, export)
         write_text(
-            folder / "README.md", model_card(format, writer.noun, target.name, export, written)
+            folder / "README.md",
+            model_card(format, writer.noun, target.resolve().name, export, written),
         )
     return target
 
@@ -103,6 +104,7 @@ def writing(target: Path, noun: str) -> Generator[Path]:
     Raises:
         FailureError: It cannot be written.
     """
+    target = target.resolve()  # a folder called . cannot be replaced by that name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".exporting-") as scratch:

@@ -54,7 +54,7 @@ def export_multitask(
             have, or the folder is taken.
         FailureError: What was written does not give the same answers, or cannot be written.
     """
-    known, target, writer = load_multitask(Path(directory)), Path(out).resolve(), PeftAdapter()
+    known, target, writer = load_multitask(Path(directory)), Path(out), PeftAdapter()
     asked = tuple(default_forms() if forms is None else forms)
     if known.parts.sharing != "product":
         raise UsageError(
@@ -71,7 +71,7 @@ def export_multitask(
             proofs = _write(folder, known, exact, asked)
         card = render(
             "multitask.md.j2",
-            folder=target.name,
+            folder=target.resolve().name,
             base=Export(known.prompts[0], model, asked, None).base,
             name=model.name,
             tokens=known.parts.shared.shape[0],
