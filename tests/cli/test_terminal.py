@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from cli_runs import CommandLine, Result
 
-from acculturate.display import show_table
 from acculturate.formatting import visible
 from acculturate.survey.instrument import DATA
+from acculturate.terminal_table import show_table
 
 EVIL = "\x1b]0;pwned\x07\x1b[31m\x9b2J\x08\u202e\u2066"
 TOY = (DATA / "toy.toml").read_text("utf-8")

@@ -19,17 +19,15 @@ from acculturate.benchmarks.result import Change, MethodScore, Part, Test
 
 INTERVAL = "Wilson score interval"
 TEST = "exact McNemar test (two-sided binomial)"
-WEIGHTED_TEST = "paired bootstrap over questions (two-sided)"
-"""The test where some questions count more than others, which McNemar's does not know."""
 NO_OPTION = -1
 
 _Members = Bool[np.ndarray, " question"]
 
 
 def test_of(benchmark: QuestionSet) -> str:
-    """Return the name of the test of a gain."""
+    """Return the name of the test of a gain; McNemar's does not know questions that count more than others."""
     weights = {question.weight for question in benchmark.questions}
-    return TEST if len(weights) == 1 else WEIGHTED_TEST
+    return TEST if len(weights) == 1 else statistics.PAIRED_BOOTSTRAP
 
 
 def likeliest(shares: Shares) -> Int[np.ndarray, " row"]:
@@ -81,9 +79,11 @@ def score_questions(
             interval = statistics.known_interval(samples)
             gained, lost = (int((difference[members] == sign).sum()) for sign in (1, -1))
             gain = float(np.average(difference[members], weights=weights[members]))
-            p: float | None = statistics.mcnemar(gained, lost)
-            if test_of(benchmark) == WEIGHTED_TEST:
-                p = statistics.bootstrap_p(samples, int(members.sum()))
+            p = (
+                statistics.mcnemar(gained, lost)
+                if test_of(benchmark) == TEST
+                else statistics.bootstrap_p(samples, int(members.sum()))
+            )
             return Change(gain, *interval, p, gained, lost)
 
         return groups.test(against, change)

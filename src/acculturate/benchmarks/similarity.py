@@ -18,6 +18,7 @@ from acculturate.benchmarks.groups import Groups
 from acculturate.benchmarks.questions import OpinionSet
 from acculturate.benchmarks.result import Change, MethodScore, Part, Test
 from acculturate.benchmarks.statistics import (
+    PAIRED_BOOTSTRAP,
     bootstrap_p,
     draw_questions,
     known_interval,
@@ -25,7 +26,7 @@ from acculturate.benchmarks.statistics import (
 )
 
 INTERVAL = "bootstrap over questions, percentiles"
-TEST = "paired bootstrap over questions (two-sided)"
+TEST = PAIRED_BOOTSTRAP
 
 Similarities = Float[np.ndarray, "question country"]
 _Columns = list[int] | slice

@@ -18,6 +18,8 @@ from acculturate.metrics.statistics import (
 )
 
 SAMPLES = 2000
+PAIRED_BOOTSTRAP = "paired bootstrap over questions (two-sided)"
+"""Name of the test that `bootstrap_p` makes."""
 _Z = 1.959963984540054
 """97.5% quantile of the standard normal distribution."""
 
