@@ -26,6 +26,8 @@ def share(folder, model, placement="after-bos", sharing="product", lines=("", ""
     parts = SharedPrompt(shared, cols, rows, sharing)
     known = MultitaskPrompt(parts, NAMES, lines, placement, model.name, model.model_hash())
     known.save(folder / MULTITASK)
+    settings = f'[model]\nname = {json.dumps(model.name)}\nrevision = "a1b2c3"\n'
+    (folder / "multitask.toml").write_text(settings)
     return known
 
 
@@ -46,6 +48,7 @@ def test_every_task_gives_the_answers_of_its_country(tmp_path, toy_forms, name, 
     config = json.loads((out / "adapter_config.json").read_text())
     assert config["peft_type"] == "MULTITASK_PROMPT_TUNING"
     assert (config["num_tasks"], config["num_ranks"]) == (3, 1 + carried)
+    assert config["revision"] == "a1b2c3"
 
     adapted = peft.PeftModel.from_pretrained(tiny_network(name), str(out)).eval()
     form, answers = toy_forms[0], []
@@ -61,6 +64,7 @@ def test_every_task_gives_the_answers_of_its_country(tmp_path, toy_forms, name, 
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
     card = (out / "README.md").read_text()
     assert "| 0 | Toyland &lt;&amp;&gt; |" in card
+    assert f'from_pretrained("{model.name}", revision="a1b2c3")' in card
     assert ("add_special_tokens=False" in card) == bool(carried)
 
 

@@ -123,6 +123,7 @@ def _environment() -> Environment:
         "line": _raw_line,
         "code": _code,
         "json": _json,
+        "pinned": _pinned,
         "python": _python,
         "shell": _shell,
         "raw": _Raw,
@@ -149,6 +150,11 @@ def _json(value: Any) -> _Raw:
 
 def _python(value: Any) -> _Raw:
     return _Raw(json.dumps(value, ensure_ascii=False))
+
+
+def _pinned(revision: str | None) -> _Raw:
+    """Return the argument that loads a model at its revision, if it has one."""
+    return _Raw(f", revision={_python(revision)}" if revision else "")
 
 
 def _shell(text: str) -> _Raw:

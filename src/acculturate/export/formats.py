@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from acculturate.export.proof import Proof
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.soft_prompt import Placement, SoftPrompt
-from acculturate.runs import RunRecords
+from acculturate.runs import ModelSettings, RunRecords
 from acculturate.survey.forms import Form
 
 _EMBEDDED_BASE = "google/gemma-3-270m"
@@ -47,9 +47,12 @@ class Export:
     @property
     def revision(self) -> str | None:
         """The revision that the run recorded, where its model is this one."""
-        recorded = None if self.run is None else self.run.config.model
-        same = recorded is not None and recorded.name == self.base
-        return recorded.revision or None if recorded and same else None
+        return recorded_revision(self.run.config.model, self.base) if self.run else None
+
+
+def recorded_revision(recorded: ModelSettings, base: str) -> str | None:
+    """Return the revision that a run recorded, if its model is the one that an export names."""
+    return recorded.revision or None if recorded.name == base else None
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,16 @@ from safetensors.numpy import save
 
 from acculturate.arguments import checked
 from acculturate.errors import UsageError
-from acculturate.export.card import render
+from acculturate.export.card import is_converted, render
 from acculturate.export.export import check_export, default_forms, writing
-from acculturate.export.formats import Export
+from acculturate.export.formats import Export, recorded_revision
 from acculturate.export.peft import PeftAdapter, ask_adapter, import_peft
 from acculturate.export.proof import Proof, compare, computing_in_float32
 from acculturate.io import write_bytes, write_text
 from acculturate.model.language_model import LanguageModel
 from acculturate.model.prompt_checks import check_prompt
 from acculturate.progress import task
-from acculturate.runs import MultitaskPrompt, load_multitask, multitask_tensors
+from acculturate.runs import MultitaskPrompt, load_multitask, multitask_tensors, read_model
 from acculturate.search import SharedPrompt
 from acculturate.survey.forms import Form
 
@@ -52,7 +52,8 @@ def export_multitask(
     Raises:
         UsageError: PEFT is missing, the model is another one, the countries share a sum, which PEFT does not
             have, or the folder is taken.
-        FailureError: What was written does not give the same answers, or cannot be written.
+        FailureError: What was written does not give the same answers, or cannot be written; or the countries'
+            settings are missing or damaged.
     """
     known, target, writer = load_multitask(Path(directory)), Path(out), PeftAdapter()
     asked = tuple(default_forms() if forms is None else forms)
@@ -66,13 +67,17 @@ def export_multitask(
     if not any_model:
         check_prompt(known.prompts[0], model)
     writer.check(model)
+    base = Export(known.prompts[0], model, asked, None).base
+    revision = recorded_revision(read_model(Path(directory)), base)
     with writing(target, "adapter") as folder:
         with computing_in_float32(model) as exact:
-            proofs = _write(folder, known, exact, asked)
+            proofs = _write(folder, known, exact, asked, revision)
         card = render(
             "multitask.md.j2",
             folder=target.resolve().name,
-            base=Export(known.prompts[0], model, asked, None).base,
+            base=base,
+            revision=revision,
+            carried_base=is_converted(model),
             name=model.name,
             tokens=known.parts.shared.shape[0],
             carried=_carried(known, model),
@@ -84,7 +89,11 @@ def export_multitask(
 
 
 def _write(
-    folder: Path, known: MultitaskPrompt, model: LanguageModel, asked: tuple[Form, ...]
+    folder: Path,
+    known: MultitaskPrompt,
+    model: LanguageModel,
+    asked: tuple[Form, ...],
+    revision: str | None,
 ) -> list[Proof]:
     """Write the files of the adapter, and return the proof of each country."""
     peft, exports = import_peft(), [Export(p, model, asked, None) for p in known.prompts]
@@ -99,6 +108,7 @@ def _write(
         num_tasks=len(cols),
         num_ranks=cols.shape[2],
         base_model_name_or_path=exports[0].base,
+        revision=revision,
         inference_mode=True,
     ).save_pretrained(str(folder))
     write_bytes(folder / "adapter_model.safetensors", save(tensors, metadata={"format": "pt"}))

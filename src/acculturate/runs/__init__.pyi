@@ -9,6 +9,7 @@ from .directory import State as State
 from .directory import read_history as read_history
 from .inputs import FORMAT as FORMAT
 from .inputs import Lessons as Lessons
+from .inputs import ModelSettings as ModelSettings
 from .inputs import OwnAnswers as OwnAnswers
 from .inputs import Provenance as Provenance
 from .inputs import SurveySettings as SurveySettings
