@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from acculturate.benchmarks import Change, MethodScore, Result
     from acculturate.experiment import PlannedCell, Published
     from acculturate.metrics import Check, ModelComparison, Profile, SurveyScores
+    from acculturate.metrics.attained import AttainedShift
     from acculturate.reporting.relate import Related
     from acculturate.runs import Run, RunRecords
     from acculturate.survey import Country, CountryTable, Form, Instrument
@@ -205,6 +206,7 @@ def _show_held_out(run: RunRecords) -> None:
     from acculturate.reporting import checks_narrative
 
     rows: list[Sequence[str]] = []
+    marks: set[str] = set()
     for row in run.checks.rows:
         losses, shift = (run.text(row.naive.loss), run.text(row.tuned.loss)), row.shift
         if shift is None:
@@ -212,13 +214,29 @@ def _show_held_out(run: RunRecords) -> None:
             continue
         content = loss_text(shift.content and shift.content.coefficient, 2)
         attained = _estimate(shift.attained, shift.interval)
-        counts = content if shift.counts else f"{content}*"
-        rows.append((row.label, *losses, *attained, loss_text(shift.correlation, 2), counts))
+        mark = _mark(shift)
+        marks.add(mark)
+        rows.append(
+            (row.label, *losses, *attained, loss_text(shift.correlation, 2), content + mark)
+        )
     title = f"{run.path}: loss and attained shift by way of asking"
     header = "", "untouched", "tuned", "attained", LEVEL, "corr.", "content"
-    caption = "* Not about the question, untouched: does not count."
+    caption = " ".join(text for mark, text in _NOTES.items() if mark in marks) or None
     below = _listed(checks_narrative.sentences(run))
     show_table(title, header, rows, caption=caption, below=below)
+
+
+_NOTES = {
+    "*": "* Not about the question, untouched: does not count.",
+    "†": "† One wording an item: content is an upper bound, and intervals do not tell how much hangs on it.",
+}
+
+
+def _mark(shift: AttainedShift) -> str:
+    """Return the sign beside the content of a row that needs a note."""
+    if not shift.counts:
+        return "*"
+    return "†" if shift.content and shift.content.one_wording else ""
 
 
 def _show_benchmark(run: RunRecords, result: Result) -> None:

@@ -64,6 +64,9 @@ def test_the_coefficient_is_the_share_of_items_in_a_mean_over_forms():
     assert found.coefficient == pytest.approx(variance["item"] / (variance["item"] + error))
     assert found.one_form == pytest.approx(variance["item"] / sum(variance.values()))
     assert found.coefficient > found.one_form
+    assert found.one_wording
+    all_four = content(_answers(held_out, 1, item=1.0, rest=0.5), held_out, VSM13)
+    assert all_four is not None and not all_four.one_wording
 
 
 def test_answers_that_follow_their_place_have_no_content():

@@ -409,6 +409,26 @@ def test_answers_that_are_not_about_the_question_count_for_nothing(edited):
     assert ", does not count" in shown(path).text
 
 
+def test_a_row_in_one_wording_is_marked_where_its_content_stands(edited, capsys):
+    from acculturate.display import show_evaluation
+
+    def change(values):
+        for row in values["rows"]:
+            set_shift(values, row["key"], 0.6, 0.9)
+        set_shift(values, "digits", 0.6, 0.1)
+        (row,) = (row for row in values["rows"] if row["key"] == "letters")
+        row["shift"]["content"]["one_wording"] = True
+
+    path = edited("held_out", change)
+    run = read_run(path)
+    assert "1 of them was asked in one wording an item" in checks_narrative.sentences(run)[1]
+    assert shown(path).text.count("one wording") == 2
+    show_evaluation(run, {"held_out": {}, "refused": []})
+    out = capsys.readouterr().out
+    assert "0.90†" in out and "0.10*" in out
+    assert "† One wording an item" in out and "* Not about the question" in out
+
+
 def test_a_single_set_of_words_is_told(edited):
     def change(values):
         rows = values["rows"]

@@ -47,6 +47,8 @@ class Content:
             only one order was asked or a mean does not vary.
         rival: What the answers are about where it is not the question: places in a list of options, the
             words of options read without one, or both.
+        one_wording: True where every item was asked in one wording, so that the coefficient is an upper
+            bound: how much hangs on the wording is unknown.
     """
 
     coefficient: float
@@ -55,6 +57,7 @@ class Content:
     components: dict[str, float]
     order_correlation: float | None
     rival: str
+    one_wording: bool = False
 
     @property
     def enough(self) -> bool:
@@ -139,6 +142,7 @@ def content(
         components=model.components,
         order_correlation=_order_correlation(values, forms, scales),
         rival=_rival(forms),
+        one_wording=len({(form.item, form.wording) for form in forms}) == asked,
     )
 
 

@@ -52,6 +52,13 @@ def other_ways(run: RunRecords) -> str | None:
             f"Of {len(counted)} other ways of asking that count, {half or 'none'} {attain} half of the wanted "
             f"shift; the least is {loss_text(least, 2)}, with {_name(row)}."
         )
+    narrow = sum(shift.content.one_wording for _, shift in shifts if shift.counts and shift.content)
+    if narrow:
+        were = "was" if narrow == 1 else "were"
+        sentences.append(
+            f"{narrow} of them {were} asked in one wording an item: neither content nor the intervals tell how "
+            "much hangs on it."
+        )
     if left := sum(not shift.counts for _, shift in shifts):
         sentences.append(
             f"{left} other ways do not count: there the untouched model’s answers are not about the question."
