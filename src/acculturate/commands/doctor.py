@@ -63,7 +63,7 @@ class Diagnosis:
 def doctor(*, as_json: bool = False) -> None:
     """Show what is installed here, what is missing, and how to install it.
 
-    Its output belongs into every bug report.
+    Its output belongs in every bug report.
     """
     diagnosis = _diagnose()
     display.print_result(as_json, asdict(diagnosis), partial(_show, diagnosis))
