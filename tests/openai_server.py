@@ -26,7 +26,8 @@ def tokens_of(text: str) -> list[str]:
 class Endpoint:
     """What the server can do, what it was asked, and what goes wrong.
 
-    `faults` are taken by the next requests, one each: a status with headers, or a function of the handler.
+    `faults` are taken by the next requests, one each: a status with headers, or a function of the handler;
+    `listing_faults`, functions, by those that ask for its models. `listed` is what it says more of its model.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -39,6 +40,8 @@ class Endpoint:
         self.edit: Callable[[dict[str, Any]], Any] = lambda answer: answer
         vars(self).update(options)
         self.faults: list[Any] = []
+        self.listing_faults: list[Any] = []
+        self.listed: dict[str, Any] = {}
         self.asked: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.url = ""
@@ -151,8 +154,11 @@ def serving(endpoint: Endpoint) -> Generator[Endpoint]:
             says(json.dumps(value).encode())(self)
 
         def do_GET(self) -> None:
+            if endpoint.listing_faults:
+                endpoint.listing_faults.pop(0)(self)
+                return
             entry = {"id": endpoint.model, "owned_by": endpoint.engine, "created": time.time()}
-            self._send({"data": [entry]})
+            self._send({"data": [entry | endpoint.listed]})
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -176,8 +182,11 @@ def serving(endpoint: Endpoint) -> Generator[Endpoint]:
             else:
                 self._send(endpoint.edit(endpoint.reply(self.path, body)))
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 128  # with fewer, connections that come at once are broken
+
+    server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     endpoint.url = f"http://127.0.0.1:{server.server_address[1]}/v1"

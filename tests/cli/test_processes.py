@@ -54,6 +54,21 @@ def test_neither_the_package_nor_its_help_imports_a_framework():
     assert done.returncode == 0, done.stderr
 
 
+def test_ctrl_c_while_the_command_line_is_loaded(monkeypatch):
+    from acculturate.__main__ import main
+
+    class Stopping:
+        def find_spec(self, name, *_):
+            if name == "acculturate.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "acculturate.cli", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Stopping(), *sys.meta_path])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 130
+
+
 @pytest.mark.parametrize(
     ("given", "expected"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "active"}, "ACTIVE")]
 )

@@ -76,3 +76,11 @@ def test_what_does_not_fit_together(cli: CommandLine):
 def _of(cli: CommandLine, text: str) -> str:
     Path("bad.csv").write_text(text, encoding="utf-8")
     return cli("score", "bad.csv").message(2)
+
+
+def test_the_file_of_the_respondents_is_not_overwritten(cli: CommandLine):
+    write_people()
+    before = Path("people.csv").read_bytes()
+    shown = cli("score", "people.csv", "--out", "./people.csv")
+    assert shown.code == 2 and "is the file of the respondents" in shown.err
+    assert Path("people.csv").read_bytes() == before

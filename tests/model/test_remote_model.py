@@ -5,6 +5,7 @@ import logging
 import math
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -217,6 +218,77 @@ def test_a_passing_fault_is_waited_out(faults):
         assert whole.probabilities.sum() == pytest.approx(1)
 
 
+def test_a_passing_fault_of_the_first_request_is_waited_out():
+    with serving(Endpoint()) as endpoint:
+        endpoint.listing_faults = [says(b"", 503), cut]
+        assert load(endpoint).abilities.top == 20
+        endpoint.listing_faults, began = [says(b"", 503)] * 9, time.monotonic()
+        load(endpoint)  # of an endpoint that is known the listing is asked for once
+        assert len(endpoint.listing_faults) == 8 and time.monotonic() - began < 5
+
+
+def test_what_failed_while_an_endpoint_was_probed_is_probed_again():
+    with serving(Endpoint(chat=False)) as endpoint:
+        endpoint.faults = [None, None, *[(500, {})] * 6]
+        assert load(endpoint).abilities.top < 20
+        assert load(endpoint).abilities.top == 20
+
+
+def test_a_server_on_this_machine_is_asked_without_a_proxy(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with serving(Endpoint()) as endpoint:
+        assert load(endpoint).abilities.top == 20
+
+
+def test_what_the_environment_says_wrongly_is_named(monkeypatch, tmp_path):
+    away = "openai:https://192.0.2.1/v1#m"
+    for variable, value in (
+        ("ALL_PROXY", "socks5://127.0.0.1:1"),
+        ("HTTPS_PROXY", "foo://x"),
+        ("SSL_CERT_FILE", str(tmp_path / "nothing.pem")),
+    ):
+        with monkeypatch.context() as context:
+            context.setenv(variable, value)
+            with pytest.raises(UsageError, match="proxy and certificates") as caught:
+                load_model(away, patience=QUICK)
+            assert variable in (caught.value.hint or "")
+    monkeypatch.setenv("OPENAI_API_KEY", "\u201csk-abcdefghijkl\u201d")
+    with pytest.raises(UsageError, match="OPENAI_API_KEY holds"):
+        load_model(away, patience=QUICK)
+    with pytest.raises(UsageError, match="is no URL"):
+        load_model("openai:https://a..b/v1#m")
+
+
+def test_every_attempt_counts_as_a_request():
+    with serving(Endpoint()) as endpoint:
+        load(endpoint)
+        before, endpoint.faults = len(endpoint.asked), [cut] * 100
+        with pytest.raises(AcculturateError, match="limit of 2 requests"):
+            load(endpoint, replace(QUICK, max_requests=2)).ask(None, Query(DIGITS[:1]))
+        assert len(endpoint.asked) - before == 2
+
+
+def test_half_a_pair_of_surrogates_is_no_fault():
+    with serving(Endpoint(chat=False, answers=["\ud83d"])) as endpoint:
+        assert load(endpoint).continue_text("Once") == "?"
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [{"logprobs": {"content": [{"token": "1", "top_logprobs": 5}]}}, {"logprobs": {"content": 5}}],
+)
+def test_answers_of_another_shape_are_none(shape):
+    with serving(Endpoint()) as endpoint:
+        endpoint.listed = {"aliases": 5, "meta": 5, "owned_by": "acculturate"}
+        endpoint.edit = lambda answer: {"choices": [answer["choices"][0] | shape]}
+        assert load(endpoint).abilities.top == 0
+        endpoint.listing_faults = [says(b'{"data": 5}')]
+        with pytest.raises(UsageError, match="has no list of models"):
+            load_model(f"openai:{endpoint.url}#", patience=QUICK)
+
+
 def test_an_endpoint_that_is_busy_is_not_taken_for_one_that_cannot():
     with serving(Endpoint(chat=False)) as endpoint:
         endpoint.faults = [(429, {}), (503, {})]
@@ -337,6 +409,7 @@ def test_the_key_is_in_no_file_log_or_message(monkeypatch, tmp_path, caplog, cap
             (500, {}),
             says(KEY.encode()),
             says(b'{"error": "%s"}' % KEY.encode(), 400),
+            says(b'{"error": "%s"}' % "".join(f"\\u{ord(c):04x}" for c in KEY).encode(), 400),
         ):
             endpoint.faults = [fault] * 3
             with pytest.raises(AcculturateError) as caught:
@@ -388,6 +461,18 @@ def test_a_name_that_is_none(name):
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("name", ["http://localhost:8000/v1", "OpenAI:http://localhost/v1"])
+def test_an_address_is_no_name_of_a_model(name):
+    with pytest.raises(UsageError, match="is no name of a model") as caught:
+        load_model(name)
+    assert "openai:BASE_URL#NAME" in (caught.value.hint or "")
+
+
+def test_embeddings_are_of_an_endpoint():
+    with pytest.raises(UsageError, match="fake has its own embeddings"):
+        load_model("fake", embeddings="somewhere")
+
+
 def test_a_soft_prompt_is_refused():
     with serving(Endpoint()) as endpoint:
         model = load(endpoint)
@@ -400,6 +485,16 @@ def test_a_soft_prompt_is_refused():
             )
         with pytest.raises(UsageError, match="takes no soft prompt"):
             model.embedding_scale()
+
+
+def test_texts_that_are_drawn_share_no_chance():
+    with serving(Endpoint(chat=False)) as endpoint:
+        model = load(endpoint)
+        before = len(endpoint.asked)
+        model.generate_answers(DIGITS[:3], seed=0)
+        model.reply(["Why?", "How?"], seed=0)
+        seeds = [body["seed"] for body in endpoint.asked[before:]]
+        assert len(set(seeds)) == 5
 
 
 def test_written_answers_and_texts():

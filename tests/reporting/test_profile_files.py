@@ -68,6 +68,17 @@ def test_files(measured: ac.Profile, toy: Instrument, tmp_path: Path):
     assert "A &amp; B_1" in svg
 
 
+def test_only_files_of_an_earlier_profile_are_overwritten(
+    measured: ac.Profile, toy: Instrument, tmp_path: Path
+):
+    (tmp_path / "answers.csv").write_text("country,m01\n")
+    with pytest.raises(ac.UsageError, match="is of no earlier profile"):
+        ac.write_profile(measured, toy, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["answers.csv"]
+    ac.write_profile(measured, toy, tmp_path / "out")
+    ac.write_profile(measured, toy, tmp_path / "out")
+
+
 def test_a_profile_of_another_questionnaire(measured: ac.Profile, tmp_path: Path):
     with pytest.raises(ac.UsageError, match="of toy, not of vsm13"):
         ac.write_profile(measured, ac.load_instrument("vsm13"), tmp_path)

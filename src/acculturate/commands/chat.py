@@ -115,7 +115,8 @@ def _answer_typed(ask: Callable[[str], Iterator[Answers]]) -> None:
         import_module("readline")  # lets `input` edit lines and remember them
     while True:
         try:
-            question = input("\n> ").strip()
+            typed = input("\n> ").strip()
+            question = typed.encode("utf-8", "replace").decode()  # bytes that are no UTF-8
         except EOFError:
             print()
             return

@@ -100,21 +100,34 @@ def load_variants(
     """
     from acculturate import serving
     from acculturate.evaluation.evaluate import made_with
-    from acculturate.model import LanguageModel
-    from acculturate.model.load import is_remote
 
     made = made_with(runs[0], model) if runs else (model or "", None, "auto", "auto")
     name, revision, own, chat = made
+    precision = own if dtype == "auto" else dtype
+    answering = load_local(name, revision, precision, device, trust_remote_code, chat)
+    return answering, serving.load_variants(answering, runs)
+
+
+def load_local(
+    name: str, revision: str | None, dtype: str, device: str, trust_remote_code: bool, chat: Chat
+) -> LanguageModel:
+    """Load a model whose files are here.
+
+    Raises:
+        UsageError: It is served elsewhere, or is the fake model.
+    """
+    from acculturate.model import LanguageModel
+    from acculturate.model.load import is_remote
+
     if is_remote(name):
         raise UsageError(
-            f"{name} is served elsewhere; chats are with a model whose files are here",
+            f"{name} is served elsewhere, and this needs a model whose files are here",
             "Give --model its folder or hub name, and --any-model for runs that were tuned over an endpoint.",
         )
-    precision = own if dtype == "auto" else dtype
-    answering = load(name, revision, precision, device, trust_remote_code, chat)
+    answering = load(name, revision, dtype, device, trust_remote_code, chat)
     if not isinstance(answering, LanguageModel):
         raise UsageError(f"{answering.name} writes no text", "Give a language model.")
-    return answering, serving.load_variants(answering, runs)
+    return answering
 
 
 def load_table(name: str, instrument: Instrument | None = None) -> CountryTable:

@@ -60,11 +60,12 @@ def measure(
         max_requests: Requests to an endpoint at most; what was answered is kept.
         max_tokens: Tokens of these requests and their answers at most.
     """
+    from acculturate.reporting.profile_files import check_profile_folder
     from acculturate.runs import load_prompt, read_config
     from acculturate.survey.selection import choose_forms
 
-    if out is not None and out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is no folder", "Give --out a folder for the profile's files.")
+    if out is not None:
+        check_profile_folder(out)
     scoring, countries, target = load_scored(instrument, table, country, settings)
     survey = scoring.instrument
     asked = choose_forms(survey, forms, settings["language"], labels)

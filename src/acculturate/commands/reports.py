@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import acculturate as ac
 import acculturate.experiment as ex
 from acculturate import display, terminal
-from acculturate.commands.loading import load
+from acculturate.commands.loading import load_local
 from acculturate.commands.options import Seed
 from acculturate.errors import UsageError
 from acculturate.io import json_text, write_bytes, write_text
@@ -16,7 +16,6 @@ from acculturate.progress import task
 
 if TYPE_CHECKING:
     from acculturate.charts import Chart
-    from acculturate.model import LanguageModel
 
 
 def report(runs: list[Path], *, out: Path | None = None, as_json: bool = False) -> None:
@@ -131,8 +130,7 @@ def export(
         )
     config = read_model(run) if together else read_run(run).config.model
     name, revision = model or config.name, None if model else config.revision or None
-    answering = load(name, revision, "float32", device, trust_remote_code, config.chat)
-    language_model = cast("LanguageModel", answering)
+    language_model = load_local(name, revision, "float32", device, trust_remote_code, config.chat)
     if together:
         path = export_multitask(run, language_model, out, any_model=any_model)
     else:

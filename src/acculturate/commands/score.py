@@ -50,6 +50,8 @@ def score(
     """
     survey, countries = load_survey(instrument, table)
     target = None if country is None else countries[country]
+    if out is not None and out.resolve() == file.resolve():
+        raise UsageError("--out is the file of the respondents", "Give another --out.")
     if beside and figure is None:
         raise UsageError("--beside is of a figure", "Add --figure FILE.pdf.")
     kind = None if figure is None else _format_of(figure)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from acculturate.arguments import checked
 from acculturate.errors import UsageError
+from acculturate.formatting import short, visible
 from acculturate.model.answers import AnswerModel, Chat
 from acculturate.model.fake import FakeModel
 from acculturate.model.remote.patience import Patience
@@ -52,6 +53,10 @@ def load_model(
             chat template is missing or unusable.
         FailureError: It is there and cannot be loaded, or lacks weights that its network needs.
     """
+    if embeddings is not None and not is_remote(name):
+        raise UsageError(
+            f"{name} has its own embeddings", "Give --embeddings with openai:BASE_URL#NAME."
+        )
     if name == "fake":
         if chat == "template":
             raise UsageError("the fake model has no chat template", "Use --chat auto or none.")
@@ -67,9 +72,10 @@ def load_model(
             from acculturate.model.remote.promptable import PromptableModel
 
             return PromptableModel.load(str(name), embeddings, dtype, chat, patience)
-    if embeddings is not None:
+    if re.match(r"(?i)(https?|openai)(@\w*)?:", str(name)):
         raise UsageError(
-            f"{name} has its own embeddings", "Give --embeddings with openai:BASE_URL#NAME."
+            f"{visible(short(str(name), 200))} is no name of a model",
+            "Write openai:BASE_URL#NAME for one behind an endpoint.",
         )
     from acculturate.model.pretrained import load_language_model
 

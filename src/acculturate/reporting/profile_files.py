@@ -22,11 +22,27 @@ from acculturate.runs import Dimension
 from acculturate.survey import Country, Instrument
 from acculturate.tables import csv_text, latex_table, latex_text
 
+_PROFILE, _TABLES = "profile.json", ("answers.csv", "scores.csv", "profile.tex")
 _OF_A_FORM = (
     *("item", "wording", "frame", "language", "order", "labels", "word_set", "split"),
     *("value", "option", "text"),
 )
 """Columns of answers.csv before the probability of each option."""
+
+
+def check_profile_folder(folder: Path) -> None:
+    """Refuse a folder in which a profile would overwrite other files than those of an earlier one.
+
+    Raises:
+        UsageError: It holds such a file, or is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is no folder", "Give --out a folder for the profile's files.")
+    for name in () if (folder / _PROFILE).exists() else _TABLES:
+        if (folder / name).exists():
+            raise UsageError(
+                f"{folder / name} is there, and is of no earlier profile", "Use another --out."
+            )
 
 
 @checked
@@ -46,7 +62,7 @@ def write_profile(
         target: A country whose published scores are shown beside.
 
     Raises:
-        UsageError: The profile is of another questionnaire.
+        UsageError: The profile is of another questionnaire, or would overwrite what is of no earlier one.
         FailureError: A file cannot be written.
     """
     if profile.instrument != instrument.key:
@@ -56,12 +72,13 @@ def write_profile(
         )
     instrument = target.part_of(instrument) if target else instrument
     folder = Path(folder)
-    texts = {
-        "profile.json": json_text(profile.to_dict()),
-        "answers.csv": _answers_text(profile),
-        "scores.csv": csv_text(MEASURES, profile.to_rows()),
-        "profile.tex": _latex(profile, instrument, target),
-    }
+    check_profile_folder(folder)
+    contents = (
+        _answers_text(profile),
+        csv_text(MEASURES, profile.to_rows()),
+        _latex(profile, instrument, target),
+    )
+    texts = {_PROFILE: json_text(profile.to_dict()), **dict(zip(_TABLES, contents, strict=True))}
     for name, text in texts.items():
         write_text(folder / name, text)
     charts = profile_charts(profile, instrument, target)

@@ -46,15 +46,30 @@ class Address:
         return self.url.removesuffix("/v1")
 
     def key(self) -> SecretStr | None:
-        """Return the key; None where there is none, or where it would cross a network unencrypted."""
+        """Return the key; None where there is none, or where it would cross a network unencrypted.
+
+        Raises:
+            UsageError: It holds what no key can.
+        """
         key = os.environ.get(self.variable, "").strip()
-        return SecretStr(key) if key and self.keeps_secrets else None
+        if not key or not self.keeps_secrets:
+            return None
+        if not (key.isascii() and key.isprintable()):
+            raise UsageError(
+                f"the key in {self.variable} holds a line break or a letter that no key has",
+                "Copy it anew, without quotation marks.",
+            )
+        return SecretStr(key)
 
     @property
     def keeps_secrets(self) -> bool:
         """True where nobody on the way can read a request: HTTPS, or this very machine."""
-        url = httpx2.URL(self.url)
-        return url.scheme == "https" or _is_here(url.host)
+        return self.is_here or httpx2.URL(self.url).scheme == "https"
+
+    @property
+    def is_here(self) -> bool:
+        """True for a server on this very machine."""
+        return _is_here(httpx2.URL(self.url).host)
 
 
 def read_address(name: str) -> Address:
@@ -71,7 +86,8 @@ def read_address(name: str) -> Address:
         raise UsageError(f"{shown} names no model behind an endpoint", _HINT)
     try:
         url = httpx2.URL(match["url"].strip())
-    except httpx2.InvalidURL as error:
+        url.host.encode("idna")
+    except (httpx2.InvalidURL, UnicodeError) as error:
         raise UsageError(f"the address in {shown} is no URL: {error}", _HINT) from error
     if url.scheme not in ("http", "https") or not url.host:
         raise UsageError(f"the address in {shown} is no http or https URL", _HINT)

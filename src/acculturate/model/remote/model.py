@@ -27,7 +27,7 @@ from acculturate.model.remote.address import read_address
 from acculturate.model.remote.patience import Patience
 from acculturate.model.remote.probing import find_abilities
 from acculturate.model.remote.prompting import Shown
-from acculturate.model.remote.readings import FormReading, Reader
+from acculturate.model.remote.readings import FormReading, Reader, seed_of
 from acculturate.model.remote.transport import Transport
 from acculturate.model.soft_prompt import Placement, Prompt, Prompts, SoftPrompt
 from acculturate.progress import say
@@ -206,7 +206,8 @@ class RemoteModel:
         self._check(prompt)
 
         def answer(form: Form) -> str:
-            return self._write_answer(form, prompt, max_tokens, seed).strip().partition("\n")[0]
+            own = None if seed is None else seed_of(form.text, seed)
+            return self._write_answer(form, prompt, max_tokens, own).strip().partition("\n")[0]
 
         shown = forms if prompt is None else prompt.before(forms)
         return tuple(self.transport.each(answer, shown))
@@ -235,7 +236,8 @@ class RemoteModel:
         self._check(prompt)
 
         def write(question: str) -> str:
-            written = self._write_reply(question, prompt, max_tokens, seed)
+            own = None if seed is None else seed_of(question, seed)
+            written = self._write_reply(question, prompt, max_tokens, own)
             return written.split(NEXT_QUESTION)[0].strip()
 
         return tuple(self.transport.each(write, questions))

@@ -25,6 +25,8 @@ from acculturate.model.remote.prompting import Engine, Shown, Style
 from acculturate.model.remote.readings import SAMPLES, Reader, rendered_text, tokenize
 from acculturate.model.remote.replies import (
     UnreadableError,
+    as_list,
+    as_object,
     choices,
     echoed_tokens,
     labels_seen,
@@ -58,8 +60,9 @@ def find_abilities(transport: Transport, chat: Chat) -> Abilities:
     """
     address = transport.address
     known = known_abilities(address, chat)
+    attempts = 1 if known else transport.patience.attempts
     try:
-        identity = _identify(transport, address)
+        identity = _identify(transport, address, attempts)
     except FailureError:
         if known is None:
             raise
@@ -67,33 +70,37 @@ def find_abilities(transport: Transport, chat: Chat) -> Abilities:
     transport.cache = AnswerCache([address.url, identity])
     if known is not None and known.identity == identity:
         return known
-    found = _Probe(transport, str(identity["id"]), identity).find(chat)
-    keep_abilities(address, chat, found)
+    probe = _Probe(transport, str(identity["id"]), identity)
+    found = probe.find(chat)
+    if not probe.failed:
+        keep_abilities(address, chat, found)
     return found
 
 
-def _identify(transport: Transport, address: Address) -> dict[str, Any]:
+def _identify(transport: Transport, address: Address, attempts: int) -> dict[str, Any]:
     """Return what the server says of the model.
 
     Raises:
         UsageError: It serves no such model, or several, and none was named.
     """
     try:
-        listed: Any = transport.get(f"{address.url}/models").get("data")
+        said = transport.get(f"{address.url}/models", attempts=attempts, faults=_FAULTS)
+        listed = as_list(said.get("data"))
     except RequestRefusedError:
         if not address.model:
             raise
-        listed = None  # not every endpoint lists its models
-    entries = [cast("dict[str, Any]", e) for e in listed or [] if isinstance(e, dict) and "id" in e]
+        listed = []  # not every endpoint lists its models
+    entries = [entry for entry in map(as_object, listed) if "id" in entry]
     names = [str(entry["id"]) for entry in entries]
     if not entries and address.model:
         return {"id": address.model}
     if not address.model and len(names) == 1:
         return _lasting(entries[0])
     for entry in entries:
-        if address.model in (entry["id"], *(entry.get("aliases") or ())):
+        if address.model in (entry["id"], *as_list(entry.get("aliases"))):
             return _lasting(entry)
-    asked = f"no model {address.model!r}" if address.model else "several models, and none is named"
+    listing = "several models" if names else "no list of models"
+    asked = f"no model {address.model!r}" if address.model else f"{listing}, and none is named"
     raise UsageError(
         f"{address.url} has {asked}", suggestion(address.model, names[:20], "Name one behind #")
     )
@@ -105,12 +112,13 @@ def _lasting(entry: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass
 class _Probe:
-    """Asks an endpoint for what it can do, and keeps what it refused last."""
+    """Asks an endpoint for what it can do; keeps what it refused last, and whether it failed at any."""
 
     transport: Transport
     model: str
     identity: dict[str, Any]
     refusal: str = ""
+    failed: bool = False
 
     def find(self, chat: Chat) -> Abilities:
         """Find out everything."""
@@ -146,7 +154,7 @@ class _Probe:
     def _has_own_template(self, engine: Engine) -> bool:
         """Return whether a chat is the model's own: some servers put one around a model without."""
         if engine == "acculturate":
-            return bool((self.identity.get("meta") or {}).get("chat_template"))
+            return bool(as_object(self.identity.get("meta")).get("chat_template"))
         if engine != "llamacpp":
             return True
         root = self.transport.address.root
@@ -217,4 +225,5 @@ class _Probe:
             return bool(self.transport.post(path, body, read, faults=_FAULTS))
         except (RequestRefusedError, UnreadableError) as error:
             self.refusal = str(error)
+            self.failed |= isinstance(error, RequestRefusedError) and error.is_fault
             return False

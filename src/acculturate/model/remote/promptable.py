@@ -152,7 +152,7 @@ class PromptableModel(RemoteModel):
             valid_mass=mass.reshape(shape) if query.valid_mass else None,
             divergence=np.array([max(0.0, float(np.mean(d))) for d, _ in texts]) if texts else None,
             perplexity=np.array([float(np.exp(np.mean(s))) for _, s in texts]) if texts else None,
-            tokens=self.transport.tokens - before,
+            tokens=(self.transport.tokens - before) // max(1, len(population)),
         )
 
     def continue_text(
@@ -314,9 +314,10 @@ class PromptableModel(RemoteModel):
         )
 
     def _check(self, prompt: SoftPrompt | Prompt | Prompts | None) -> None:
-        given = prompt.embeddings if isinstance(prompt, SoftPrompt) else prompt
-        if given is not None:
-            check_width(given.shape[-1], self)
+        if isinstance(prompt, SoftPrompt):
+            check_width(prompt.embeddings.shape[-1], self, prompt.placement)
+        elif prompt is not None:
+            check_width(prompt.shape[-1], self)
 
 
 def coarse_divergence(p: dict[int, float], q: dict[int, float]) -> float:

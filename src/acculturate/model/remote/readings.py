@@ -213,8 +213,7 @@ class Reader:
     def _sample(self, form: Form) -> FormReading:
         """Draw answers and count them by option; one that cannot be read counts for none."""
         kinds, shown = Counter[str](), self.show(form)
-        # Forms have seeds of their own, so that what chance does to one it does not do to all.
-        seed = crc32(shown.text.encode()) % 2**31
+        seed = seed_of(shown.text)
         counts = np.full(len(form.options), _PRIOR)
         drawn = 0
         while drawn < SAMPLES:
@@ -236,6 +235,11 @@ class Reader:
 
 def _texts(answer: Json) -> list[str]:
     return [text(choice) for choice in choices(answer)]
+
+
+def seed_of(text: str, seed: int = 0) -> int:
+    """Return a text's own seed, so that what chance does to one it does not do to all."""
+    return (seed + crc32(text.encode())) % 2**31
 
 
 def rendered_text(answer: dict[str, Any]) -> str:

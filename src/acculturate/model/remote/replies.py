@@ -7,7 +7,7 @@ what is missing. Completions come in OpenAI's old shape, or as llama.cpp gives t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple, cast
 
 from acculturate.errors import FailureError
@@ -54,20 +54,13 @@ def text(choice: Json) -> str:
 
 def next_tokens(answer: Json) -> list[Token]:
     """Return the likeliest first tokens of an answer, the likeliest first."""
-    shown: Any = choices(answer)[0].get("logprobs")
-    if not isinstance(shown, dict):
-        raise UnreadableError("has no log-probabilities")
-    found = cast("Json", shown)
-    content: Any = found.get("content")
-    if isinstance(content, list) and content:
+    shown = as_object(choices(answer)[0].get("logprobs"))
+    if content := as_list(shown.get("content")):
         entries = _object(content[0], "a token that is no object").get("top_logprobs")
-        given = [_token(entry) for entry in cast("list[Any]", entries or [])]
+        given = [_token(entry) for entry in as_list(entries)]
     else:
-        old: Any = found.get("top_logprobs")
-        first: Any = cast("list[Any]", old)[0] if isinstance(old, list) and old else None
-        if not isinstance(first, Mapping):
-            raise UnreadableError("has no log-probabilities of the likeliest tokens")
-        given = [Token(str(key), _number(value)) for key, value in cast("Json", first).items()]
+        first = as_object(next(iter(as_list(shown.get("top_logprobs"))), None))
+        given = [Token(str(key), _number(value)) for key, value in first.items()]
     if not given:
         raise UnreadableError("has no log-probabilities of the likeliest tokens")
     return sorted(given, key=lambda token: -token.logprob)
@@ -84,8 +77,7 @@ def labels_seen(tokens: Iterable[Token], labels: Iterable[str]) -> dict[str, flo
 
 def echoed_tokens(answer: Json) -> list[Token]:
     """Return the tokens of an echoed prompt behind its first one, without the one that was written last."""
-    found: Any = choices(answer)[0].get("logprobs")
-    shown: Any = cast("Json", found) if isinstance(found, dict) else {}
+    shown = as_object(choices(answer)[0].get("logprobs"))
     texts, values = shown.get("tokens"), shown.get("token_logprobs")
     if not isinstance(texts, list) or not isinstance(values, list) or len(texts) != len(values):
         raise UnreadableError("echoes no log-probabilities of the prompt")
@@ -98,10 +90,9 @@ def token_places(answer: Json) -> list[dict[int, float]]:
 
     They are those of the likeliest tokens, and of the token itself.
     """
-    found: Any = choices(answer)[0].get("logprobs")
-    shown: Any = cast("Json", found) if isinstance(found, dict) else {}
-    columns = [shown.get(name) for name in ("tokens", "token_logprobs", "top_logprobs")]
-    if not all(isinstance(column, list) for column in columns) or len(set(map(len, columns))) != 1:
+    shown = as_object(choices(answer)[0].get("logprobs"))
+    columns = [as_list(shown.get(name)) for name in ("tokens", "token_logprobs", "top_logprobs")]
+    if len(set(map(len, columns))) != 1:
         raise UnreadableError("has no log-probabilities by token")
     places: list[dict[int, float]] = []
     for token, value, top in zip(*columns, strict=True):
@@ -138,17 +129,15 @@ def prompt_tokens(answer: Json) -> list[Token]:
 
 def written_tokens(answer: Json) -> list[Token]:
     """Return the tokens of a text that was written, with their log-probabilities."""
-    found: Any = choices(answer)[0].get("logprobs")
-    content: Any = cast("Json", found).get("content") if isinstance(found, dict) else None
+    content: Any = as_object(choices(answer)[0].get("logprobs")).get("content")
     if not isinstance(content, list):
         raise UnreadableError("has no log-probabilities of what was written")
-    return [_token(entry) for entry in cast("list[Any]", content)]
+    return [_token(entry) for entry in as_list(content)]
 
 
 def token_ids(answer: Json) -> list[int]:
     """Return the ids that `/tokenize` gives."""
-    found: Any = answer.get("tokens")
-    ids = cast("list[Any]", found) if isinstance(found, list) else []
+    ids = as_list(answer.get("tokens"))
     if not all(isinstance(token, int) for token in ids):
         raise UnreadableError("holds tokens that are no numbers")
     return ids
@@ -157,6 +146,16 @@ def token_ids(answer: Json) -> list[int]:
 def model_of(answer: Json) -> str:
     """Return the name of the model that answered; empty where the endpoint does not say."""
     return visible(short(str(answer.get("model") or ""), 200))
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return a list; an empty one for all else."""
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
+def as_object(value: Any) -> Json:
+    """Return an object; an empty one for all else."""
+    return cast("Json", value) if isinstance(value, dict) else {}
 
 
 def _object(value: Any, fault: str) -> Json:

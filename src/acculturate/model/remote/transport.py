@@ -50,7 +50,13 @@ _KEPT = "What was answered is kept: the same command, a search with --resume, go
 
 
 class RequestRefusedError(FailureError):
-    """A request that the endpoint understood and does not serve."""
+    """A request that the endpoint does not serve.
+
+    Attributes:
+        is_fault: Whether it did not say so, but failed each time.
+    """
+
+    is_fault = False
 
 
 class _BusyError(Exception):
@@ -86,23 +92,22 @@ class Transport:
         self.sent = self.tokens = 0
         self._key, self._lock = address.key(), threading.Lock()
         self._reached = False
-        self._client = httpx2.Client(
-            headers={"Authorization": f"Bearer {self._key.get_secret_value()}"}
-            if self._key
-            else {},
-            timeout=httpx2.Timeout(patience.seconds, connect=10.0),
-            limits=httpx2.Limits(max_connections=patience.requests_at_once),
-        )
-
+        self._client = self._open_client()
         weakref.finalize(self, self._client.close)
 
-    def get(self, url: str) -> Json:
-        """Read what an endpoint says of itself; asked anew each time, and once.
+    def get(self, url: str, *, attempts: int, faults: int) -> Json:
+        """Read what an endpoint says of itself; asked anew each time.
+
+        Args:
+            url: The whole URL.
+            attempts: Times that it is asked at most.
+            faults: Times that the server may fail at it, after which it does not serve this.
 
         Raises:
+            RequestRefusedError: The endpoint does not serve this.
             FailureError: It cannot be reached, or says nothing that can be read.
         """
-        return self._persist("GET", url, None, attempts=1)
+        return self._persist("GET", url, None, attempts, faults)
 
     def post(
         self,
@@ -137,7 +142,7 @@ class Transport:
             except AcculturateError:
                 pass  # written by another version
         expected = estimate_tokens(body)
-        self._count(expected)
+        self._reserve(expected)
         url = path if "://" in path else f"{self.address.url}/{path}"
         answer = self._persist("POST", url, body, self.patience.attempts, faults)
         with self._lock:
@@ -205,21 +210,42 @@ class Transport:
                 "Name the model that is served there, behind # in openai:BASE_URL#NAME.",
             )
 
-    def _count(self, expected: int) -> None:
-        """Count a request, unless that passes a limit."""
-        most, tokens = self.patience.max_requests, self.patience.max_tokens
+    def _open_client(self) -> httpx2.Client:
+        key = self._key and self._key.get_secret_value()
+        try:
+            return httpx2.Client(
+                headers={"Authorization": f"Bearer {key}"} if key else {},
+                timeout=httpx2.Timeout(self.patience.seconds, connect=10.0),
+                limits=httpx2.Limits(max_connections=self.patience.requests_at_once),
+                trust_env=not self.address.is_here,  # what is meant for this machine passes no proxy
+            )
+        except (ImportError, ValueError, OSError) as error:  # as its settings are read
+            raise UsageError(
+                "no connection can be made with the proxy and certificates of the environment: "
+                f"{first_line(error)}",
+                "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR.",
+            ) from error
+
+    def _count(self) -> None:
+        """Count a request, unless that passes the limit."""
+        most = self.patience.max_requests
         with self._lock:
             if most is not None and self.sent >= most:
                 raise UsageError(
                     f"the limit of {most:,} requests is reached", f"{_KEPT} Raise --max-requests."
                 )
+            self.sent += 1
+
+    def _reserve(self, expected: int) -> None:
+        """Count the tokens of a question and its answer, unless that passes the limit."""
+        tokens = self.patience.max_tokens
+        with self._lock:
             if tokens is not None and self.tokens + expected > tokens:
                 raise UsageError(
                     f"the limit of {tokens:,} tokens is reached, with {self.tokens:,} used in {self.sent:,} "
                     "requests",
                     f"{_KEPT} Raise --max-tokens.",
                 )
-            self.sent += 1
             self.tokens += expected
 
     def _persist(
@@ -229,12 +255,16 @@ class Transport:
         wait, patience, reason = 0.0, self.patience, ""
         for attempt in range(1, attempts + 1):
             time.sleep(wait)
+            if body is not None:
+                self._count()
             try:
                 return self._send(method, url, body)
             except _BusyError as error:
                 reason, asked = str(error), error.wait
                 if error.is_fault and attempt == faults:
-                    raise RequestRefusedError(f"{self._shown} {reason}") from error
+                    refusal = RequestRefusedError(f"{self._shown} {reason}")
+                    refusal.is_fault = True
+                    raise refusal from error
             if asked is not None and asked > patience.longest_wait:
                 raise UnreachableError(
                     f"{self._shown} {reason}, and asks to be left alone for {seconds_text(asked)}",
@@ -280,12 +310,18 @@ class Transport:
         except httpx2.HTTPError as error:
             raise _BusyError(f"broke the connection ({type(error).__name__})") from error
         self._reached = True
-        return self._read(response, self._without_key(bytes(content)))
+        return self._read(response, bytes(content))
 
-    def _without_key(self, content: bytes) -> bytes:
-        """Take the key out of what an endpoint says; one too short to be a secret is a word like any other."""
-        key = self._key.get_secret_value().encode() if self._key else b""
-        return content.replace(key, b"[key]") if len(key) >= _SHORTEST_KEY else content
+    def _parse(self, content: bytes) -> Any:
+        """Parse an answer without the key, and with a question mark for half a pair of surrogates.
+
+        A key too short to be a secret is a word like any other.
+        """
+        text = json.dumps(json.loads(content), ensure_ascii=False)
+        key = self._key.get_secret_value() if self._key else ""
+        if len(key) >= _SHORTEST_KEY:
+            text = text.replace(json.dumps(key)[1:-1], "[key]")
+        return json.loads(text.encode("utf-8", "replace"))
 
     def _read(self, response: httpx2.Response, content: bytes) -> Json:
         """Read an answer by its status."""
@@ -299,7 +335,7 @@ class Transport:
                 "Give the address it moved to.",
             )
         try:
-            answer: Any = json.loads(content)
+            answer = self._parse(content)
         except (ValueError, RecursionError) as error:
             if status == 200:
                 raise _BusyError("gives an answer that is no JSON") from error
