@@ -123,6 +123,19 @@ def test_as_few_pairs_as_are_said_can_be_made(variants):
     assert len(_draw_pairs(names, 40, least, rng)) == least
 
 
+@pytest.mark.parametrize(("variants", "questions"), [(3, 1), (3, 5), (5, 1), (7, 3), (4, 40)])
+def test_the_ends_that_are_said_are_those_that_there_are(variants, questions):
+    names, rng = [NAIVE, AGAIN, *map(str, range(variants - 1))], np.random.default_rng(0)
+    made, hints = [], set()
+    for pairs in range(1, 500):
+        try:
+            made.append(len(_draw_pairs(names, questions, pairs, rng)))
+        except UsageError as error:
+            hints.add(error.hint)
+    said = f"Ask for {made[0]} to {made[-1]} pairs, or give" if made else "Give"
+    assert hints == {f"{said} more questions."}
+
+
 def test_wrong_requests_are_one_message(runs, questions, tmp_path):
     def refused(chosen, match, model=None, out="rating"):
         with pytest.raises(UsageError, match=match):

@@ -172,6 +172,35 @@ def test_a_killed_server_and_a_full_disk_lose_nothing_of_a_rater(tmp_path, page)
         wait_for(lambda: len(last_ratings(read_events(tmp_path))) == 4)
 
 
+def test_judgements_are_sent_under_their_own_code_and_hold_up_no_others(tmp_path, page):
+    make_folder(tmp_path)
+    begin = page.get_by_role("button", name="I agree, begin")
+    with serving(tmp_path) as (_, url):
+        page.goto(url)
+        begin.click()
+        page.get_by_text("Pair 1 of 12").wait_for()
+        page.route("**/api/**", lambda route: route.abort())
+        rate_one(page)
+        page.get_by_text("Your last judgement is kept").wait_for()
+        kept = json.loads(page.evaluate("localStorage.getItem('rate.waiting')"))
+        unknown = [{**kept[0], "code": "AAAA-AAAA"}]
+        page.evaluate(
+            "waiting => localStorage.setItem('rate.waiting', waiting)", json.dumps(unknown + kept)
+        )
+        page.once("dialog", lambda dialog: dialog.accept())
+        page.reload()
+        page.get_by_text("The server does not answer.").wait_for()
+        page.unroute("**/api/**")
+        begin.click()
+        page.get_by_text("Pair 1 of 12").wait_for()
+        rate_one(page)
+        left = json.dumps(unknown, separators=(",", ":"))
+        page.wait_for_function("left => localStorage.getItem('rate.waiting') === left", arg=left)
+        page.get_by_role("button", name="Leave").click()
+        begin.wait_for()
+    assert len({event.rater for event in read_events(tmp_path) if event.rating}) == 2
+
+
 @pytest.mark.slow
 def test_a_code_in_two_windows_is_told_and_goes_on_where_the_rater_says(tmp_path, page, browser):
     make_folder(tmp_path)

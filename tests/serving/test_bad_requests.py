@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from acculturate.model import dump_embeddings
+from acculturate.model import LanguageModel, dump_embeddings
 
 GOOD: dict[str, Any] = {"model": "tiny", "prompt": "One number.", "max_tokens": 2}
 
@@ -93,7 +93,12 @@ def test_wrong_json_is_refused(http: httpx2.Client, body: bytes) -> None:
         ({"prompt": None}, "prompt"),
         ({"prompt": [[]]}, "prompt"),
         ({"prompt": [100_000]}, "prompt"),
-        ({"prompt": [-1]}, "prompt"),
+        ({"prompt": [-1]}, "prompt[1]"),
+        ({"prompt": ["a"] * 129}, "prompt"),
+        ({"prompt": ["a"] * 65, "n": 2}, "n"),
+        ({"prompt_embeds": ["AAAA"] * 12, "prompt": ["a"] * 12, "echo": True}, "prompt"),
+        ({"logit_bias": {"5": 1}}, "logit_bias"),
+        ({"stream_options": {"include_obfuscation": True}}, "stream_options.include_obfuscation"),
         ({"prompt": {"text": "x"}}, "prompt"),
         ({"model": "tiny+late", "echo": True, "logprobs": 1}, "model"),
         ({"model": "tiny+china", "prompt_embeds": "AAAA"}, "model"),
@@ -146,6 +151,49 @@ def test_log_probabilities_and_beginnings_that_a_chat_refuses(
     body = {"model": "tiny", "messages": [{"role": "user", "content": "x"}], **changes}
     response = http.post("/v1/chat/completions", json=body)
     assert response.status_code == 400 and response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ({"content": [{"type": "text"}]}, "messages[1].content[1].text: Field required"),
+        ({"content": [{"type": "audio"}]}, "messages[1].content[1].type: Input should be 'text'"),
+        ({"content": 5}, "messages[1].content: Input should be a valid string"),
+        ({"content": None}, "messages[1]: content is missing"),
+    ],
+    ids=str,
+)
+def test_the_wrong_part_of_a_message_is_named(
+    http: httpx2.Client, message: dict[str, Any], said: str
+) -> None:
+    body = {"model": "tiny", "messages": [{"role": "user"} | message]}
+    response = http.post("/v1/chat/completions", json=body)
+    assert response.status_code == 400
+    assert response.json()["error"]["message"] == said
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tools": [{}]},
+        {"tool_choice": "auto"},
+        {"response_format": {"type": "json"}},
+        {"store": True},
+    ],
+    ids=str,
+)
+def test_what_a_chat_would_ignore_is_refused(http: httpx2.Client, changes: dict[str, Any]) -> None:
+    body = {"model": "tiny", "messages": [{"role": "user", "content": "x"}], **changes}
+    response = http.post("/v1/chat/completions", json=body)
+    assert response.status_code == 400
+    assert response.json()["error"]["param"].split(".")[0] == next(iter(changes))
+
+
+def test_texts_are_counted_before_they_are_read(
+    http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LanguageModel, "encode_text", lambda *_: pytest.fail("it was read"))
+    assert "more than 128 texts" in refused(http, 400, prompt=["a"] * 1000)["message"]
 
 
 class Attack:
@@ -202,4 +250,5 @@ def test_a_prompt_that_breaks_the_model_is_answered_all_the_same(http: httpx2.Cl
 def test_other_methods_and_paths(http: httpx2.Client) -> None:
     assert http.get("/v1/completions").status_code == 405
     assert http.get("/v1/nowhere").status_code == 404
-    assert http.post("/v1/completions", content=b"x" * (17 * 2**20)).status_code == 413
+    large = http.post("/v1/completions", content=b"x" * (17 * 2**20))
+    assert large.status_code == 413 and "bytes" in large.json()["error"]["message"]

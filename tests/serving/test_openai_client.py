@@ -71,6 +71,46 @@ def test_a_text_is_read_with_its_chances(client: OpenAI, tiny: LanguageModel) ->
         assert logs.token_logprobs[-1 - count : -1] == pytest.approx(-reading.surprise, abs=1e-3)
 
 
+def test_tokens_are_told_where_they_stand_in_the_text(client: OpenAI) -> None:
+    body = {"model": "tiny", "prompt": "é: €5", "echo": True, "logprobs": 0, "max_tokens": 0}
+    choice = client.completions.create(**body).choices[0]
+    broken = "\N{REPLACEMENT CHARACTER}"
+    assert choice.logprobs.tokens == ["", broken, broken, ":", " ", broken, broken, broken, "5"]
+    assert choice.logprobs.text_offset == [0, 0, 0, 1, 2, 3, 3, 3, 4]
+    streamed = client.completions.create(**body | {"max_tokens": 3}, stream=True)
+    logs = [chunk.choices[0].logprobs for chunk in streamed]
+    offsets = [at for log in logs if log for at in log.text_offset]
+    assert offsets[:10] == [0, 0, 0, 1, 2, 3, 3, 3, 4, 5]
+
+
+def test_what_asks_for_nothing_changes_nothing(client: OpenAI) -> None:
+    nothing = dict.fromkeys(
+        ("temperature", "top_p", "n", "stream", "stop", "logit_bias", "logprobs", "frequency")
+    )
+    chat = {
+        "tools": [],
+        "tool_choice": "none",
+        "logit_bias": {},
+        "response_format": {"type": "text"},
+        "store": False,
+        "stream_options": {"include_usage": None, "include_obfuscation": False},
+    }
+    messages = [
+        {"role": "user", "content": "Tea?"},
+        {"role": "assistant", "content": None},
+        {"role": "user", "content": "Milk?"},
+    ]
+    for more in ({}, nothing | {"tools": None, "tool_choice": None}, chat):
+        made = client.chat.completions.create(
+            model="tiny", messages=messages, max_tokens=3, seed=1, extra_body=more
+        )
+        assert made.usage.completion_tokens == 3
+    made = client.completions.create(
+        model="tiny", prompt="a", extra_body=nothing | {"max_tokens": None, "echo": None}
+    )
+    assert made.usage.completion_tokens == 16
+
+
 def test_given_embeddings_are_read(client: OpenAI, tiny: LanguageModel) -> None:
     tokens = tiny.encode_text(TEXT)
     plain = client.completions.create(

@@ -63,8 +63,11 @@ def test_variants_are_named_by_model_run_and_country(run: Run, served_model: Lan
 def test_runs_that_do_not_belong_are_refused(
     run: Run, served_model: LanguageModel, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match="two runs would have the same name"):
+    with pytest.raises(UsageError, match="toyland is named twice"):
         load_variants(served_model, [run, run])
+    shutil.copytree(run.directory, tmp_path / "toyland")
+    with pytest.raises(UsageError, match="two runs would have the same name"):
+        load_variants(served_model, [run, Run.load(tmp_path / "toyland")])
     shutil.copytree(run.directory.parent / "model", tmp_path / "other")
     tiny_network("qwen3").save_pretrained(tmp_path / "other")
     other = load_model(tmp_path / "other", dtype="float32")

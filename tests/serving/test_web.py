@@ -33,9 +33,8 @@ def app(**options: object) -> Starlette:
     ]
     return Starlette(
         routes=routes,
-        middleware=[Middleware(AccessControl, **options)],
+        middleware=[Middleware(AccessControl, most=100, **options)],
         exception_handlers=error_handlers,
-        max_body_size=100,
     )
 
 
@@ -109,8 +108,10 @@ def test_errors_are_worded_as_openai_words_them() -> None:
 def test_a_large_body_is_refused() -> None:
     client = asking()
     assert client.post("/", content=b"x" * 100).text == "100 bytes"
-    assert client.post("/", content=b"x" * 101).status_code == 413
-    assert client.post("/", content=(b"x" * 60 for _ in range(2))).status_code == 413
+    for large in (b"x" * 101, (b"x" * 60 for _ in range(2))):
+        response = client.post("/", content=large)
+        assert response.status_code == 413
+        assert response.json()["error"]["message"] == "the body has more than 100 bytes"
 
 
 def test_a_taken_port_is_named() -> None:
@@ -120,15 +121,20 @@ def test_a_taken_port_is_named() -> None:
             open_socket("127.0.0.1", port)
     with open_socket("127.0.0.1", port):
         pass  # free again at once
-    with pytest.raises(UsageError, match="no address"):
-        open_socket("no such host", 0)
+
+
+@pytest.mark.parametrize("host", ["no such host", "a..b", "."])
+def test_a_host_that_is_none_is_named(host: str) -> None:
+    with pytest.raises(UsageError, match="is no address"):
+        open_socket(host, 0)
 
 
 def test_beyond_this_machine_a_key_is_needed() -> None:
     for host in ("0.0.0.0", "::", "192.0.2.1", "example.org"):
-        with pytest.raises(UsageError, match="no key is set"):
-            check_key(host, "")
-        assert check_key(host, "k") == "k"
+        for empty in (None, "", " \n"):
+            with pytest.raises(UsageError, match="no key is set"):
+                check_key(host, empty)
+        assert check_key(host, "k") == check_key(host, " k\n") == "k"
     for host in ("127.0.0.1", "localhost", "::1"):
-        assert check_key(host, None) is None
+        assert check_key(host, None) is check_key(host, " ") is None
     assert socket.has_ipv6 is not None

@@ -181,9 +181,8 @@ def open_app(folder: Path, host: str = "127.0.0.1", key: str | None = None) -> G
         ]
         yield Starlette(
             routes=routes,
-            middleware=[Middleware(AccessControl, host=host, key=key)],
+            middleware=[Middleware(AccessControl, host=host, key=key, most=MAX_BODY)],
             exception_handlers=error_handlers,
-            max_body_size=MAX_BODY,
         )
 
 

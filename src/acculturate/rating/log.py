@@ -82,7 +82,7 @@ class RatingLog:
         self.events = list(read_events(folder))
         try:
             self._file = self._path.open("ab", buffering=0)
-            self._size = len(_whole_lines(self._path.read_bytes()))
+            self._size = self._path.read_bytes().rfind(b"\n") + 1
             self._file.truncate(self._size)  # what a kill cut off was never confirmed
         except OSError as error:
             raise cannot_write(self._path, error) from error
@@ -137,10 +137,6 @@ def shared_codes(events: Iterable[Event]) -> tuple[str, ...]:
         if event.rating is not None and event.window not in seen[-1:]:
             seen.append(event.window)
     return tuple(code for code, seen in windows.items() if len(seen) > len(set(seen)))
-
-
-def _whole_lines(content: bytes) -> bytes:
-    return content[: content.rfind(b"\n") + 1]
 
 
 def cannot_write(path: Path, error: OSError) -> WriteError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, count
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -171,21 +171,31 @@ def _draw_pairs(
 ) -> list[_Drawn]:
     """Draw which variants answer which question: as many of each two, questions as even as can be."""
     contrasts = list(combinations([name for name in names if name != AGAIN], 2))
-    floor = max(1, round(SHARE * pairs))
-    each, more = divmod(pairs - floor, len(contrasts))
-    most = each + (more > 0)
-    if each < 1 or most > questions or floor > questions:
-        limit = int(min(len(contrasts) / (1 - SHARE), 1 / SHARE) * questions)
-        least = next(n for n in count(1) if n - max(1, round(SHARE * n)) >= len(contrasts))
+    counts = _share(pairs, len(contrasts))
+    if not _fits(counts, questions):
+        numbers = range(1, (len(contrasts) + 1) * questions + 1)
+        fitting = [n for n in numbers if _fits(_share(n, len(contrasts)), questions)]
+        ask = f"Ask for {fitting[0]} to {fitting[-1]} pairs, or give" if fitting else "Give"
         raise UsageError(
             f"{pairs} pairs cannot be made of {len(names) - 1} variants and {questions} questions",
-            f"Ask for {least} to {limit} pairs, or give more questions.",
+            f"{ask} more questions.",
         )
-    shares = {contrast: each + (index < more) for index, contrast in enumerate(contrasts)}
-    shares[NAIVE, AGAIN] = floor
+    shares = dict(zip([*contrasts, (NAIVE, AGAIN)], counts, strict=True))
     order, at = rng.permutation(questions).tolist(), 0
     drawn: list[_Drawn] = []
     for (one, other), share in shares.items():
         drawn += [(order[(at + step) % questions], one, other) for step in range(share)]
         at += share
     return drawn
+
+
+def _share(pairs: int, contrasts: int) -> list[int]:
+    """Return how many pairs each contrast gets, and last the noise floor."""
+    floor = max(1, round(SHARE * pairs))
+    each, more = divmod(pairs - floor, contrasts)
+    return [each + (index < more) for index in range(contrasts)] + [floor]
+
+
+def _fits(counts: Sequence[int], questions: int) -> bool:
+    """Return whether every contrast has a pair, and none asks a question twice."""
+    return min(counts) >= 1 and max(counts) <= questions

@@ -11,6 +11,7 @@ from typing import Any
 from acculturate.model import Chance
 from acculturate.serving.engine import Job, Piece
 from acculturate.serving.requests import ChatRequest, CompletionRequest, Sampled
+from acculturate.serving.writing import Writing
 
 _LOWEST = -9999.0
 """Stands for the log-probability of what is impossible, which JSON has no number for."""
@@ -23,33 +24,24 @@ class Answer(ABC):
 
     Args:
         asked: The request.
+        jobs: Write its choices.
         decode: Makes a text of tokens.
+
+    Attributes:
+        asked: The request.
+        jobs: Write its choices.
     """
 
     kind = ""
     chunk_kind = ""
     prefix = ""
 
-    def __init__(self, asked: Sampled, decode: Decode) -> None:
-        self._asked, self._decode = asked, decode
+    def __init__(self, asked: Sampled, jobs: Sequence[Job], decode: Decode) -> None:
+        self.asked, self.jobs, self._decode = asked, jobs, decode
         self._id, self._created = f"{self.prefix}-{uuid.uuid4().hex}", int(time.time())
-        self._jobs: Sequence[Job] = ()
-        self._written: list[int] = []
-        self._texts: list[str] = []
-        self._ends: list[str | None] = []
-        self._chances: list[list[Chance]] = []
-
-    def begin(self, jobs: Sequence[Job]) -> None:
-        """Take the jobs that are written."""
-        self._jobs = jobs
         self._written, self._texts = [0] * len(jobs), [""] * len(jobs)
-        self._ends = [None] * len(jobs)
-        self._chances = [[] for _ in jobs]
-
-    @property
-    def count(self) -> int:
-        """Number of choices."""
-        return len(self._jobs)
+        self._ends: list[str | None] = [None] * len(jobs)
+        self._chances: list[list[Chance]] = [[] for _ in jobs]
 
     def first(self) -> list[dict[str, Any]]:
         """Return the chunks in front of everything."""
@@ -64,14 +56,14 @@ class Answer(ABC):
 
     def last(self) -> list[dict[str, Any]]:
         """Return the chunks behind everything."""
-        options = self._asked.stream_options
+        options = self.asked.stream_options
         if options is None or not options.include_usage:
             return []
         return [self._head(self.chunk_kind, []) | {"usage": self._usage()}]
 
     def whole(self) -> dict[str, Any]:
         """Return the answer as one body."""
-        choices = [self._choice(index) for index in range(self.count)]
+        choices = [self._choice(index) for index in range(len(self.jobs))]
         return self._head(self.kind, choices) | {"usage": self._usage()}
 
     @abstractmethod
@@ -82,13 +74,13 @@ class Answer(ABC):
             "id": self._id,
             "object": kind,
             "created": self._created,
-            "model": self._asked.model,
+            "model": self.asked.model,
             "choices": choices,
         }
 
     def _usage(self) -> dict[str, int]:
         """Count the tokens of each prompt once, and those that were written; no virtual tokens of a variant."""
-        prompts = self._jobs[:: self._asked.n]
+        prompts = self.jobs[:: self.asked.n]
         read = sum(len(job.given) + (job.virtual_count if job.embedded else 0) for job in prompts)
         written = sum(self._written)
         return {
@@ -103,14 +95,15 @@ class CompletionAnswer(Answer):
 
     kind = chunk_kind = "text_completion"
     prefix = "cmpl"
-    _asked: CompletionRequest
+    asked: CompletionRequest
 
-    def begin(self, jobs: Sequence[Job]) -> None:
-        """See `Answer.begin`."""
-        super().begin(jobs)
+    def __init__(self, asked: CompletionRequest, jobs: Sequence[Job], decode: Decode) -> None:
+        super().__init__(asked, jobs, decode)
         self._offsets = [0] * len(jobs)
-        if self._asked.echo:
-            self._texts = [self._decode(job.given) for job in jobs]
+        # The text that grows by the tokens told of: several of them can make one letter.
+        self._told = [Writing(decode, () if asked.echo else job.context, ()) for job in jobs]
+        if asked.echo:
+            self._texts = [decode(job.given) for job in jobs]
 
     def first(self) -> list[dict[str, Any]]:
         """See `Answer.first`."""
@@ -120,7 +113,7 @@ class CompletionAnswer(Answer):
         """See `Answer.add`."""
         super().add(index, piece)
         self._chances[index] += piece.chances
-        return [self._chunk(index, piece)] if self._asked.stream else []
+        return [self._chunk(index, piece)] if self.asked.stream else []
 
     def _choice(self, index: int) -> dict[str, Any]:
         piece = Piece(self._texts[index], tuple(self._chances[index]), self._ends[index])
@@ -130,7 +123,7 @@ class CompletionAnswer(Answer):
         return self._head(self.chunk_kind, [self._worded(index, piece)])
 
     def _worded(self, index: int, piece: Piece) -> dict[str, Any]:
-        wanted = self._asked.logprobs is not None and (piece.chances or not self._asked.stream)
+        wanted = self.asked.logprobs is not None and (piece.chances or not self.asked.stream)
         return {
             "index": index,
             "text": piece.text,
@@ -143,7 +136,7 @@ class CompletionAnswer(Answer):
         offsets: list[int] = []
         for chance in chances:
             offsets.append(self._offsets[index])
-            self._offsets[index] += len(self._decode([chance.token]))
+            self._offsets[index] += len(self._told[index].add(chance.token))
         logs = [chance.log_probability for chance in chances]
         return {
             "tokens": tokens,
@@ -162,7 +155,7 @@ class CompletionAnswer(Answer):
         return top
 
     def _name(self, token: int) -> str:
-        if self._asked.return_tokens_as_token_ids:
+        if self.asked.return_tokens_as_token_ids:
             return f"token_id:{token}"
         return self._decode([token])
 
@@ -171,17 +164,16 @@ class ChatAnswer(Answer):
     """The answer of /v1/chat/completions."""
 
     kind, chunk_kind, prefix = "chat.completion", "chat.completion.chunk", "chatcmpl"
-    _asked: ChatRequest
+    asked: ChatRequest
 
-    def begin(self, jobs: Sequence[Job]) -> None:
-        """See `Answer.begin`."""
-        super().begin(jobs)
+    def __init__(self, asked: ChatRequest, jobs: Sequence[Job], decode: Decode) -> None:
+        super().__init__(asked, jobs, decode)
         self._read: list[Chance] = []
 
     def first(self) -> list[dict[str, Any]]:
         """See `Answer.first`."""
         role = {"role": "assistant", "content": ""}
-        return [self._chunk(index, role) for index in range(self.count)]
+        return [self._chunk(index, role) for index in range(len(self.jobs))]
 
     def add(self, index: int, piece: Piece) -> list[dict[str, Any]]:
         """See `Answer.add`."""
@@ -197,7 +189,7 @@ class ChatAnswer(Answer):
 
     def whole(self) -> dict[str, Any]:
         """See `Answer.whole`."""
-        if (count := self._asked.prompt_logprobs) is None:
+        if (count := self.asked.prompt_logprobs) is None:
             return super().whole()
         return super().whole() | {"prompt_logprobs": [self._place(c, count) for c in self._read]}
 
@@ -218,12 +210,12 @@ class ChatAnswer(Answer):
 
     def _begun(self, text: str) -> str:
         """Begin a reply with its first word, not with the space between that and what stands before."""
-        return text if self._asked.continue_final_message else text.lstrip()
+        return text if self.asked.continue_final_message else text.lstrip()
 
     def _logprobs(self, chances: Sequence[Chance]) -> dict[str, Any] | None:
-        if not self._asked.logprobs or not chances:
+        if not self.asked.logprobs or not chances:
             return None
-        count = self._asked.top_logprobs or 0
+        count = self.asked.top_logprobs or 0
         content = [
             self._token(chance.token, chance.log_probability)
             | {"top_logprobs": [self._token(*each) for each in chance.likeliest[:count]]}

@@ -27,7 +27,7 @@ from acculturate.serving.conversation import chat_job, seed_of
 from acculturate.serving.engine import Engine, Job, Piece, QueueFullError, ShuttingDownError
 from acculturate.serving.requests import ChatRequest, CompletionRequest, Sampled, read_body
 from acculturate.serving.variants import Variant
-from acculturate.serving.web import MAX_BODY, AccessControl, ApiError, error_handlers
+from acculturate.serving.web import AccessControl, ApiError, error_handlers
 
 _CHAT_TOKENS = 256
 """Tokens of a reply, at most, where a request does not say."""
@@ -71,6 +71,7 @@ class Api:
     async def _completions(self, request: Request) -> Response:
         asked = await read_body(request, CompletionRequest)
         variant = self._variant(asked.model)
+        self._check_count(asked)
         prompts = self._given(asked) + self._prompts(asked, variant)
         if not prompts:
             raise ApiError(400, "there is no prompt", "prompt")
@@ -86,11 +87,12 @@ class Api:
             "reads_prompt": asked.echo and asked.logprobs is not None,
         }
         jobs = self._jobs(asked, [replace(prompt, **limits) for prompt in prompts])
-        return await self._answer(request, asked, jobs, CompletionAnswer(asked, self._decode))
+        return await self._answer(request, CompletionAnswer(asked, jobs, self._engine.decode))
 
     async def _chat(self, request: Request) -> Response:
         asked = await read_body(request, ChatRequest)
         variant = self._variant(asked.model)
+        self._check_count(asked)
         messages, reply = asked.conversation
         for _, text in (*messages, ("assistant", reply)):
             self._check_size(text, "messages")
@@ -107,7 +109,7 @@ class Api:
             reads_prompt=asked.prompt_logprobs is not None,
         )
         jobs = self._jobs(asked, [job])
-        return await self._answer(request, asked, jobs, ChatAnswer(asked, self._decode))
+        return await self._answer(request, ChatAnswer(asked, jobs, self._engine.decode))
 
     def _about(self, variant: Variant) -> dict[str, Any]:
         return {
@@ -178,15 +180,11 @@ class Api:
         ]
 
     def _tokens(self, asked: CompletionRequest) -> list[tuple[int, ...]]:
-        """Return the tokens of a request's prompts, those of an empty one beside embeddings aside."""
-        given = asked.prompt
-        if given is None or (asked.prompt_embeds is not None and given in ("", [], [""])):
-            return []
-        several = given if isinstance(given, list) and not _is_ids(given) else [given]
+        """Return the tokens of a request's prompts."""
         bare = asked.prompt_embeds is not None or not asked.add_special_tokens
-        return [self._ids(each, bare) for each in several]
+        return [self._ids(prompt, bare) for prompt in asked.prompts]
 
-    def _ids(self, prompt: Any, bare: bool) -> tuple[int, ...]:
+    def _ids(self, prompt: str | list[int], bare: bool) -> tuple[int, ...]:
         try:
             if not isinstance(prompt, str):
                 self._model.check_ids(prompt)
@@ -196,6 +194,13 @@ class Api:
             return tokens[len(self._model.leading) :] if bare else tokens
         except UsageError as error:
             raise ApiError(400, _words(error), "prompt") from error
+
+    def _check_count(self, asked: Sampled) -> None:
+        """Refuse more texts than may wait before time is spent on their tokens."""
+        most = self._engine.most
+        if asked.count * asked.n > most:
+            param = "prompt" if asked.n == 1 else "n"
+            raise ApiError(400, f"more than {most} texts in one request", param)
 
     def _check_size(self, text: str, param: str) -> None:
         """Refuse a text that is too long by far before time is spent on its tokens."""
@@ -216,8 +221,6 @@ class Api:
                 self._engine.check(job)
             except UsageError as error:
                 raise ApiError(400, _words(error), "prompt", "context_length_exceeded") from error
-        if len(prompts) * asked.n > self._engine.most:
-            raise ApiError(400, f"more than {self._engine.most} texts in one request", "n")
         return [
             replace(
                 job,
@@ -230,15 +233,11 @@ class Api:
             for index in range(asked.n)
         ]
 
-    async def _answer(
-        self, request: Request, asked: Sampled, jobs: Sequence[Job], answer: Answer
-    ) -> Response:
+    async def _answer(self, request: Request, answer: Answer) -> Response:
         """Let the engine write, and answer whole or as a stream."""
-        pieces = self._submit(jobs)
-        answer.begin(jobs)
-        if asked.stream:
-            events = _events(answer, pieces, jobs)
-            return StreamingResponse(events, media_type="text/event-stream")
+        pieces = self._submit(answer.jobs)
+        if answer.asked.stream:
+            return StreamingResponse(_events(answer, pieces), media_type="text/event-stream")
         gone = asyncio.ensure_future(_wait_until_gone(request))
         collected = asyncio.ensure_future(_collect(answer, pieces))
         try:
@@ -250,7 +249,7 @@ class Api:
         finally:
             gone.cancel()
             collected.cancel()
-            _cancel(jobs)
+            _cancel(answer.jobs)
 
     def _submit(self, jobs: Sequence[Job]) -> asyncio.Queue[tuple[int, Piece | AcculturateError]]:
         """Let jobs wait, and return where their pieces come in, each with its job's number."""
@@ -273,9 +272,6 @@ class Api:
             ) from error
         return pieces
 
-    def _decode(self, tokens: Sequence[int]) -> str:
-        return self._engine.decode(tokens)
-
 
 async def _received(
     pieces: asyncio.Queue[tuple[int, Piece | AcculturateError]], count: int
@@ -294,18 +290,16 @@ async def _received(
 
 
 async def _collect(answer: Answer, pieces: asyncio.Queue[Any]) -> None:
-    async for index, piece in _received(pieces, answer.count):
+    async for index, piece in _received(pieces, len(answer.jobs)):
         answer.add(index, piece)
 
 
-async def _events(
-    answer: Answer, pieces: asyncio.Queue[Any], jobs: Sequence[Job]
-) -> AsyncGenerator[str]:
+async def _events(answer: Answer, pieces: asyncio.Queue[Any]) -> AsyncGenerator[str]:
     """Yield an answer as server-sent events; closed early, it cancels the jobs."""
     try:
         for chunk in answer.first():
             yield _event(chunk)
-        async for index, piece in _received(pieces, len(jobs)):
+        async for index, piece in _received(pieces, len(answer.jobs)):
             for chunk in answer.add(index, piece):
                 yield _event(chunk)
         for chunk in answer.last():
@@ -313,7 +307,7 @@ async def _events(
     except ApiError as error:
         yield _event(error.body())
     finally:
-        _cancel(jobs)
+        _cancel(answer.jobs)
     yield "data: [DONE]\n\n"
 
 
@@ -329,10 +323,6 @@ def _cancel(jobs: Sequence[Job]) -> None:
 async def _wait_until_gone(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-def _is_ids(prompt: Sequence[Any]) -> bool:
-    return not prompt or isinstance(prompt[0], int)
 
 
 def _is_late(variant: Variant) -> bool:
@@ -377,5 +367,4 @@ def build_app(
         middleware=[Middleware(AccessControl, host=host, key=key)],
         exception_handlers=error_handlers,
         lifespan=lifespan,
-        max_body_size=MAX_BODY,
     )

@@ -104,6 +104,11 @@ class Job:
         """The tokens without those of the variant's line."""
         return (*self.tokens[: self.line[0]], *self.tokens[self.line[1] :])
 
+    @property
+    def context(self) -> Sequence[int]:
+        """The last tokens, which decide whether what follows begins with a space."""
+        return self.tokens[-_CONTEXT:]
+
 
 class QueueFullError(Exception):
     """No place to wait in is left."""
@@ -118,7 +123,7 @@ class _Place:
         """Tokens of the prompt; None for virtual ones and those of a variant's line."""
         self.token: int | None = None
         self.written = 0
-        self.writing = Writing(decode, job.tokens[-_CONTEXT:], job.stop)
+        self.writing = Writing(decode, job.context, job.stop)
         self.random = np.random.default_rng(job.seed)
         self.done = self.told = False
 

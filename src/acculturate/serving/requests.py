@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import (
     BaseModel,
@@ -31,17 +31,30 @@ def _listed(given: Any) -> Any:
     return [given] if isinstance(given, str) else given
 
 
-class StreamOptions(BaseModel):
+class Fields(BaseModel):
+    """Fields of a body: null is as good as none, and one that is not known is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        fields = cast("dict[str, Any]", given)
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+class StreamOptions(Fields):
     """Options of a stream."""
 
-    model_config = ConfigDict(extra="forbid")
     include_usage: bool = False
+    include_obfuscation: Literal[False] = False
 
 
-class Sampled(BaseModel):
+class Sampled(Fields):
     """The fields that both kinds of request have."""
 
-    model_config = ConfigDict(extra="forbid")
     model: str
     temperature: float = Field(1.0, ge=0, le=10)
     top_p: float = Field(1.0, gt=0, le=1)
@@ -53,6 +66,12 @@ class Sampled(BaseModel):
     user: str | None = None
     frequency_penalty: Literal[0] | None = None
     presence_penalty: Literal[0] | None = None
+    logit_bias: dict[str, float] = Field({}, max_length=0)
+
+    @property
+    def count(self) -> int:
+        """Number of texts to go on with."""
+        return 1
 
 
 class CompletionRequest(Sampled):
@@ -68,11 +87,32 @@ class CompletionRequest(Sampled):
     add_special_tokens: bool = True
     return_tokens_as_token_ids: bool = False
 
+    @property
+    def prompts(self) -> list[str | list[int]]:
+        """The prompts one by one, an empty one beside embeddings aside."""
+        given = self.prompt
+        if given is None or (self.prompt_embeds is not None and given in ("", [], [""])):
+            return []
+        if isinstance(given, str) or not given or isinstance(given[0], int):
+            return [cast("str | list[int]", given)]
+        return cast("list[str | list[int]]", given)
 
-class TextPart(BaseModel):
+    @property
+    def count(self) -> int:
+        """Number of embeddings and prompts; with `echo` each of these stands behind each of those."""
+        embedded, prompts = len(self.prompt_embeds or ()), len(self.prompts)
+        return embedded * max(1, prompts) if self.echo and embedded else embedded + prompts
+
+
+class TextFormat(Fields):
+    """The form of a reply; only plain text is written."""
+
+    type: Literal["text"]
+
+
+class TextPart(Fields):
     """A part of a message; only text is understood."""
 
-    model_config = ConfigDict(extra="forbid")
     type: Literal["text"]
     text: str
 
@@ -82,12 +122,19 @@ class ChatMessage(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart]
+    content: str | list[TextPart] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> ChatMessage:
+        """Refuse a message without content, unless the assistant said nothing."""
+        if self.content is None and self.role != "assistant":
+            raise ValueError("content is missing")
+        return self
 
     def told(self) -> tuple[str, str]:
         """Return role and text."""
         role = "system" if self.role == "developer" else self.role
-        content = self.content
+        content = self.content or ""
         return role, content if isinstance(content, str) else "".join(p.text for p in content)
 
 
@@ -102,6 +149,10 @@ class ChatRequest(Sampled):
     prompt_logprobs: int | None = Field(None, ge=0, le=1000)
     continue_final_message: bool = False
     add_generation_prompt: bool = True
+    tools: list[Any] = Field([], max_length=0)
+    tool_choice: Literal["none"] | None = None
+    response_format: TextFormat | None = None
+    store: Literal[False] = False
 
     @model_validator(mode="after")
     def _check(self) -> ChatRequest:
@@ -144,11 +195,13 @@ async def read_body(request: Request, kind: type[T]) -> T:
     try:
         return kind.model_validate_json(await request.body())
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        errors = error.errors(include_url=False, include_input=False)
+        # Of the types that a value may have, the one that fits best fails deepest.
+        told = max(errors, key=lambda each: len(each["loc"]))
         steps = [
-            step for step in first["loc"] if step != "str" and not str(step).startswith(_CHOICES)
+            step for step in told["loc"] if step != "str" and not str(step).startswith(_CHOICES)
         ]
         param = place(steps) or None
-        unknown = first["type"] == "extra_forbidden"
-        what = "is not known here" if unknown else first["msg"].removeprefix("Value error, ")
+        unknown = told["type"] == "extra_forbidden"
+        what = "is not known here" if unknown else told["msg"].removeprefix("Value error, ")
         raise ApiError(400, f"{param or 'the body'}: {what}", param) from error

@@ -44,12 +44,15 @@ def load_variants(model: LanguageModel, runs: Sequence[Run]) -> dict[str, Varian
         runs: Finished runs on it.
 
     Raises:
-        UsageError: A run was made with another model, or two have the same name.
+        UsageError: A run was made with another model or is named twice, or two have the same name.
     """
     base = Path(model.name).resolve().name if Path(model.name).exists() else model.name
     variants = [Variant(base)]
     personas: dict[str, Variant] = {}
+    directories = [run.directory.resolve() for run in runs]
     for run in runs:
+        if directories.count(run.directory.resolve()) > 1:
+            raise UsageError(f"{run.directory} is named twice", "Name every run once.")
         check_model(run.directory, run.soft_prompt, model)
         country = read_config(run.directory).survey.country
         name = run.directory.resolve().name

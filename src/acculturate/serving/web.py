@@ -1,18 +1,21 @@
 """The common parts of our web servers: errors as OpenAI words them, access control, and a free port.
 
-The guard keeps out requests for another host (DNS rebinding), requests that another site's page sends, and,
-where there is a key, requests without it: as a bearer token, as OpenAI's clients send it, or as the password of
-whatever user, for which a browser asks by itself.
+The guard keeps out requests for another host (DNS rebinding), requests that another site's page sends, bodies
+that are too large, and, where there is a key, requests without it: as a bearer token, as OpenAI's clients send
+it, or as the password of whatever user, for which a browser asks by itself.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 import ipaddress
 import socket
+import time
 from collections.abc import Callable, Mapping
 from importlib import resources
+from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,6 +40,8 @@ _PAGE_POLICY = (
 _TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
 _TO_END = 3
 """Time that answers under way have to end after Ctrl-C [seconds]."""
+_TO_CLOSE = 10
+"""Time after which connections are cut, whether or not clients have read the end [seconds]."""
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -110,10 +115,17 @@ class AccessControl:
         app: The app.
         host: Address that the server listens on.
         key: Key that every request has to have; None where none is needed.
+        most: Bytes of a request's body, at most.
     """
 
-    def __init__(self, app: ASGIApp, host: str = "127.0.0.1", key: str | None = None) -> None:
-        self._app, self._key = app, None if key is None else key.encode()
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str = "127.0.0.1",
+        key: str | None = None,
+        most: int = MAX_BODY,
+    ) -> None:
+        self._app, self._key, self._most = app, None if key is None else key.encode(), most
         # Beyond this machine a server has names that nobody can list; there the key keeps strangers out.
         self._hosts = {*_LOCAL, host} if is_local(host) else None
 
@@ -122,6 +134,15 @@ class AccessControl:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        left = self._most
+
+        async def receive_within_limit() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise ApiError(413, f"the body has more than {self._most} bytes")
+            return message
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -132,34 +153,22 @@ class AccessControl:
 
         refusal = self._refusal(Headers(scope=scope))
         answer = self._app if refusal is None else refusal.response()
-        await answer(scope, receive, send_with_headers)
+        await answer(scope, receive_within_limit, send_with_headers)
 
     def _refusal(self, headers: Headers) -> ApiError | None:
         host, origin = headers.get("host", ""), headers.get("origin")
-        if self._hosts is not None and _name(host) not in self._hosts:
+        try:
+            name, place = urlsplit(f"//{host}").hostname, urlsplit(origin or "").netloc
+        except ValueError:
+            return ApiError(403, "the Host or the Origin of the request is none")
+        if self._hosts is not None and name not in self._hosts:
             return ApiError(403, f"this server does not answer for the host {host[:100]!r}")
-        if origin is not None and _place(origin) != host:
+        if origin is not None and place != host:
             return ApiError(403, "pages of other sites cannot use this server")
         if self._key is not None and not hmac.compare_digest(_given_key(headers), self._key):
             return ApiError(
                 401, f"a wrong or missing API key: send that of {API_KEY}", code="invalid_api_key"
             )
-        return None
-
-
-def _place(origin: str) -> str | None:
-    """Return the host and port of an Origin header."""
-    try:
-        return urlsplit(origin).netloc
-    except ValueError:
-        return None
-
-
-def _name(host: str) -> str | None:
-    """Return the name of a Host header without its port."""
-    try:
-        return urlsplit(f"//{host}").hostname
-    except ValueError:
         return None
 
 
@@ -200,7 +209,7 @@ def is_local(host: str) -> bool:
 
 
 def check_key(host: str, key: str | None) -> str | None:
-    """Return the key that requests have to have.
+    """Return the key that requests have to have, without the white space around it; None for an empty one.
 
     Args:
         host: Address to listen on.
@@ -209,12 +218,13 @@ def check_key(host: str, key: str | None) -> str | None:
     Raises:
         UsageError: Others could reach the server, and there is no key.
     """
-    if not key and not is_local(host):
+    key = (key or "").strip() or None
+    if key is None and not is_local(host):
         raise UsageError(
             f"on {host} others can reach the server, and no key is set",
             f"Set one in the environment: {API_KEY}=$(openssl rand -hex 16), or use --host 127.0.0.1.",
         )
-    return key or None
+    return key
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -226,7 +236,7 @@ def open_socket(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise UsageError(f"{host} is no address: {error}", "Use --host 127.0.0.1.") from error
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -247,6 +257,31 @@ def url_of(host: str, listening: socket.socket) -> str:
     return f"http://{name}:{listening.getsockname()[1]}"
 
 
+class _Server(uvicorn.Server):
+    """A server that ends its app before its connections: clients are told why their answers end."""
+
+    _hurried = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to shut down; a second signal leaves answers under way no more time."""
+        if self.should_exit:
+            self._hurried = True
+        else:
+            super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Shut down; what is not answered when the time is over ends in an error."""
+        ending = asyncio.create_task(self._end_app())
+        await super().shutdown(sockets)
+        ending.cancel()
+
+    async def _end_app(self) -> None:
+        ends = time.monotonic() + _TO_END
+        while time.monotonic() < ends and not self._hurried:
+            await asyncio.sleep(0.1)
+        await self.lifespan.shutdown()
+
+
 def run_app(app: ASGIApp, listening: socket.socket) -> None:
     """Serve an app until it is told to stop by a signal.
 
@@ -259,9 +294,9 @@ def run_app(app: ASGIApp, listening: socket.socket) -> None:
         access_log=False,
         lifespan="on",
         server_header=False,
-        timeout_graceful_shutdown=_TO_END,
+        timeout_graceful_shutdown=_TO_CLOSE,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     try:
         server.run(sockets=[listening])
     finally:

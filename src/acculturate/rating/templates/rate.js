@@ -43,12 +43,13 @@ function show(section) {
   get("leave").hidden = section === "start";
 }
 
+const own = () => waiting.filter((judged) => judged.code === code);
+
 async function open(wanted) {
   const opened = await post("/api/open", { window: browser, code: wanted });
   ({ code, items } = opened);
   store.write("code", code);
-  waiting = waiting.filter((judged) => judged.code === code);
-  for (const { place, rating } of waiting) if (items[place]) items[place].rating = rating;
+  for (const { place, rating } of own()) if (items[place]) items[place].rating = rating;
   for (const each of document.querySelectorAll(".country")) each.textContent = opened.country;
   get("own").textContent = code;
   get("here").hidden = true;
@@ -86,7 +87,7 @@ function go(place) {
 function tellEnd() {
   const left = items.filter((item) => !item.rating).length;
   const open = left ? `${left} of ${items.length} pairs are still open.` : `You judged all ${items.length} pairs.`;
-  const kept = waiting.length ? ` ${waiting.length} of your judgements are not with the server yet: leave this page open.` : " All of it is kept; you can close this page.";
+  const kept = own().length ? ` ${own().length} of your judgements are not with the server yet: leave this page open.` : " All of it is kept; you can close this page.";
   get("all").textContent = open + kept;
 }
 
@@ -111,23 +112,29 @@ async function send() {
   if (sending) return;
   clearTimeout(timer);
   sending = true;
-  try {
-    while (waiting.length) {
-      const { place, rating, code: whose } = waiting[0];
+  const failed = new Map(); // by code: this server may not know an earlier one any more
+  const next = () => [...own(), ...waiting].find((judged) => !failed.has(judged.code));
+  for (let judged = next(); judged; judged = next()) {
+    const { place, rating, code: whose } = judged;
+    try {
       await post("/api/ratings", { window: browser, code: whose, place, ...rating });
-      waiting.shift();
+      waiting = waiting.filter((each) => each !== judged);
       store.write("waiting", waiting);
-      if (!waiting.length) say("");
+      if (!own().length) say("");
+    } catch (error) {
+      failed.set(whose, error);
     }
-  } catch (error) {
-    const ours = error.status === 409;
-    say(`${error.message} ${waiting.length === 1 ? "Your last judgement is" : `Your last ${waiting.length} judgements are`} kept in this browser${ours ? ". If it was you, go on here." : " and sent again every few seconds; you can go on."}`, true);
-    get("here").hidden = !ours;
-    if (!ours) timer = setTimeout(send, 3000);
-  } finally {
-    sending = false;
-    if (!get("end").hidden) tellEnd();
   }
+  sending = false;
+  const error = failed.get(code);
+  const ours = error?.status === 409;
+  if (error) {
+    const count = own().length;
+    say(`${error.message} ${count === 1 ? "Your last judgement is" : `Your last ${count} judgements are`} kept in this browser${ours ? ". If it was you, go on here." : " and sent again every few seconds; you can go on."}`, true);
+    get("here").hidden = !ours;
+  }
+  if (failed.size && !ours) timer = setTimeout(send, 3000);
+  if (!get("end").hidden) tellEnd();
 }
 
 form.addEventListener("submit", (event) => {
@@ -168,7 +175,7 @@ get("back").addEventListener("click", () => go(at - 1));
 get("again").addEventListener("click", () => go(items.length - 1));
 get("here").addEventListener("click", () => open(code).catch((error) => say(error.message, true)));
 get("leave").addEventListener("click", () => {
-  if (waiting.length) { say("Some judgements are not with the server yet; they would be lost. Wait for it.", true); return; }
+  if (own().length) { say("Some judgements are not with the server yet; they would be lost. Wait for it.", true); return; }
   code = null;
   store.write("code", null);
   show("start");
@@ -179,7 +186,7 @@ for (const [id, wanted] of [["begin", () => null], ["return", () => get("code").
     open(wanted()).catch((error) => say(error.message, true));
   });
 }
-addEventListener("beforeunload", (event) => { if (waiting.length) event.preventDefault(); });
+addEventListener("beforeunload", (event) => { if (own().length) event.preventDefault(); });
 addEventListener("online", send);
 
 if (code) open(code).catch((error) => {
