@@ -1,3 +1,6 @@
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,6 +15,8 @@ from acculturate.survey import (
     load_instrument,
     with_line,
 )
+from edited_toy import edited_toy
+from tiny_models import tiny_model
 
 VSM13 = load_instrument("vsm13")
 FORMS = draw_forms(all_forms(VSM13, split="tuning", labels="words"), 96, np.random.default_rng(0))
@@ -95,6 +100,29 @@ def test_untouched_answers_are_the_same_whatever_was_asked_before():
     one, other = FakeModel(4), FakeModel(4)
     ask_untouched(one, pool, pool)
     np.testing.assert_array_equal(ask_untouched(one, few, pool), ask_untouched(other, few, pool))
+
+
+SHARED = (
+    '["Agree", "Undecided", "Disagree"],\n  ["Yes',
+    '["I agree", "I waver", "I disagree"],\n  ["Yes',
+)
+"""Option words that begin alike: only where their mass is asked for is the beginning one of each."""
+
+
+@pytest.mark.parametrize("beside", [{"valid_mass": True}, {"texts": ["A cat sat."]}])
+def test_answers_that_something_was_asked_beside_are_not_taken_for_untouched_ones(
+    beside: dict[str, Any], tmp_path: Path
+):
+    toy = load_instrument(str(edited_toy(tmp_path, SHARED)))
+    forms = [
+        form for form in all_forms(toy, labels="words", words="first") if len(form.options) == 3
+    ]
+    forms = [form for form in forms if form.questionnaire == forms[0].questionnaire]
+    one, other = tiny_model("llama"), tiny_model("llama")
+    ask(one, None, Query(forms, **beside))
+    np.testing.assert_array_equal(
+        ask_untouched(one, forms, forms), ask_untouched(other, forms, forms)
+    )
 
 
 def test_the_gradient_is_that_of_calibrated_answers():

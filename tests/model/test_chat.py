@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -200,6 +202,20 @@ def test_a_template_gives_the_same_tokens_every_day(
         assert chat_template_utils.datetime is Calendar
     assert texts[0] == texts[1]
     assert texts[0].startswith(datetime.datetime(2025, 1, 1).strftime(format))
+
+
+def test_the_clock_stands_for_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat_template_utils, "datetime", clock := datetime.datetime)
+    said = SAID.replace("{% for", "{{ strftime_now('%Y') }}\n{% for", 1)
+    encoder = FormEncoder(tiny_tokenizer(chat_template=said + when_asked("[assistant] ")))
+    expected, interval = encoder.encode_question("Why?"), sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            assert {*threads.map(encoder.encode_question, ["Why?"] * 400)} == {expected}
+    finally:
+        sys.setswitchinterval(interval)
+    assert chat_template_utils.datetime is clock
 
 
 def test_a_template_is_used_where_there_is_one_and_can_be_left_out(form: Form) -> None:

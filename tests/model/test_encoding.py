@@ -79,6 +79,7 @@ def test_the_beginning_of_a_text_counts_where_a_token_stands_in_front_of_it(word
     text = "a" + " a" * (words - 1)
     assert FormEncoder(tiny_tokenizer(bos=False)).encode_passage(text).first == first
     assert FormEncoder(tiny_tokenizer()).encode_passage(text).first == 1
+    assert FormEncoder(tokenizer_that_starts("<bos> <pad> $A")).encode_passage(text).first == 2
 
 
 def test_every_form_of_both_surveys_is_encoded(toy: Instrument, vsm13: Instrument) -> None:

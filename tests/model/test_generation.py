@@ -178,6 +178,8 @@ def test_a_prompt_of_another_width(forms):
     with pytest.raises(UsageError, match="wide"):
         narrow = SoftPrompt(np.zeros((2, 31), np.float32), "front", "tiny")
         shared_model("llama").generate_answers(forms, narrow)
+    with pytest.raises(UsageError, match="wide"):
+        shared_model("llama").continue_text("A cat", narrow)
 
 
 def test_the_fake_model_writes_its_likeliest_label(forms):

@@ -11,7 +11,7 @@ from acculturate.errors import FailureError, UsageError
 from acculturate.metrics import TUNING_TEXTS
 from acculturate.model import Answers, LanguageModel, Placement, Query, SoftPrompt
 from acculturate.survey import Form, Instrument, balanced_forms
-from tiny_models import shared_model, tiny_model
+from tiny_models import shared_model, tiny_model, tiny_network, tiny_tokenizer
 
 TEXTS = TUNING_TEXTS[:2]
 CANDIDATES = 5
@@ -203,6 +203,16 @@ def test_another_weight_gives_another_hash() -> None:
     before = model.weights_hash()
     model.network.get_output_embeddings().weight[3, 4] += 1e-4
     assert model.weights_hash() != before
+
+
+def test_a_weight_of_no_axes_is_hashed_too() -> None:
+    hashes: set[str] = set()
+    for gain in (1.0, 2.0):
+        network = tiny_network("llama")
+        scalar = torch.nn.Parameter(torch.tensor(gain))
+        network.model.layers[0].register_parameter("gain", scalar)
+        hashes.add(LanguageModel("tiny", None, network, tiny_tokenizer()).weights_hash())
+    assert len(hashes) == 2
 
 
 def test_a_prompt_of_another_width_is_refused(toy_forms: tuple[Form, ...]) -> None:

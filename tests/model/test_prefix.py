@@ -132,6 +132,14 @@ def test_texts_are_written_behind_it_as_behind_the_words(name: str):
     assert model.generate_answers(digits, prefix) == model.generate_answers(digits, front)
 
 
+def test_behind_a_prefix_alone_nothing_is_written():
+    model = tiny_model("llama")
+    prefix = SoftPrompt(model.prefix_of(words(model, 1))[0].astype(np.float32), "prefix", "llama")
+    with pytest.raises(UsageError, match="no text follows it") as caught:
+        model.continue_text("", prefix)
+    assert caught.value.hint
+
+
 def test_it_stands_behind_the_first_token_of_a_chat_too():
     model = LanguageModel(
         "chat", None, tiny_network("llama"), tiny_tokenizer(chat_template=CHAT_TEMPLATE)

@@ -9,7 +9,14 @@ import torch
 from acculturate.errors import UsageError
 from acculturate.metrics.guard import read_guard
 from acculturate.metrics.treatments import ask_state
-from acculturate.model import LanguageModel, Query, SteerableModel, SteeringVector, ask
+from acculturate.model import (
+    LanguageModel,
+    Query,
+    SteerableModel,
+    SteeringVector,
+    ask,
+    ask_with_gradient,
+)
 from acculturate.survey import Country, Line, all_forms, load_instrument
 from acculturate.tuning import Settings, find_steering, make_task
 from acculturate.tuning.baselines import values_text
@@ -72,6 +79,14 @@ def test_strength_zero_is_the_untouched_model_and_ordinary_text_feels_it(model: 
     np.testing.assert_allclose(still, ask_state(model, None, FORMS).probabilities, atol=1e-6)
     assert read_guard(model, vector(strength=0.0), "front").divergence < 1e-5
     assert read_guard(model, vector(), "front").divergence > 0.01
+
+
+def test_under_soft_prompts_it_is_refused(model: LanguageModel):
+    prompts, query = np.zeros((1, 2, 32), np.float32), Query(FORMS, steering=vector())
+    for asked in (ask, ask_with_gradient):
+        with pytest.raises(UsageError, match="not steered under soft prompts") as caught:
+            asked(model, prompts, query)
+        assert caught.value.hint
 
 
 def test_states_are_those_of_the_last_token(model: LanguageModel):

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import transformers
 from plain_transformers import plain_answers
 
 from acculturate.errors import FailureError
-from acculturate.model import LanguageModel, Placement, Query, SoftPrompt
+from acculturate.model import Exchange, LanguageModel, Placement, Query, SoftPrompt
 from acculturate.model import forward as forward_module
 from acculturate.model.forward import Forward
 from acculturate.model.layers import in_float32
@@ -22,7 +24,7 @@ from acculturate.model.probe import SHORTEST, Probe
 from acculturate.model.tree_attention import TreeLayout
 from acculturate.model.vocabulary import Vocabulary
 from acculturate.survey import Form
-from tiny_models import ARCHITECTURES, tiny_network, tiny_tokenizer
+from tiny_models import ARCHITECTURES, draw_weights, tiny_network, tiny_tokenizer
 
 precisions = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 
@@ -211,6 +213,63 @@ def test_a_sequence_longer_than_the_model_is_said(toy_forms: tuple[Form, ...]) -
     with pytest.raises(FailureError, match="reads 256 tokens at most") as caught:
         model.ask(np.zeros((1, 250, 32), np.float32), Query(toy_forms))
     assert caught.value.hint is not None and "--tokens" in caught.value.hint
+
+
+def test_so_is_one_longer_than_all_positions_turn_alike() -> None:
+    """Past its original length the model turns all of them otherwise, also those of before."""
+    factors = {"short_factor": [1.0] * 4, "long_factor": [1.0, 2.0, 4.0, 8.0]}
+    config = transformers.Phi3Config(
+        vocab_size=len(tiny_tokenizer()),
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+        original_max_position_embeddings=100,
+        rope_parameters={"rope_type": "longrope", "rope_theta": 1e4, **factors},
+        pad_token_id=2,
+    )
+    network = transformers.AutoModelForCausalLM.from_config(config).float()
+    draw_weights(network)
+    model = model_of("phi3", torch.float32, network)
+    (fitting,) = model.read_texts(["a b c d " * 15])
+    assert model.path == "merged" and 85 < len(fitting.surprise) < 100
+    with pytest.raises(FailureError, match="reads 100 tokens at most"):
+        model.read_texts(["a b c d " * 30])
+
+
+@pytest.mark.filterwarnings("ignore:.*one by one")
+def test_a_plan_is_made_anew_where_its_reference_leads_to_another_path() -> None:
+    config = transformers.Llama4TextConfig(
+        vocab_size=len(tiny_tokenizer()),
+        hidden_size=32,
+        intermediate_size=48,
+        intermediate_size_mlp=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        num_local_experts=2,
+        moe_layers=[],
+        attention_chunk_size=100,
+        no_rope_layers=[1, 0],
+        pad_token_id=2,
+    )
+    network = transformers.Llama4ForCausalLM(config).float()
+    draw_weights(network)
+    model = model_of("llama4", torch.float32, network)
+    prompts = np.random.default_rng(0).normal(size=(1, 2, 32)).astype(np.float32)
+    asked = Exchange("Do you like to be alone?", " Often, among many people")
+    told = asked._replace(question="A page of a diary asks for one number. " * 12 + asked.question)
+    short = Query(texts=[asked], placement="before-answer")
+    model.ask(prompts, short)
+    assert model.path == "merged, own head"
+    lesson = replace(short, reference=[told])
+    first, _ = model.ask_with_gradient(prompts, lesson)
+    assert model.path == "form by form"
+    again, _ = model.ask_with_gradient(prompts, lesson)
+    assert first.divergence == again.divergence > 0
 
 
 @pytest.mark.parametrize("name", ["llama", "gemma3"])

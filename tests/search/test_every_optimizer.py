@@ -361,7 +361,7 @@ def test_calls_out_of_turn_are_refused(name):
     with pytest.raises(RuntimeError, match="nothing was told"):
         _ = optimizer.best
     optimizer.start(first_population(optimizer, 3), np.random.default_rng(0))
-    with pytest.raises(RuntimeError, match="once"):
+    with pytest.raises(UsageError, match="once"):
         optimizer.start(first_population(optimizer, 3), np.random.default_rng(0))
     (asked,) = generations(optimizer, sphere, 1)
     with pytest.raises(RuntimeError, match="ask"):
@@ -377,7 +377,7 @@ def test_arrays_of_the_wrong_shape_are_refused(name):
     with pytest.raises(ValueError, match=f"{size} vectors"):
         optimizer.start(population[1:], rng)
     population[-1, 1] = np.nan
-    with pytest.raises(ValueError, match="not finite"):
+    with pytest.raises(UsageError, match="not finite"):
         optimizer.start(population, rng)
     optimizer.start(first_population(optimizer, 3), rng)
     asked = optimizer.ask()

@@ -74,7 +74,7 @@ def test_a_frontier_is_what_nothing_dominates_however_it_came_together(triples):
             told = triples[part::parts]
             if told:
                 vectors = np.array([[10 * t[0] + t[1]] for t in told])
-                frontier = frontier.extended(vectors, as_fitness(told), 100)
+                frontier = frontier.extended(vectors, as_fitness(told))
         found = list(zip(frontier.objective.tolist(), frontier.secondary.tolist(), strict=True))
         assert found == expected
         assert frontier.vectors[:, 0].tolist() == [
@@ -83,14 +83,14 @@ def test_a_frontier_is_what_nothing_dominates_however_it_came_together(triples):
 
 
 def test_thinning_leaves_the_ends_and_no_holes():
-    crowded = np.concatenate([np.linspace(0, 0.05, 60), np.linspace(0.1, 1, 10)])
-    fitness = Fitness(crowded, np.zeros(70), secondary=1 - crowded)
+    crowded = np.concatenate([np.linspace(0, 0.05, 160), np.linspace(0.1, 1, 91)])
+    fitness = Fitness(crowded, np.zeros(251), secondary=1 - crowded)
     empty = Frontier(np.empty((0, 1)), np.empty(0), np.empty(0))
-    kept = empty.extended(crowded[:, None], fitness, 12)
-    assert len(kept) == 12
+    kept = empty.extended(crowded[:, None], fitness)
+    assert len(kept) == LARGEST_FRONTIER
     assert kept.objective[0] == 0 and kept.objective[-1] == 1
-    assert np.diff(kept.objective).max() < 0.11
-    assert np.array_equal(crowded[survivors(fitness, 12)], kept.objective)
+    assert np.diff(kept.objective).max() < 0.06
+    assert np.array_equal(crowded[survivors(fitness, LARGEST_FRONTIER)], kept.objective)
 
 
 def run(optimizer, objectives, start, budget, seed=0):

@@ -61,6 +61,11 @@ def test_the_slopes_lead_back_where_a_limit_is_passed():
     assert constraints.gradient(0.4, 0.9)[0] - 5.0 == -constraints.gradient(0.2, 0.7)[1] > 0
     assert Constraints().gradient(9.0, 0.0) == (0.0, 0.0)
     assert constraints.gradient(None, None) == (5.0, 0.0)
+    (weighted, none), (past, below) = (
+        constraints.times(2).gradient(*at) for at in ((0, 1), (1, 0))
+    )
+    assert (weighted, none) == (10.0, 0.0)
+    assert past - weighted == -below == 2 * (steep - 5.0)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ import pytest
 
 from acculturate.errors import UsageError
 from acculturate.metrics.content import ENOUGH
-from acculturate.model import Answers, FakeModel, Prompts, Query
+from acculturate.model import Answers, FakeModel, Prompts, Query, ask_untouched
 from acculturate.reporting import narrative
 from acculturate.runs import Run, read_run
-from acculturate.survey import Form, load_countries, load_instrument
+from acculturate.survey import Form, all_forms, load_countries, load_instrument
 from acculturate.tuning import Progress, tune
+from acculturate.tuning.remembering import RememberingModel
 
 VSM13, CHINA = load_instrument("vsm13"), load_countries()["China"]
 OF_PLACES = {"item_effect": 0.2, "order_effect": 1.0}
@@ -93,6 +95,17 @@ def test_untouched_questionnaires_are_asked_once_for_search_and_result(tmp_path:
     tune(Counting(4), VSM13, CHINA, out=tmp_path / "run", resume=True, **settings)
     assert 0 < before < len(asked)
     assert len(set(asked)) == len(asked)
+
+
+def test_answers_that_something_was_asked_beside_are_not_taken_for_untouched_ones(tmp_path: Path):
+    forms = all_forms(load_instrument("toy"), labels="words", words="first")
+    forms = [form for form in forms if form.questionnaire == forms[0].questionnaire]
+    model = Listening()
+    for query, more in ((Query(forms, valid_mass=True), 1), (Query(forms), 0)):
+        RememberingModel(model, tmp_path / f"{more}").ask(None, replace(query, calibrated=False))
+        before = len(model.asked)
+        ask_untouched(model, forms[:1], forms)
+        assert (len(model.asked) > before) == more
 
 
 def test_a_reading_that_is_no_better_is_no_advice(tmp_path: Path):

@@ -237,6 +237,44 @@ def test_a_new_country_beside_them(name: str, tmp_path, tuned: Path):
     assert np.linalg.matrix_rank(ratios, tol=1e-3) == 1
 
 
+def test_countries_that_were_tuned_on_meanwhile_share_something_else(tmp_path, tuned: Path):
+    together(tmp_path / "s", budget=30)
+    given: dict[str, Any] = {
+        "budget": 120,
+        "tokens": TOKENS,
+        "space": f"multitask:{tmp_path / 's'}",
+    }
+
+    def tuning(**more: Any) -> Run:
+        chosen = LSHADE(120, 10)
+        return tune(
+            FakeModel(HIDDEN), TOY, NEW, out=tmp_path / "n", optimizer=chosen, **given, **more
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        tuning(on_generation=Interrupter(2))
+    before = (tmp_path / "n" / "state.npz").read_bytes()
+    together(tmp_path / "s", budget=60, resume=True)
+    with pytest.raises(UsageError, match="s has changed since") as caught:
+        tuning(resume=True)
+    assert caught.value.hint
+    assert (tmp_path / "n" / "state.npz").read_bytes() == before
+
+
+def test_a_start_of_all_countries_that_has_changed_is_another_one(tmp_path):
+    start = tmp_path / "start.safetensors"
+    prompt = SoftPrompt(np.ones((TOKENS, HIDDEN), np.float32), "after-bos", "fake")
+    given = {"init": "run", "init_run": str(start), "any_model": True, "budget": 30}
+    prompt.save(start)
+    with pytest.raises(KeyboardInterrupt):
+        together(tmp_path / "s", on_generation=Interrupter(2), **given)
+    replace(prompt, embeddings=prompt.embeddings * 2).save(start)
+    with pytest.raises(UsageError, match=f"{start} has changed since"):
+        together(tmp_path / "s", resume=True, **given)
+    prompt.save(start)
+    assert together(tmp_path / "s", resume=True, **given)[0].outcome.evaluations == 30
+
+
 def test_the_model_is_not_touched(tmp_path):
     model = tiny_model("llama")
     before = model.weights_hash()

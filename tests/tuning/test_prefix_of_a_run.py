@@ -64,6 +64,17 @@ def test_it_is_evaluated_and_exported(run: Run, tmp_path: Path):
     assert "PREFIX_TUNING" in config
 
 
+def test_a_single_token_is_tuned_in_the_unit_of_its_entries(tmp_path: Path):
+    run = tuned(tmp_path, tokens=1)
+    start = Settings(**SETTINGS | {"tokens": 1}).resolved(Adam(12))
+    model = tiny_model("gemma3")
+    space, first = start_search(model, make_task(TOY, TOYLAND, start), 1, np.random.default_rng(0))
+    begin = space.prompts(first)[0]
+    moved = run.soft_prompt.embeddings - begin
+    assert moved.shape == (1, model.prefix_width())
+    assert 0 < np.abs(moved).max() < 3 * begin.std()
+
+
 def test_what_cannot_be_is_refused(tmp_path: Path):
     with pytest.raises(UsageError, match="fake takes no prefix"):
         tune(FakeModel(), TOY, TOYLAND, out=tmp_path / "a", placement="prefix")

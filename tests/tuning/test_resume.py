@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from tuning_runs import (
     HIDDEN,
+    TOYLAND,
     contents,
     read_history,
+    read_json,
     resumes,
     same,
     tune_toy,
 )
 
 from acculturate.model import FakeModel, Query
-from acculturate.search import OPTIMIZERS
+from acculturate.search import OPTIMIZERS, RandomSearch
+from acculturate.survey import load_instrument
 from acculturate.tuning import record as run_module
+from acculturate.tuning import tune
+from edited_toy import edited_toy
+from tiny_models import tiny_model
 
 VARIATIONS: dict[str, dict[str, Any]] = {
     "sampled": {"reading": "sampled", "respondents": 7},
@@ -134,6 +141,38 @@ def test_stopped_while_the_table_is_measured(tmp_path, monkeypatch):
     assert not (tmp_path / "run" / "DONE.json").exists()
     tune_toy(tmp_path / "run", resume=True)
     same(tmp_path / "run", contents(whole.directory))
+
+
+@pytest.mark.filterwarnings("ignore:The teacher makes")
+@pytest.mark.parametrize(
+    "settings", [{"optimizer": RandomSearch(2), "forms": 4}, {"distillation": 1.0}]
+)
+def test_the_table_is_the_same_to_the_last_bit_whatever_was_asked_before(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Of words that begin alike the last bits hang on whether their valid mass was asked for."""
+    words = (
+        '"Agree", "Undecided", "Disagree"],\n  ["Y',
+        '"I agree", "I waver", "I disagree"],\n  ["Y',
+    )
+    toy = load_instrument(str(edited_toy(tmp_path, words)))
+    given: dict[str, Any] = {"tokens": 3, "budget": 6, "space": "full", "guard": "sentences"}
+
+    def tuning(out: str, **more: Any) -> dict[str, Any]:
+        model = tiny_model("llama", max_position_embeddings=4096)
+        chosen = given | settings | more
+        chosen["optimizer"] = deepcopy(settings.get("optimizer"))
+        tune(model, toy, TOYLAND, out=tmp_path / out, **chosen)
+        return read_json(tmp_path / out / "evaluation" / "summary.json")
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("acculturate.tuning.run.measure_result", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            tuning("run")
+    assert tuning("run", resume=True) == tuning("whole")
 
 
 class Killed(BaseException):

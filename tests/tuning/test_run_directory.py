@@ -311,3 +311,19 @@ def test_results_are_read_by_key_as_in_version_0_1(tmp_path):
     assert (naive["method"], naive["tuning"]["loss"]) == ("naive", naive.tuning.loss)
     with pytest.raises(KeyError):
         run.outcome["nothing"]
+
+
+@pytest.mark.parametrize("space", ["full", "mixture:5"])
+def test_a_start_too_wide_for_its_numbers_leaves_the_directory_free(space: str, tmp_path):
+    with pytest.raises(UsageError, match="not finite") as caught:
+        tune_toy(tmp_path / "run", space=space, init_scale=1e39)
+    assert "--init-scale" in str(caught.value.hint)
+    tune_toy(tmp_path / "run", space=space)
+
+
+def test_an_optimiser_that_searched_before_leaves_the_directory_free(tmp_path):
+    used = optimizer()
+    tune_toy(tmp_path / "one", optimizer=used)
+    with pytest.raises(UsageError, match="started once"):
+        tune_toy(tmp_path / "other", optimizer=used)
+    tune_toy(tmp_path / "other")

@@ -68,6 +68,19 @@ def test_the_gradient_is_that_of_the_objective():
         assert gradient[place] == pytest.approx((ahead - behind)[0] / 2e-6, rel=1e-3, abs=1e-4)
 
 
+def test_a_limit_is_as_steep_beside_other_questionnaires():
+    """Past it, what it adds to the gradient is that of the questionnaire by itself."""
+    model, x = FakeModel(HIDDEN, harm=5.0), prompts(1)
+
+    def slope(also: str | None, limit: float | None) -> Any:
+        limited = task(also, max_divergence=limit, divergence_weight=0.0)
+        return make_objective(model, limited, ("gradient",), model).evaluate(x, stream()).gradient
+
+    alone, beside = (slope(also, 0.01) - slope(also, None) for also in (None, ALSO["also"]))
+    assert np.abs(alone).max() > 1
+    np.testing.assert_allclose(beside, alone, rtol=1e-6, atol=1e-6)
+
+
 def tuning(folder: Path, **more: Any) -> Run:
     given: dict[str, Any] = {"budget": 30, "tokens": TOKENS, "guard": "sentences", **ALSO, **more}
     return tune(FakeModel(HIDDEN), VSM, TABLE["China"], out=folder, table=TABLE, **given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,13 @@ from tuning_runs import (
     TOKENS,
     TOY,
     TOYLAND,
+    Interrupter,
+    contents,
     optimizer,
     read_history,
+    refused,
     resumes,
+    same,
     tune_toy,
 )
 
@@ -96,6 +101,24 @@ def test_a_start_at_a_run_is_its_soft_prompt(finished: Path):
         assert (prompts[1:] - best).std() == pytest.approx(0.2, rel=0.4)
     space, first = begun(FakeModel(HIDDEN), 1, "adam", init="run", init_run=str(finished))
     assert np.array_equal(space.prompts(first)[0], best)
+
+
+@pytest.mark.parametrize("space", NAMED)
+def test_a_space_around_a_run_that_has_changed_is_another_one(space: str, tmp_path, finished: Path):
+    """The full space is the same around every run."""
+    start = tmp_path / "start.safetensors"
+    settings = {"space": space, "init": "run", "init_run": str(start), "init_scale": 0.3}
+    prompt = SoftPrompt.load(finished / "best.safetensors")
+    prompt.save(start)
+    whole = contents(tune_toy(tmp_path / "whole", **settings).directory)
+    with pytest.raises(KeyboardInterrupt):
+        tune_toy(tmp_path / "run", on_generation=Interrupter(2), **settings)
+    replace(prompt, embeddings=prompt.embeddings * np.float32(1.1)).save(start)
+    if space != "full":
+        refused(tmp_path / "run", UsageError, f"{start} has changed since", **settings)
+        prompt.save(start)
+    tune_toy(tmp_path / "run", resume=True, **settings)
+    same(tmp_path / "run", whole)
 
 
 @pytest.mark.parametrize("tokens", [2, 7, 90])

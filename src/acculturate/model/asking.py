@@ -53,18 +53,29 @@ def ask(model: Answering, prompts: Prompts | None, query: Query) -> Answers:
         UsageError: It is to be steered and cannot be.
         FailureError: Its answers are not what was asked for.
     """
-    if query.steering is not None and not isinstance(model, SteerableModel):
-        raise UsageError(f"{model.name} has no states that can be steered")
+    if query.steering is not None:
+        steerable(model)
     plain = _plain(query)
     with _counted(query.size * (1 if prompts is None else len(prompts))):
         answers = _checked(model, "ask", model.ask(prompts, plain), prompts, plain)
     if not _calibrates(query):
         return answers
     is_untouched = prompts is None and query.steering is None
-    if is_untouched and query.forms == _calibrating_forms(query):
-        keep_untouched(model, answers)
+    if is_untouched and not query.pool and query.forms == _calibrating_forms(query):
+        keep_untouched(model, answers, of_pool=False)
     means = means_of(_means(model, query), query.forms, answers.probabilities.shape[2])
     return replace(answers, probabilities=calibrate(answers.probabilities, means))
+
+
+def steerable(model: Answering) -> SteerableModel:
+    """Return a model, which can be steered.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    if not isinstance(model, SteerableModel):
+        raise UsageError(f"{model.name} has no states that can be steered")
+    return model
 
 
 def ask_with_gradient(
@@ -108,7 +119,7 @@ def ask_untouched(
     """
     found = np.zeros((len(forms), max(len(form.options) for form in pool)))
     parts = _questionnaires(pool, forms)
-    for part, (raw, means) in zip(parts, _untouched(model, parts), strict=True):
+    for part, (raw, means) in zip(parts, _untouched(model, parts, of_pool=True), strict=True):
         rows = {form: row for row, form in enumerate(part)}
         asked = [place for place, form in enumerate(forms) if form in rows]
         own = [forms[place] for place in asked]
@@ -139,7 +150,7 @@ def _means(model: Answering, query: Query) -> Means:
     forms = _calibrating_forms(query)
     parts = _questionnaires(forms, query.forms) if query.pool else [forms]
     means: Means = {}
-    for _, own in _untouched(model, parts):
+    for _, own in _untouched(model, parts, of_pool=bool(query.pool)):
         means |= own
     return means
 
@@ -159,41 +170,52 @@ def _questionnaires(pool: Sequence[Form], asked: Sequence[Form]) -> list[tuple[F
     return [tuple(part) for part in parts.values()]
 
 
-_Kept = dict[tuple[Form, ...], tuple[np.ndarray, Means]]
+_Kept = dict[tuple[tuple[Form, ...], bool], tuple[np.ndarray, Means]]
 _KEPT: dict[int, tuple[ref[Answering], _Kept]] = {}
-"""Untouched answers of each model that is alive, and their means, to the forms that were asked of it last."""
+"""Untouched answers of each model that is alive, and their means, to the forms that were asked of it last:
+those of pools, and those of queries without one."""
 _MOST_KEPT = 128
 
 
 def _untouched(
-    model: Answering, parts: Sequence[tuple[Form, ...]]
+    model: Answering, parts: Sequence[tuple[Form, ...]], *, of_pool: bool
 ) -> list[tuple[Float[np.ndarray, "form option"], Means]]:
     """Return the untouched model's own answers to each part and their means, asked once."""
-    kept = [_kept(model).get(part) for part in parts]
+    kept = [_kept(model).get((part, of_pool)) for part in parts]
     size = sum(len(part) for part, own in zip(parts, kept, strict=True) if own is None)
     with task("asking the untouched model", size) if size else nullcontext():
-        return [own or _ask_part(model, part) for part, own in zip(parts, kept, strict=True)]
+        return [
+            own or _ask_part(model, part, of_pool) for part, own in zip(parts, kept, strict=True)
+        ]
 
 
 def _ask_part(
-    model: Answering, forms: tuple[Form, ...]
+    model: Answering, forms: tuple[Form, ...], of_pool: bool
 ) -> tuple[Float[np.ndarray, "form option"], Means]:
     query = Query(forms, calibrated=False)
     with _counted(len(forms)):
         answers = _checked(model, "ask", model.ask(None, query), None, query)
-    return keep_untouched(model, answers)
+    return keep_untouched(model, answers, of_pool=of_pool)
 
 
 def keep_untouched(
-    model: Answering, answers: Answers
+    model: Answering, answers: Answers, *, of_pool: bool
 ) -> tuple[Float[np.ndarray, "form option"], Means]:
-    """Keep and return answers of the untouched model, not calibrated, for whatever asks the same forms."""
-    kept, forms = _kept(model), tuple(answers.forms)
-    if forms not in kept:
+    """Keep and return answers of the untouched model, not calibrated, for whatever asks the same forms.
+
+    Args:
+        model: The model.
+        answers: Its answers.
+        of_pool: Whether they are kept for questionnaires of a pool, which get the same bits whatever was asked
+            before: with valid mass or texts beside them, the last bits of answers differ.
+    """
+    kept, key = _kept(model), (tuple(answers.forms), of_pool)
+    if key not in kept:
         if len(kept) >= _MOST_KEPT:
             kept.pop(next(iter(kept)))
-        kept[forms] = answers.probabilities[0], mean_answers(answers.probabilities[0], forms)
-    return kept[forms]
+        own = answers.probabilities[0]
+        kept[key] = own, mean_answers(own, answers.forms)
+    return kept[key]
 
 
 def _kept(model: Answering) -> _Kept:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -34,6 +35,9 @@ _TAG = re.compile(r"[<\[][^<>\[\]\s]*[>\]]")
 _OF_THOUGHT = re.compile("think|thought|reason|reflect|scratchpad|analysis", re.IGNORECASE)
 _CLOSING = re.compile(r"/|[\W_]end|^<\w+\|>$", re.IGNORECASE)
 _WITHOUT = 'Ask without the template: --chat none, or load_model(..., chat="none").'
+
+_CLOCK = threading.Lock()
+"""Held while the clock stands: it is one for all threads."""
 
 _Start = Callable[[str], str]
 """Gives everything up to the reply to a question; "" where the template shows no reply."""
@@ -211,8 +215,9 @@ def _fixed_clock() -> Generator[None]:
     It is transformers' own, a global of its module that no argument replaces.
     """
     module: Any = chat_template_utils
-    real, module.datetime = module.datetime, _FixedClock
-    try:
-        yield
-    finally:
-        module.datetime = real
+    with _CLOCK:
+        real, module.datetime = module.datetime, _FixedClock
+        try:
+            yield
+        finally:
+            module.datetime = real

@@ -24,7 +24,7 @@ from transformers import AttentionInterface
 
 from acculturate.errors import UsageError
 from acculturate.formatting import first_line
-from acculturate.model.forward import PATHS, Forward
+from acculturate.model.forward import PATHS, Forward, count_positions
 from acculturate.model.generation import largest_share
 from acculturate.model.soft_prompt import Prompt
 from acculturate.model.tree_attention import attend, attending, refuse_unknown
@@ -155,18 +155,6 @@ def text_attention(
 AttentionInterface.register(_NAME, text_attention)
 
 
-def _longest(config: Any) -> int:
-    """Return the number of tokens that a model has positions for, all of which turn alike."""
-    rope: dict[str, Any] = getattr(config, "rope_parameters", None) or {}
-    if rope.get("rope_type") == "longrope":
-        # Beyond its original length a pass of this kind turns all positions otherwise, also those of before.
-        positions = rope.get("original_max_position_embeddings")
-        positions = positions or getattr(config, "original_max_position_embeddings", None)
-    else:
-        positions = getattr(config, "max_position_embeddings", None)
-    return int(positions or 2**31)
-
-
 class Decoder:
     """Reads and writes texts with one frozen model.
 
@@ -183,7 +171,7 @@ class Decoder:
     def __init__(self, network: Any, forward: Forward, rows: int) -> None:
         self._network, self._forward = network, forward
         self.rows = rows
-        self.longest = _longest(network.config.get_text_config())
+        self.longest = count_positions(network) or 2**31
         self._packed, self._vocabulary = forward.path != PATHS[-1], forward.vocabulary
         if self._packed and not self._agrees():
             self._packed, self._vocabulary = False, OwnLogits()
@@ -230,8 +218,13 @@ class Decoder:
             name: Of the prefix, as in `text`.
 
         Raises:
-            UsageError: This kind of model takes no prefix.
+            UsageError: This kind of model takes no prefix, or nothing follows it.
         """
+        if at == len(tokens):
+            raise UsageError(
+                "a prefix has no states of its own to go on from, and no text follows it",
+                "Give a text that is not empty.",
+            )
         if not self._packed:
             raise UsageError("this model keeps no keys and values to put a prefix in front of")
         rows = self._embed(tokens)

@@ -230,7 +230,7 @@ class FormEncoder:
         if isinstance(passage, str):
             tokens = self.encode_text(passage)[:LONGEST_READ]
             third = leading + max(1, (len(tokens) - leading) // 3)
-            first = 1 if leading else max(1, min(_BEGINNING, len(tokens) - 1))
+            first = max(1, min(leading or _BEGINNING, len(tokens) - 1))
             return EncodedText(tokens, first, min(third, len(tokens) - 1), leading)
         question, answer = passage
         asked = self.encode_question(question)

@@ -22,11 +22,11 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from acculturate.errors import FailureError
+from acculturate.errors import FailureError, UsageError
 from acculturate.model.answers import Answers, Backward, Passage, Query, TextReading
 from acculturate.model.decoding import Decoder
 from acculturate.model.encoding import FormEncoder
-from acculturate.model.forward import PATHS, Forward, Path, does_not_fit
+from acculturate.model.forward import PATHS, Forward, Path, array_of, does_not_fit
 from acculturate.model.gradient import backward
 from acculturate.model.layers import counting_layers, steered
 from acculturate.model.plan import Plan, Planner, Steps
@@ -104,7 +104,7 @@ class PopulationEvaluator:
     def prefix_of(self, prompts: Prompts, leading: Sequence[int]) -> Prefixes:
         """See `PrefixedModel.prefix_of`."""
         self._verification.cover(len(leading) + prompts.shape[1])
-        return _array(self._forward.prefix_of(self._population(prompts), leading))
+        return array_of(self._forward.prefix_of(self._population(prompts), leading))
 
     def decoder(self, rows: int) -> Decoder:
         """Return what writes texts with the model; see `verify`."""
@@ -116,9 +116,10 @@ class PopulationEvaluator:
         """See `AnswerModel.ask`."""
         if self._on_cpu and len(query.forms) > _FORMS_IN_CACHE:
             return self._ask_by_frame(prompts, query)
+        if prompts is not None:
+            _refuse_steering(query)
         population = self._population(prompts)
-        plan = self._plan(replace(query, steering=None), population.shape[1])
-        reference = self._reference(query, plan)
+        plan, reference = self._prepare(replace(query, steering=None), population.shape[1])
         outcomes: list[Sequence[torch.Tensor]] = []
         tokens = len(plan.layout.tokens)
         chunk_size, start = max(1, self._rows // tokens), 0
@@ -180,9 +181,9 @@ class PopulationEvaluator:
     @torch.no_grad()
     def ask_with_gradient(self, prompts: Prompts, query: Query) -> tuple[Answers, Backward]:
         """See `DifferentiableModel.ask_with_gradient`."""
+        _refuse_steering(query)
         population = self._population(prompts).requires_grad_()
-        plan = self._plan(query, population.shape[1])
-        reference = self._reference(query, plan)
+        plan, reference = self._prepare(query, population.shape[1])
         try:
             with torch.enable_grad():
                 outcome = self._outcome(plan, population, reference, query.valid_mass)
@@ -206,7 +207,7 @@ class PopulationEvaluator:
             plan = self._planner.pack((), (encoded,), placement, population.shape[1])
             reference = self._compute_reference(self._planner.pack((), (encoded,), placement, 0))
             by_token = self._read(plan, self._states(plan, population), reference)
-            readings.append(TextReading(*(_array(part[0]) for part in by_token)))
+            readings.append(TextReading(*(array_of(part[0]) for part in by_token)))
             advance(1)
         return tuple(readings)
 
@@ -265,6 +266,12 @@ class PopulationEvaluator:
         follows = self._forward.vocabulary.logit_of_each(states, plan.following)
         return negative_entropy - expected + whole, whole - follows
 
+    def _prepare(self, query: Query, virtual_tokens: int) -> tuple[Plan, _Reference | None]:
+        """Return the plan of a query, and the reference of its texts."""
+        reference = self._reference(query, self._plan(query, virtual_tokens))
+        # A longer reference can lead to another path through the model, for which plans are made anew.
+        return self._plan(query, virtual_tokens), reference
+
     def _reference(self, query: Query, plan: Plan) -> _Reference | None:
         """Return the reference of a query's texts, of which the last two are kept.
 
@@ -291,15 +298,19 @@ class PopulationEvaluator:
         return probabilities, torch.linalg.vecdot(probabilities, logged)
 
 
-def _array(tensor: torch.Tensor) -> np.ndarray:
-    # float64 begins in numpy: not every device has it.
-    return tensor.detach().float().cpu().numpy().astype(np.float64)
+def _refuse_steering(query: Query) -> None:
+    """Refuse to steer a model under soft prompts, whose gradients and shared beginnings would not feel it."""
+    if query.steering is not None:
+        raise UsageError(
+            "a model is not steered under soft prompts", "Ask with the prompts or with the vector."
+        )
 
 
 def _answers(plan: Plan, query: Query, outcomes: Sequence[Sequence[torch.Tensor]]) -> Answers:
     """Join the outcomes of chunks of candidates; what was not asked for is None."""
     probabilities, mass, divergence, perplexity = (
-        np.concatenate([_array(part) for part in column]) for column in zip(*outcomes, strict=True)
+        np.concatenate([array_of(part) for part in column])
+        for column in zip(*outcomes, strict=True)
     )
     return Answers(
         forms=tuple(query.forms),

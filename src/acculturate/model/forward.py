@@ -227,6 +227,24 @@ class Forward:
         return torch.cat(logits, dim=1)[:, order]
 
 
+def count_positions(network: Any) -> int | None:
+    """Return the number of tokens that a model has positions for, all of which turn alike, if it says so."""
+    config: Any = network.config.get_text_config()
+    rope: dict[str, Any] = getattr(config, "rope_parameters", None) or {}
+    positions = getattr(config, "max_position_embeddings", None)
+    if rope.get("rope_type") == "longrope":
+        # Beyond its original length a pass of this kind turns all positions otherwise, also those of before.
+        positions = rope.get("original_max_position_embeddings")
+        positions = positions or getattr(config, "original_max_position_embeddings", None)
+    return positions if positions and positions > 0 else None  # XLNet says -1
+
+
+def array_of(tensor: torch.Tensor) -> np.ndarray:
+    """Return a tensor's numbers, float64."""
+    # float64 begins in numpy: not every device has it.
+    return tensor.detach().float().cpu().numpy().astype(np.float64)
+
+
 def tile_size(device: torch.device) -> int:
     """Return the tokens a tile of attention holds at most: on a GPU few calls count for more."""
     return _TILE_ON_CPU if device.type == "cpu" else _TILE_ON_GPU

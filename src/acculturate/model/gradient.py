@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedModel
 
 from acculturate.model.answers import Cotangent
-from acculturate.model.forward import does_not_fit
+from acculturate.model.forward import array_of, does_not_fit
 from acculturate.model.soft_prompt import Prompts
 from acculturate.model.tree_attention import attending_over_trees
 
@@ -43,4 +43,4 @@ def backward(
             (gradient,) = torch.autograd.grad(total, prompts)
     except torch.OutOfMemoryError as error:
         raise does_not_fit() from error
-    return gradient.float().cpu().numpy().astype(np.float64)
+    return array_of(gradient)

@@ -168,8 +168,7 @@ class LanguageModel:
         """See `AnswerModel.ask`.
 
         Raises:
-            UsageError: The prompts are of another width than the model's, or the placement needs a
-                beginning-of-sequence token that the model does not have.
+            UsageError: The prompts are of another width than the model's.
             FailureError: This kind of model cannot be run our way (found out at the first call).
         """
         self._check(prompts, query.placement)
@@ -216,6 +215,7 @@ class LanguageModel:
         self, text: str, prompt: SoftPrompt | None = None, *, max_tokens: int = 40
     ) -> str:
         """See `AnswerModel.continue_text`."""
+        self._check_soft(prompt)
         return self._writer.continue_text(text, prompt, max_tokens)
 
     def generate_answers(

@@ -23,7 +23,7 @@ from transformers import PreTrainedModel
 from acculturate.errors import FailureError
 from acculturate.formatting import first_line
 from acculturate.model.encoding import FormEncoder
-from acculturate.model.forward import PATHS, Forward, does_not_fit
+from acculturate.model.forward import PATHS, Forward, count_positions, does_not_fit
 from acculturate.model.layers import in_float32
 from acculturate.model.probe import READ, SHORTEST, Probe
 from acculturate.progress import task
@@ -82,8 +82,7 @@ class Verification:
         """
         if longest <= self._covered:
             return
-        config: Any = self._network.config.get_text_config()
-        positions = getattr(config, "max_position_embeddings", None) or _USUAL
+        positions = count_positions(self._network) or _USUAL
         wanted = max(longest + _MARGIN, self._covered * 5 // 4, _USUAL)
         length = max(longest, min(wanted, positions), SHORTEST)
         try:
@@ -91,7 +90,7 @@ class Verification:
                 self._find_path(length)
         except torch.OutOfMemoryError as error:
             raise does_not_fit(length) from error
-        except _CannotRun as error:
+        except FailureError as error:
             if longest <= positions:
                 raise
             raise FailureError(

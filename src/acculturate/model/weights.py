@@ -44,4 +44,4 @@ def model_hash(network: Any) -> str:
 
 
 def _bytes(tensor: torch.Tensor) -> Any:
-    return tensor.cpu().contiguous().view(torch.uint8).numpy()
+    return tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy()

@@ -14,6 +14,9 @@ from jaxtyping import Float, Int
 
 from acculturate.search.fitness import Fitness, Mask, Values, Vectors
 
+LARGEST_FRONTIER = 100
+"""Largest number of candidates on a frontier."""
+
 
 @final
 @dataclass(frozen=True)
@@ -27,13 +30,12 @@ class Frontier:
     def __len__(self) -> int:
         return len(self.objective)
 
-    def extended(self, vectors: Vectors, fitness: Fitness, largest: int) -> Frontier:
-        """Return this frontier with other candidates, thinned out where it is longer than `largest`.
+    def extended(self, vectors: Vectors, fitness: Fitness) -> Frontier:
+        """Return this frontier with other candidates, thinned out past `LARGEST_FRONTIER`; the ends stay.
 
         Args:
             vectors: The others; they may be infeasible or broken.
             fitness: Of the others, with a second objective.
-            largest: How many are kept; first and last always are, for 2 or more.
         """
         new = np.flatnonzero(fitness.feasible)
         objective = np.concatenate([self.objective, fitness.objective[new]])
@@ -41,7 +43,7 @@ class Frontier:
         places = np.lexsort((secondary, objective))
         cheapest = np.minimum.accumulate(np.concatenate([[np.inf], secondary[places]]))[:-1]
         places = places[secondary[places] < cheapest]
-        places = places[_thinned(np.column_stack([objective, secondary])[places], largest)]
+        places = places[_thinned(np.column_stack([objective, secondary])[places], LARGEST_FRONTIER)]
         joined = np.concatenate([self.vectors, vectors[new]])[places]
         return Frontier(joined, objective[places], secondary[places])
 

@@ -13,14 +13,17 @@ from typing import final
 import numpy as np
 
 from acculturate.search.differential_evolution import LARGEST_F, SMALLEST_F
-from acculturate.search.dominance import Frontier, secondary_of, survivors, weakly_dominates
+from acculturate.search.dominance import (
+    LARGEST_FRONTIER,
+    Frontier,
+    secondary_of,
+    survivors,
+    weakly_dominates,
+)
 from acculturate.search.fitness import Fitness, Vectors
 from acculturate.search.optimizer import Optimizer
 from acculturate.search.settings import BOUNDS, Bounds, within
 from acculturate.search.variation import POPULATION, Parents, cross, draw_others
-
-LARGEST_FRONTIER = 100
-"""Largest number of candidates that `GDE3.frontier` keeps."""
 
 
 @final
@@ -93,7 +96,7 @@ class GDE3(Optimizer):
     def _initialise(self, population: Vectors, fitness: Fitness) -> None:
         fitness = _sound(fitness)
         none = Frontier(population[:0], np.empty(0), np.empty(0))
-        frontier = none.extended(population, fitness, LARGEST_FRONTIER)
+        frontier = none.extended(population, fitness)
         self._state = GDE3State(Parents(population, fitness), frontier)
 
     def _sample(self) -> Vectors:
@@ -112,7 +115,7 @@ class GDE3(Optimizer):
             parents.fitness = parents.fitness.joined(fitness.take(besides))
             parents.keep(survivors(parents.fitness, self.population))
         frontier = self._state.frontier
-        self._state.frontier = frontier.extended(candidates, fitness, LARGEST_FRONTIER)
+        self._state.frontier = frontier.extended(candidates, fitness)
 
 
 def _sound(fitness: Fitness) -> Fitness:

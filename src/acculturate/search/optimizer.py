@@ -126,9 +126,9 @@ class Optimizer(ABC):
             unit: Size of an entry's steps where the vectors do not differ.
 
         Raises:
-            UsageError: The population is not within the bounds, or the algorithm cannot begin with it.
-            ValueError: The population has another shape or dtype, or is not finite.
-            RuntimeError: The search was started before.
+            UsageError: The population is not finite or not within the bounds, the algorithm cannot begin with
+                it, or the search was started before.
+            ValueError: The population has another shape or dtype.
         """
         self._check_not_started()
         size = self.population_size
@@ -137,7 +137,10 @@ class Optimizer(ABC):
         if population.dtype.type not in (np.float32, np.float64):
             raise ValueError(f"the population must be float32 or float64, not {population.dtype}")
         if not np.isfinite(population).all():
-            raise ValueError("the first population has entries that are not finite")
+            raise UsageError(
+                "the first population has entries that are not finite",
+                hint="Start from a narrower population: a smaller --init-scale.",
+            )
         self._check_first(population)
         self._stream, self._unit = rng, unit
         self._pending = np.array(population, order="C")
@@ -207,9 +210,8 @@ class Optimizer(ABC):
         Its budget may be another one: what is planned with it goes on by the new one from where it is.
 
         Raises:
-            UsageError: The state is another optimiser's, or of other settings.
+            UsageError: The state is another optimiser's or of other settings, or the search was started before.
             FailureError: The state is damaged.
-            RuntimeError: The search was started before.
         """
         self._check_not_started()
         lengths: dict[str, int] = {}
@@ -268,7 +270,7 @@ class Optimizer(ABC):
 
     def _check_not_started(self) -> None:
         if self._stream is not None:
-            raise RuntimeError("a search is started once; make a new optimiser")
+            raise UsageError("a search is started once", hint="Make a new optimiser.")
 
     def _identity(self) -> str:
         return json.dumps({"name": self.name, **self.settings()}, sort_keys=True)

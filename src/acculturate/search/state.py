@@ -54,6 +54,18 @@ def dump(record: object, prefix: str = "") -> State:
     return state
 
 
+def with_prefix(state: Mapping[str, np.ndarray], prefix: str) -> State:
+    """Return a state under longer names, to be kept beside others."""
+    return {prefix + name: value for name, value in state.items()}
+
+
+def under_prefix(state: Mapping[str, np.ndarray], prefix: str) -> State:
+    """Return the part of a state that `with_prefix` named."""
+    return {
+        name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)
+    }
+
+
 def load(
     kind: type[Record],
     state: Mapping[str, np.ndarray],

@@ -29,14 +29,17 @@ class Losses:
     """The losses of answers to some forms.
 
     Attributes:
-        forms: The forms.
         of_means: Loss of the mean scores over the forms.
         minimised: Loss that the search minimises.
     """
 
-    forms: tuple[Form, ...]
     of_means: ScoreLoss
     minimised: ScoreLoss
+
+    @property
+    def forms(self) -> tuple[Form, ...]:
+        """The forms."""
+        return self.minimised.forms
 
 
 class Aim:
@@ -68,14 +71,14 @@ class Aim:
         everything = (np.arange(len(forms)),)
         if goal == "scores":
             loss = ScoreLoss(scoring, forms, everything, self._task.scores[None])
-            return Losses(forms, loss, loss)
+            return Losses(loss, loss)
         untouched = self._untouched(ask_untouched(self._model, forms, pool or self._task.forms))
 
         def loss_of(parts: Sequence[np.ndarray]) -> ScoreLoss:
             own = [scoring.scores_of(untouched[None, p], [forms[i] for i in p])[0] for p in parts]
             return ScoreLoss(scoring, forms, parts, np.array(own) + self.shift)
 
-        return Losses(forms, loss_of(everything), loss_of(_PARTS[goal](forms)))
+        return Losses(loss_of(everything), loss_of(_PARTS[goal](forms)))
 
     @cached_property
     def shift(self) -> Float[np.ndarray, " dimension"]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
 Column = Float[np.ndarray, " candidate"]
-
-_BARRIER = 100.0
-"""Points of loss per nat or whole share past a limit, for a search by gradients. Feasible first is an
-order, which has no gradient; this one leads back within the limits."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +18,22 @@ class Constraints:
         max_divergence: Limit on the divergence [nats per token], or None.
         min_valid_mass: Least mean share of the next-token probability that the options take, or None.
         divergence_weight: Weight of the divergence [points of loss per nat].
+        barrier: Slope past a limit, for a search by gradients [points of loss per nat or whole share].
+            Feasible first is an order, which has no gradient; this one leads back within the limits.
     """
 
     max_divergence: float | None = None
     min_valid_mass: float | None = None
     divergence_weight: float = 0.0
+    barrier: float = 100.0
+
+    def times(self, factor: float) -> Constraints:
+        """Return the same limits, with all that is added to the loss multiplied."""
+        return replace(
+            self,
+            divergence_weight=factor * self.divergence_weight,
+            barrier=factor * self.barrier,
+        )
 
     @property
     def reads_guard(self) -> bool:
@@ -57,7 +64,7 @@ class Constraints:
         """Return the derivatives of the descended quantity in divergence and in valid mass."""
         in_divergence, in_mass = self.divergence_weight, 0.0
         if self.max_divergence is not None and divergence is not None:
-            in_divergence += _BARRIER * (divergence > self.max_divergence)
+            in_divergence += self.barrier * (divergence > self.max_divergence)
         if self.min_valid_mass is not None and mass is not None:
-            in_mass -= _BARRIER * (mass < self.min_valid_mass)
+            in_mass -= self.barrier * (mass < self.min_valid_mass)
         return in_divergence, in_mass

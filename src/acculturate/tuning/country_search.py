@@ -15,6 +15,7 @@ from enum import Enum
 import numpy as np
 from jaxtyping import Float
 
+from acculturate.errors import UsageError
 from acculturate.model.answers import Answering, AnswerModel
 from acculturate.model.prompt_checks import identify, width_of
 from acculturate.model.soft_prompt import Prompt, Prompts, SoftPrompt
@@ -31,6 +32,9 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 _COMPARED_LEADERS = 2
 """Leaders of the last generations that are compared in the end, where forms are sampled."""
+
+_SAME_START = 0.01
+"""Distance of two prompts, as a share of their length, that another device's rounding can make."""
 
 
 class StopReason(Enum):
@@ -169,6 +173,23 @@ class CountrySearch:
         lengths = {"token": self._settings.token_count, "hidden": width}
         lengths["dimension"] = len(self._task.scores)
         self.state, self.history = LoopState.load(arrays, lengths), history
+
+    def check_start(self, prompts: Prompts) -> None:
+        """Check that a restored search began with one of these prompts, those that it would begin with now.
+
+        Raises:
+            UsageError: It did not: what it starts from has changed.
+        """
+        start, settings = self.state.start, self._settings
+        assert start is not None
+        nearest = np.linalg.norm(prompts - start, axis=(1, 2)).min()
+        if not nearest <= _SAME_START * np.linalg.norm(start):
+            source = settings.init_run or settings.shared_directory
+            raise UsageError(
+                "the first prompts are not those that the run began with"
+                + (f": {source} has changed since" if source else ""),
+                "Go on with the files and the version of acculturate that began it, or use another --out.",
+            )
 
     def best(self) -> SoftPrompt:
         """Return the best candidate so far; where forms are sampled, the last generation's."""

@@ -8,10 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import numpy as np
+
 from acculturate.model.answers import Answering, AnswerModel
 from acculturate.progress import current_task, skip
 from acculturate.runs import RunDirectory
-from acculturate.search import Fitness, Optimizer
+from acculturate.search import Fitness, Full, Optimizer
+from acculturate.search.state import under_prefix, with_prefix
 from acculturate.tuning.country_search import CountrySearch, Progress, StopReason
 from acculturate.tuning.start import start_search
 from acculturate.tuning.task import Task
@@ -30,6 +33,10 @@ class TuningLoop:
     Attributes:
         search: What is known of the candidates.
         space: From the optimiser's vectors to soft prompts.
+
+    Raises:
+        UsageError: The start does not fit, or is not the one that a run to go on with began with.
+        FailureError: The saved state is damaged.
     """
 
     def __init__(
@@ -43,18 +50,18 @@ class TuningLoop:
         self._optimizer, self._directory = optimizer, directory
         self.search = search = CountrySearch(model, task, optimizer, measured)
         size, stream = optimizer.population_size, search.stream(0)
-        self.space, first = start_search(model, task, size, stream, measured)
+        with np.errstate(over="ignore"):  # the optimiser refuses what is not finite
+            self.space, first = start_search(model, task, size, stream, measured)
         saved = directory.read_state()
         if saved is None:
             optimizer.start(first, search.stream(1), unit=self.space.unit)
         else:
             arrays, history = saved
-            of_search = {
-                k.removeprefix("search_"): v for k, v in arrays.items() if k[:7] == "search_"
-            }
             with directory.naming_state():
                 search.restore(arrays, history)
-                optimizer.restore(of_search)
+                optimizer.restore(under_prefix(arrays, "search_"))
+            if not isinstance(self.space, Full):  # which is the same wherever a search begins
+                search.check_start(self.space.prompts(first))
 
     def run(self, on_generation: Callable[[Progress], None]) -> StopReason:
         """Run generations until there is a reason to stop."""
@@ -85,8 +92,7 @@ class TuningLoop:
         self._optimizer.tell(fitness)
         searching += time.monotonic() - evaluated
         search.take(prompts, evaluation, fitness, parents, began=began, searching=searching)
-        of_search = {f"search_{k}": v for k, v in self._optimizer.state().items()}
-        state = search.state.dump() | of_search
+        state = search.state.dump() | with_prefix(self._optimizer.state(), "search_")
         self._directory.write_generation(search.history, search.best(), state)
 
     def _report(self, on_generation: Callable[[Progress], None]) -> None:

@@ -32,7 +32,7 @@ class ScoreLoss:
     """
 
     scoring: Scoring
-    forms: Sequence[Form]
+    forms: tuple[Form, ...]
     parts: Sequence[Members]
     goals: Float[np.ndarray, "part dimension"]
 

@@ -38,6 +38,7 @@ from acculturate.runs import (
     read_history,
 )
 from acculturate.search import COST_OF_A_GRADIENT, Adam, Fitness, SharedPrompt, Together
+from acculturate.search.state import under_prefix, with_prefix
 from acculturate.survey.countries import Country, CountryTable, default_table
 from acculturate.survey.instrument import Instrument
 from acculturate.tuning.content import check_content
@@ -170,11 +171,11 @@ class TogetherLoop:
     ) -> None:
         self._model, self._optimizer = model, optimizer
         self._shared, self._directories = shared, directories
-        self._measured = [RememberingModel(model, d.path / ANSWERS) for d in directories]
         self._tasks = tasks = [
-            replace(task, lessons=open_lessons(directory, model, measured, task))
-            for directory, measured, task in zip(directories, self._measured, tasks, strict=True)
+            replace(task, lessons=open_lessons(directory, model, task))
+            for directory, task in zip(directories, tasks, strict=True)
         ]
+        self._measured = [RememberingModel(model, d.path / ANSWERS) for d in directories]
         self._searches = [
             CountrySearch(model, task, optimizer, measured)
             for task, measured in zip(tasks, self._measured, strict=True)
@@ -187,6 +188,7 @@ class TogetherLoop:
         if (shared.path / STATE).is_file():
             with shared.naming_state():
                 self._restore(shared.read_arrays())
+            first.check_start(start[None])
         else:
             optimizer.start(np.zeros((1, self._space.width)), first.stream(1))
 
@@ -255,26 +257,22 @@ class TogetherLoop:
 
     def _write(self, parts: SharedPrompt) -> None:
         """Write each country's files and what is shared; the state that makes it true last."""
-        arrays = {f"search_{name}": value for name, value in self._optimizer.state().items()}
+        arrays = with_prefix(self._optimizer.state(), "search_")
         for number, (search, directory) in enumerate(
             zip(self._searches, self._directories, strict=True)
         ):
             history = directory.write_result(search.history, search.best()).encode()
             state = search.state.dump() | {"history": np.frombuffer(history, np.uint8)}
-            arrays |= {f"{number}_{name}": value for name, value in state.items()}
+            arrays |= with_prefix(state, f"{number}_")
         self._prompt(parts).save(self._shared.path / MULTITASK)
         self._shared.write_state(arrays)
 
     def _restore(self, arrays: dict[str, np.ndarray]) -> None:
-        groups: dict[str, dict[str, np.ndarray]] = {}
-        for name, value in arrays.items():
-            group, _, key = name.partition("_")
-            groups.setdefault(group, {})[key] = value
-        self._optimizer.restore(groups["search"])
+        self._optimizer.restore(under_prefix(arrays, "search_"))
         for number, (search, directory) in enumerate(
             zip(self._searches, self._directories, strict=True)
         ):
-            state = groups[str(number)]
+            state = under_prefix(arrays, f"{number}_")
             lines = state.pop("history").tobytes().decode().splitlines()
             search.restore(state, read_history(lines, self._shared.path / STATE))
             if not directory.finished:  # whatever it holds is beyond the state, or was lost

@@ -69,6 +69,8 @@ class Objective:
             on the guard texts, which are else read where a limit needs them; "gradient".
         measured: The same model, which remembers untouched answers and what the result table asks; `model`
             if None.
+        questionnaires: Number of those in whose mean objective this one stands. What it says of text counts
+            so many times.
 
     Attributes:
         aim: What the answers have to become.
@@ -83,12 +85,14 @@ class Objective:
         task: Task,
         requires: Collection[str] = (),
         measured: Answering | None = None,
+        questionnaires: int = 1,
     ) -> None:
         if any(form.split != "tuning" for form in (*task.forms, *task.measured)):
             raise ValueError("the objective never sees a held-out form")
         self._model, self._task, self._requires = model, task, requires
         self._measured = measured or model
-        self._constraints = task.settings.constraints
+        self._constraints = task.settings.constraints.times(questionnaires)
+        self._distillation = questionnaires * (task.settings.distillation or 0.0)
         self._sample = task.settings.sample_size(task.scoring.instrument)
         reads_guard = "secondary" in requires or self._constraints.reads_guard
         self._texts = task.guard.fixed if reads_guard else ()
@@ -174,7 +178,7 @@ class Objective:
     def _learn(self, prompt: Prompts, lesson: Query) -> tuple[float, Prompts]:
         """Return the weighted divergence of one candidate from the teacher, and its gradient."""
         assert isinstance(self._model, DifferentiableModel)
-        weight = self._task.settings.distillation or 0.0
+        weight = self._distillation
         answers, backward = ask_with_gradient(self._model, prompt, lesson)
         assert answers.divergence is not None
         cotangent = Cotangent(answers.probabilities * 0, divergence=np.array([weight]))

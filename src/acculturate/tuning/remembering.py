@@ -81,8 +81,8 @@ class RememberingModel:
         )
         values: dict[str, Any] = {k: v if v.ndim else v.item() for k, v in kept.items()}
         answers = Answers(forms=tuple(query.forms), **values)
-        if prompt is None and query.forms:
-            keep_untouched(self._model, answers)
+        if prompt is None and query.forms and not query.texts and not query.valid_mass:
+            keep_untouched(self._model, answers, of_pool=True)
         return answers
 
     def _once(self, size: int, asked: list[object], answer: Callable[[], Arrays]) -> Arrays:

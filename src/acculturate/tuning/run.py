@@ -122,8 +122,8 @@ def _run(
     """Run the generations, measure the result and write it down."""
     population = optimizer.population_size
     start_cost = population * optimizer.evaluations_per_candidate
+    task = replace(task, lessons=open_lessons(directory, model, task))
     remembering = RememberingModel(model, directory.path / ANSWERS)
-    task = replace(task, lessons=open_lessons(directory, model, remembering, task))
     loop = TuningLoop(model, task, optimizer, directory, remembering)
     check_content(remembering, task, directory)
     search = task.settings.budget * loop.search.size

@@ -30,7 +30,8 @@ def check_settings(settings: Settings, optimizer: Optimizer) -> None:
     Raises:
         UsageError: They do not; the message names those that do not.
     """
-    kind = read_name(settings.space or "")[0]
+    assert settings.space is not None
+    kind = read_name(settings.space)[0]
     of_real_tokens = kind == "mixture"
     first = optimizer.population_size * optimizer.evaluations_per_candidate
     if settings.budget < first:

@@ -31,16 +31,11 @@ def make_objective(
     if not task.others:
         return Objective(model, task, requires, measured)
     count = 1 + len(task.others)
-    # The mean over questionnaires divides what the first one says of text, too.
-    weights = {
-        name: count * (getattr(task.settings, name) or 0.0)
-        for name in ("divergence_weight", "distillation")
-    }
-    own = replace(task, settings=replace(task.settings, **weights))
     gradient = {"gradient"} & set(requires)
     others = [Objective(model, other, gradient, measured) for other in task.others]
-    objectives = [Objective(model, own, requires, measured), *others]
-    tasks = own, *task.others
+    # The mean over questionnaires divides what the first one says of text, too.
+    objectives = [Objective(model, task, requires, measured, count), *others]
+    tasks = task, *task.others
     units = [_unit(part.aim, each) for part, each in zip(objectives, tasks, strict=True)]
     return SeveralObjectives(objectives, [units[0] / (unit * count) for unit in units])
 

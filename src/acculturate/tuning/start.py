@@ -83,11 +83,13 @@ def _prefix_around(
     """Return the space of prefixes around the keys and values that the first soft prompt has.
 
     An entry's unit is its spread over the virtual tokens: keys and values differ in size from layer to layer,
-    and from entry to entry.
+    and from entry to entry. Of a single token it is the spread of all entries.
     """
     assert isinstance(model, PrefixedModel)
     prefixes = model.prefix_of(prompts)
     spread = prefixes[0].std(axis=0)
+    if not spread.any():
+        spread[:] = prefixes[0].std() or 1.0
     space = Scaled(prefixes[0], np.maximum(spread, _LEAST_SPREAD * spread.mean()))
     return space, space.vectors(prefixes)
 

@@ -11,9 +11,9 @@ from itertools import product
 import numpy as np
 
 from acculturate import progress
-from acculturate.errors import UsageError
 from acculturate.metrics.treatments import ask_state
-from acculturate.model.answers import Answering, SteerableModel
+from acculturate.model.answers import Answering
+from acculturate.model.asking import steerable
 from acculturate.model.steering import SteeringVector
 from acculturate.survey.context import Line
 from acculturate.survey.scoring import item_values
@@ -38,8 +38,7 @@ def find_steering(model: Answering, task: Task) -> SteeringVector:
     Raises:
         UsageError: The model's states cannot be had.
     """
-    if not isinstance(model, SteerableModel):
-        raise UsageError(f"{model.name} has no states that can be steered")
+    model = steerable(model)
     words = Line(values_text(task.target, task.scoring.instrument), told=True)
     forms = tuple({form.item: form for form in task.measured}.values())
     losses = Aim(model, replace(task, forms=task.measured)).losses(task.measured)

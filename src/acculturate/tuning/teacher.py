@@ -21,10 +21,11 @@ from acculturate.metrics.questions import EVERYDAY, load_questions
 from acculturate.model.answers import Answering, AnswerModel, ProseModel
 from acculturate.model.asking import one_each
 from acculturate.record_files import finite, read_record
-from acculturate.runs import TEACHER, Lessons, RunDirectory
+from acculturate.runs import ANSWERS, TEACHER, Lessons, RunDirectory
 from acculturate.survey.context import Context, Line
 from acculturate.survey.forms import Form
 from acculturate.tuning.baselines import values_text
+from acculturate.tuning.remembering import RememberingModel
 from acculturate.tuning.summary import measure_forms
 from acculturate.tuning.task import Task
 from acculturate.tuning.treatments import make_demonstrations
@@ -45,15 +46,12 @@ class _Both:
         return self.first.before(self.second.before(forms))
 
 
-def open_lessons(
-    directory: RunDirectory, model: AnswerModel, remembering: Answering, task: Task
-) -> Lessons | None:
+def open_lessons(directory: RunDirectory, model: AnswerModel, task: Task) -> Lessons | None:
     """Return what a run learns from its teacher, and warn of what the teacher does not move.
 
     Args:
-        directory: Keeps the record.
+        directory: Keeps the record, and the untouched answers for the result table.
         model: Writes and answers.
-        remembering: The same model; has the untouched answers for the result table.
         task: Its setting `distillation` asks for a teacher; its forms are asked.
 
     Raises:
@@ -63,6 +61,8 @@ def open_lessons(
         return None
     file = directory.path / TEACHER
     if not file.is_file():
+        # One of its own: a resumed run, which has its lessons, starts the result table with nothing kept, too.
+        remembering = RememberingModel(model, directory.path / ANSWERS)
         directory.write_record(TEACHER, _teach(model, remembering, task))
     lessons = read_record(Lessons, file)
     if lessons.warning:
