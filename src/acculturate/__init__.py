@@ -1,4 +1,4 @@
-"""Measure how a language model answers surveys of values, and move that without touching a weight.
+"""Measure how a language model answers surveys of values; move its answers without touching a weight.
 
 The public names are in `__init__.pyi`. Importing the package imports no torch: a name is loaded when it is
 first used.

@@ -65,7 +65,7 @@ def root(
         bool, typer.Option("--version", help="Print the versions that matter.")
     ] = False,
 ) -> None:
-    """Measure how a language model answers surveys of values, and move that without touching a weight."""
+    """Measure how a language model answers surveys of values; move its answers without touching a weight."""
     if version:
         known = installed_versions().items()
         print(*(f"{name} {found}" for name, found in known if found), sep="\n")
