@@ -16,7 +16,7 @@ help: ## What there is to make
 demo: $(READY) ## Tune the embedded model towards China and write a report
 	@rm -rf runs/demo
 	@$(BIN)/acculturate tune --model embedded --country China --budget 120 --tokens 32 --divergence-weight 10 \
-		--forms 48 --sample --seed 0 --out runs/demo
+		--forms 48 --sample --step 0.2 --seed 0 --out runs/demo
 	@printf 'report: ' && $(BIN)/acculturate report runs/demo
 
 test: $(READY) ## The tests that a change needs, in a few minutes
