@@ -119,20 +119,30 @@ def tiny_network(name: str, **changes: Any) -> Any:
         name: A key of `ARCHITECTURES`.
         changes: Attributes of the configuration to set after the weights are drawn for the original.
     """
-    config = ARCHITECTURES[name](
-        vocab_size=len(tiny_tokenizer()),
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=256,
-        bos_token_id=0,
-        eos_token_id=1,
-        pad_token_id=2,
-    )
+    config = ARCHITECTURES[name](**common_sizes())
     for key, value in changes.items():
         setattr(config, key, value)
+    return random_network(config)
+
+
+def common_sizes() -> dict[str, Any]:
+    """What the configurations of all tiny models share."""
+    return {
+        "vocab_size": len(tiny_tokenizer()),
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 256,
+        "bos_token_id": 0,
+        "eos_token_id": 1,
+        "pad_token_id": 2,
+    }
+
+
+def random_network(config: Any) -> Any:
+    """A model of a configuration, float32; the same weights every time."""
     network = transformers.AutoModelForCausalLM.from_config(config).float()
     draw_weights(network)
     return network

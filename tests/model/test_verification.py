@@ -24,7 +24,13 @@ from acculturate.model.probe import SHORTEST, Probe
 from acculturate.model.tree_attention import TreeLayout
 from acculturate.model.vocabulary import Vocabulary
 from acculturate.survey import Form
-from tiny_models import ARCHITECTURES, draw_weights, tiny_network, tiny_tokenizer
+from tiny_models import (
+    ARCHITECTURES,
+    common_sizes,
+    random_network,
+    tiny_network,
+    tiny_tokenizer,
+)
 
 precisions = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 
@@ -218,21 +224,12 @@ def test_a_sequence_longer_than_the_model_is_said(toy_forms: tuple[Form, ...]) -
 def test_so_is_one_longer_than_all_positions_turn_alike() -> None:
     """Past its original length the model turns all of them otherwise, also those of before."""
     factors = {"short_factor": [1.0] * 4, "long_factor": [1.0, 2.0, 4.0, 8.0]}
+    positions = {"max_position_embeddings": 1024, "original_max_position_embeddings": 100}
     config = transformers.Phi3Config(
-        vocab_size=len(tiny_tokenizer()),
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=1024,
-        original_max_position_embeddings=100,
+        **common_sizes() | positions,
         rope_parameters={"rope_type": "longrope", "rope_theta": 1e4, **factors},
-        pad_token_id=2,
     )
-    network = transformers.AutoModelForCausalLM.from_config(config).float()
-    draw_weights(network)
-    model = model_of("phi3", torch.float32, network)
+    model = model_of("phi3", torch.float32, random_network(config))
     (fitting,) = model.read_texts(["a b c d " * 15])
     assert model.path == "merged" and 85 < len(fitting.surprise) < 100
     with pytest.raises(FailureError, match="reads 100 tokens at most"):
@@ -242,23 +239,15 @@ def test_so_is_one_longer_than_all_positions_turn_alike() -> None:
 @pytest.mark.filterwarnings("ignore:.*one by one")
 def test_a_plan_is_made_anew_where_its_reference_leads_to_another_path() -> None:
     config = transformers.Llama4TextConfig(
-        vocab_size=len(tiny_tokenizer()),
-        hidden_size=32,
-        intermediate_size=48,
+        **common_sizes(),
         intermediate_size_mlp=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
         head_dim=8,
         num_local_experts=2,
         moe_layers=[],
         attention_chunk_size=100,
         no_rope_layers=[1, 0],
-        pad_token_id=2,
     )
-    network = transformers.Llama4ForCausalLM(config).float()
-    draw_weights(network)
-    model = model_of("llama4", torch.float32, network)
+    model = model_of("llama4", torch.float32, random_network(config))
     prompts = np.random.default_rng(0).normal(size=(1, 2, 32)).astype(np.float32)
     asked = Exchange("Do you like to be alone?", " Often, among many people")
     told = asked._replace(question="A page of a diary asks for one number. " * 12 + asked.question)

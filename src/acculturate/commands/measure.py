@@ -60,11 +60,12 @@ def measure(
         max_requests: Requests to an endpoint at most; what was answered is kept.
         max_tokens: Tokens of these requests and their answers at most.
     """
-    from acculturate.reporting.profile_files import check_profile_folder
     from acculturate.runs import load_prompt, read_config
     from acculturate.survey.selection import choose_forms
 
     if out is not None:
+        from acculturate.reporting.profile_files import check_profile_folder
+
         check_profile_folder(out)
     scoring, countries, target = load_scored(instrument, table, country, settings)
     survey = scoring.instrument

@@ -34,7 +34,7 @@ from acculturate.model.remote.replies import (
     prompt_tokens,
     written_tokens,
 )
-from acculturate.model.remote.transport import RequestRefusedError, Transport
+from acculturate.model.remote.transport import RequestFailedError, RequestRefusedError, Transport
 
 _FAULTS = 2
 _TOPS = (100, 20, 5)
@@ -225,5 +225,5 @@ class _Probe:
             return bool(self.transport.post(path, body, read, faults=_FAULTS))
         except (RequestRefusedError, UnreadableError) as error:
             self.refusal = str(error)
-            self.failed |= isinstance(error, RequestRefusedError) and error.is_fault
+            self.failed |= isinstance(error, RequestFailedError)
             return False

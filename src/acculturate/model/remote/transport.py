@@ -50,13 +50,11 @@ _KEPT = "What was answered is kept: the same command, a search with --resume, go
 
 
 class RequestRefusedError(FailureError):
-    """A request that the endpoint does not serve.
+    """A request that the endpoint does not serve."""
 
-    Attributes:
-        is_fault: Whether it did not say so, but failed each time.
-    """
 
-    is_fault = False
+class RequestFailedError(RequestRefusedError):
+    """A request at which the endpoint failed each time, which may pass."""
 
 
 class _BusyError(Exception):
@@ -262,9 +260,7 @@ class Transport:
             except _BusyError as error:
                 reason, asked = str(error), error.wait
                 if error.is_fault and attempt == faults:
-                    refusal = RequestRefusedError(f"{self._shown} {reason}")
-                    refusal.is_fault = True
-                    raise refusal from error
+                    raise RequestFailedError(f"{self._shown} {reason}") from error
             if asked is not None and asked > patience.longest_wait:
                 raise UnreachableError(
                     f"{self._shown} {reason}, and asks to be left alone for {seconds_text(asked)}",
