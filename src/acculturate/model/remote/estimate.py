@@ -27,7 +27,8 @@ from acculturate.model.remote.replies import (
     token_ids,
     written_tokens,
 )
-from acculturate.model.remote.transport import Transport, estimate_tokens
+from acculturate.model.remote.token_count import estimate_tokens
+from acculturate.model.remote.transport import Transport
 from acculturate.progress import advance
 
 T = TypeVar("T")

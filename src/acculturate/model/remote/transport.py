@@ -30,6 +30,7 @@ from acculturate.model.remote.address import Address
 from acculturate.model.remote.cache import AnswerCache
 from acculturate.model.remote.patience import Patience
 from acculturate.model.remote.replies import model_of
+from acculturate.model.remote.token_count import estimate_tokens, tokens_of
 from acculturate.progress import advance
 
 T = TypeVar("T")
@@ -44,8 +45,6 @@ _LARGEST = 64 * 2**20
 _SHORTEST_KEY = 12
 _TO_END = 1.0
 """Time that threads have to end where no answer is waited for any more [seconds]."""
-_LETTERS_A_TOKEN = 4
-"""About, where an endpoint does not count."""
 _KEPT = "What was answered is kept: the same command, a search with --resume, goes on from there."
 
 
@@ -144,7 +143,7 @@ class Transport:
         url = path if "://" in path else f"{self.address.url}/{path}"
         answer = self._persist("POST", url, body, self.patience.attempts, faults)
         with self._lock:
-            self.tokens += _tokens_of(answer, expected) - expected
+            self.tokens += tokens_of(answer, expected) - expected
         self._check_model(answer, body)
         value = read(answer)
         if cache:
@@ -359,28 +358,6 @@ class Transport:
         given = "there is no key" if self._key is None else "it does not accept the key"
         hint = f"Set {variable}, or name another variable: openai@VARIABLE:URL#NAME."
         return f"{given} in {variable}", hint
-
-
-def estimate_tokens(body: Json) -> int:
-    """Return about how many tokens a request takes, the answer included."""
-    prompt = body.get("prompt") or body.get("messages") or ""
-    asked = sum(map(len, _texts(prompt))) // _LETTERS_A_TOKEN + 1
-    if isinstance(prompt, list) and prompt and isinstance(prompt[0], int):
-        asked = len(cast("list[int]", prompt))
-    return asked + int(body.get("max_tokens", 0)) * int(body.get("n", 1))
-
-
-def _texts(prompt: Any) -> list[str]:
-    if isinstance(prompt, list):
-        parts = cast("list[Any]", prompt)
-        return [str(part["content"]) for part in parts if isinstance(part, dict)]
-    return [str(prompt)]
-
-
-def _tokens_of(answer: Json, expected: int) -> int:
-    usage: Any = answer.get("usage")
-    total: Any = cast("Json", usage).get("total_tokens") if isinstance(usage, dict) else None
-    return total if isinstance(total, int) and total >= 0 else expected
 
 
 def _retry_after(headers: Any) -> float | None:
